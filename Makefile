@@ -1,0 +1,56 @@
+# Everything happens in .venv; each stamp is renewed when the requirements change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := setup.cfg constraints.txt pyproject.toml
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# One thread a process: the tests run in two processes, and results must not depend on the count.
+ONE_THREAD := OMP_NUM_THREADS=1 FLOWFA_THREADS=1 MPLBACKEND=Agg
+# pyright runs on the node of PATH from the files inside its wheel; ask nobody for newer ones.
+PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+.PHONY: demo test lint format docs bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(BIN)/flowfa simulate --rule fa --width 100 --overwrite
+
+test: $(VENV)/.installed-dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 $(PYTEST_ARGUMENTS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(PYRIGHT)
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-docs
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b doctest docs docs/_build/doctest
+
+bench: $(VENV)/.installed
+	@set -e; for file in benchmarks/[!_]*.py; do \
+		test -e "$$file" || { echo "no benchmarks yet"; exit 0; }; \
+		echo "$$file"; $(BIN)/python "$$file"; \
+	done
+
+clean:
+	rm -rf docs/_build build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
+	$(PIP_INSTALL) -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(REQUIREMENTS) | $(BIN)/python
+	$(PIP_INSTALL) -e '.[dev]'
+	touch $@
+
+$(VENV)/.installed-docs: $(REQUIREMENTS) | $(BIN)/python
+	$(PIP_INSTALL) -e '.[docs]'
+	touch $@

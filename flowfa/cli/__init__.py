@@ -1,0 +1,1 @@
+"""The command line ``flowfa``: it parses, calls the library, and prints."""

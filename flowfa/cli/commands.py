@@ -1,0 +1,78 @@
+"""The subcommands and their flags; what they do is in the modules named after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from flowfa.configuration.settings import optional_flag
+
+
+@dataclass(frozen=True)
+class PlotCommand:
+    """Draw the figure of a result file."""
+
+    run: Annotated[Positional[str], arg(metavar="RUN.nc")]
+    """Result file."""
+    out: Annotated[str | None, optional_flag(metavar="FIGURE")] = None
+    """Figure (.png, .pdf or .svg); by default RUN.png beside the result file."""
+    overwrite: bool = False
+    """Replace an existing figure."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+@dataclass(frozen=True)
+class InfoCommand:
+    """Show what is in a result file, and how it was made."""
+
+    run: Annotated[Positional[str], arg(metavar="RUN.nc")]
+    """Result file."""
+    json: bool = False
+    """Print one JSON document."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+@dataclass(frozen=True)
+class DataMakeCommand:
+    """Generate a data set and write it to a file with arrays X and y."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME")]
+    """Data set: nearly-orthogonal, orthogonally-separable, gaussian, mixture or digits."""
+    out: Annotated[str, arg(metavar="FILE.npz")]
+    """File to write."""
+    samples: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of samples n; by default the data set's own."""
+    dim: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of features d; by default the data set's own."""
+    gamma: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Near orthogonality (D-2) of nearly-orthogonal data."""
+    lambda_: Annotated[float | None, optional_flag(name="lambda", metavar="FLOAT")] = None
+    """Separation (D-1) of orthogonally-separable data."""
+    label_noise: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Fraction of labels that are wrong, of data sets that have such noise."""
+    classes: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None
+    """Which classes of digits: a pair gives labels -1/+1, more give class numbers."""
+    seed: int = 0
+    """Seed of everything random."""
+    overwrite: bool = False
+    """Replace an existing file."""
+    quiet: bool = False
+    """Print errors only."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+@dataclass(frozen=True)
+class DataCertifyCommand:
+    """Certify what the theory asks of data: lambda (D-1), gamma (D-2), rho and the margin (D-3)."""
+
+    file: Annotated[Positional[str], arg(metavar="FILE.npz")]
+    """File with arrays X and y."""
+    json: bool = False
+    """Print one JSON document."""
+    debug: bool = False
+    """Show the traceback of an error."""

@@ -1,0 +1,40 @@
+"""``flowfa plot``, and the figure at the end of ``flowfa simulate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowfa.cli.commands import PlotCommand
+from flowfa.cli.console import say
+from flowfa.cli.outputs import check_place
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+
+def plot(command: PlotCommand) -> int:
+    """Draw the figure of a result file.
+
+    Raises
+    ------
+    InputError
+        If the file is no result, or the figure cannot be written.
+    """
+    from flowfa.plots.saving import figure_format
+    from flowfa.records import load
+
+    path = Path(command.run).with_suffix(".png") if command.out is None else Path(command.out)
+    figure_format(path)
+    check_place(path, "--out", command.overwrite)
+    draw(load(command.run), path)
+    say(f"figure: {path}")
+    return 0
+
+
+def draw(tree: DataTree, path: Path) -> None:
+    """Write the default figure of a result to `path`."""
+    from flowfa.plots.overview import overview
+    from flowfa.plots.saving import save
+
+    save(overview(tree), path)

@@ -1,0 +1,102 @@
+"""``flowfa info``: what is in a result file, and how it was made."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from flowfa.cli.commands import InfoCommand
+from flowfa.cli.console import say, say_json
+from flowfa.cli.report import aligned, failure_lines, number, rule_table
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+_JSON_ATTRIBUTES = ("config", "argv", "versions")
+
+
+def info(command: InfoCommand) -> int:
+    """Describe a result file.
+
+    Raises
+    ------
+    InputError
+        If the file is no result.
+    """
+    from flowfa.simulation.run import Run
+
+    run = Run.open(command.run)
+    made = attributes(run.tree)
+    groups = contents(run.tree)
+    summary = run.summary()
+    if command.json:
+        say_json({"run": command.run, "made": made, "groups": groups, **summary})
+        return 0
+    for line in _lines(command.run, made, groups, summary):
+        say(line)
+    return 0
+
+
+def attributes(tree: DataTree) -> dict[str, Any]:
+    """Return the root attributes of a result, those that hold JSON decoded."""
+    found: dict[str, Any] = {}
+    for name, value in tree.attrs.items():
+        # Scalars of numpy are no JSON; item() makes them plain.
+        plain = value.item() if hasattr(value, "item") else value
+        found[str(name)] = json.loads(plain) if name in _JSON_ATTRIBUTES else plain
+    return found
+
+
+def contents(tree: DataTree) -> dict[str, Any]:
+    """Return the dimensions and variables of each group."""
+    return {
+        str(name): {
+            "dims": {str(dim): size for dim, size in group.sizes.items()},
+            "variables": {
+                str(title): {
+                    "dims": [str(dim) for dim in variable.dims],
+                    "type": _type_name(variable.dtype),
+                    "long_name": variable.attrs.get("long_name"),
+                }
+                for title, variable in group.to_dataset(inherit=False).variables.items()
+            },
+        }
+        for name, group in tree.children.items()
+    }
+
+
+def _type_name(dtype: Any) -> str:
+    return "text" if dtype.kind in "OUS" else str(dtype)
+
+
+def _lines(
+    path: str, made: dict[str, Any], groups: dict[str, Any], summary: dict[str, Any]
+) -> Iterator[str]:
+    yield f"{path}: {made.get('status', 'no status')}"
+    yield f"command   {shlex.join(['flowfa', *made.get('argv', [])])}"
+    for name in ("created", "device", "dtype", "threads", "seed", "git_revision"):
+        yield f"{name.replace('_', ' '):<9} {_brief(made.get(name, ''))}".rstrip()
+    yield f"solving   {number(made.get('solve_seconds'))} s"
+    versions = made.get("versions", {})
+    yield "versions  " + ", ".join(f"{package} {found}" for package, found in versions.items())
+    yield ""
+    yield "settings"
+    yield from (f"  {name} = {_brief(value)}" for name, value in made.get("config", {}).items())
+    for name, group in groups.items():
+        yield ""
+        yield f"/{name}  " + ", ".join(f"{dim} {size}" for dim, size in group["dims"].items())
+        rows = [
+            [f"  {title}", f"({', '.join(entry['dims'])})", entry["type"], entry["long_name"] or ""]
+            for title, entry in group["variables"].items()
+        ]
+        yield from aligned(rows, left=4) if rows else ()
+    yield ""
+    yield from rule_table(summary)
+    yield from failure_lines(summary)
+
+
+def _brief(value: Any) -> str:
+    """Return a setting as one would write it, lists and tables as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,117 @@
+"""The progress bar of a run: in a terminal only, and gone without trace."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_INTERVAL = 0.1
+"""Seconds between two drawings."""
+
+
+class ProgressBar:
+    """Shows on a terminal how a run stands; says nothing elsewhere.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing even in a terminal.
+    begun : callable, optional
+        Called once when the run has begun, which is when all of its input was found good.
+    stream : text stream, optional
+        Where to draw; stderr by default.
+
+    Notes
+    -----
+    A context manager: leaving it clears the line, also after an error or Ctrl-C.
+    """
+
+    def __init__(
+        self,
+        quiet: bool = False,
+        begun: Callable[[], None] | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
+        stream = sys.stderr if stream is None else stream
+        self._stream = None if quiet or stream is None or not stream.isatty() else stream
+        self._begun = begun
+        self._bar: tqdm | None = None
+        self._drawn = -float("inf")
+
+    def update(
+        self,
+        fraction: float,
+        running: int,
+        done: int,
+        failed: int,
+        slowest_time: float,
+        steps: int,
+    ) -> None:
+        """Draw how the run stands, ten times a second at most.
+
+        Parameters
+        ----------
+        fraction : float
+            The done part of the slowest trajectory's time.
+        running, done, failed : int
+            Numbers of trajectories.
+        slowest_time : float
+            The time that the slowest trajectory has reached.
+        steps : int
+            Trial steps of all trajectories.
+        """
+        if self._begun is not None:
+            self._begun()
+            self._begun = None
+        now = time.monotonic()
+        if self._stream is None or now - self._drawn < _INTERVAL:
+            return
+        self._drawn = now
+        if self._bar is None:
+            self._bar = _bar(self._stream)
+        failures = f", {failed} failed" if failed else ""
+        self._bar.set_postfix_str(
+            f"{running} running, {done} done{failures}, t = {slowest_time:.4g}, {steps} steps",
+            refresh=False,
+        )
+        self._bar.n = min(max(100.0 * fraction, 0.0), 100.0)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Clear the bar and draw no more; may be called again."""
+        self._stream = None
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _bar(stream: TextIO) -> tqdm:
+    from tqdm import tqdm
+
+    return tqdm(
+        total=100.0,
+        file=stream,
+        leave=False,
+        dynamic_ncols=True,
+        bar_format="{percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left{postfix}",
+        # Drawing is throttled by the caller, where the numbers for it are made.
+        mininterval=0.0,
+        miniters=0,
+    )

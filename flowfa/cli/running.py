@@ -1,0 +1,63 @@
+"""What each command leads to."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from flowfa.cli.commands import DataCertifyCommand, DataMakeCommand, InfoCommand, PlotCommand
+from flowfa.cli.console import complain
+from flowfa.cli.parsing import Command
+
+
+def run(command: Command, argv: Sequence[str]) -> int:
+    """Do what a command asks for.
+
+    Parameters
+    ----------
+    command : one of the commands
+    argv : sequence of str
+        The words it was made of, for the record.
+
+    Returns
+    -------
+    int
+        Exit status.
+
+    Raises
+    ------
+    FlowfaError
+        If the command cannot be done.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _dispatch(command, argv)
+
+
+def _dispatch(command: Command, argv: Sequence[str]) -> int:
+    # Each command imports what it needs itself: certifying data needs no torch, plotting neither.
+    if isinstance(command, PlotCommand):
+        from flowfa.cli.figure import plot
+
+        return plot(command)
+    if isinstance(command, InfoCommand):
+        from flowfa.cli.info import info
+
+        return info(command)
+    if isinstance(command, DataMakeCommand):
+        from flowfa.cli.data import make
+
+        return make(command)
+    if isinstance(command, DataCertifyCommand):
+        from flowfa.cli.data import certify
+
+        return certify(command)
+    from flowfa.cli.simulate import simulate
+
+    return simulate(command, argv)
+
+
+def _show_warning(message: Warning | str, *place: Any, **more: Any) -> None:
+    """Show a warning as a line for users, without the place in the code."""
+    complain(f"flowfa: warning: {message}")

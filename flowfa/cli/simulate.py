@@ -1,0 +1,99 @@
+"""``flowfa simulate``: from settings to a result file, a figure and a summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from flowfa.cli.console import say, say_json
+from flowfa.cli.outputs import check_place
+from flowfa.cli.progress import ProgressBar
+from flowfa.cli.report import failure_lines, rule_table
+from flowfa.configuration import SimulateConfiguration
+from flowfa.errors import FlowfaError
+
+SOLVER_FAILED = 3
+
+
+def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
+    """Run a simulation and tell about it.
+
+    Parameters
+    ----------
+    configuration : SimulateConfiguration
+        Valid settings.
+    argv : sequence of str
+        The command line, for the record.
+
+    Returns
+    -------
+    int
+        0, or 3 if a trajectory's solver failed.
+
+    Raises
+    ------
+    FlowfaError
+        If the run cannot begin, or was stopped by a signal.
+    """
+    began = time.perf_counter()
+    figure = configuration.figure
+    replace = configuration.overwrite or configuration.resume
+    check_place(configuration.out, "--out", replace)
+    if figure is not None:
+        check_place(figure, "--plot", replace)
+    talks = not (configuration.quiet or configuration.json)
+
+    def begun() -> None:
+        if talks:
+            say(_opening(configuration))
+
+    from flowfa.simulation.from_configuration import simulate_configuration
+
+    with ProgressBar(configuration.quiet, begun) as progress:
+        run = simulate_configuration(configuration, argv=list(argv), progress=progress)
+    if figure is not None:
+        from flowfa.cli.figure import draw
+
+        try:
+            draw(run.tree, figure)
+        except FlowfaError as error:
+            # The result is complete; only its picture is not.
+            raise type(error)(f"{error} (the result is in {run.path})") from error
+    summary = run.summary()
+    seconds = time.perf_counter() - began
+    solving = float(run.tree.attrs["solve_seconds"])
+    failed = any(status != "ok" for status in run.statuses)
+    if configuration.json:
+        say_json(
+            {
+                "run": str(run.path),
+                "figure": None if figure is None else str(figure),
+                "status": run.tree.attrs["status"],
+                "solve_seconds": solving,
+                "seconds": seconds,
+                **summary,
+            }
+        )
+    elif talks:
+        for line in (*rule_table(summary), *failure_lines(summary)):
+            say(line)
+        say(f"{seconds:.1f} s, of which {solving:.1f} s solving on {run.tree.attrs['device']}")
+        say(f"result: {run.path}")
+        if figure is None:
+            say(f"next:   flowfa plot {run.path}")
+        else:
+            say(f"figure: {figure} (again, or as .pdf: flowfa plot {run.path} --out FIGURE)")
+    return SOLVER_FAILED if failed else 0
+
+
+def _opening(configuration: SimulateConfiguration) -> str:
+    """Say in one line what is about to be simulated."""
+    verb = "resuming" if configuration.resume else "simulating"
+    width = (
+        "" if configuration.width is None else f"width {' '.join(map(str, configuration.width))}, "
+    )
+    return (
+        f"{verb} {', '.join(configuration.rule)}: {width}leak {configuration.leak:g}, "
+        f"data {configuration.dataset}, start {configuration.init}, t = 0 .. "
+        f"{configuration.t_end:g}, rtol {configuration.rtol:g}"
+    )

@@ -1,0 +1,154 @@
+"""What one simulation is asked to do: the flags of ``flowfa simulate`` and the keys of its TOML."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+# What may differ between an interrupted run and the one that resumes it.
+PRESENTATION_KEYS = (
+    "threads",
+    "out",
+    "plot",
+    "overwrite",
+    "resume",
+    "checkpoint_every",
+    "config",
+    "quiet",
+    "json",
+    "debug",
+)
+
+
+def optional_flag(metavar: str, name: str | None = None) -> object:
+    """Return how a flag that may be left out is shown: without the default ``None``."""
+    return arg(
+        name=name,
+        metavar=metavar,
+        help_behavior_hint=lambda shown: "" if shown == "None" else f"(default: {shown})",
+    )
+
+
+@dataclass(frozen=True)
+class SimulateConfiguration:
+    """Integrate training flows of (leaky) ReLU networks, one or several rules side by side.
+
+    Without flags: a two-layer leaky ReLU network of width 100 under feedback alignment, nearly
+    orthogonal data, exponential loss, 8 trajectories from aligned starts. Writes a result file
+    and a figure. The same names are the keys of a --config file; a flag overrides the file.
+    """
+
+    rule: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("fa",)
+    """Learning rules, side by side from the same starts: gd, fa, adafa, signfa, dfa, frsf."""
+    width: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None
+    """Width of each hidden layer, by default 100; several numbers make several hidden layers."""
+    trajectories: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of starts, by default 8, or as many as files have; each rule runs from every one."""
+    seed: int = 0
+    """Seed of everything random; start i is the same whatever the number of starts."""
+    dataset: Annotated[str, arg(metavar="NAME|FILE.npz")] = "nearly-orthogonal"
+    """nearly-orthogonal, orthogonally-separable, gaussian, mixture, digits, or file of X and y."""
+    samples: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of samples n; by default the data set's own."""
+    dim: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of features d; by default the data set's own."""
+    gamma: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Near orthogonality (D-2) of nearly-orthogonal data."""
+    lambda_: Annotated[float | None, optional_flag(name="lambda", metavar="FLOAT")] = None
+    """Separation (D-1) of orthogonally-separable data."""
+    label_noise: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Fraction of labels that are wrong, of data sets that have such noise."""
+    classes: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None
+    """Which classes of digits: a pair gives labels -1/+1, more give class numbers."""
+    fresh_data: bool = False
+    """Give each start a data set of its own instead of one for all."""
+    leak: float = 0.1
+    """Slope of the leaky ReLU for z <= 0, from 0 (ReLU) to 1 (linear)."""
+    loss: Annotated[str | None, optional_flag(metavar="NAME")] = None
+    """exponential (default for labels -1/+1), logistic, cross-entropy (classes) or squared."""
+    bias: Annotated[str, arg(metavar="none|hidden|all")] = "none"
+    """Which layers have a bias."""
+    init: Annotated[str, arg(metavar="NAME|FILE.npz")] = "aligned"
+    """Start: aligned (satisfies Lemma 5.4), xavier, normal, or a file with W1, W2, ..."""
+    init_scale: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Scale of the random start; by default the start's own."""
+    signfa_scale: Annotated[str, arg(metavar="FLOAT|xavier")] = "1"
+    """Scale s of signfa's feedback s sign(W)^T."""
+    t_end: float = 100.0
+    """Time at which the flow ends."""
+    solver: Annotated[str, arg(metavar="NAME")] = "auto"
+    """Solver: auto, bosh3, dopri5, tsit5, dop853, euler, heun, rk4 or torchdiffeq:NAME."""
+    rtol: float = 1e-5
+    """Relative tolerance of adaptive solvers."""
+    atol: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Absolute tolerance of adaptive solvers; by default rtol / 100."""
+    step: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Step of fixed-step solvers."""
+    controller: Annotated[str, arg(metavar="pi|i")] = "pi"
+    """Step size control of adaptive solvers."""
+    max_steps: int = 100_000
+    """Steps after which a trajectory is given up."""
+    save: int = 200
+    """Number of times at which the flow is recorded, both ends included."""
+    spacing: Annotated[str, arg(metavar="linear|log")] = "linear"
+    """Spacing of the recorded times."""
+    snapshots: int = 5
+    """Number of recorded times at which all weights are kept, both ends included."""
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1, ..."""
+    dtype: Annotated[str, arg(metavar="float64|float32")] = "float64"
+    """Floating point type."""
+    threads: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of CPU threads; by default what is measured to be faster on this machine."""
+    out: Annotated[str, arg(metavar="RUN.nc")] = "run.nc"
+    """Result file."""
+    plot: Annotated[str | None, optional_flag(metavar="FIGURE|none")] = None
+    """Figure (.png, .pdf or .svg), by default RUN.png beside the result; none for no figure."""
+    overwrite: bool = False
+    """Replace existing output."""
+    resume: bool = False
+    """Go on from the checkpoint of an interrupted run with the same --out."""
+    checkpoint_every: float = 15.0
+    """Seconds between checkpoints."""
+    config: Annotated[str | None, optional_flag(metavar="FILE.toml")] = None
+    """TOML file with these settings."""
+    quiet: bool = False
+    """Print errors only."""
+    json: bool = False
+    """Print the summary as one JSON document."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return the settings under their TOML keys, tuples as lists, ready for JSON."""
+        return {
+            key_of(name): list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @property
+    def figure(self) -> Path | None:
+        """Where the figure goes: beside the run if not said otherwise; None for no figure."""
+        if self.plot == "none":
+            return None
+        return Path(self.out).with_suffix(".png") if self.plot is None else Path(self.plot)
+
+
+def key_of(field_name: str) -> str:
+    """Return the TOML key of a field: its name, without the underscore that Python needs."""
+    return field_name.rstrip("_")
+
+
+def flag_of(field_name: str) -> str:
+    """Return the command line flag of a field."""
+    return "--" + key_of(field_name).replace("_", "-")
+
+
+RESULT_KEYS = tuple(
+    key_of(field.name)
+    for field in fields(SimulateConfiguration)
+    if key_of(field.name) not in PRESENTATION_KEYS
+)

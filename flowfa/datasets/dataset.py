@@ -1,0 +1,117 @@
+"""The samples a network is trained on, and the door at which they are validated."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from flowfa.errors import InputError
+
+LabelKind = Literal["binary", "classes", "targets"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples and labels, shared by all trajectories or different for each.
+
+    Parameters
+    ----------
+    X : numpy.ndarray
+        Inputs, (sample, feature), or (trajectory, sample, feature) when they differ by trajectory.
+    y : numpy.ndarray
+        Labels -1/+1 or class numbers 0..K-1, (sample,) or (trajectory, sample); or real targets,
+        (sample, output) or (trajectory, sample, output). It has a leading trajectory dimension
+        exactly if `X` has one.
+    name : str
+        Where the samples came from, for records.
+    origin : dict
+        The generator's arguments, so that the set can be made again.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, there is no sample, or a value is not finite.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    name: str = "arrays"
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        inputs = _as_float64(self.X, "X")
+        labels = _as_float64(self.y, "y")
+        object.__setattr__(self, "X", inputs)
+        object.__setattr__(self, "y", labels)
+        if inputs.ndim not in (2, 3):
+            raise InputError(
+                f"X has shape {inputs.shape}: expected (sample, feature), or (trajectory, sample, "
+                "feature) when the data differ by trajectory"
+            )
+        if 0 in inputs.shape:
+            raise InputError(f"X has shape {inputs.shape}: give at least one sample and feature")
+        leading = inputs.shape[:-1]
+        if labels.shape[: len(leading)] != leading or labels.ndim > len(leading) + 1:
+            raise InputError(
+                f"y has shape {labels.shape} but X has shape {inputs.shape}: expected y of shape "
+                f"{leading}, or {(*leading, 'output')} for real targets"
+            )
+        for array, title in ((inputs, "X"), (labels, "y")):
+            bad = np.argwhere(~np.isfinite(array))
+            if len(bad):
+                place = ", ".join(map(str, bad[0]))
+                raise InputError(
+                    f"{title}[{place}] is {array[tuple(bad[0])]} ({len(bad)} such values): "
+                    "remove or repair the samples that are not finite"
+                )
+
+    @property
+    def differs_by_trajectory(self) -> bool:
+        """Whether each trajectory has samples of its own."""
+        return self.X.ndim == 3
+
+    @property
+    def samples(self) -> int:
+        """Number of samples n."""
+        return self.X.shape[-2]
+
+    @property
+    def dim(self) -> int:
+        """Number of features d."""
+        return self.X.shape[-1]
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What the labels are: ``binary`` (-1/+1), ``classes`` (0..K-1) or real ``targets``."""
+        if self.y.ndim == self.X.ndim:
+            return "targets"
+        if np.isin(self.y, (-1.0, 1.0)).all() and (self.y == -1.0).any():
+            return "binary"
+        if (self.y >= 0).all() and (self.y == np.round(self.y)).all():
+            # All labels +1 is a binary set with one class; all 0 .. K-1 are class numbers.
+            return "binary" if (self.y == 1.0).all() else "classes"
+        return "targets"
+
+    @property
+    def classes(self) -> int:
+        """Number of classes K of ``classes`` labels, else 0."""
+        return int(self.y.max()) + 1 if self.label_kind == "classes" else 0
+
+    def digest(self) -> str:
+        """Return a SHA-256 digest of shapes and values; equal sets have equal digests."""
+        summary = hashlib.sha256(repr((self.X.shape, self.y.shape)).encode())
+        summary.update(np.ascontiguousarray(self.X).tobytes())
+        summary.update(np.ascontiguousarray(self.y).tobytes())
+        return summary.hexdigest()
+
+
+def _as_float64(array: np.ndarray, title: str) -> np.ndarray:
+    """Return a float64 copy of `array`, or tell why it is not one."""
+    try:
+        return np.array(array, dtype=np.float64)
+    except (TypeError, ValueError):
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise InputError(f"{title} has type {kind}: expected an array of real numbers") from None

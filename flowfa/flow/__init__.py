@@ -1,0 +1,1 @@
+"""Training flows and their solvers."""

@@ -1,0 +1,211 @@
+"""The vector field of a learning rule: dW_l/dt = -G_l, dc_l/dt = -E[delta_l] (spec section 0).
+
+Arrays have samples last: preactivations z_l and signals delta_l are (trajectory, n_l, sample), so
+every product is one batched matrix product with a leading trajectory dimension, and trajectory i
+is computed the same way whatever runs beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.layout import ParameterLayout
+from flowfa.problems.activation import leaky_relu, through_slope
+from flowfa.problems.losses import Loss
+from flowfa.problems.rules import Rule
+
+
+@dataclass(frozen=True)
+class RuleGroup:
+    """Neighbouring trajectories that follow one rule.
+
+    Attributes
+    ----------
+    rule : Rule
+    start, stop : int
+        The rows start <= row < stop of the working set.
+    kept : mapping
+        What the rule keeps, by name, each with leading dimension stop - start.
+    """
+
+    rule: Rule
+    start: int
+    stop: int
+    kept: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """Everything the forward pass computes.
+
+    Attributes
+    ----------
+    parameters : dict
+        Views of the state by name.
+    preactivations : tuple of Tensor
+        z_1, ..., z_{L-1}, each (trajectory, n_l, sample).
+    activations : tuple of Tensor
+        h_1, ..., h_{L-1}.
+    output : Tensor
+        f, (trajectory, n_L, sample).
+    """
+
+    parameters: dict[str, Tensor]
+    preactivations: tuple[Tensor, ...]
+    activations: tuple[Tensor, ...]
+    output: Tensor
+
+
+class NetworkField:
+    """The training flow of a batch of networks as an autonomous field.
+
+    Parameters
+    ----------
+    layout : ParameterLayout
+        Of the state, with n_0 the dimension of `inputs`.
+    inputs : Tensor
+        X, (sample, n_0), shared; or (trajectory, sample, n_0).
+    targets : Tensor
+        Encoded labels, (output, sample) or (trajectory, output, sample).
+    loss : Loss
+    leak : float
+        Slope of the activation for z <= 0.
+    groups : tuple of RuleGroup
+        Cover the rows in order, without a gap.
+    """
+
+    def __init__(
+        self,
+        layout: ParameterLayout,
+        inputs: Tensor,
+        targets: Tensor,
+        loss: Loss,
+        leak: float,
+        groups: tuple[RuleGroup, ...],
+    ) -> None:
+        self.layout = layout
+        self.inputs = inputs
+        self.targets = targets
+        self.loss = loss
+        self.leak = leak
+        self.groups = groups
+
+    @property
+    def samples(self) -> int:
+        """Number of samples n."""
+        return self.inputs.shape[-2]
+
+    def __call__(self, time: Tensor, state: Tensor) -> Tensor:
+        """Return -G, (trajectory, parameter); the field does not depend on time."""
+        forward = self.forward(state)
+        return self.descent(forward, self.output_signal(forward), self._rule_signal)
+
+    def select(self, rows: Tensor) -> NetworkField:
+        """Return the field of some rows, in non-decreasing order; repeats are allowed."""
+        groups = []
+        place = 0
+        for group in self.groups:
+            own = rows[(rows >= group.start) & (rows < group.stop)] - group.start
+            if len(own):
+                kept = {name: matrix[own] for name, matrix in group.kept.items()}
+                groups.append(RuleGroup(group.rule, place, place + len(own), kept))
+                place += len(own)
+        return NetworkField(
+            self.layout,
+            self.inputs[rows] if self.inputs.ndim == 3 else self.inputs,
+            self.targets[rows] if self.targets.ndim == 3 else self.targets,
+            self.loss,
+            self.leak,
+            tuple(groups),
+        )
+
+    def switching(self, state: Tensor) -> Tensor | None:
+        """Return all preactivations, (trajectory, hidden neuron * sample); None if alpha = 1."""
+        if self.leak == 1.0:
+            return None
+        return torch.cat([z.flatten(1) for z in self.forward(state).preactivations], dim=1)
+
+    def surface_name(self, surface: int) -> str:
+        """Return the hidden layer, neuron and sample of a preactivation's index."""
+        neuron, sample = divmod(surface, self.samples)
+        layer = 1
+        while neuron >= self.layout.sizes[layer]:
+            neuron -= self.layout.sizes[layer]
+            layer += 1
+        return f"hidden layer {layer}, neuron {neuron}, sample {sample}"
+
+    def forward(self, state: Tensor) -> ForwardPass:
+        """Run the networks on all samples."""
+        parameters = self.layout.views(state)
+        last = self.layout.layers
+        signal = self._batch(self.inputs.transpose(-1, -2), len(state))
+        preactivations: list[Tensor] = []
+        activations: list[Tensor] = []
+        for layer in range(1, last + 1):
+            z = _affine(parameters[f"W{layer}"], signal, parameters.get(f"c{layer}"))
+            if layer == last:
+                return ForwardPass(parameters, tuple(preactivations), tuple(activations), z)
+            signal = leaky_relu(z, self.leak)
+            preactivations.append(z)
+            activations.append(signal)
+        raise AssertionError("a network has at least one layer")
+
+    def output_signal(self, forward: ForwardPass) -> Tensor:
+        """Return -delta_L / n, (trajectory, n_L, sample): the weight 1/n of E_k sits here."""
+        return self.loss.derivative(forward.output, self.targets) / -self.samples
+
+    def true_signal(self, layer: int, forward: ForwardPass, following: Tensor, _: Tensor) -> Tensor:
+        """Return W_l^T delta_l: backpropagation's signal, whatever the rule."""
+        return torch.bmm(forward.parameters[f"W{layer}"].transpose(-1, -2), following)
+
+    def _rule_signal(
+        self, layer: int, forward: ForwardPass, following: Tensor, output_signal: Tensor
+    ) -> Tensor:
+        """Return the signal into hidden layer `layer` - 1, each trajectory by its own rule."""
+        weight = forward.parameters[f"W{layer}"]
+        parts = []
+        for group in self.groups:
+            rows = slice(group.start, group.stop)
+            source = output_signal if group.rule.feedback_from == "output" else following
+            matrix = group.rule.feedback(layer, weight[rows], group.kept)
+            parts.append(torch.bmm(matrix, source[rows]))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def descent(
+        self,
+        forward: ForwardPass,
+        output_signal: Tensor,
+        signal_into: Callable[[int, ForwardPass, Tensor, Tensor], Tensor],
+    ) -> Tensor:
+        """Return the descent direction, flat, whose backward signals `signal_into` forms."""
+        size = len(output_signal)
+        result = output_signal.new_empty(size, self.layout.length)
+        views = self.layout.views(result)
+        signal = output_signal
+        for layer in range(self.layout.layers, 0, -1):
+            if layer > 1:
+                earlier = forward.activations[layer - 2].transpose(-1, -2)
+            else:
+                earlier = self._batch(self.inputs, size)
+            views[f"W{layer}"].copy_(torch.bmm(signal, earlier))
+            if f"c{layer}" in views:
+                views[f"c{layer}"].copy_(signal.sum(-1))
+            if layer > 1:
+                raw = signal_into(layer, forward, signal, output_signal)
+                signal = through_slope(raw, forward.preactivations[layer - 2], self.leak)
+        return result
+
+    @staticmethod
+    def _batch(matrix: Tensor, size: int) -> Tensor:
+        """Give a shared matrix a leading trajectory dimension without copying it."""
+        return matrix if matrix.ndim == 3 else matrix.expand(size, *matrix.shape)
+
+
+def _affine(weight: Tensor, signal: Tensor, bias: Tensor | None) -> Tensor:
+    if bias is None:
+        return torch.bmm(weight, signal)
+    return torch.baddbmm(bias[:, :, None], weight, signal)

@@ -1,0 +1,112 @@
+"""From a problem and its initial networks to a field, a flat initial state, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowfa.flow.field import NetworkField, RuleGroup
+from flowfa.flow.layout import ParameterLayout
+from flowfa.flow.observables import observe
+from flowfa.flow.span import InputSpan
+from flowfa.problems.ensemble import Ensemble
+from flowfa.problems.problem import Problem
+
+
+class NetworkFlow:
+    """The training flow of all trajectories of a run.
+
+    Trajectory ``r * starts + i`` is start i under rule r.
+
+    Parameters
+    ----------
+    problem : Problem
+    ensemble : Ensemble
+        The initial networks.
+    device : torch.device
+    dtype : torch.dtype
+
+    Attributes
+    ----------
+    field : NetworkField
+        Of all trajectories, in coordinates of the span of the data where n < d.
+    initial : Tensor
+        Initial states, (trajectory, parameter).
+    rules : tuple of str
+        The rule of each trajectory.
+    starts : numpy.ndarray
+        The start of each trajectory.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        ensemble: Ensemble,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        self.problem = problem
+        rules = len(problem.rules)
+        self.rules = tuple(rule.name for rule in problem.rules for _ in range(ensemble.starts))
+        self.starts = np.tile(np.arange(ensemble.starts), rules)
+
+        def on_device(array: np.ndarray) -> Tensor:
+            return torch.tensor(array, dtype=dtype, device=device)
+
+        def of_all(array: np.ndarray) -> Tensor:
+            return on_device(array).repeat(rules, *(1,) * (array.ndim - 1))
+
+        trajectory_start = torch.tensor(self.starts, device=device)
+        self.span = InputSpan(
+            on_device(problem.data.X), of_all(ensemble.weights[0]), trajectory_start
+        )
+        self.layout = ParameterLayout(
+            (self.span.inputs.shape[-1], *problem.sizes[1:]), problem.has_bias
+        )
+        parameters = {"W1": self.span.coordinates}
+        for layer, weight in enumerate(ensemble.weights[1:], start=2):
+            parameters[f"W{layer}"] = of_all(weight)
+        for layer, bias in enumerate(ensemble.biases, start=1):
+            if bias is not None:
+                parameters[f"c{layer}"] = of_all(bias)
+        self.initial = self.layout.pack(parameters)
+        inputs, targets = self.span.inputs, on_device(problem.loss.encode(problem.data))
+        if inputs.ndim == 3:
+            inputs, targets = inputs[trajectory_start], targets[trajectory_start]
+        groups = tuple(
+            RuleGroup(
+                rule,
+                index * ensemble.starts,
+                (index + 1) * ensemble.starts,
+                {name: on_device(matrix) for name, matrix in kept.items()},
+            )
+            for index, (rule, kept) in enumerate(
+                zip(problem.rules, ensemble.feedback, strict=True)
+            )
+        )
+        self.field = NetworkField(
+            self.layout, inputs, targets, problem.loss, problem.leak, groups
+        )
+
+    def __len__(self) -> int:
+        """Return the number of trajectories."""
+        return len(self.initial)
+
+    def parameters(self, states: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """Return W_l and c_l in the user's coordinates.
+
+        Parameters
+        ----------
+        states : Tensor
+            (row, parameter).
+        rows : Tensor
+            The trajectory of each row, (row,).
+        """
+        parameters = self.layout.views(states)
+        parameters["W1"] = self.span.restore(parameters["W1"], rows)
+        return parameters
+
+    def observe(self, states: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """Measure states (row, parameter) of trajectories `rows`, which must not decrease."""
+        return observe(self.field.select(rows), states, self.span.outside_norm2[rows])

@@ -1,0 +1,67 @@
+"""Handing out the states at the save times that a step has passed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowfa.flow.base import Field
+from flowfa.flow.integration import Integration, SaveCallback
+from flowfa.flow.runge_kutta.step import DenseOutput, Step
+from flowfa.flow.runge_kutta.tableau import Tableau
+
+LEAST_BATCH = 64
+"""Saved states handed out together, unless more trajectories than these are working."""
+
+
+def save_passed(
+    tableau: Tableau,
+    field: Field,
+    run: Integration,
+    step: Step,
+    new_time: Tensor,
+    accepted: Tensor,
+    save: SaveCallback,
+) -> None:
+    """Save each accepted trajectory at the requested times in (time, new_time].
+
+    Parameters
+    ----------
+    tableau, field, step
+        As they were stepped with; the field is that of the working set.
+    run : Integration
+        Its ``next_save`` is moved on.
+    new_time : Tensor
+        The times at the end of the step, (trajectory,).
+    accepted : Tensor
+        (trajectory,).
+    save : SaveCallback
+    """
+    rows = run.working.cpu().numpy()
+    times = run.save_times.cpu().numpy()
+    first = run.next_save[rows]
+    passed = np.searchsorted(times, new_time.cpu().numpy(), side="right")
+    count = np.where(accepted.cpu().numpy(), passed - first, 0)
+    chosen = count.nonzero()[0]
+    if not len(chosen):
+        return
+    run.next_save[rows[chosen]] = passed[chosen]
+    device = run.working.device
+    selected = torch.tensor(chosen, device=device)
+    dense = DenseOutput(tableau, field, step, selected)
+    if len(tableau.extra_nodes):
+        run.counters["evaluations"][rows[chosen]] += len(tableau.extra_nodes)
+    position = np.repeat(np.arange(len(chosen)), count[chosen])
+    index = np.concatenate([np.arange(first[i], passed[i]) for i in chosen])
+    batch = max(LEAST_BATCH, len(rows))
+    for begin in range(0, len(index), batch):
+        part = torch.tensor(position[begin : begin + batch], device=device)
+        saves = torch.tensor(index[begin : begin + batch], device=device)
+        working = selected[part]
+        theta = (run.save_times[saves] - step.time[working]) / step.size[working]
+        states = dense(part, theta)
+        # The end of a step is known better than its dense output.
+        at_end = run.save_times[saves] == new_time[working]
+        states = torch.where(at_end[:, None], step.after[working], states)
+        save(run.working[working], saves, states)

@@ -1,0 +1,192 @@
+"""Explicit Runge-Kutta solvers: adaptive with a step for each trajectory, or with a fixed step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from flowfa.errors import InputError
+from flowfa.flow.base import Field
+from flowfa.flow.chattering import find_chattering, start_watching
+from flowfa.flow.controller import Controller, Tolerance
+from flowfa.flow.integration import Integration, SaveCallback, merge_states
+from flowfa.flow.runge_kutta.saves import save_passed
+from flowfa.flow.runge_kutta.step import Step, scaled_error, take_step
+from flowfa.flow.runge_kutta.tableau import Tableau
+from flowfa.flow.status import Status
+
+BLOW_UP_GROWTH = 1e6
+"""Growth of the velocity since the start that tells a blow-up from a step underflow."""
+
+
+class AdaptiveRungeKutta:
+    """An embedded pair that keeps the estimated error of each step within a tolerance.
+
+    Parameters
+    ----------
+    tableau : Tableau
+        With an error estimate.
+    tolerance : Tolerance
+    controller : Controller
+    max_steps : int
+        Trials (accepted or not) after which a trajectory ends with `Status.MAX_STEPS`.
+    """
+
+    def __init__(
+        self, tableau: Tableau, tolerance: Tolerance, controller: Controller, max_steps: int
+    ) -> None:
+        if tableau.error_order is None:
+            raise InputError(
+                f"{tableau.name} has no error estimate: give it a fixed step, or take an adaptive "
+                "solver such as dopri5"
+            )
+        self.name = tableau.name
+        self.tableau = tableau
+        self.error_order = tableau.error_order
+        self.tolerance = tolerance
+        self.controller = controller
+        self.max_steps = max_steps
+
+    def start(self, field: Field, run: Integration) -> None:
+        """Choose first steps by Hairer's rule (Hairer, Norsett & Wanner II.4)."""
+        memory = run.memory
+        state, velocity = memory["state"], memory["velocity"]
+        d0 = self.tolerance.norm(state, state, state)
+        d1 = self.tolerance.norm(velocity, state, state)
+        guess = torch.where((d0 < 1e-5) | (d1 < 1e-5), 1e-6, 0.01 * d0 / d1).clamp_max(run.end)
+        moved = field(memory["time"] + guess, state + guess[:, None] * velocity)
+        run.count("evaluations", 1)
+        d2 = self.tolerance.norm(moved - velocity, state, state) / guess
+        greatest = torch.maximum(d1, d2)
+        small = torch.maximum(guess * 1e-3, torch.full_like(guess, 1e-6))
+        power = 1.0 / (self.error_order + 1)
+        refined = torch.where(greatest <= 1e-15, small, torch.exp(power * torch.log(0.01 / greatest)))
+        # An overflow in the trial Euler step says that even the guess is too long.
+        step = torch.minimum(100.0 * guess, refined)
+        memory["step"] = torch.where(step.isfinite(), step, 1e-3 * guess).clamp_max(run.end)
+        memory["previous_error"] = torch.full_like(guess, 1e-4)
+        memory["after_rejection"] = torch.zeros_like(guess, dtype=torch.bool)
+        memory["first_velocity"] = velocity.norm(dim=1)
+        start_watching(run)
+
+    def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
+        """Try a step of each working trajectory; see `flowfa.flow.integration.Solver`."""
+        memory = run.memory
+        time, end = memory["time"], run.end
+        reaches_end = time + memory["step"] * (1.0 + 1e-10) >= end
+        size = torch.where(reaches_end, end - time, memory["step"])
+        step = take_step(self.tableau, field, time, memory["state"], memory["velocity"], size)
+        run.count("evaluations", len(step.slopes) - 1)
+        error = scaled_error(self.tableau, step, self.tolerance)
+        accepted = error <= 1.0
+        factor = self.controller.factor(
+            error, memory["previous_error"], accepted, self.error_order + 1
+        )
+        factor = torch.where(memory["after_rejection"], factor.clamp_max(1.0), factor)
+        new_time = torch.where(reaches_end, end, time + size)
+        save_passed(self.tableau, field, run, step, new_time, accepted, save)
+        memory["time"] = torch.where(accepted, new_time, time)
+        memory["state"] = merge_states(accepted, step.after, step.before)
+        memory["velocity"] = merge_states(accepted, step.slopes[-1], step.slopes[0])
+        memory["previous_error"] = torch.where(accepted, error, memory["previous_error"])
+        memory["after_rejection"] = ~accepted
+        memory["step"] = size * factor
+        run.count("steps", accepted)
+        run.count("rejected", ~accepted)
+        self._retire(field, run, step, accepted)
+
+    def _retire(self, field: Field, run: Integration, step: Step, accepted: Tensor) -> None:
+        memory = run.memory
+        leaving = {
+            position: (Status.CHATTERING, detail)
+            for position, detail in find_chattering(field, run, step, accepted).items()
+        }
+        for position in (memory["trials"] >= self.max_steps).nonzero().flatten().tolist():
+            reached = float(memory["time"][position])
+            leaving[position] = (
+                Status.MAX_STEPS,
+                f"{self.max_steps} trials took it to {reached:g}",
+            )
+        resolution = 16.0 * torch.finfo(memory["time"].dtype).eps * memory["time"].clamp_min(1e-290)
+        stuck = (memory["step"] <= resolution) & (memory["time"] < run.end)
+        for position in stuck.nonzero().flatten().tolist():
+            leaving[position] = self._why_stuck(run, position)
+        for position in (memory["time"] >= run.end).nonzero().flatten().tolist():
+            leaving[position] = (Status.OK, "")
+        run.retire(leaving)
+
+    @staticmethod
+    def _why_stuck(run: Integration, position: int) -> tuple[Status, str]:
+        memory = run.memory
+        growth = float(memory["velocity"][position].norm() / memory["first_velocity"][position])
+        place = f"at t = {float(memory['time'][position]):.9g}"
+        if growth > BLOW_UP_GROWTH:
+            return Status.BLOW_UP, f"{place} the velocity is {growth:.1e} times that of the start"
+        return Status.STEP_UNDERFLOW, place
+
+
+class FixedStepRungeKutta:
+    """A method with one step for all trajectories and no error control.
+
+    Parameters
+    ----------
+    tableau : Tableau
+    step : float
+        The step h; the k-th step ends at k h, the last one at the end.
+    max_steps : int
+        Steps after which a trajectory ends with `Status.MAX_STEPS`.
+
+    Raises
+    ------
+    InputError
+        If the step is not a positive number.
+    """
+
+    def __init__(self, tableau: Tableau, step: float, max_steps: int) -> None:
+        if not 0.0 < step < math.inf:
+            raise InputError(f"the step is {step}: expected a positive number")
+        self.name = tableau.name
+        self.tableau = tableau
+        self.step = step
+        self.max_steps = max_steps
+
+    def start(self, field: Field, run: Integration) -> None:
+        """Remember nothing but the number of steps."""
+        run.memory["trials"] = torch.zeros_like(run.working)
+
+    def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
+        """Take one step of each working trajectory; see `flowfa.flow.integration.Solver`."""
+        memory = run.memory
+        time = memory["time"]
+        memory["trials"] += 1
+        # Times are multiples of h, not sums, so that rounding does not add up. A last step of
+        # rounding's size, when the end is itself a multiple of h, is merged into the one before.
+        planned = memory["trials"].to(time.dtype) * self.step
+        reaches_end = planned >= run.end * (1.0 - 1e-12)
+        new_time = torch.where(reaches_end, run.end, planned)
+        step = take_step(
+            self.tableau, field, time, memory["state"], memory["velocity"], new_time - time
+        )
+        run.count("evaluations", len(step.slopes) - 1)
+        sound = step.after.isfinite().all(1) & step.slopes[-1].isfinite().all(1)
+        save_passed(self.tableau, field, run, step, new_time, sound, save)
+        memory["time"] = torch.where(sound, new_time, time)
+        memory["state"] = merge_states(sound, step.after, step.before)
+        memory["velocity"] = merge_states(sound, step.slopes[-1], step.slopes[0])
+        run.count("steps", sound)
+        self._retire(run, sound)
+
+    def _retire(self, run: Integration, sound: Tensor) -> None:
+        memory = run.memory
+        leaving: dict[int, tuple[Status, str]] = {}
+        for position in (~sound).nonzero().flatten().tolist():
+            place = float(memory["time"][position])
+            leaving[position] = (Status.OVERFLOW, f"after t = {place:.9g} with step {self.step:g}")
+        for position in (sound & (memory["trials"] >= self.max_steps)).nonzero().flatten().tolist():
+            reached = float(memory["time"][position])
+            leaving[position] = (Status.MAX_STEPS, f"{self.max_steps} steps took it to {reached:g}")
+        for position in (memory["time"] >= run.end).nonzero().flatten().tolist():
+            leaving[position] = (Status.OK, "")
+        run.retire(leaving)

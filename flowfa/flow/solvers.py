@@ -1,0 +1,90 @@
+"""Solvers by name."""
+
+from __future__ import annotations
+
+from flowfa.errors import InputError
+from flowfa.flow.controller import Tolerance, controller
+from flowfa.flow.integration import Solver
+from flowfa.flow.runge_kutta import TABLEAUS
+from flowfa.flow.runge_kutta.solver import AdaptiveRungeKutta, FixedStepRungeKutta
+from flowfa.flow.torchdiffeq_backend import TorchdiffeqSolver
+from flowfa.registry import unknown_name
+
+BACKEND_PREFIX = "torchdiffeq:"
+HIGH_ORDER_BELOW = 1e-5
+"""On smooth problems `auto` takes dop853 for tolerances below this, dopri5 above."""
+
+
+def solver_names() -> tuple[str, ...]:
+    """Return all names that `make_solver` knows, but for the methods of torchdiffeq."""
+    return ("auto", *TABLEAUS.names())
+
+
+def resolve_auto(name: str, rtol: float, leak: float) -> str:
+    """Return the solver that `name` denotes for a problem.
+
+    With kinks (leak < 1) the error of a step that crosses one does not fall with the order, so
+    the cheapest step wins: bosh3 was fastest for the same error at every tolerance from 1e-3 to
+    1e-7. Without them high order pays. The measurements are in docs/benchmarks.md.
+
+    Parameters
+    ----------
+    name : str
+        ``auto``, or a solver, which is returned as it is.
+    rtol : float
+        The asked tolerance.
+    leak : float
+        Slope alpha of the activation for z <= 0.
+    """
+    if name != "auto":
+        return name
+    if leak < 1.0:
+        return "bosh3"
+    return "dop853" if rtol < HIGH_ORDER_BELOW else "dopri5"
+
+
+def make_solver(
+    name: str,
+    *,
+    rtol: float = 1e-5,
+    atol: float | None = None,
+    step: float | None = None,
+    control: str = "pi",
+    max_steps: int = 100_000,
+) -> Solver:
+    """Build the solver called `name`.
+
+    Parameters
+    ----------
+    name : str
+        A Runge-Kutta method, or ``torchdiffeq:METHOD``; `resolve_auto` replaces ``auto``.
+    rtol, atol : float
+        Tolerances of adaptive solvers; atol is rtol / 100 if not given.
+    step : float, optional
+        Step of fixed-step solvers, which need it.
+    control : {"pi", "i"}
+        Step-size controller.
+    max_steps : int
+        Most trial steps of a trajectory.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, a number is out of range, or a step is given where none is wanted
+        or is missing where one is.
+    """
+    tolerance = Tolerance(rtol, rtol / 100.0 if atol is None else atol)
+    if max_steps < 1:
+        raise InputError(f"max-steps is {max_steps}: expected at least 1")
+    if name.startswith(BACKEND_PREFIX):
+        return TorchdiffeqSolver(name.removeprefix(BACKEND_PREFIX), tolerance, step, max_steps)
+    if name not in TABLEAUS.names():
+        raise unknown_name("solver", name, (*solver_names(), "torchdiffeq:dopri5"))
+    tableau = TABLEAUS.get(name)
+    if tableau.error_order is None:
+        if step is None:
+            raise InputError(f"{name} is a fixed-step solver: give its step with --step H")
+        return FixedStepRungeKutta(tableau, step, max_steps)
+    if step is not None:
+        raise InputError(f"{name} chooses its steps by --rtol: leave out --step")
+    return AdaptiveRungeKutta(tableau, tolerance, controller(control), max_steps)

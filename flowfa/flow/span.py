@@ -1,0 +1,75 @@
+"""Exact reduction of the input space to the span of the data.
+
+dW_1/dt is a combination of sample vectors, so the part of W_1 outside their span never moves.
+With n < d it is split off once: X = Z Q^T with orthonormal Q (d, n) from a QR factorisation of X^T,
+and the flow of W_1 Q with inputs Z is the flow of W_1 with inputs X, exactly.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class InputSpan:
+    """Coordinates of inputs and of W_1 in the span of the data.
+
+    Parameters
+    ----------
+    inputs : Tensor
+        X, (sample, feature), or (start, sample, feature).
+    first_weight : Tensor
+        W_1(0), (trajectory, n_1, feature).
+    trajectory_start : Tensor
+        The start of each trajectory, (trajectory,); only used if the inputs differ by start.
+
+    Attributes
+    ----------
+    reduced : bool
+        Whether n < d, so that there is something to gain.
+    inputs : Tensor
+        Z, (sample, r) or (start, sample, r), r = min(n, d); X itself if not reduced.
+    outside_norm2 : Tensor
+        Squared norm of each row of W_1 outside the span, (trajectory, n_1).
+    """
+
+    def __init__(self, inputs: Tensor, first_weight: Tensor, trajectory_start: Tensor) -> None:
+        samples, features = inputs.shape[-2:]
+        self.reduced = samples < features
+        self.inputs = inputs
+        self._starts = trajectory_start if inputs.ndim == 3 else None
+        self._initial = first_weight
+        if not self.reduced:
+            self.coordinates = first_weight
+            self.outside_norm2 = first_weight.new_zeros(first_weight.shape[:2])
+            return
+        self._basis, triangle = torch.linalg.qr(inputs.transpose(-1, -2))
+        self.inputs = triangle.transpose(-1, -2).contiguous()
+        rows = torch.arange(first_weight.shape[0], device=first_weight.device)
+        self.coordinates = first_weight @ self._basis_of(rows)
+        outside = first_weight - self.coordinates @ self._basis_of(rows).transpose(-1, -2)
+        self.outside_norm2 = outside.square().sum(-1)
+
+    def _basis_of(self, rows: Tensor) -> Tensor:
+        return self._basis if self._starts is None else self._basis[self._starts[rows]]
+
+    def restore(self, coordinates: Tensor, rows: Tensor) -> Tensor:
+        """Return W_1 in the user's coordinates.
+
+        Parameters
+        ----------
+        coordinates : Tensor
+            W_1 Q, (row, n_1, r).
+        rows : Tensor
+            The trajectory of each row, (row,).
+
+        Returns
+        -------
+        Tensor
+            W_1(0) + (W_1 Q - W_1(0) Q) Q^T, (row, n_1, feature): exactly W_1(0) at the start, and
+            untouched outside the span.
+        """
+        if not self.reduced:
+            return coordinates
+        moved = coordinates - self.coordinates[rows]
+        return self._initial[rows] + moved @ self._basis_of(rows).transpose(-1, -2)

@@ -1,0 +1,54 @@
+"""How a trajectory stands, in words that a person can act on."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Status(Enum):
+    """The state of one trajectory; the value is its message, with the remedy.
+
+    Codes are stored in checkpoints by position, names in result files in lower case.
+    """
+
+    RUNNING = "is being integrated"
+    OK = "reached the end"
+    MAX_STEPS = (
+        "ran out of steps before the end: raise --max-steps, loosen --rtol, or shorten --t-end"
+    )
+    STEP_UNDERFLOW = (
+        "the step fell below the resolution of time, so the tolerance cannot be met here: loosen "
+        "--rtol, or end the run before this time with --t-end"
+    )
+    BLOW_UP = (
+        "the weights grow without bound in finite time, which is the flow's own doing and not the "
+        "solver's: end the run before this time with --t-end, or start elsewhere"
+    )
+    NON_FINITE = (
+        "the initial state or its velocity is not finite (NaN or overflow): check the start and "
+        "the scale of the data"
+    )
+    OVERFLOW = (
+        "a step overflowed: the step is too long for a flow this fast (make --step smaller), or the "
+        "flow itself blows up (an adaptive solver tells which)"
+    )
+    CHATTERING = (
+        "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
+        "end the run before this time with --t-end, loosen --rtol, or take a fixed-step solver "
+        "(--solver euler --step H)"
+    )
+
+    @property
+    def code(self) -> int:
+        """The position in the enumeration."""
+        return list(Status).index(self)
+
+    @classmethod
+    def from_code(cls, code: int) -> Status:
+        """Return the status at a position."""
+        return list(cls)[code]
+
+    @property
+    def label(self) -> str:
+        """The short name used in result files."""
+        return self.name.lower().replace("_", "-")

@@ -1,0 +1,100 @@
+"""Panels of A-1: how well the weights align with the feedback, above the bounds of the theory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from flowfa.plots.curves import HasTree, group, layers_with, read_curves, tree_of
+from flowfa.plots.panel import draw_bound, draw_panel
+from flowfa.plots.sheet import Draw, draw_sheet
+from flowfa.plots.style import rule_styles
+
+#: The rules that each lower bound on the cosine is proved for.
+P1_RULES = ("signfa",)
+L1_RULES = ("fa", "adafa")
+
+
+def alignment(result: xr.DataTree | HasTree) -> Figure:
+    """Draw cos(W_l, B_l^T) (A-1) of each layer with feedback, with the bounds of P-1 and L-1.
+
+    Parameters
+    ----------
+    result : xarray.DataTree or Run
+        A result, as `flowfa.load` or `flowfa.simulate` returns it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel for each layer.
+
+    Raises
+    ------
+    InputError
+        If the result lacks what is drawn.
+    """
+    tree = tree_of(result)
+    return draw_sheet(tree, [alignment_panels(tree)])
+
+
+def alignment_panels(tree: xr.DataTree) -> list[Draw]:
+    """Return the functions that draw the panels of `alignment`, one for each layer."""
+    return [
+        lambda axes, layer=layer: draw_alignment(axes, tree, layer)
+        for layer in layers_with(tree, "alignment")
+    ]
+
+
+def draw_alignment(axes: Axes, tree: xr.DataTree, layer: int) -> None:
+    """Draw the alignment of layer l and its bounds into a panel."""
+    curves = read_curves(tree, "alignment", layer)
+    draw_panel(
+        axes, curves, f"Alignment of layer {layer} (A-1)", rf"$\cos(W_{layer}, B_{layer}^T)$"
+    )
+    styles = rule_styles(each.rule for each in curves)
+    for each in curves:
+        draw_bound(axes, alignment_bound(tree, each.rule, layer), styles[each.rule])
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.04)
+
+
+def alignment_bound(tree: xr.DataTree, rule: str, layer: int) -> float:
+    """Return the lower bound that the theory puts on cos(W_l, B_l^T) under a rule.
+
+    P-1 for signfa: ``1/sqrt(n_l n_{l-1})``. L-1 for fa and adafa, last layer, scalar output, no
+    b_j = 0 and every kappa_j >= 0: ``min_j |b_j| / ||b||_2``, which differs by trajectory.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        A result with the groups /trajectory, /weights and /neurons.
+    rule : str
+        Name of the rule.
+    layer : int
+        The layer l >= 2.
+
+    Returns
+    -------
+    float
+        The bound that every trajectory of the rule obeys (the least one, for L-1); NaN where
+        there is none, or where one trajectory does not satisfy the hypotheses.
+    """
+    weights = group(tree, "weights")
+    if f"W{layer}" not in weights:
+        return math.nan
+    rows, columns = weights[f"W{layer}"].shape[-2:]
+    if rule in P1_RULES:
+        return 1.0 / math.sqrt(rows * columns)
+    is_last = f"W{layer + 1}" not in weights
+    if rule not in L1_RULES or rows != 1 or not is_last or f"B{layer}" not in weights:
+        return math.nan
+    chosen = group(tree, "trajectory")["rule"].values.astype(str) == rule
+    neurons = group(tree, "neurons")
+    kappa = neurons["kappa"].values[chosen][:, neurons["layer"].values == layer - 1]
+    feedback = np.abs(weights[f"B{layer}"].values[chosen, :, 0])
+    if not (kappa >= 0).all() or not (feedback > 0).all():
+        return math.nan
+    return float((feedback.min(axis=1) / np.linalg.norm(feedback, axis=1)).min())

@@ -1,0 +1,164 @@
+"""What the panels draw: the values of one rule's trajectories over time, and their summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from flowfa.errors import InputError
+
+# At the end of the interval, or not there yet in a file that is read while it is written.
+_STILL_GOOD = ("ok", "running")
+
+
+@dataclass(frozen=True)
+class RuleCurves:
+    """One quantity along all trajectories of one rule.
+
+    Parameters
+    ----------
+    rule : str
+        Name of the rule.
+    times : numpy.ndarray
+        Save times, (time,).
+    values : numpy.ndarray
+        (trajectory, time), NaN where a trajectory did not get or has no such quantity.
+    ended_early : numpy.ndarray
+        Whether the solver gave up before the end, (trajectory,) of bool.
+    """
+
+    rule: str
+    times: np.ndarray
+    values: np.ndarray
+    ended_early: np.ndarray
+
+    @property
+    def recorded(self) -> bool:
+        """Whether there is any value at all."""
+        return bool(np.isfinite(self.values).any())
+
+    def summary(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return least, median and greatest value at each time, each (time,).
+
+        Only trajectories that have a value at that time count; NaN where none has.
+        """
+        summary = np.full((3, len(self.times)), np.nan)
+        some = np.isfinite(self.values).any(axis=0)
+        summary[:, some] = np.nanquantile(self.values[:, some], (0.0, 0.5, 1.0), axis=0)
+        return summary[0], summary[1], summary[2]
+
+    def last_values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return time and value of the last point of each trajectory that ended early."""
+        points = [
+            (self.times[reached[-1]], row[reached[-1]])
+            for row in self.values[self.ended_early]
+            if len(reached := np.flatnonzero(np.isfinite(row)))
+        ]
+        pairs = np.array(points).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+
+class HasTree(Protocol):
+    """Something that holds a result, such as what `flowfa.simulate` returns."""
+
+    tree: xr.DataTree
+
+
+def tree_of(result: xr.DataTree | HasTree) -> xr.DataTree:
+    """Return the tree of a result."""
+    return result if isinstance(result, xr.DataTree) else result.tree
+
+
+def group(tree: xr.DataTree, name: str) -> xr.Dataset:
+    """Return a group of a result file.
+
+    Raises
+    ------
+    InputError
+        If the tree does not have it.
+    """
+    if name not in tree.children:
+        raise InputError(
+            f"these records have no group /{name}: expected a result of `flowfa simulate`, "
+            "read with flowfa.load"
+        )
+    return tree[name].to_dataset()
+
+
+def rules_of(tree: xr.DataTree) -> tuple[str, ...]:
+    """Return the rules of a result in the order of its trajectories, each once."""
+    return tuple(dict.fromkeys(map(str, _variable(tree, "rule").values)))
+
+
+def read_curves(tree: xr.DataTree, name: str, layer: int | None = None) -> list[RuleCurves]:
+    """Read one quantity of the group /trajectory, rule by rule.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        A result.
+    name : str
+        A variable of /trajectory, such as ``"loss"``.
+    layer : int, optional
+        The layer l, for variables that have one value per layer.
+
+    Returns
+    -------
+    list of RuleCurves
+        One entry for each rule. Infinite values count as missing.
+    """
+    variable = _variable(tree, name)
+    if layer is not None:
+        variable = variable.sel(layer=layer)
+    values = variable.transpose("trajectory", "time").values.astype(np.float64)
+    values[~np.isfinite(values)] = np.nan
+    times = variable["time"].values.astype(np.float64)
+    rule_of_trajectory = _variable(tree, "rule").values.astype(str)
+    early = _ended_early(tree, len(rule_of_trajectory))
+    return [
+        RuleCurves(rule, times, values[chosen], early[chosen])
+        for rule in rules_of(tree)
+        for chosen in [rule_of_trajectory == rule]
+    ]
+
+
+def layers_with(tree: xr.DataTree, name: str) -> list[int]:
+    """Return the layers l in which a per-layer quantity was recorded for any trajectory."""
+    variable = _variable(tree, name)
+    values = variable.transpose("layer", "trajectory", "time").values
+    recorded = np.isfinite(values).any(axis=(1, 2))
+    return [int(layer) for layer in variable["layer"].values[recorded]]
+
+
+def is_log_spaced(times: np.ndarray) -> bool:
+    """Return whether positive save times grow by a constant factor rather than a constant step.
+
+    Parameters
+    ----------
+    times : numpy.ndarray
+        (time,), increasing; a first time of zero is passed over.
+    """
+    positive = times[times > 0]
+    if len(positive) < 3:
+        return False
+    steps, factors = np.diff(positive), np.diff(np.log(positive))
+    return bool(np.std(factors) / np.mean(factors) < np.std(steps) / np.mean(steps))
+
+
+def _variable(tree: xr.DataTree, name: str) -> xr.DataArray:
+    """Return a variable or coordinate of /trajectory."""
+    trajectory = group(tree, "trajectory")
+    if name not in trajectory.variables:
+        raise InputError(f"these records have no {name!r} in /trajectory: nothing to draw")
+    return trajectory[name]
+
+
+def _ended_early(tree: xr.DataTree, trajectories: int) -> np.ndarray:
+    """Return which trajectories the solver gave up, (trajectory,) of bool."""
+    if "solver" not in tree.children:
+        return np.zeros(trajectories, dtype=bool)
+    status = group(tree, "solver")["status"].values.astype(str)
+    return ~np.isin(status, _STILL_GOOD)

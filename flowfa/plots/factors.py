@@ -1,0 +1,52 @@
+"""Panels of Eq. (1): dLoss/dt = -cos(phi) ||grad Loss|| ||G||, factor by factor."""
+
+from __future__ import annotations
+
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from flowfa.plots.curves import HasTree, read_curves, tree_of
+from flowfa.plots.panel import draw_panel
+from flowfa.plots.sheet import Draw, draw_sheet
+
+
+def factors(result: xr.DataTree | HasTree) -> Figure:
+    """Draw the three factors of the rate of the loss, Eq. (1).
+
+    Parameters
+    ----------
+    result : xarray.DataTree or Run
+        A result, as `flowfa.load` or `flowfa.simulate` returns it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels: cosine of gradient and update, norm of the gradient, norm of the update.
+
+    Raises
+    ------
+    InputError
+        If the result lacks what is drawn.
+    """
+    tree = tree_of(result)
+    return draw_sheet(tree, [factor_panels(tree)])
+
+
+def factor_panels(tree: xr.DataTree) -> list[Draw]:
+    """Return the functions that draw the panels of `factors`."""
+
+    def cosine(axes: Axes) -> None:
+        curves = read_curves(tree, "cosine")
+        draw_panel(axes, curves, "Angle of update and gradient (Eq. 1)", r"$\cos\varphi$")
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.04)
+
+    def gradient(axes: Axes) -> None:
+        curves = read_curves(tree, "gradient_norm")
+        draw_panel(axes, curves, "Gradient (Eq. 1)", r"$\Vert\nabla\,\mathrm{Loss}\Vert$", log=True)
+
+    def update(axes: Axes) -> None:
+        curves = read_curves(tree, "update_norm")
+        draw_panel(axes, curves, "Update (Eq. 1)", r"$\Vert G\Vert$", log=True)
+
+    return [cosine, gradient, update]

@@ -1,0 +1,143 @@
+"""One panel: the curves of all rules over time, with the marks that every panel shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from flowfa.plots.curves import RuleCurves, is_log_spaced
+from flowfa.plots.style import BOUND_DASHES, RuleStyle, rule_styles
+
+# Up to this many trajectories of a rule each has a thin line of its own; more become a band.
+FEW_TRAJECTORIES = 4
+
+
+def draw_panel(
+    axes: Axes,
+    curves: Sequence[RuleCurves],
+    title: str,
+    value_label: str,
+    *,
+    log: bool = False,
+) -> None:
+    """Draw the median of each rule, and its trajectories as thin lines or as a band.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    curves : sequence of RuleCurves
+        One quantity of each rule.
+    title, value_label : str
+        Title of the panel and label of its vertical axis.
+    log : bool
+        Logarithmic vertical axis. Values that are zero or negative have no place on it: they are
+        left out of the lines, and a rule whose values are all zero is named in the panel.
+    """
+    axes.set_title(title)
+    axes.set_ylabel(value_label)
+    _set_time_axis(axes, curves)
+    drawn = [each for each in curves if each.recorded]
+    if not drawn:
+        _note(axes, "not recorded")
+        return
+    styles = rule_styles(each.rule for each in curves)
+    at_zero = []
+    for each in drawn:
+        if log and not (each.values > 0).any():
+            at_zero.append(each.rule)
+        else:
+            _draw_rule(axes, each, styles[each.rule], log)
+    if at_zero:
+        _note(axes, f"exactly 0: {', '.join(at_zero)}")
+    if log and len(at_zero) < len(drawn):
+        axes.set_yscale("log")
+        _thin_log_ticks(axes)
+
+
+def draw_bound(axes: Axes, bound: float, style: RuleStyle) -> None:
+    """Draw a lower bound as a dotted horizontal line in the colour of its rule.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    bound : float
+        The bound; nothing is drawn if it is NaN.
+    style : RuleStyle
+        The look of the rule.
+    """
+    if np.isfinite(bound):
+        axes.axhline(
+            bound, color=style.color, linestyle=BOUND_DASHES, linewidth=1.4, zorder=2.2, gid="bound"
+        )
+
+
+def _draw_rule(axes: Axes, curves: RuleCurves, style: RuleStyle, log: bool) -> None:
+    low, median, high = curves.summary()
+    count = len(curves.values)
+    if log:
+        # Zeros within the band are drawn at the least positive value, so that it has no holes.
+        floor = curves.values[curves.values > 0].min()
+        low = np.where(low > 0, low, np.where(high > 0, floor, np.nan))
+        high = np.where(high > 0, high, np.nan)
+        median = np.where(median > 0, median, np.nan)
+    times = curves.times
+    if count > FEW_TRAJECTORIES:
+        axes.fill_between(times, low, high, color=style.color, alpha=0.16, linewidth=0, zorder=1.8)
+    elif count > 1:
+        for row in curves.values:
+            shown = np.where(row > 0, row, np.nan) if log else row
+            axes.plot(times, shown, color=style.color, linewidth=0.6, alpha=0.55, zorder=2)
+    axes.plot(
+        times,
+        median,
+        color=style.color,
+        linestyle=style.dashes,
+        linewidth=1.7,
+        zorder=2.5,
+        gid=f"median-{curves.rule}",
+    )
+    end_times, end_values = curves.last_values()
+    placed = end_values > 0 if log else np.full(len(end_values), True)
+    axes.plot(
+        end_times[placed],
+        end_values[placed],
+        linestyle="none",
+        marker="x",
+        markersize=5.5,
+        markeredgewidth=1.4,
+        color=style.color,
+        zorder=3,
+        gid=f"ended-{curves.rule}",
+    )
+
+
+def _set_time_axis(axes: Axes, curves: Sequence[RuleCurves]) -> None:
+    """Label the time axis, and make it logarithmic if the save times are spaced that way."""
+    axes.set_xlabel("flow time $t$")
+    if not curves:
+        return
+    times = curves[0].times
+    if is_log_spaced(times):
+        positive = times[times > 0]
+        axes.set_xscale("log")
+        axes.set_xlim(positive[0], positive[-1])
+    elif len(times) > 1:
+        axes.set_xlim(times[0], times[-1])
+
+
+def _thin_log_ticks(axes: Axes) -> None:
+    """Label whole decades where the range has some; within one decade keep matplotlib's ticks."""
+    low, high = axes.get_ylim()
+    if high / low >= 100.0:
+        axes.yaxis.set_major_locator(LogLocator(numticks=7))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _note(axes: Axes, text: str) -> None:
+    """Write a remark into an empty corner of the panel."""
+    axes.text(0.98, 0.04, text, transform=axes.transAxes, ha="right", va="bottom", color="#555555")

@@ -1,0 +1,101 @@
+"""Figures as files: PNG, PDF or SVG, whole or not at all, the same bytes for the same figure."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from flowfa.errors import InputError
+from flowfa.plots.style import SETTINGS
+
+# The time of writing and the version of matplotlib stay out of the file.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": "flowfa"},
+    "pdf": {"Creator": "flowfa", "Producer": "flowfa", "CreationDate": None},
+    "svg": {"Creator": "flowfa", "Date": None},
+}
+
+#: The formats that figures can be saved in, as the ending of the file's name.
+FORMATS = tuple(_METADATA)
+
+
+def figure_format(path: str | Path) -> str:
+    """Return the format that the ending of a file's name asks for.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Where a figure shall go.
+
+    Returns
+    -------
+    str
+        ``"png"``, ``"pdf"`` or ``"svg"``.
+
+    Raises
+    ------
+    InputError
+        If the name ends otherwise, is that of a folder, or lies in a folder that is not there.
+    """
+    path = Path(path)
+    ending = path.suffix.lower().removeprefix(".")
+    if ending not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise InputError(f"cannot save a figure as {str(path)!r}: end the name in one of {known}")
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a folder: give the figure a file name in it")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {str(path.parent)!r} does not exist: create it first")
+    return ending
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write a figure to a file, replacing one that is there.
+
+    The file appears complete or not at all. The same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    path : str or pathlib.Path
+        A name that ends in ``.png``, ``.pdf`` or ``.svg``.
+
+    Returns
+    -------
+    pathlib.Path
+        Where the figure is.
+
+    Raises
+    ------
+    InputError
+        If the name has another ending, or the place cannot be written to.
+    """
+    ending = figure_format(path)
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        with mpl.rc_context(SETTINGS):
+            figure.savefig(temporary, format=ending, metadata=_METADATA[ending])
+        # mkstemp makes files that only their owner may read; a figure is an ordinary file.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"cannot write the figure {str(path)!r}: {reason}; choose another place"
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,89 @@
+"""How figures look: colours and dashes of the rules, sizes for print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+# Okabe and Ito's palette, safe for the common colour deficiencies. Every rule also has dashes of
+# its own, so that the figure survives a black-and-white printer and lines that lie on each other.
+_FIXED = {
+    "gd": ("#000000", (0, ())),
+    "fa": ("#D55E00", (0, (5, 1.8))),
+    "adafa": ("#0072B2", (0, (6, 1.4, 1.2, 1.4))),
+    "signfa": ("#009E73", (0, (2.6, 1.0))),
+    "dfa": ("#CC79A7", (0, (6, 1.4, 1.2, 1.4, 1.2, 1.4))),
+    "frsf": ("#E69F00", (0, (10, 2))),
+}
+_SPARE = (
+    ("#56B4E9", (0, (14, 2))),
+    ("#7F7F7F", (0, (2, 2, 6, 2))),
+    ("#8C5A2B", (0, (1, 2.5))),
+)
+
+#: Dots, which no rule has: the bounds of P-1 and L-1.
+BOUND_DASHES = (0, (1, 1.6))
+
+#: Settings of matplotlib under which every figure is drawn: about 9 points at text width.
+SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9.0,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.5,
+    "figure.titlesize": 10.0,
+    "figure.dpi": 100.0,
+    "savefig.dpi": 200.0,
+    "axes.grid": True,
+    "axes.grid.which": "major",
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "flowfa",
+}
+
+PANEL_WIDTH = 3.1
+PANEL_HEIGHT = 2.45
+
+
+@dataclass(frozen=True)
+class RuleStyle:
+    """How the lines of one rule look.
+
+    Parameters
+    ----------
+    color : str
+        Hexadecimal colour.
+    dashes : tuple
+        A matplotlib line style.
+    """
+
+    color: str
+    dashes: tuple[float, tuple[float, ...]]
+
+
+def rule_styles(rules: Iterable[str]) -> dict[str, RuleStyle]:
+    """Return a style for each rule; built-in rules look the same in every figure.
+
+    Parameters
+    ----------
+    rules : iterable of str
+        Names of rules; those that flowfa does not know share the spare styles in turn.
+    """
+    styles: dict[str, RuleStyle] = {}
+    spares_used = 0
+    for rule in dict.fromkeys(rules):
+        if rule in _FIXED:
+            styles[rule] = RuleStyle(*_FIXED[rule])
+        else:
+            styles[rule] = RuleStyle(*_SPARE[spares_used % len(_SPARE)])
+            spares_used += 1
+    return styles

@@ -1,0 +1,145 @@
+"""What a learning rule has to say: its feedback, and what it conserves."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from flowfa.registry import Registry
+
+
+class FeedbackDraw(Protocol):
+    """The start's way of drawing random feedback.
+
+    Called as ``draw(kind, layer, shape)``: `kind` is the letter of the matrix (B, D or M),
+    `layer` the index it is stored under, `shape` its shape. Returns a float64 array of that
+    shape. An aligned start gives the entries the signs that L-1 asks for.
+    """
+
+    def __call__(self, kind: str, layer: int, shape: tuple[int, int]) -> np.ndarray:
+        """Draw one matrix."""
+        ...
+
+
+class Rule(ABC):
+    """A learning rule: how the backward signal is formed, and the invariant of C-1 it claims.
+
+    The signal into hidden layer l-1 is delta_{l-1} = (F_l delta) * sigma'(z_{l-1}), where F_l is
+    what `feedback` returns and delta is that of layer l (``feedback_from = "next layer"``) or of
+    the output layer (``"output"``, direct feedback). The output layer always follows its true
+    gradient. Layers count from 1 to L; W_l is (out, in).
+
+    To add a rule, write one class with the three methods and register it::
+
+        @flowfa.rule("half-fa")
+        class HalfFA(flowfa.Rule): ...
+
+    Attributes
+    ----------
+    name : str
+        The name it is registered under; set by the decorator.
+    keeps : str
+        The letter of the matrices it keeps fixed through training (B, D, M), or ``""``.
+    accepts_feedback : bool
+        Whether a file may give the kept matrices; False where the rule derives them.
+    feedback_from : str
+        Whose delta the feedback carries back: ``"next layer"`` or ``"output"``.
+    conserved_formula : str
+        The invariant in words, for figures and records.
+    """
+
+    name: ClassVar[str] = ""
+    keeps: ClassVar[str] = ""
+    accepts_feedback: ClassVar[bool] = True
+    feedback_from: ClassVar[Literal["next layer", "output"]] = "next layer"
+    conserved_formula: ClassVar[str] = ""
+
+    @abstractmethod
+    def draw_feedback(
+        self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
+    ) -> dict[str, np.ndarray]:
+        """Return the matrices that one trajectory keeps, by name.
+
+        Parameters
+        ----------
+        weights : tuple of numpy.ndarray
+            W_1(0), ..., W_L(0) of this trajectory, each (out, in).
+        draw : FeedbackDraw
+            Draws a random matrix as the start wants it.
+
+        Returns
+        -------
+        dict
+            Such as ``{"B2": (n_1, n_2), ..., "BL": (n_{L-1}, n_L)}``; empty if it keeps none.
+        """
+
+    @abstractmethod
+    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
+        """Return F_l, the matrix that carries delta back into hidden layer l-1.
+
+        Parameters
+        ----------
+        layer : int
+            l, from 2 to L.
+        weight : Tensor
+            W_l, (trajectory, n_l, n_{l-1}).
+        kept : mapping
+            What `draw_feedback` returned, with a leading trajectory dimension.
+
+        Returns
+        -------
+        Tensor
+            (trajectory, n_{l-1}, n_l), or (trajectory, n_{l-1}, n_L) for direct feedback.
+        """
+
+    @abstractmethod
+    def conserved(
+        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """Return the quantity of C-1 that each neuron of a hidden layer conserves.
+
+        Parameters
+        ----------
+        layer : int
+            The hidden layer l, from 1 to L-1.
+        incoming : Tensor
+            ||W_l[j,:]||^2 + c_{l,j}^2 of each neuron (C-2), (trajectory, n_l).
+        out_weight : Tensor
+            W_{l+1}, (trajectory, n_{l+1}, n_l).
+        kept : mapping
+            What `draw_feedback` returned, with a leading trajectory dimension.
+
+        Returns
+        -------
+        Tensor or None
+            (trajectory, n_l); None if the rule claims no law for this layer.
+        """
+
+
+RULES: Registry[type[Rule]] = Registry("rule")
+
+
+def rule(name: str) -> Callable[[type[Rule]], type[Rule]]:
+    """Register a `Rule` under `name`, so that ``Problem(rule=name)`` finds it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken by another class.
+    """
+
+    def enter(cls: type[Rule]) -> type[Rule]:
+        RULES.register(name)(cls)
+        cls.name = name
+        return cls
+
+    return enter
+
+
+def inner_products(out_weight: Tensor, feedback: Tensor) -> Tensor:
+    """Return <W_{l+1}[:,j], B_{l+1}[j,:]> for each neuron j, (trajectory, n_l)."""
+    return (out_weight.transpose(-1, -2) * feedback).sum(-1)

@@ -1,0 +1,60 @@
+"""Sign feedback alignment (uniform sign-concordant feedback)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from flowfa.errors import InputError
+from flowfa.problems.rules.base import FeedbackDraw, Rule, rule
+
+
+@rule("signfa")
+class SignFeedbackAlignment(Rule):
+    """B(t) = s sign(W(t))^T. Conserves 1/2 ||w_in||^2 - s ||w_out||_1 (C-1, C-10).
+
+    Parameters
+    ----------
+    scale : float or "xavier"
+        s > 0, or the Xavier value sqrt(2 / (fan_in + fan_out)) of each layer.
+
+    Raises
+    ------
+    InputError
+        If `scale` is neither.
+    """
+
+    conserved_formula = "1/2 ||w_in||^2 - s ||w_out||_1"
+
+    def __init__(self, scale: float | Literal["xavier"] = 1.0) -> None:
+        if scale != "xavier" and not (isinstance(scale, int | float) and 0 < scale < math.inf):
+            raise InputError(
+                f"the scale of signfa is {scale!r}: expected a positive number or 'xavier'"
+            )
+        self.scale: float | Literal["xavier"] = scale
+
+    def layer_scale(self, weight: Tensor) -> float:
+        """Return s of the layer whose weight W_l (trajectory, out, in) is given."""
+        if self.scale == "xavier":
+            return math.sqrt(2.0 / (weight.shape[-1] + weight.shape[-2]))
+        return self.scale
+
+    def draw_feedback(
+        self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
+    ) -> dict[str, np.ndarray]:
+        """Keep nothing."""
+        return {}
+
+    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
+        """Return s sign(W_l)^T; sign(0) = 0, one of the selections that C-10 allows."""
+        return (self.layer_scale(weight) * weight.sign()).transpose(-1, -2)
+
+    def conserved(
+        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return 1/2 ||w_in||^2 - s ||w_out||_1."""
+        return 0.5 * incoming - self.layer_scale(out_weight) * out_weight.abs().sum(-2)

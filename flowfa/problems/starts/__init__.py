@@ -1,0 +1,17 @@
+"""Initial weights and feedback: aligned (the default), xavier, normal, or given."""
+
+from flowfa.problems.starts.aligned import AlignedStart
+from flowfa.problems.starts.base import STARTS, RandomStart
+from flowfa.problems.starts.from_file import GivenStart, given_start, load_start
+from flowfa.problems.starts.normal import NormalStart, XavierStart
+
+__all__ = [
+    "STARTS",
+    "AlignedStart",
+    "GivenStart",
+    "NormalStart",
+    "RandomStart",
+    "XavierStart",
+    "given_start",
+    "load_start",
+]

@@ -1,0 +1,55 @@
+"""What a random start has to offer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from flowfa.registry import Registry
+
+
+class RandomStart(ABC):
+    """The law that initial weights and random feedback are drawn from; biases start at zero.
+
+    Attributes
+    ----------
+    name : str
+        The name it is registered under.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def draw_weights(
+        self, sizes: tuple[int, ...], generator: np.random.Generator
+    ) -> tuple[np.ndarray, ...]:
+        """Return W_1, ..., W_L of one trajectory.
+
+        Parameters
+        ----------
+        sizes : tuple of int
+            n_0, ..., n_L.
+        generator : numpy.random.Generator
+            The stream of this trajectory.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            W_l of shape (n_l, n_{l-1}).
+        """
+
+    @abstractmethod
+    def draw_feedback(
+        self,
+        kind: str,
+        layer: int,
+        shape: tuple[int, int],
+        weights: tuple[np.ndarray, ...],
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """Return one feedback matrix (see `flowfa.problems.rules.FeedbackDraw`) of `shape`."""
+
+
+STARTS: Registry[type[RandomStart]] = Registry("start")

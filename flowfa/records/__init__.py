@@ -1,0 +1,23 @@
+"""Results in memory and on disk, and the checkpoints of unfinished runs."""
+
+from __future__ import annotations
+
+from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
+from flowfa.records.output import check_output
+from flowfa.records.reader import load
+from flowfa.records.recorder import Recorder
+from flowfa.records.schema import RecordLayout
+from flowfa.records.writer import build_tree, save_tree, write_run
+
+__all__ = [
+    "Checkpoint",
+    "RecordLayout",
+    "Recorder",
+    "build_tree",
+    "check_output",
+    "checkpoint_folder",
+    "compare_configurations",
+    "load",
+    "save_tree",
+    "write_run",
+]

@@ -1,0 +1,192 @@
+"""Putting rows in their places: the same code for arrays in memory and variables of a file."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flowfa.records.recorder import Chunk, Recorder
+from flowfa.records.schema import SOLVER, Kind, RecordLayout, Variable
+
+Key = tuple[str, str]
+"""Group and name of a variable."""
+
+FILL: dict[Kind, Any] = {"float64": np.nan, "int64": -1, "text": ""}
+"""What stands where nothing was recorded."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of (trajectory, column) places and the rows of a chunk that go into it."""
+
+    places: tuple[slice, slice]
+    inside: tuple[np.ndarray, np.ndarray]
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Trajectories and columns it spans."""
+        first, second = self.places
+        return first.stop - first.start, second.stop - second.start
+
+
+def constant_values(
+    layout: RecordLayout,
+    feedback: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray],
+    solver: Mapping[str, np.ndarray],
+) -> dict[Key, np.ndarray]:
+    """Return the variables that are known as a whole: all but the recorded rows.
+
+    Parameters
+    ----------
+    layout : RecordLayout
+    feedback : dict
+        Every matrix of `RecordLayout.feedback`, (trajectory, ...), NaN where a rule keeps none.
+    data : dict
+        ``X`` and ``y``.
+    solver : dict
+        Variables of /solver, (trajectory,); the fill value stands for those left out.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a matrix is missing.
+    """
+    if feedback.keys() != layout.feedback.keys():
+        raise ValueError(f"expected {sorted(layout.feedback)}, got {sorted(feedback)}")
+    if unknown := solver.keys() - SOLVER.keys():
+        raise ValueError(f"the solver cannot have {sorted(unknown)}, only {sorted(SOLVER)}")
+    trajectory = np.arange(layout.trajectories)
+    found: dict[Key, np.ndarray] = {
+        (group, "trajectory"): trajectory
+        for group in ("trajectory", "weights", "neurons", "solver")
+    }
+    found |= {(group, "time"): layout.save_times for group in ("trajectory", "neurons")}
+    found["trajectory", "layer"] = np.arange(1, layout.layers + 1)
+    found["trajectory", "rule"] = np.array(layout.rules, dtype=object)
+    found["trajectory", "start"] = layout.starts
+    found["neurons", "layer"] = layout.neuron_layer
+    found["neurons", "index"] = layout.neuron_index
+    found |= {("weights", name): matrix for name, matrix in feedback.items()}
+    found |= {("data", name): array for name, array in data.items()}
+    for name, (kind, _) in SOLVER.items():
+        found["solver", name] = solver.get(
+            name, np.full(layout.trajectories, FILL[kind], dtype=memory_type(kind))
+        )
+    return found
+
+
+def memory_type(kind: Kind) -> type:
+    """Return the NumPy type that holds a kind of variable in memory."""
+    return {"float64": np.float64, "int64": np.int64, "text": object}[kind]
+
+
+def fill(
+    layout: RecordLayout,
+    recorder: Recorder,
+    constant: Mapping[Key, np.ndarray],
+    targets: Mapping[Key, Any],
+) -> None:
+    """Write everything into variables that hold their fill values, chunk by chunk.
+
+    Parameters
+    ----------
+    layout : RecordLayout
+    recorder : Recorder
+    constant : dict
+        What `constant_values` returns.
+    targets : dict
+        Every variable of the result, an array in memory or a variable of a file: something that
+        is read and written in rectangular parts. Memory is needed for about three chunks.
+    """
+    for key, array in constant.items():
+        targets[key][...] = array
+    snapshot_time = np.full((layout.trajectories, len(layout.snapshot_columns)), np.nan)
+    kappa = np.full((layout.trajectories, len(layout.neuron_layer)), np.nan)
+    for chunk in recorder.chunks():
+        if "row/save" in chunk:
+            _place(chunk, "row", "save", layout.row_shapes, targets)
+            first = chunk["row/save"] == 0
+            kappa[chunk["row/trajectory"][first]] = -chunk["row/conserved"][first]
+        if "snapshot/column" in chunk:
+            _place(chunk, "snapshot", "column", layout.weights, targets)
+            at = chunk["snapshot/trajectory"], chunk["snapshot/column"]
+            snapshot_time[at] = chunk["snapshot/time"]
+    targets["weights", "snapshot_time"][...] = snapshot_time
+    targets["neurons", "kappa"][...] = kappa
+
+
+def allocate(variables: list[Variable]) -> dict[Key, np.ndarray]:
+    """Return arrays in memory that hold the fill values."""
+    return {
+        (variable.group, variable.name): np.full(
+            variable.shape, FILL[variable.kind], dtype=memory_type(variable.kind)
+        )
+        for variable in variables
+    }
+
+
+def boxes(trajectory: np.ndarray, column: np.ndarray) -> list[Box]:
+    """Cover scattered places by few rectangles, at least half of each being used.
+
+    A file takes a rectangle in one operation, and thousands of single rows in thousands. Where
+    a place comes twice, its last row counts.
+
+    Parameters
+    ----------
+    trajectory, column : numpy.ndarray
+        Place of each row, (row,).
+    """
+    order = np.lexsort((column, trajectory))
+    sorted_trajectory, sorted_column = trajectory[order], column[order]
+    moved, step = np.diff(sorted_trajectory), np.diff(sorted_column)
+    last_of_place = np.append((moved != 0) | (step != 0), True)
+    order = order[last_of_place]
+    sorted_trajectory, sorted_column = trajectory[order], column[order]
+    # Runs: consecutive columns of one trajectory.
+    breaks = (np.diff(sorted_trajectory) != 0) | (np.diff(sorted_column) != 1)
+    starts = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(order)]
+    rows = list(zip(sorted_trajectory.tolist(), sorted_column.tolist(), strict=True))
+    found: list[Box] = []
+    begin, low, high = 0, rows[0][1], rows[0][1]
+    for start, stop in itertools.pairwise(starts):
+        wide_low, wide_high = min(low, rows[start][1]), max(high, rows[stop - 1][1])
+        area = (rows[start][0] - rows[begin][0] + 1) * (wide_high - wide_low + 1)
+        if area <= 2 * (stop - begin):
+            low, high = wide_low, wide_high
+        else:
+            found.append(_box(trajectory, column, order[begin:start], low, high))
+            begin, low, high = start, rows[start][1], rows[stop - 1][1]
+    found.append(_box(trajectory, column, order[begin:], low, high))
+    return found
+
+
+def _box(trajectory: np.ndarray, column: np.ndarray, rows: np.ndarray, low: int, high: int) -> Box:
+    first, last = int(trajectory[rows[0]]), int(trajectory[rows[-1]])
+    places = slice(first, last + 1), slice(low, high + 1)
+    return Box(places, (trajectory[rows] - first, column[rows] - low), rows)
+
+
+def _place(
+    chunk: Chunk,
+    kind: str,
+    column: str,
+    names: Mapping[str, Any],
+    targets: Mapping[Key, Any],
+) -> None:
+    rectangles = boxes(chunk[f"{kind}/trajectory"], chunk[f"{kind}/{column}"])
+    groups = {name: group for group, name in targets}
+    for name in names:
+        target = targets[groups[name], name]
+        values = chunk[f"{kind}/{name}"]
+        for box in rectangles:
+            full = len(box.rows) == box.shape[0] * box.shape[1]
+            # What is there already stays, unless every place is new.
+            part = np.empty(box.shape + values.shape[1:]) if full else target[box.places]
+            part[box.inside] = values[box.rows]
+            target[box.places] = part

@@ -1,0 +1,154 @@
+"""Checkpoints: what an unfinished run needs to go on, bit for bit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowfa.errors import InputError
+from flowfa.records.atomic import (
+    DamagedError,
+    make_folder,
+    partial_path,
+    read_arrays,
+    write_arrays,
+)
+from flowfa.records.recorder import remove_chunks
+
+_META = "meta.json"
+_LONGEST_SHOWN = 60
+_ABSENT = object()
+
+
+def checkpoint_folder(path: str | Path) -> Path:
+    """Return the folder beside a result that holds its checkpoint: ``RUN.nc.checkpoint``."""
+    path = Path(path)
+    return path.with_name(f"{path.name}.checkpoint")
+
+
+class Checkpoint:
+    """The newest state of an unfinished run.
+
+    A process killed at any instant leaves the previous checkpoint or the new one, complete.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when something is written. The chunks of the record are kept in it too.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._file = self.folder / "state.npz"
+
+    def exists(self) -> bool:
+        """Return whether there is something to resume."""
+        return self._file.exists()
+
+    def write(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+        """Replace the checkpoint.
+
+        Parameters
+        ----------
+        arrays : dict
+            Numbers and text; no Python objects.
+        meta : dict
+            Anything that JSON can hold.
+
+        Raises
+        ------
+        InputError
+            If the file system refuses; the previous checkpoint stays.
+        TypeError
+            If something could only be pickled.
+        """
+        if _META in arrays:
+            raise ValueError(f"an array cannot be named {_META}")
+        encoded = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+        make_folder(self.folder)
+        write_arrays(self._file, {**arrays, _META: encoded})
+
+    def read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return arrays and meta as they were given to `write`; tuples in meta became lists.
+
+        Raises
+        ------
+        InputError
+            If there is no checkpoint, or it is damaged.
+        """
+        if not self.exists():
+            raise InputError(f"there is no checkpoint in {self.folder}: leave out --resume")
+        try:
+            arrays = read_arrays(self._file)
+            meta = json.loads(arrays.pop(_META).tobytes())
+        except (DamagedError, KeyError, ValueError) as error:
+            raise InputError(
+                f"the checkpoint {self._file} cannot be read ({error}): start again with "
+                "--overwrite"
+            ) from error
+        return arrays, meta
+
+    def remove(self) -> None:
+        """Delete the checkpoint and its folder; other files in the folder are kept, and it too."""
+        if not self.folder.is_dir():
+            return
+        # The state goes first: without it, chunks are leftovers that the next run clears.
+        self._file.unlink(missing_ok=True)
+        partial_path(self._file).unlink(missing_ok=True)
+        remove_chunks(self.folder)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
+
+def compare_configurations(
+    stored: Mapping[str, Any], given: Mapping[str, Any], ignore: set[str]
+) -> None:
+    """Check that a resumed run is the run that was begun.
+
+    Parameters
+    ----------
+    stored : dict
+        The configuration in the checkpoint.
+    given : dict
+        The configuration of this call.
+    ignore : set of str
+        Keys that may differ; ``"outer.inner"`` is a key of an inner table.
+
+    Raises
+    ------
+    InputError
+        If one differs, naming the first and both values.
+    """
+    # As JSON gives it back: tuples are lists.
+    now = json.loads(json.dumps(given))
+    for key, before, after in _differences(stored, now, ""):
+        if key in ignore or key.split(".")[0] in ignore:
+            continue
+        raise InputError(
+            f"the unfinished run has {key} = {_shown(before)}, this command {_shown(after)}: "
+            "resume with the same settings, or start again with --overwrite"
+        )
+
+
+def _differences(
+    stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, Any, Any]]:
+    for key in dict.fromkeys((*stored, *given)):
+        before, after = stored.get(key, _ABSENT), given.get(key, _ABSENT)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _differences(before, after, f"{prefix}{key}.")
+        elif before != after and repr(before) != repr(after):
+            # Not a number differs from itself, but reads the same.
+            yield f"{prefix}{key}", before, after
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "none"
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

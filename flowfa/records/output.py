@@ -1,0 +1,92 @@
+"""The place of a result, checked before the work begins."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from pathlib import Path
+
+from flowfa.errors import InputError
+from flowfa.records.atomic import partial_path, reason
+from flowfa.records.checkpoint import checkpoint_folder
+from flowfa.records.schema import RecordLayout
+
+_FORMAT_BYTES = 2**20
+
+
+def check_place(path: str | Path, overwrite: bool) -> None:
+    """Check that a file can be written; nothing is left there.
+
+    Raises
+    ------
+    InputError
+        If there is something already, the folder is missing, or it cannot be written to.
+    """
+    path = Path(path)
+    # Names too long and loops of links make even looking fail. Trying to write is the one answer
+    # for permissions, read-only disks, and quotas.
+    try:
+        _check_kind(path, overwrite)
+        probe = partial_path(Path(os.path.realpath(path)))
+        probe.open("ab").close()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({reason(error)}): choose another --out"
+        ) from error
+
+
+def _check_kind(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a directory: give the name of a file in it")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists: replace it with --overwrite, or choose another --out")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file: choose another --out")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}: create it, or choose another --out")
+
+
+def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None = None) -> None:
+    """Check before a run that its result can be written, and that there is room for it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The result file.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    layout : RecordLayout, optional
+        What will be written; without it, room is not checked.
+
+    Raises
+    ------
+    InputError
+        As `check_place`; if something that is no folder has the name of the checkpoint's; or if
+        there is too little room, with what is needed and what is free.
+    """
+    check_place(path, overwrite)
+    folder = checkpoint_folder(path)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"{folder} is in the place of the folder for the checkpoint: move it away, or choose "
+            "another --out"
+        )
+    if layout is None:
+        return
+    # The chunks of the record are deleted only when the result is complete.
+    needed = 2 * layout.nbytes + _FORMAT_BYTES
+    free = shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise InputError(
+            f"{path} needs about {readable(needed)} while it is made and {folder.parent} has "
+            f"{readable(free)}: make room, choose another --out, or save less (--save)"
+        )
+
+
+def readable(count: int) -> str:
+    """Return a number of bytes in the unit that suits it, such as ``1.5 GiB``."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+    power = min(int(math.log(max(count, 1), 1024)), len(units) - 1)
+    return f"{count / 1024**power:.3g} {units[power]}"

@@ -1,0 +1,92 @@
+"""Results read back from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from flowfa.errors import InputError
+from flowfa.records.atomic import reason
+from flowfa.records.schema import GROUPS
+
+
+def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
+    """Read a result file.
+
+    Parameters
+    ----------
+    path : str or Path
+    lazy : bool
+        By default everything is read and the file is closed: it can be moved or replaced, and
+        other programs can write to it. With True a value is read when it is first asked for;
+        the file stays open, and locked against writing, until the tree is closed or forgotten.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups as docs/file-format.md says.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is damaged, or it is no result of flowfa.
+    """
+    path = Path(path)
+    _check_file(path)
+    tree = None
+    # The libraries below tell of damage by whatever they stumble over.
+    try:
+        tree = xr.open_datatree(path, engine="h5netcdf")
+        _check_groups(tree, path)
+        if not lazy:
+            tree = tree.load()
+            tree.close()
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        if tree is not None:
+            tree.close()
+        raise InputError(
+            f"{path} is damaged or incomplete ({reason(error)}): make it again, or use a copy"
+        ) from error
+    except InputError:
+        if tree is not None:
+            tree.close()
+        raise
+    tree.attrs = {name: _plain(value) for name, value in tree.attrs.items()}
+    return tree
+
+
+def _check_file(path: Path) -> None:
+    """Check that there is an HDF5 file."""
+    if path.is_dir():
+        raise InputError(f"{path} is a directory: give a file written by flowfa simulate")
+    try:
+        with path.open("rb") as stream:
+            empty = not stream.read(1)
+    except FileNotFoundError:
+        raise InputError(
+            f"there is no file {path}: give a file written by flowfa simulate"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({reason(error)})") from error
+    if empty:
+        raise InputError(f"{path} is empty: give a file written by flowfa simulate")
+    if not h5py.is_hdf5(path):
+        raise InputError(f"{path} is no netCDF4 file: give a file written by flowfa simulate")
+
+
+def _check_groups(tree: xr.DataTree, path: Path) -> None:
+    missing = [name for name in GROUPS if name not in tree.children]
+    if missing:
+        raise InputError(
+            f"{path} is no result of flowfa (it has no group /{missing[0]}): give a file written "
+            "by flowfa simulate"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python's."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,165 @@
+"""Results written to netCDF4 files, or built in memory as a tree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5netcdf
+import h5py
+import numpy as np
+import xarray as xr
+
+from flowfa.records.assemble import FILL, Key, allocate, constant_values, fill
+from flowfa.records.atomic import replacing
+from flowfa.records.output import check_place
+from flowfa.records.recorder import Recorder
+from flowfa.records.schema import RecordLayout, Variable, describe, dimensions
+
+# Larger variables are stored in tiles of this size, so that a part is written and read alone.
+_TILE_BYTES = 2**20
+
+
+def write_run(
+    path: str | Path,
+    layout: RecordLayout,
+    recorder: Recorder,
+    *,
+    attributes: Mapping[str, Any],
+    feedback: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray],
+    solver: Mapping[str, np.ndarray],
+    overwrite: bool,
+) -> None:
+    """Write a result file, atomically; the record passes through memory chunk by chunk.
+
+    Parameters
+    ----------
+    path : str or Path
+    layout : RecordLayout
+    recorder : Recorder
+    attributes : dict
+        Root attributes, text or numbers.
+    feedback : dict
+        Matrices that the rules keep, (trajectory, ...), NaN where a rule keeps none.
+    data : dict
+        ``X`` and ``y``, with a leading dimension where each start has samples of its own.
+    solver : dict
+        Variables of /solver, (trajectory,).
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    InputError
+        If there is a file already and `overwrite` is False, or the file system refuses. No
+        part of the new file is left then, and an old one is as it was.
+    """
+    check_place(path, overwrite)
+    variables = describe(layout, dict(data))
+    constant = constant_values(layout, feedback, data, solver)
+    with replacing(Path(path)) as partial, h5netcdf.File(partial, "w") as file:
+        file.attrs.update(attributes)
+        fill(layout, recorder, constant, _create(file, variables))
+
+
+def build_tree(
+    layout: RecordLayout,
+    recorder: Recorder,
+    *,
+    attributes: Mapping[str, Any],
+    feedback: Mapping[str, np.ndarray],
+    data: Mapping[str, np.ndarray],
+    solver: Mapping[str, np.ndarray],
+) -> xr.DataTree:
+    """Return in memory what `write_run` writes and `load` reads back; parameters as there."""
+    variables = describe(layout, dict(data))
+    arrays = allocate(variables)
+    fill(layout, recorder, constant_values(layout, feedback, data, solver), arrays)
+    tree = xr.DataTree(xr.Dataset(attrs=dict(attributes)))
+    for group in dimensions(variables):
+        own = [variable for variable in variables if variable.group == group]
+        entries = {
+            each.name: xr.Variable(each.dims, arrays[group, each.name], each.attrs) for each in own
+        }
+        names = [each.name for each in own if each.coordinate]
+        tree[group] = xr.DataTree(xr.Dataset(entries).set_coords(names))
+    return tree
+
+
+def save_tree(tree: xr.DataTree, path: str | Path, overwrite: bool) -> None:
+    """Write a tree to a file, atomically, stored as `write_run` stores it.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+    path : str or Path
+        May be the file that the tree was loaded from.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    InputError
+        As `write_run`.
+    """
+    check_place(path, overwrite)
+    encoding: dict[str, dict[str, Any]] = {}
+    for node in tree.subtree:
+        encoding[node.path] = {
+            str(name): _encoding(variable.shape, variable.dtype)
+            for name, variable in node.to_dataset(inherit=False).variables.items()
+        }
+    with replacing(Path(path)) as partial:
+        tree.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+
+
+def _encoding(shape: tuple[int, ...], dtype: np.dtype) -> dict[str, Any]:
+    found: dict[str, Any] = {"_FillValue": np.nan if dtype.kind == "f" else None}
+    tiles = _tiles(shape) if dtype.kind in "fi" else None
+    return found if tiles is None else {**found, "chunksizes": tiles}
+
+
+def _create(file: h5netcdf.File, variables: list[Variable]) -> dict[Key, h5netcdf.Variable]:
+    """Create groups, dimensions, and variables that hold their fill values."""
+    for group, sizes in dimensions(variables).items():
+        file.create_group(group).dimensions = sizes
+    created: dict[Key, h5netcdf.Variable] = {}
+    for each in variables:
+        text = each.kind == "text"
+        target = file[each.group].create_variable(
+            each.name,
+            each.dims,
+            dtype=h5py.string_dtype("utf-8") if text else each.kind,
+            # As an attribute -1 would make readers take counts for missing numbers.
+            fillvalue=FILL[each.kind] if each.kind == "float64" else None,
+            chunks=None if text else _tiles(each.shape),
+        )
+        target.attrs.update(each.attrs)
+        # The convention (CF 5.2) by which readers find coordinates that no dimension is named by.
+        others = [
+            other.name
+            for other in variables
+            if other.group == each.group
+            and other.coordinate
+            and (other.name,) != other.dims
+            and set(other.dims) <= set(each.dims)
+        ]
+        if others and not each.coordinate:
+            target.attrs["coordinates"] = " ".join(others)
+        created[each.group, each.name] = target
+    return created
+
+
+def _tiles(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return tiles of whole trailing dimensions, or None to store everything in one piece."""
+    if math.prod(shape) * 8 <= _TILE_BYTES:
+        return None
+    tiles: list[int] = []
+    room = _TILE_BYTES // 8
+    for size in reversed(shape):
+        tiles.insert(0, max(1, min(size, room)))
+        room //= tiles[0]
+    return tuple(tiles)

@@ -1,0 +1,81 @@
+"""Named things (rules, losses, solvers, data sets) and the lookup that suggests a near name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from flowfa.errors import InputError
+
+T = TypeVar("T")
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """Build the error for a name that nothing is registered under.
+
+    Parameters
+    ----------
+    kind : str
+        What the name should denote, such as ``"rule"``.
+    name : str
+        The name that was given.
+    known : iterable of str
+        The names that would have been accepted.
+
+    Returns
+    -------
+    InputError
+        One line with the nearest match, if there is one, and all known names.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
+
+
+class Registry(Generic[T]):
+    """A table from names to objects of one kind.
+
+    Parameters
+    ----------
+    kind : str
+        What is registered here, for messages: ``"rule"``, ``"loss"``.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that enters its argument under `name`.
+
+        Raises
+        ------
+        InputError
+            If the name is taken by something else.
+        """
+
+        def enter(entry: T) -> T:
+            if self._entries.get(name, entry) is not entry:
+                raise InputError(f"the {self.kind} name {name!r} is taken: choose another name")
+            self._entries[name] = entry
+            return entry
+
+        return enter
+
+    def get(self, name: str) -> T:
+        """Return the entry called `name`.
+
+        Raises
+        ------
+        InputError
+            If there is none; the message names the nearest match.
+        """
+        if name not in self._entries:
+            raise unknown_name(self.kind, name, self._entries)
+        return self._entries[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the registered names in the order of registration."""
+        return tuple(self._entries)

@@ -1,0 +1,110 @@
+"""From saved states to rows of the record."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.records import RecordLayout, Recorder
+from flowfa.simulation.settings import Settings
+
+
+def record_layout(flow: NetworkFlow, settings: Settings) -> RecordLayout:
+    """Return the shapes of the record of a run."""
+    sizes, user_sizes = flow.layout.sizes, flow.problem.sizes
+    hidden = sizes[1:-1]
+    weights = dict(flow.layout.shapes)
+    weights["W1"] = (user_sizes[1], user_sizes[0])
+    feedback = {
+        name: tuple(matrix.shape[1:])
+        for group in flow.field.groups
+        for name, matrix in group.kept.items()
+    }
+    return RecordLayout(
+        trajectories=len(flow),
+        save_times=settings.save_times,
+        snapshot_columns=settings.snapshot_columns,
+        layers=flow.layout.layers,
+        neuron_layer=np.repeat(np.arange(1, len(hidden) + 1), hidden),
+        neuron_index=np.concatenate([np.arange(width) for width in hidden]),
+        weights=weights,
+        feedback=feedback,
+        rules=flow.rules,
+        starts=flow.starts,
+    )
+
+
+def kept_feedback(flow: NetworkFlow) -> dict[str, np.ndarray]:
+    """Return the matrices kept by the rules, (trajectory, ...), NaN where a rule keeps none."""
+    result: dict[str, np.ndarray] = {}
+    for group in flow.field.groups:
+        for name, matrix in group.kept.items():
+            full = result.setdefault(name, np.full((len(flow), *matrix.shape[1:]), np.nan))
+            full[group.start : group.stop] = matrix.cpu().numpy()
+    return result
+
+
+class Recording:
+    """Measures networks at save times and hands the rows to a recorder.
+
+    Parameters
+    ----------
+    flow : NetworkFlow
+    recorder : Recorder
+    snapshot_columns : tuple of int
+        Indices of the save times at which weights are kept.
+    save_times : numpy.ndarray
+        (save,).
+    """
+
+    def __init__(
+        self,
+        flow: NetworkFlow,
+        recorder: Recorder,
+        snapshot_columns: tuple[int, ...],
+        save_times: np.ndarray,
+    ) -> None:
+        self._flow = flow
+        self._recorder = recorder
+        self._columns = np.array(snapshot_columns)
+        self._times = save_times
+        rows = torch.arange(len(flow), device=flow.initial.device)
+        with torch.no_grad():
+            self.initial_conserved = flow.observe(flow.initial, rows)["conserved"]
+
+    def __call__(self, rows: Tensor, saves: Tensor, states: Tensor) -> None:
+        """Record states (row, parameter) at save times; see `SaveCallback`."""
+        values = self._flow.observe(states, rows)
+        values["conservation_drift"] = self._drift(values["conserved"], rows)
+        trajectory, save = rows.cpu().numpy(), saves.cpu().numpy()
+        arrays = {name: value.cpu().numpy() for name, value in values.items()}
+        self._recorder.add_rows(trajectory, save, arrays)
+        kept = np.isin(save, self._columns)
+        if kept.any():
+            chosen = torch.tensor(kept.nonzero()[0], device=rows.device)
+            parameters = self._flow.parameters(states[chosen], rows[chosen])
+            self._recorder.add_snapshots(
+                trajectory[kept],
+                np.searchsorted(self._columns, save[kept]),
+                {name: value.cpu().numpy() for name, value in parameters.items()},
+                self._times[save[kept]],
+            )
+
+    def last_states(self, rows: Tensor, states: Tensor, times: np.ndarray) -> None:
+        """Keep the last good states of trajectories that ended early."""
+        parameters = self._flow.parameters(states, rows)
+        self._recorder.add_last_state(
+            rows.cpu().numpy(),
+            {name: value.cpu().numpy() for name, value in parameters.items()},
+            times,
+        )
+
+    def _drift(self, conserved: Tensor, rows: Tensor) -> Tensor:
+        """Return max_j |C_j(t) - C_j(0)| by layer, (row, layer); NaN in the output layer."""
+        change = (conserved - self.initial_conserved[rows]).abs()
+        hidden = self._flow.layout.sizes[1:-1]
+        columns = [part.amax(1) for part in change.split(list(hidden), dim=1)]
+        columns.append(torch.full_like(columns[0], torch.nan))
+        return torch.stack(columns, dim=1)

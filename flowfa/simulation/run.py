@@ -1,0 +1,125 @@
+"""A finished run: its record and short answers about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flowfa.records import load, save_tree
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Run:
+    """The record of an integration.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Laid out as docs/file-format.md says.
+    path : Path, optional
+        The file it is stored in.
+
+    Attributes
+    ----------
+    tree : xarray.DataTree
+    path : Path or None
+    """
+
+    def __init__(self, tree: xarray.DataTree, path: Path | None = None) -> None:
+        self.tree = tree
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open a result file; values are read when they are asked for."""
+        return cls(load(path, lazy=True), Path(path))
+
+    @property
+    def statuses(self) -> list[str]:
+        """How each trajectory ended: ``ok``, ``chattering``, ..."""
+        return [str(label) for label in self.tree["solver"]["status"].values]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a trajectory did not reach the end."""
+        return any(label != "ok" for label in self.statuses)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the record to a file, atomically.
+
+        Raises
+        ------
+        InputError
+            If there is a file already and `overwrite` is False, or it cannot be written.
+        """
+        save_tree(self.tree, path, overwrite)
+        self.path = Path(path)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the main numbers by rule, JSON-ready: medians over trajectories at the end.
+
+        Returns
+        -------
+        dict
+            ``rules``: for each rule the number of trajectories, their statuses, the medians of
+            the last finite ``loss``, ``accuracy``, ``alignment`` (output layer), and the factors
+            of Eq. (1), the worst ``conservation_drift`` (C-1), and the medians of the counters.
+            ``failures``: message and trajectories, for each message.
+        """
+        trajectory, solver = self.tree["trajectory"], self.tree["solver"]
+        rules = trajectory["rule"].values.astype(str)
+        result: dict[str, Any] = {"rules": {}, "failures": []}
+        for rule in dict.fromkeys(rules.tolist()):
+            own = np.flatnonzero(rules == rule)
+            statuses = [self.statuses[i] for i in own]
+            entry: dict[str, Any] = {
+                "trajectories": len(own),
+                "statuses": {label: statuses.count(label) for label in dict.fromkeys(statuses)},
+            }
+            for name in ("loss", "accuracy", "cosine", "gradient_norm", "update_norm"):
+                entry[name] = _median(_last_finite(trajectory[name].values[own]))
+            entry["alignment"] = _median(_last_finite(trajectory["alignment"].values[own, :, -1]))
+            drift = trajectory["conservation_drift"].values[own]
+            entry["conservation_drift"] = _number(np.nanmax(drift)) if _any(drift) else None
+            for name in ("steps", "rejected", "evaluations"):
+                entry[name] = _median(solver[name].values[own].astype(float))
+            result["rules"][rule] = entry
+        messages = [str(message) for message in solver["message"].values]
+        for row, message in enumerate(messages):
+            if self.statuses[row] != "ok":
+                result["failures"].append(
+                    {
+                        "trajectory": row,
+                        "rule": str(rules[row]),
+                        "status": self.statuses[row],
+                        "t_reached": float(solver["t_reached"].values[row]),
+                        "message": message,
+                    }
+                )
+        return result
+
+
+def _last_finite(values: np.ndarray) -> np.ndarray:
+    """Return the last finite value of each row, NaN if there is none."""
+    last = np.full(len(values), np.nan)
+    for row, series in enumerate(values):
+        finite = series[np.isfinite(series)]
+        if len(finite):
+            last[row] = finite[-1]
+    return last
+
+
+def _any(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).any())
+
+
+def _median(values: np.ndarray) -> float | None:
+    return _number(np.nanmedian(values)) if _any(values) else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,108 @@
+"""Integrating a problem into a record, with checkpoints: the heart of ``flowfa simulate``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.solvers import make_solver, resolve_auto
+from flowfa.problems.ensemble import build_ensemble
+from flowfa.problems.problem import Problem
+from flowfa.registry import unknown_name
+from flowfa.simulation.description import describe
+from flowfa.simulation.job import Job
+from flowfa.simulation.progress import Progress
+from flowfa.simulation.recording import record_layout
+from flowfa.simulation.run import Run
+from flowfa.simulation.settings import DTYPES, Settings
+
+
+def simulate(
+    problem: Problem,
+    trajectories: int | None = None,
+    *,
+    seed: int = 0,
+    path: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: float = 15.0,
+    progress: Progress | None = None,
+    argv: Sequence[str] = (),
+    **settings: Any,
+) -> Run:
+    """Integrate the training flow of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    trajectories : int, optional
+        Starts for each rule; by default as many as the data or the given start have, else 8.
+    seed : int
+        Of initial weights and feedback.
+    path : str or Path, optional
+        Result file. With it, records go to disk as they come, checkpoints are kept beside it in
+        ``PATH.checkpoint``, and SIGINT or SIGTERM stop the run without loss. Without it
+        everything stays in memory.
+    overwrite : bool
+        Replace an existing result or checkpoint.
+    resume : bool
+        Continue from the checkpoint of `path`; the result is that of the uninterrupted run.
+    checkpoint_every : float
+        Seconds between checkpoints.
+    progress : Progress, optional
+    argv : sequence of str
+        The command line, for the record.
+    **settings
+        The fields of `flowfa.simulation.Settings`: ``t_end``, ``solver``, ``rtol``, ...
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        If settings, problem, or output do not fit; nothing has been written then.
+    Interrupted
+        After SIGINT or SIGTERM; the checkpoint is kept.
+
+    Examples
+    --------
+    >>> import flowfa
+    >>> data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, lambda_=0.1, seed=1)
+    >>> problem = flowfa.Problem(data, widths=(5,), rule=("fa", "signfa"))
+    >>> run = flowfa.simulate(problem, trajectories=2, t_end=10.0, save=11)
+    >>> run.statuses
+    ['ok', 'ok', 'ok', 'ok']
+    """
+    known = [entry.name for entry in dataclasses.fields(Settings)]
+    for name in settings:
+        if name not in known:
+            raise unknown_name("setting", name, known)
+    chosen = Settings(**settings)
+    device = chosen.torch_device()
+    solver = make_solver(
+        resolve_auto(chosen.solver, chosen.rtol, problem.leak),
+        rtol=chosen.rtol,
+        atol=chosen.atol,
+        step=chosen.step,
+        control=chosen.controller,
+        max_steps=chosen.max_steps,
+    )
+    ensemble = build_ensemble(problem, trajectories, seed)
+    flow = NetworkFlow(problem, ensemble, device, DTYPES[chosen.dtype])
+    job = Job(
+        flow=flow,
+        solver=solver,
+        settings=chosen,
+        layout=record_layout(flow, chosen),
+        configuration=describe(problem, ensemble, chosen, seed),
+        argv=list(argv),
+        progress=progress,
+    )
+    if path is None:
+        return job.in_memory()
+    return job.on_disk(Path(path), overwrite, resume, checkpoint_every)

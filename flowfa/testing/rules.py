@@ -1,0 +1,109 @@
+"""The test template of learning rules: subclass it, give `make`, and inherit the tests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowfa.datasets.dataset import Dataset
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.observables import conserved
+from flowfa.problems import Problem, build_ensemble
+from flowfa.problems.rules import Rule
+from flowfa.problems.starts import NormalStart
+from flowfa.seeds import generator
+
+
+class RuleTestCase(ABC):
+    """What every rule must do, at random states of random networks.
+
+    The law of C-1 is tested as an instantaneous identity: the derivative of the claimed invariant
+    along the field, by autograd, vanishes to rounding.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Hidden widths of the networks it is tested on.
+    """
+
+    widths: tuple[int, ...] = (4, 3)
+
+    @abstractmethod
+    def make(self) -> Rule:
+        """Return the rule under test."""
+
+    def flow(self, bias: str = "hidden", trajectories: int = 3) -> NetworkFlow:
+        """Return a flow of small networks with three classes."""
+        random = generator(7, "rule test")
+        data = Dataset(random.standard_normal((6, 5)), np.array([0, 1, 2, 2, 1, 0]))
+        problem = Problem(
+            data, self.widths, leak=0.3, rule=self.make(), bias=bias, initial=NormalStart(0.7)
+        )
+        return NetworkFlow(problem, build_ensemble(problem, trajectories, seed=3))
+
+    @staticmethod
+    def states(flow: NetworkFlow) -> Tensor:
+        """Return random states: biases too are away from zero."""
+        noise = generator(8, "states").standard_normal(tuple(flow.initial.shape))
+        return flow.initial + 0.3 * torch.tensor(noise)
+
+    def law_rate(self, flow: NetworkFlow, states: Tensor, hide_bias: bool = False) -> Tensor:
+        """Return dC/dt along the field for each neuron, (trajectory, hidden neuron)."""
+        velocity = flow.field(torch.zeros(len(flow)), states)
+
+        def law(at: Tensor) -> Tensor:
+            forward = flow.field.forward(at)
+            if hide_bias:
+                for name in [name for name in forward.parameters if name.startswith("c")]:
+                    del forward.parameters[name]
+            return conserved(flow.field, forward, flow.span.outside_norm2)
+
+        _, rate = torch.autograd.functional.jvp(law, states, velocity)
+        assert isinstance(rate, Tensor)
+        return rate
+
+    def test_conserves_what_it_claims(self) -> None:
+        """C-1 and C-2: the claimed invariant of each neuron does not move."""
+        flow = self.flow()
+        rate = self.law_rate(flow, self.states(flow))
+        claimed = rate[~rate.isnan()]
+        assert len(claimed) >= len(flow) * self.widths[-1]
+        assert float(claimed.abs().max()) < 1e-12
+
+    def test_law_fails_without_the_bias(self) -> None:
+        """Negative control: C-2 needs the neuron's own bias."""
+        flow = self.flow()
+        rate = self.law_rate(flow, self.states(flow), hide_bias=True)
+        assert float(rate[~rate.isnan()].abs().max()) > 1e-3
+
+    def test_batched_equals_loop(self) -> None:
+        """The velocity of a trajectory does not depend on its companions, bit for bit."""
+        flow = self.flow()
+        states, time = self.states(flow), torch.zeros(len(flow))
+        together = flow.field(time, states)
+        for i in range(len(flow)):
+            row = torch.tensor([i])
+            alone = flow.field.select(row)(time[row], states[row])
+            assert torch.equal(together[row], alone)
+
+    def test_start_does_not_depend_on_number_of_trajectories(self) -> None:
+        """Trajectory i is the same network however many there are."""
+        few, many = self.flow(trajectories=2), self.flow(trajectories=5)
+        assert torch.equal(few.initial, many.initial[:2])
+        for name, matrix in few.field.groups[0].kept.items():
+            assert torch.equal(matrix, many.field.groups[0].kept[name][:2])
+
+    def test_output_layer_follows_its_true_gradient(self) -> None:
+        """Feedback changes hidden layers only (spec section 0)."""
+        flow = self.flow(bias="all")
+        states = self.states(flow)
+        forward = flow.field.forward(states)
+        signal = flow.field.output_signal(forward)
+        true = flow.layout.views(flow.field.descent(forward, signal, flow.field.true_signal))
+        own = flow.layout.views(flow.field(torch.zeros(len(flow)), states))
+        last = flow.layout.layers
+        assert torch.equal(own[f"W{last}"], true[f"W{last}"])
+        assert torch.equal(own[f"c{last}"], true[f"c{last}"])

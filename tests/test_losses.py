@@ -1,0 +1,81 @@
+"""Losses against torch's autograd, extended precision, and their own infimum."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+from flowfa.datasets.dataset import Dataset
+from flowfa.errors import InputError
+from flowfa.problems.losses import LOSSES, check_labels
+
+LABELS = {
+    "binary": np.array([1.0, -1.0, 1.0, -1.0]),
+    "classes": np.array([0.0, 2.0, 1.0, 1.0]),
+    "targets": np.array([[0.3, -1.0], [2.0, 0.5], [1.0, 1.0], [0.0, -0.2]]),
+}
+FITTING = [(n, kind) for n in LOSSES.names() for kind in LOSSES.get(n).label_kinds]
+
+
+def case(name, kind):
+    loss = LOSSES.get(name)()
+    target = torch.tensor(loss.encode(Dataset(np.ones((4, 2)), LABELS[kind])))
+    generator = torch.Generator().manual_seed(1)
+    output = torch.randn(3, *target.shape, dtype=torch.float64, generator=generator)
+    return loss, target, 3.0 * output
+
+
+@pytest.mark.parametrize(("name", "kind"), FITTING)
+def test_derivative_is_the_gradient_of_the_value(name, kind):
+    loss, target, output = case(name, kind)
+    output.requires_grad_()
+    (expected,) = torch.autograd.grad(loss.value(output, target).sum(), output)
+    torch.testing.assert_close(loss.derivative(output, target), expected, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize(("name", "kind"), FITTING)
+def test_trajectory_is_rounded_the_same_alone(name, kind):
+    loss, target, output = case(name, kind)
+    for function in (loss.value, loss.derivative):
+        together = function(output, target)
+        assert all(torch.equal(together[i : i + 1], function(output[i : i + 1].clone(), target))
+                   for i in range(len(output)))
+
+
+@pytest.mark.parametrize("margin", [-700.0, -30.0, -1e-3, 0.0, 0.5, 21.0, 40.0, 700.0])
+def test_logistic_and_cross_entropy_keep_relative_precision(margin):
+    """mpmath as the oracle: torch's softplus is 2e-9 off at 20, its log_softmax 0 at 40."""
+    with mpmath.workdps(400):
+        value = float(mpmath.log(1 + mpmath.exp(-mpmath.mpf(margin))))
+        slope = float(1 / (1 + mpmath.exp(mpmath.mpf(margin))))
+    logistic, entropy = LOSSES.get("logistic")(), LOSSES.get("cross-entropy")()
+    f = torch.tensor([[[margin]]], dtype=torch.float64)
+    assert logistic.value(f, torch.ones(1, 1)).item() == pytest.approx(value, rel=4e-16)
+    assert logistic.derivative(f, torch.ones(1, 1)).item() == pytest.approx(-slope, rel=4e-16)
+    two = torch.tensor([[[0.0], [margin]]], dtype=torch.float64)
+    label = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    assert entropy.value(two, label).item() == pytest.approx(value, rel=4e-16)
+    assert entropy.derivative(two, label)[0, 1, 0].item() == pytest.approx(-slope, rel=4e-16)
+
+
+def test_cross_entropy_agrees_with_torch():
+    loss, target, output = case("cross-entropy", "classes")
+    expected = torch.nn.functional.cross_entropy(
+        output, torch.tensor(LABELS["classes"]).long().expand(3, 4), reduction="none"
+    )
+    torch.testing.assert_close(loss.value(output, target), expected, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "advice"),
+    [
+        ("exponential", "classes", "cross-entropy or squared"),
+        ("logistic", "targets", "--loss squared"),
+        ("cross-entropy", "binary", "exponential or logistic or squared"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_with_losses_that_do(name, kind, advice):
+    with pytest.raises(InputError, match=advice):
+        check_labels(LOSSES.get(name)(), Dataset(np.ones((4, 2)), LABELS[kind]))

@@ -1,0 +1,149 @@
+"""Starts: what the aligned one promises, and what given ones must be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowfa.datasets.dataset import Dataset
+from flowfa.errors import InputError
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems import Problem, build_ensemble
+from flowfa.problems.rules import SignFeedbackAlignment
+from flowfa.problems.starts import given_start, load_start
+
+RULES = ("gd", "fa", "adafa", "signfa", "frsf")
+
+
+def classes_data(outputs, dim=3):
+    labels = np.arange(max(4, outputs)) % outputs if outputs > 1 else np.array([1.0, -1, 1, -1])
+    return Dataset(np.ones((len(labels), dim)), labels)
+
+
+def kappa(problem, starts=3, seed=0):
+    flow = NetworkFlow(problem, build_ensemble(problem, starts, seed))
+    rows = torch.arange(len(flow))
+    return -flow.observe(flow.initial, rows)["conserved"]
+
+
+@given(
+    widths=st.lists(st.integers(1, 60), min_size=1, max_size=3),
+    outputs=st.sampled_from([1, 2, 3, 10]),
+    seed=st.integers(0, 2**31),
+)
+def test_aligned_start_has_positive_kappa_under_every_rule(widths, outputs, seed):
+    """L-1 and P-2: for every neuron of every hidden layer, in every built-in rule."""
+    for rules in (RULES, (SignFeedbackAlignment("xavier"),)):
+        problem = Problem(classes_data(outputs), widths, rule=rules)
+        assert float(kappa(problem, seed=seed).min()) > 0.0
+
+
+def test_aligned_direct_feedback_has_positive_kappa_in_the_last_hidden_layer():
+    values = kappa(Problem(classes_data(3), (7, 5), rule="dfa"))
+    assert values[:, :7].isnan().all()
+    assert float(values[:, 7:].min()) > 0.0
+
+
+def test_xavier_start_is_not_always_aligned():
+    """Negative control of the two tests above: a start without the care fails them."""
+    problem = Problem(classes_data(1), (50,), rule="fa", initial="xavier")
+    assert float(kappa(problem).min()) < 0.0
+
+
+@pytest.mark.parametrize("initial", ["aligned", "xavier", "normal"])
+def test_start_depends_on_seed_and_trajectory_alone(initial):
+    def weights(rules, starts, seed):
+        problem = Problem(classes_data(1), (6, 5), rule=rules, initial=initial)
+        return build_ensemble(problem, starts, seed)
+
+    alone, many = weights("fa", 1, 4), weights(("gd", "dfa", "fa"), 9, 4)
+    for layer in range(3):
+        assert np.array_equal(alone.weights[layer][0], many.weights[layer][0])
+        assert not np.array_equal(many.weights[layer][0], many.weights[layer][1])
+    assert np.array_equal(alone.feedback[0]["B2"][0], many.feedback[2]["B2"][0])
+    assert not np.array_equal(alone.weights[0], weights("fa", 1, 5).weights[0])
+
+
+def arrays(**changes):
+    random = np.random.default_rng(0)
+    start = {
+        "W1": random.standard_normal((4, 3)),
+        "W2": random.standard_normal((1, 4)),
+        "c1": random.standard_normal(4),
+        "B2": random.standard_normal((4, 1)),
+    }
+    return {k: v for k, v in (start | changes).items() if v is not None}
+
+
+def test_given_start_fixes_widths_biases_and_feedback(tmp_path):
+    np.savez(tmp_path / "start.npz", **arrays())
+    start = load_start(tmp_path / "start.npz")
+    problem = Problem(classes_data(1), rule=("fa", "gd"), initial=start)
+    assert problem.sizes == (3, 4, 1)
+    assert problem.has_bias == (True, False)
+    ensemble = build_ensemble(problem, 5, 0)
+    assert np.array_equal(ensemble.weights[0], np.tile(arrays()["W1"], (5, 1, 1)))
+    assert np.array_equal(ensemble.feedback[0]["B2"][3], arrays()["B2"])
+    assert ensemble.feedback[1] == {}
+
+
+def test_leading_dimension_of_a_start_is_the_number_of_trajectories():
+    stacked = {name: np.stack([array] * 6) for name, array in arrays().items()}
+    problem = Problem(classes_data(1), rule="fa", initial=given_start(stacked))
+    assert build_ensemble(problem, None, 0).starts == 6
+    with pytest.raises(InputError, match="--trajectories has 4"):
+        build_ensemble(problem, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"W1": None}, "expected W1, W2"),
+        ({"W2": np.ones((1, 5))}, "its columns must match"),
+        ({"c1": np.ones(3)}, "one bias per row"),
+        ({"B2": np.ones((1, 4))}, r"expected \(4, 1\), the shape of W2 transposed"),
+        ({"B3": np.ones((4, 1))}, "did you mean 'B2'"),
+        ({"W1": np.full((4, 3), np.nan)}, "not finite"),
+        ({"c1": np.ones((2, 4))}, "same leading trajectory dimension"),
+        ({"M2": -np.ones((4, 1))}, "M >= 0"),
+        ({"W2": np.array([["a"] * 4])}, "expected real numbers"),
+    ],
+)
+def test_unusable_start_is_refused(changes, told):
+    with pytest.raises(InputError, match=told):
+        given_start(arrays(**changes))
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "told"),
+    [
+        ("gd", {}, "B2 in arrays is not used by gd"),
+        ("adafa", {}, "B2 in arrays is not used by adafa"),
+        ("fa", {"W1": np.ones((4, 2))}, "2 columns but the samples"),
+        ("fa", {"W2": np.ones((2, 4)), "B2": None}, r"needs 1 output\(s\)"),
+    ],
+)
+def test_start_that_does_not_fit_the_problem_is_refused(rule, changes, told):
+    with pytest.raises(InputError, match=told):
+        Problem(classes_data(1), rule=rule, initial=given_start(arrays(**changes)))
+
+
+def test_pickled_truncated_and_foreign_files_are_refused(tmp_path):
+    np.savez(tmp_path / "pickled.npz", W1=np.array([{"a": 1}], dtype=object))
+    np.savez(tmp_path / "whole.npz", **arrays())
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:100])
+    (tmp_path / "text.npz").write_text("not an archive")
+    np.save(tmp_path / "single.npy", np.ones(3))
+    for name, told in [
+        ("pickled.npz", "pickled objects, which are never loaded"),
+        ("cut.npz", "truncated"),
+        ("text.npz", "not an .npz file"),
+        ("single.npy", "not an .npz file"),
+        ("absent.npz", "there is no file"),
+        (".", "is a directory"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            load_start(tmp_path / name)
