@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flowfa.errors import InputError
+from flowfa.records.atomic import replacing
 
 
 def read_npz(path: str | Path, contents: str) -> dict[str, np.ndarray]:
@@ -51,3 +52,22 @@ def read_npz(path: str | Path, contents: str) -> dict[str, np.ndarray]:
         raise InputError(
             f"{path} is damaged ({error}): write {contents} again with numpy.savez"
         ) from None
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray], overwrite: bool) -> None:
+    """Write arrays to an ``.npz`` file, atomically.
+
+    Raises
+    ------
+    InputError
+        If there is something at `path` and `overwrite` is False, the name does not end in
+        ``.npz``, or the file system refuses.
+    """
+    if path.suffix != ".npz":
+        raise InputError(f"{path} is no name for an .npz file: let it end in .npz")
+    if path.is_dir():
+        raise InputError(f"{path} is a directory: give the name of a file in it")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists: replace it with --overwrite, or choose another name")
+    with replacing(path) as partial, partial.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub reads names as flags

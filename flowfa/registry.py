@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from flowfa.errors import InputError
 
 T = TypeVar("T")
+Entry = TypeVar("Entry")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
@@ -47,7 +48,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self._entries: dict[str, T] = {}
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str) -> Callable[[Entry], Entry]:
         """Return a decorator that enters its argument under `name`.
 
         Raises
@@ -56,10 +57,11 @@ class Registry(Generic[T]):
             If the name is taken by something else.
         """
 
-        def enter(entry: T) -> T:
+        def enter(entry: Entry) -> Entry:
             if self._entries.get(name, entry) is not entry:
                 raise InputError(f"the {self.kind} name {name!r} is taken: choose another name")
-            self._entries[name] = entry
+            # A decorator that gives back what it got keeps a subclass's own type.
+            self._entries[name] = cast(T, entry)
             return entry
 
         return enter

@@ -18,8 +18,12 @@ from flowfa.problems.starts import NormalStart
 from flowfa.seeds import generator
 
 BUILT_IN = ("gd", "fa", "adafa", "signfa", "dfa", "frsf")
-LABELS = {"exponential": "binary", "logistic": "binary", "cross-entropy": "classes",
-          "squared": "targets"}
+LABELS = {
+    "exponential": "binary",
+    "logistic": "binary",
+    "cross-entropy": "classes",
+    "squared": "targets",
+}
 
 
 def data(loss, samples=7, dim=5, trajectories=None):

@@ -40,8 +40,10 @@ def test_trajectory_is_rounded_the_same_alone(name, kind):
     loss, target, output = case(name, kind)
     for function in (loss.value, loss.derivative):
         together = function(output, target)
-        assert all(torch.equal(together[i : i + 1], function(output[i : i + 1].clone(), target))
-                   for i in range(len(output)))
+        assert all(
+            torch.equal(together[i : i + 1], function(output[i : i + 1].clone(), target))
+            for i in range(len(output))
+        )
 
 
 @pytest.mark.parametrize("margin", [-700.0, -30.0, -1e-3, 0.0, 0.5, 21.0, 40.0, 700.0])

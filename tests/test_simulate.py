@@ -155,8 +155,9 @@ def test_broken_trajectory_leaves_the_others_as_they_are_without_it(factor, sett
         return flowfa.simulate(given, t_end=5.0, **settings)
 
     expected = run(arrays)
-    broken = run({name: array * np.array([1, 1, factor, 1])[:, None, None]
-                  for name, array in arrays.items()})
+    broken = run(
+        {name: array * np.array([1, 1, factor, 1])[:, None, None] for name, array in arrays.items()}
+    )
     assert expected.statuses == ["ok"] * 4
     assert broken.statuses == ["ok", "ok", status, "ok"]
     before, after = variables(expected.tree), variables(broken.tree)
@@ -251,9 +252,9 @@ def test_logarithmic_times_begin_at_zero_and_end_at_the_end():
 
 def test_solvers_agree_on_one_problem():
     losses = [
-        flowfa.simulate(
-            problem(leak=1.0), 2, t_end=5.0, save=5, solver=solver, rtol=1e-9
-        ).tree["trajectory"]["loss"].values
+        flowfa.simulate(problem(leak=1.0), 2, t_end=5.0, save=5, solver=solver, rtol=1e-9)
+        .tree["trajectory"]["loss"]
+        .values
         for solver in ("bosh3", "dopri5", "dop853", "torchdiffeq:dopri5")
     ]
     for other in losses[1:]:

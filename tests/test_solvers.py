@@ -138,7 +138,11 @@ def test_finished_trajectories_leave_the_working_set():
     field = ForcedOscillators(torch.tensor([1.0, 60.0]).double(), torch.zeros(2).double())
     run = Integration.begin(torch.ones(2, 2).double(), torch.tensor([0.0, 3.0]).double())
     sizes = []
-    solve(field, run, make_solver("dopri5"), lambda *_: None, lambda r: sizes.append(len(r.working)))
+
+    def watch(run):
+        sizes.append(len(run.working))
+
+    solve(field, run, make_solver("dopri5"), lambda *_: None, watch)
     assert sizes[0] == 2 and sizes[-2] == 1 and sizes[-1] == 0
 
 
@@ -200,9 +204,8 @@ def test_network_flow_agrees_with_scipy(rule):
     flow = NetworkFlow(problem, build_ensemble(problem, 2, seed=0))
 
     def velocity(t, y):
-        return flow.field.select(torch.tensor([1]))(
-            torch.zeros(1), torch.tensor(y)[None]
-        )[0].numpy()
+        single = flow.field.select(torch.tensor([1]))
+        return single(torch.zeros(1), torch.tensor(y)[None])[0].numpy()
 
     oracle = solve_ivp(
         velocity, (0.0, 20.0), flow.initial[1].numpy(), "DOP853", rtol=1e-10, atol=1e-12

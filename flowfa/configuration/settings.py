@@ -81,7 +81,7 @@ class SimulateConfiguration:
     """Time at which the flow ends."""
     solver: Annotated[str, arg(metavar="NAME")] = "auto"
     """Solver: auto, bosh3, dopri5, tsit5, dop853, euler, heun, rk4 or torchdiffeq:NAME."""
-    rtol: float = 1e-5
+    rtol: float = 1e-4
     """Relative tolerance of adaptive solvers."""
     atol: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
     """Absolute tolerance of adaptive solvers; by default rtol / 100."""

@@ -110,8 +110,7 @@ class Dataset:
 
 def _as_float64(array: np.ndarray, title: str) -> np.ndarray:
     """Return a float64 copy of `array`, or tell why it is not one."""
-    try:
-        return np.array(array, dtype=np.float64)
-    except (TypeError, ValueError):
-        kind = getattr(array, "dtype", type(array).__name__)
-        raise InputError(f"{title} has type {kind}: expected an array of real numbers") from None
+    found = np.asarray(array)
+    if found.dtype.kind not in "biuf":
+        raise InputError(f"{title} has type {found.dtype}: expected an array of real numbers")
+    return np.array(found, dtype=np.float64)

@@ -102,7 +102,7 @@ class NetworkField:
     def __call__(self, time: Tensor, state: Tensor) -> Tensor:
         """Return -G, (trajectory, parameter); the field does not depend on time."""
         forward = self.forward(state)
-        return self.descent(forward, self.output_signal(forward), self._rule_signal)
+        return self.descent(forward, self.output_signal(forward), self.rule_signal)
 
     def select(self, rows: Tensor) -> NetworkField:
         """Return the field of some rows, in non-decreasing order; repeats are allowed."""
@@ -162,7 +162,7 @@ class NetworkField:
         """Return W_l^T delta_l: backpropagation's signal, whatever the rule."""
         return torch.bmm(forward.parameters[f"W{layer}"].transpose(-1, -2), following)
 
-    def _rule_signal(
+    def rule_signal(
         self, layer: int, forward: ForwardPass, following: Tensor, output_signal: Tensor
     ) -> Tensor:
         """Return the signal into hidden layer `layer` - 1, each trajectory by its own rule."""

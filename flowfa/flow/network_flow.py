@@ -81,13 +81,9 @@ class NetworkFlow:
                 (index + 1) * ensemble.starts,
                 {name: on_device(matrix) for name, matrix in kept.items()},
             )
-            for index, (rule, kept) in enumerate(
-                zip(problem.rules, ensemble.feedback, strict=True)
-            )
+            for index, (rule, kept) in enumerate(zip(problem.rules, ensemble.feedback, strict=True))
         )
-        self.field = NetworkField(
-            self.layout, inputs, targets, problem.loss, problem.leak, groups
-        )
+        self.field = NetworkField(self.layout, inputs, targets, problem.loss, problem.leak, groups)
 
     def __len__(self) -> int:
         """Return the number of trajectories."""

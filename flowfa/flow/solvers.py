@@ -46,7 +46,7 @@ def resolve_auto(name: str, rtol: float, leak: float) -> str:
 def make_solver(
     name: str,
     *,
-    rtol: float = 1e-5,
+    rtol: float = 1e-4,
     atol: float | None = None,
     step: float | None = None,
     control: str = "pi",

@@ -29,8 +29,8 @@ class Status(Enum):
         "the scale of the data"
     )
     OVERFLOW = (
-        "a step overflowed: the step is too long for a flow this fast (make --step smaller), or the "
-        "flow itself blows up (an adaptive solver tells which)"
+        "a step overflowed: the step is too long for a flow this fast (make --step smaller), or "
+        "the flow itself blows up (an adaptive solver tells which)"
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "

@@ -131,4 +131,3 @@ def _number_of_starts(problem: Problem, requested: int | None) -> int:
 
 def _repeat(array: np.ndarray, number: int) -> np.ndarray:
     return array if array.shape[0] == number else np.repeat(array, number, axis=0)
-

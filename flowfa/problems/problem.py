@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
@@ -58,13 +57,15 @@ class Problem:
         leak: float = 0.1,
         rule: str | Rule | Sequence[str | Rule] = "fa",
         loss: str | Loss | None = None,
-        bias: Literal["none", "hidden", "all"] = "none",
+        bias: str = "none",
         initial: str | RandomStart | GivenStart = "aligned",
     ) -> None:
         self.data = data
         self.leak = float(leak)
         if not (math.isfinite(self.leak) and 0.0 <= self.leak <= 1.0):
-            raise InputError(f"the leak is {leak}: expected a slope between 0 (ReLU) and 1 (linear)")
+            raise InputError(
+                f"the leak is {leak}: expected a slope between 0 (ReLU) and 1 (linear)"
+            )
         self.loss = _loss(loss if loss is not None else LOSS_FOR_LABELS[data.label_kind])
         check_labels(self.loss, data)
         outputs = self.loss.encode(data).shape[-2]

@@ -185,8 +185,12 @@ def _place(
         target = targets[groups[name], name]
         values = chunk[f"{kind}/{name}"]
         for box in rectangles:
-            full = len(box.rows) == box.shape[0] * box.shape[1]
-            # What is there already stays, unless every place is new.
-            part = np.empty(box.shape + values.shape[1:]) if full else target[box.places]
-            part[box.inside] = values[box.rows]
-            target[box.places] = part
+            part = values[box.rows]
+            if len(box.rows) == box.shape[0] * box.shape[1]:
+                # Rows of a box are sorted by place.
+                target[box.places] = part.reshape(box.shape + values.shape[1:])
+                continue
+            # What is there already stays.
+            known = target[box.places]
+            known[box.inside] = part
+            target[box.places] = known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -33,13 +34,16 @@ def partial_path(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, room: int = 0) -> Iterator[Path]:
     """Give a name to write to; on success it takes the place of `path`, else it is removed.
 
     Parameters
     ----------
     path : Path
         The file. A symbolic link stays one: what it points to is replaced.
+    room : int
+        Bytes that must be free. HDF5 does not survive a disk that fills up while it writes, so
+        that is found out before.
 
     Yields
     ------
@@ -55,6 +59,8 @@ def replacing(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     partial = partial_path(path)
     try:
+        if room:
+            _try_room(partial, room)
         yield partial
         _sync(partial)
         os.replace(partial, path)
@@ -95,10 +101,19 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         If the file is missing, truncated, or anything else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # The stream is ours: NumPy forgets to close its own when the archive is damaged.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name.removeprefix(_PREFIX): archive[name] for name in archive.files}
     # Each layer that reads an archive (zip, header, array) has errors of its own.
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+    ) as error:
         raise DamagedError(reason(error)) from error
 
 
@@ -118,8 +133,10 @@ def make_folder(folder: Path) -> None:
 
 def reason(error: Exception) -> str:
     """Return what the file system or a reader said, in one line."""
-    said = error.strerror if isinstance(error, OSError) else None
-    return " ".join((said or str(error) or type(error).__name__).split())
+    # HDF5 wraps the number of the system's error in a page of its own.
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return " ".join((str(error) or type(error).__name__).split())
 
 
 def _refused(path: Path, error: OSError) -> InputError:
@@ -127,6 +144,17 @@ def _refused(path: Path, error: OSError) -> InputError:
         f"{path} could not be written ({reason(error)}): make room or give permission, or choose "
         "another place"
     )
+
+
+def _try_room(path: Path, room: int) -> None:
+    """Take room for a moment: quotas and limits show only so."""
+    with path.open("wb") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, room)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+    path.unlink()
 
 
 def _sync(path: Path) -> None:

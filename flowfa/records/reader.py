@@ -40,21 +40,25 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     tree = None
     # The libraries below tell of damage by whatever they stumble over.
     try:
-        tree = xr.open_datatree(path, engine="h5netcdf")
-        _check_groups(tree, path)
-        if not lazy:
-            tree = tree.load()
-            tree.close()
+        # First without xarray, whose half-opened files complain when they are forgotten.
+        with h5py.File(path, "r") as file:
+            missing = [name for name in GROUPS if not isinstance(file.get(name), h5py.Group)]
+        if not missing:
+            tree = xr.open_datatree(path, engine="h5netcdf")
+            if not lazy:
+                tree = tree.load()
+                tree.close()
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         if tree is not None:
             tree.close()
         raise InputError(
             f"{path} is damaged or incomplete ({reason(error)}): make it again, or use a copy"
         ) from error
-    except InputError:
-        if tree is not None:
-            tree.close()
-        raise
+    if tree is None:
+        raise InputError(
+            f"{path} is no result of flowfa (it has no group /{missing[0]}): give a file written "
+            "by flowfa simulate"
+        )
     tree.attrs = {name: _plain(value) for name, value in tree.attrs.items()}
     return tree
 
@@ -71,20 +75,13 @@ def _check_file(path: Path) -> None:
             f"there is no file {path}: give a file written by flowfa simulate"
         ) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({reason(error)})") from error
+        raise InputError(
+            f"{path} cannot be read ({reason(error)}): give permission, or use a copy"
+        ) from error
     if empty:
         raise InputError(f"{path} is empty: give a file written by flowfa simulate")
     if not h5py.is_hdf5(path):
         raise InputError(f"{path} is no netCDF4 file: give a file written by flowfa simulate")
-
-
-def _check_groups(tree: xr.DataTree, path: Path) -> None:
-    missing = [name for name in GROUPS if name not in tree.children]
-    if missing:
-        raise InputError(
-            f"{path} is no result of flowfa (it has no group /{missing[0]}): give a file written "
-            "by flowfa simulate"
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -204,16 +205,22 @@ class Recorder:
         rows = len(trajectory)
         if rows == 0:
             return
-        for name, array in {"trajectory": trajectory, **index, **values}.items():
+        arrays = {"trajectory": trajectory, **index, **values}
+        for name, array in arrays.items():
             expected = (rows, *shapes.get(name, ()))
             if np.shape(array) != expected:
                 raise ValueError(f"{name} has shape {np.shape(array)}, expected {expected}")
-            # A copy: the solver goes on to change its arrays in place.
-            copied = np.array(array, dtype=np.float64 if name in shapes else None)
-            self._waiting.setdefault(f"{kind}/{name}", []).append(copied)
-            self._waiting_bytes += copied.nbytes + _OVERHEAD
-        if self._waiting_bytes > self._chunk_bytes:
-            self.flush()
+        row_bytes = sum(8 * math.prod(np.shape(array)[1:]) for array in arrays.values())
+        at_once = max(1, self._chunk_bytes // row_bytes)
+        for start in range(0, rows, at_once):
+            part = slice(start, start + at_once)
+            for name, array in arrays.items():
+                # A copy: the solver goes on to change its arrays in place.
+                copied = np.array(array[part], dtype=np.float64 if name in shapes else None)
+                self._waiting.setdefault(f"{kind}/{name}", []).append(copied)
+                self._waiting_bytes += copied.nbytes + _OVERHEAD
+            if self._waiting_bytes > self._chunk_bytes:
+                self.flush()
 
     @staticmethod
     def _check_index(title: str, index: np.ndarray, count: int) -> None:

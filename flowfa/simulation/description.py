@@ -15,9 +15,7 @@ from flowfa.problems.rules import Rule
 from flowfa.simulation.settings import Settings
 
 
-def describe(
-    problem: Problem, ensemble: Ensemble, settings: Settings, seed: int
-) -> dict[str, Any]:
+def describe(problem: Problem, ensemble: Ensemble, settings: Settings, seed: int) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming.
 
     Parameters

@@ -66,7 +66,7 @@ def simulate_configuration(
         leak=configuration.leak,
         rule=[_rule(name, configuration) for name in configuration.rule],
         loss=configuration.loss or LOSS_FOR_LABELS[data.label_kind],
-        bias=configuration.bias,  # type: ignore[arg-type]  # the registry of names is in Problem
+        bias=configuration.bias,
         initial=initial,
     )
     return simulate(

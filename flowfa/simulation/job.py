@@ -27,7 +27,7 @@ from flowfa.records import (
     write_run,
 )
 from flowfa.simulation.interruption import StopRequest
-from flowfa.simulation.progress import Progress, report
+from flowfa.simulation.progress import Progress, tell
 from flowfa.simulation.provenance import attributes
 from flowfa.simulation.recording import Recording, kept_feedback
 from flowfa.simulation.run import Run
@@ -67,7 +67,7 @@ class Job:
         run = self._begin()
         began = time.monotonic()
         try:
-            solve(self.flow.field, run, self.solver, self._recording(recorder), self._report)
+            solve(self.flow.field, run, self.solver, self.recording(recorder), self.report)
         finally:
             self._close()
         origin = attributes(self.argv, self.flow.initial.device)
@@ -76,7 +76,7 @@ class Job:
 
     def on_disk(self, path: Path, overwrite: bool, resume: bool, checkpoint_every: float) -> Run:
         """Integrate; stream the record to disk, and keep checkpoints until it is complete."""
-        if not 0.0 < checkpoint_every:
+        if not checkpoint_every > 0.0:
             raise InputError(
                 f"checkpoint-every is {checkpoint_every}: expected a positive number of seconds"
             )
@@ -102,14 +102,16 @@ class Job:
         )
         return Integration.begin(self.flow.initial, times)
 
-    def _recording(self, recorder: Recorder) -> Recording:
+    def recording(self, recorder: Recorder) -> Recording:
+        """Return what measures states and hands them to `recorder`."""
         return Recording(
             self.flow, recorder, self.settings.snapshot_columns, self.settings.save_times
         )
 
-    def _report(self, run: Integration) -> None:
+    def report(self, run: Integration) -> None:
+        """Tell the progress display, if there is one."""
         if self.progress is not None:
-            report(run, self.progress)
+            tell(run, self.progress)
 
     def _close(self) -> None:
         if self.progress is not None:
@@ -154,7 +156,7 @@ class Job:
         early = [row for row, status in enumerate(run.status) if status is not Status.OK]
         if early:
             rows = torch.tensor(early, device=run.state.device)
-            recording = self._recording(recorder)
+            recording = self.recording(recorder)
             recording.last_states(rows, run.state[rows], run.time[rows].cpu().numpy())
         labels = [status.label for status in run.status]
         uncounted = np.full(len(labels), -1, dtype=np.int64)
@@ -215,7 +217,7 @@ class _Session:
 
         def monitor(run: Integration) -> None:
             nonlocal written
-            job._report(run)
+            job.report(run)
             if stop.received is not None:
                 self._write()
                 raise KeyboardInterrupt
@@ -223,7 +225,7 @@ class _Session:
                 self._write()
                 written = time.monotonic()
 
-        solve(job.flow.field, self.run, job.solver, job._recording(self.recorder), monitor)
+        solve(job.flow.field, self.run, job.solver, job.recording(self.recorder), monitor)
 
     def interrupted(self, path: Path, signal_number: int) -> Interrupted:
         """Return the error that says what was kept."""

@@ -28,7 +28,7 @@ class Progress(Protocol):
         ...
 
 
-def report(run: Integration, progress: Progress) -> None:
+def tell(run: Integration, progress: Progress) -> None:
     """Tell `progress` how `run` stands."""
     running = len(run.working)
     done = run.status.count(Status.OK)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.records import RecordLayout, Recorder
+from flowfa.records import Recorder, RecordLayout
 from flowfa.simulation.settings import Settings
 
 

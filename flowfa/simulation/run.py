@@ -41,7 +41,10 @@ class Run:
     @property
     def statuses(self) -> list[str]:
         """How each trajectory ended: ``ok``, ``chattering``, ..."""
-        return [str(label) for label in self.tree["solver"]["status"].values]
+        return [str(label) for label in self._group("solver")["status"].values]
+
+    def _group(self, name: str) -> xarray.Dataset:
+        return self.tree.children[name].to_dataset()
 
     @property
     def failed(self) -> bool:
@@ -70,7 +73,7 @@ class Run:
             of Eq. (1), the worst ``conservation_drift`` (C-1), and the medians of the counters.
             ``failures``: message and trajectories, for each message.
         """
-        trajectory, solver = self.tree["trajectory"], self.tree["solver"]
+        trajectory, solver = self._group("trajectory"), self._group("solver")
         rules = trajectory["rule"].values.astype(str)
         result: dict[str, Any] = {"rules": {}, "failures": []}
         for rule in dict.fromkeys(rules.tolist()):

@@ -51,7 +51,7 @@ class Settings:
 
     t_end: float = 100.0
     solver: str = "auto"
-    rtol: float = 1e-5
+    rtol: float = 1e-4
     atol: float | None = None
     step: float | None = None
     controller: str = "pi"

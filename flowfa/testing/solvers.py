@@ -113,10 +113,10 @@ class SolverTestCase(ABC):
         saved = Saved(len(initial), 13, 2)
         rounds = 0
 
-        class Stop(Exception):  # noqa: N818
+        class Stop(Exception):
             pass
 
-        def interrupt(_: Integration) -> None:
+        def interrupt(run: Integration) -> None:
             nonlocal rounds
             rounds += 1
             if rounds % 3 == 0:

@@ -62,7 +62,9 @@ class AdaptiveRungeKutta:
         greatest = torch.maximum(d1, d2)
         small = torch.maximum(guess * 1e-3, torch.full_like(guess, 1e-6))
         power = 1.0 / (self.error_order + 1)
-        refined = torch.where(greatest <= 1e-15, small, torch.exp(power * torch.log(0.01 / greatest)))
+        refined = torch.where(
+            greatest <= 1e-15, small, torch.exp(power * torch.log(0.01 / greatest))
+        )
         # An overflow in the trial Euler step says that even the guess is too long.
         step = torch.minimum(100.0 * guess, refined)
         memory["step"] = torch.where(step.isfinite(), step, 1e-3 * guess).clamp_max(run.end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -38,7 +39,7 @@ class NormalStart(RandomStart):
         """Draw each W_l from N(0, scale^2)."""
         return tuple(
             self.scale * generator.standard_normal((n_out, n_in))
-            for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+            for n_in, n_out in itertools.pairwise(sizes)
         )
 
     def draw_feedback(
@@ -63,10 +64,7 @@ class XavierStart(RandomStart):
         self, sizes: tuple[int, ...], generator: np.random.Generator
     ) -> tuple[np.ndarray, ...]:
         """Draw each W_l from Xavier's law."""
-        return tuple(
-            _xavier((n_out, n_in), generator)
-            for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        return tuple(_xavier((n_out, n_in), generator) for n_in, n_out in itertools.pairwise(sizes))
 
     def draw_feedback(
         self,

@@ -1,0 +1,67 @@
+"""Work and precision of the Runge-Kutta solvers on a flow with kinks and on one without.
+
+The rule by which ``--solver auto`` chooses rests on this table. The error is the largest relative
+difference of the final state (over trajectories, in the Euclidean norm) to a run at a far tighter
+tolerance: for kinks dop853 at rtol 1e-9, for the linear network dop853 at 1e-13.
+
+Run with ``python benchmarks/solvers.py [--threads N]``; prints the Markdown tables of
+docs/benchmarks.md. Takes several minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+
+import flowfa
+from flowfa.flow.integration import Integration
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.solve import solve
+from flowfa.flow.solvers import make_solver
+from flowfa.problems import build_ensemble
+
+SOLVERS = ("bosh3", "dopri5", "tsit5", "dop853")
+TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+
+
+def integrate(flow: NetworkFlow, solver: str, rtol: float) -> tuple[Integration, float]:
+    """Integrate to t = 100 without records; return the result and the seconds it took."""
+    run = Integration.begin(flow.initial, torch.tensor([0.0, 100.0], dtype=torch.float64))
+    began = time.perf_counter()
+    solve(flow.field, run, make_solver(solver, rtol=rtol), lambda *_: None)
+    return run, time.perf_counter() - began
+
+
+def table(leak: float, finest: float) -> None:
+    """Print the table of one leak."""
+    data = flowfa.datasets.nearly_orthogonal(samples=30, dim=300, gamma=2.0, seed=0)
+    problem = flowfa.Problem(data, widths=(100,), rule="fa", leak=leak)
+    flow = NetworkFlow(problem, build_ensemble(problem, 3, 0))
+    reference, _ = integrate(flow, "dop853", finest)
+    print(f"\nleak {leak:g}, 3 trajectories, t = 100\n")
+    print("| solver | rtol | error | evaluations | s |\n|---|---|---|---|---|")
+    for solver in SOLVERS:
+        for rtol in TOLERANCES:
+            run, took = integrate(flow, solver, rtol)
+            distance = (run.state - reference.state).norm(dim=1) / reference.state.norm(dim=1)
+            evaluations = int(run.counters["evaluations"].max())
+            print(
+                f"| {solver} | {rtol:.0e} | {float(distance.max()):.1e} | {evaluations} "
+                f"| {took:.2f} |"
+            )
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    torch.set_num_threads(parser.parse_args().threads)
+    print(f"{torch.get_num_threads()} thread(s)")
+    table(leak=0.1, finest=1e-9)
+    table(leak=1.0, finest=1e-13)
+
+
+if __name__ == "__main__":
+    main()

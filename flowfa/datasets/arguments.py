@@ -1,0 +1,48 @@
+"""Checks of generators' arguments, and draws that several of them share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from flowfa.errors import InputError
+
+
+def whole(title: str, value: int, least: int) -> int:
+    """Return `value` as int.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number of at least `least`.
+    """
+    if isinstance(value, bool) or value != value or value != int(value) or value < least:
+        raise InputError(f"{title} is {value}: expected a whole number of at least {least}")
+    return int(value)
+
+
+def positive(title: str, value: float) -> float:
+    """Return `value` as float.
+
+    Raises
+    ------
+    InputError
+        If it is not a positive finite number.
+    """
+    if not 0.0 < value < math.inf:
+        raise InputError(f"{title} is {value}: expected a positive number")
+    return float(value)
+
+
+def balanced_signs(samples: int, random: np.random.Generator) -> np.ndarray:
+    """Return labels -1/+1 in random order, as many of either as can be, (sample,)."""
+    signs = np.ones(samples)
+    signs[: samples // 2] = -1.0
+    return random.permutation(signs)
+
+
+def orthonormal_rows(rows: int, dim: int, random: np.random.Generator) -> np.ndarray:
+    """Return a uniformly random orthonormal frame, (rows, dim), rows <= dim."""
+    q, r = np.linalg.qr(random.standard_normal((dim, rows)))
+    return (q * np.sign(np.diag(r))).T

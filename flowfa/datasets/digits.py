@@ -1,0 +1,57 @@
+"""The handwritten digits that come with scikit-learn: real data without a download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flowfa.datasets.arguments import whole
+from flowfa.datasets.dataset import Dataset
+from flowfa.datasets.registry import DATASETS
+from flowfa.errors import InputError
+from flowfa.seeds import generator
+
+ALL = tuple(range(10))
+DEFAULT_SAMPLES = 500
+
+
+@DATASETS.register("digits")
+def digits(
+    classes: Sequence[int] | None = None, samples: int | None = None, seed: int = 0
+) -> Dataset:
+    """Return a random subset of the 1797 scikit-learn digits, 8 x 8 pixels from 0 to 1.
+
+    Parameters
+    ----------
+    classes : sequence of int, optional
+        Two digits give labels -1 (the first) and +1, more give class numbers in the given order;
+        all ten by default.
+    samples : int, optional
+        Number of samples; by default 500, or as many as the classes have if that is less.
+    seed : int
+        Of the choice of samples.
+
+    Raises
+    ------
+    InputError
+        If a class is not a digit or given twice, or there are fewer samples than asked for.
+    """
+    chosen = ALL if classes is None else tuple(whole("classes", c, 0) for c in classes)
+    if len(chosen) < 2 or len(set(chosen)) < len(chosen) or max(chosen) > 9:
+        raise InputError(f"classes are {list(chosen)}: expected two or more different digits 0..9")
+    from sklearn.datasets import load_digits
+
+    pixels, numbers = load_digits(return_X_y=True)
+    own = np.flatnonzero(np.isin(numbers, chosen))
+    n = min(DEFAULT_SAMPLES, len(own)) if samples is None else whole("samples", samples, 1)
+    if n > len(own):
+        raise InputError(
+            f"samples is {n} but the digits {list(chosen)} have {len(own)} images: ask for at most "
+            "as many"
+        )
+    own = np.sort(generator(seed, "digits").permutation(own)[:n])
+    place = np.array([chosen.index(digit) for digit in numbers[own].tolist()], dtype=np.float64)
+    y = 2.0 * place - 1.0 if len(chosen) == 2 else place
+    origin = {"classes": list(chosen), "samples": n, "seed": seed}
+    return Dataset(pixels[own] / 16.0, y, "digits", origin)

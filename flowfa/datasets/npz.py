@@ -1,0 +1,61 @@
+"""Data sets in ``.npz`` files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from flowfa.archives import read_npz, write_npz
+from flowfa.datasets.dataset import Dataset
+from flowfa.errors import InputError
+
+PROVENANCE = "provenance"
+"""Array with a JSON text: name and origin of a set that flowfa made."""
+
+
+def load_npz(path: str | Path) -> Dataset:
+    """Read a data set; nothing is ever unpickled.
+
+    Parameters
+    ----------
+    path : str or Path
+        Arrays ``X`` and ``y``, as `Dataset` takes them; others are not looked at.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, an array is missing, or the arrays do not fit together.
+    """
+    arrays = read_npz(path, "X and y")
+    for name in ("X", "y"):
+        if name not in arrays:
+            found = ", ".join(sorted(arrays)) or "nothing"
+            raise InputError(f"{path} has no array {name} (it has {found}): store X and y")
+    name, origin = str(path), {}
+    if PROVENANCE in arrays:
+        try:
+            stored = json.loads(str(arrays[PROVENANCE]))
+            name, origin = str(stored["name"]), dict(stored["origin"])
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"the array {PROVENANCE} in {path} is not what flowfa writes: leave it out"
+            ) from None
+    try:
+        return Dataset(arrays["X"], arrays["y"], name, origin)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def save_npz(data: Dataset, path: str | Path, overwrite: bool = False) -> None:
+    """Write a data set, atomically; `load_npz` gives it back with name and origin.
+
+    Raises
+    ------
+    InputError
+        If there is something at `path` and `overwrite` is False, or it cannot be written.
+    """
+    stored = json.dumps({"name": data.name, "origin": data.origin})
+    arrays = {"X": data.X, "y": data.y, PROVENANCE: np.array(stored)}
+    write_npz(Path(path), arrays, overwrite)

@@ -1,0 +1,36 @@
+"""Gaussian inputs with random labels: what networks can only memorise."""
+
+from __future__ import annotations
+
+from flowfa.datasets.arguments import positive, whole
+from flowfa.datasets.dataset import Dataset
+from flowfa.datasets.registry import DATASETS
+from flowfa.seeds import generator
+
+
+@DATASETS.register("gaussian")
+def gaussian(samples: int = 20, dim: int = 50, scale: float = 1.0, seed: int = 0) -> Dataset:
+    """Draw inputs from N(0, scale^2 / dim) and independent fair labels -1/+1.
+
+    Norms are about `scale`. On such data neurons slide along kinks, where explicit solvers
+    chatter.
+
+    Parameters
+    ----------
+    samples, dim : int
+        n and d.
+    scale : float
+        Positive.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range.
+    """
+    n, d = whole("samples", samples, 1), whole("dim", dim, 1)
+    scale = positive("scale", scale)
+    random = generator(seed, "gaussian")
+    X = scale / d**0.5 * random.standard_normal((n, d))
+    origin = {"samples": n, "dim": d, "scale": scale, "seed": seed}
+    return Dataset(X, random.choice((-1.0, 1.0), n), "gaussian", origin)
