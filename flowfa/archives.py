@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flowfa.errors import InputError
-from flowfa.records.atomic import replacing
+from flowfa.files import check_place, replacing
 
 
 def read_npz(path: str | Path, contents: str) -> dict[str, np.ndarray]:
@@ -65,9 +65,6 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray], overwrite: bool) -> Non
     """
     if path.suffix != ".npz":
         raise InputError(f"{path} is no name for an .npz file: let it end in .npz")
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: give the name of a file in it")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists: replace it with --overwrite, or choose another name")
+    check_place(path, overwrite)
     with replacing(path) as partial, partial.open("wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub reads names as flags

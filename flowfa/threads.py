@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flowfa.errors import InputError
+from flowfa.files import replacing
 
 VARIABLE = "FLOWFA_THREADS"
 _SMALL_OPERATIONS = 12
@@ -198,13 +198,7 @@ def _read(path: Path) -> dict[str, object]:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     """Remember, whole or not at all; nowhere to write is no error."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".threads.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(content, stream, indent=1)
-            os.replace(name, path)
-        except OSError:
-            os.unlink(name)
-            raise
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -16,26 +16,26 @@ from flowfa import datasets
 from flowfa.datasets import Dataset, certify, certify_each
 
 
-def sets(samples=st.integers(1, 8), dim=st.integers(1, 10)):
+def sets(fewest=1):
     def draw(n, d, seed):
         random = np.random.default_rng(seed)
         return Dataset(random.standard_normal((n, d)), random.choice((-1.0, 1.0), n))
 
-    return st.builds(draw, samples, dim, st.integers(0, 10_000))
+    return st.builds(draw, st.integers(fewest, 8), st.integers(1, 10), st.integers(0, 10_000))
 
 
 @given(sets())
 def test_lambda_rho_and_gamma_are_those_of_their_definitions(data):
     found, n = certify(data), data.samples
     pairs = list(itertools.combinations(range(n), 2))
-    products = {(k, l): float(np.dot(data.X[k], data.X[l])) for k in range(n) for l in range(n)}
-    lambda_ = min(data.y[k] * data.y[l] * value for (k, l), value in products.items())
+    products = {(k, m): float(np.dot(data.X[k], data.X[m])) for k in range(n) for m in range(n)}
+    lambda_ = min(data.y[k] * data.y[m] * value for (k, m), value in products.items())
     assert found.lambda_ == pytest.approx(lambda_, rel=1e-12, abs=1e-13)
     rho = max((abs(products[pair]) for pair in pairs), default=0.0)
     assert found.rho == pytest.approx(rho, rel=1e-12, abs=1e-13)
     ratio = found.R_max / found.R_min
     for k in range(n):
-        most = max((abs(products[k, l]) for l in range(n) if l != k), default=0.0)
+        most = max((abs(products[k, m]) for m in range(n) if m != k), default=0.0)
         assert products[k, k] >= found.gamma * n * ratio**2 * most * (1 - 1e-12) or most == 0.0
 
 
@@ -74,7 +74,7 @@ def test_opposite_samples_of_one_label_are_not_separable():
     assert found.margin == 0.0 and not found.separable and found.direction is None
 
 
-@given(sets(samples=st.integers(2, 6)), st.floats(1e-6, 1e6), st.randoms())
+@given(sets(fewest=2), st.floats(1e-6, 1e6), st.randoms())
 def test_scaling_scales_and_order_does_not_matter(data, factor, shuffler):
     order = list(range(data.samples))
     shuffler.shuffle(order)

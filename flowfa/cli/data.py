@@ -8,9 +8,9 @@ from typing import Any
 from flowfa import datasets
 from flowfa.cli.commands import DataCertifyCommand, DataMakeCommand
 from flowfa.cli.console import say, say_json
-from flowfa.cli.outputs import check_place
 from flowfa.cli.report import aligned
 from flowfa.errors import InputError
+from flowfa.files import check_place
 
 _OPTIONS = ("samples", "dim", "gamma", "lambda_", "label_noise", "classes")
 
@@ -29,7 +29,7 @@ def make(command: DataMakeCommand) -> int:
         raise InputError(f"--out is {command.out}: expected a name that ends in .npz")
     if command.seed < 0:
         raise InputError(f"--seed is {command.seed}: expected a whole number of at least 0")
-    check_place(path, "--out", command.overwrite)
+    check_place(path, command.overwrite)
     given = {name: getattr(command, name) for name in _OPTIONS}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     data = datasets.make(command.name, seed=command.seed, **options)

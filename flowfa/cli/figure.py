@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowfa.cli.commands import PlotCommand
 from flowfa.cli.console import say
-from flowfa.cli.outputs import check_place
+from flowfa.files import check_place
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -26,7 +26,7 @@ def plot(command: PlotCommand) -> int:
 
     path = Path(command.run).with_suffix(".png") if command.out is None else Path(command.out)
     figure_format(path)
-    check_place(path, "--out", command.overwrite)
+    check_place(path, command.overwrite)
     draw(load(command.run), path)
     say(f"figure: {path}")
     return 0

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 from flowfa.cli.console import say, say_json
-from flowfa.cli.outputs import check_place
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
 from flowfa.configuration import SimulateConfiguration
 from flowfa.errors import FlowfaError
+from flowfa.files import check_place
 
 SOLVER_FAILED = 3
 
@@ -38,16 +38,16 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
     began = time.perf_counter()
     figure = configuration.figure
     replace = configuration.overwrite or configuration.resume
-    check_place(configuration.out, "--out", replace)
+    check_place(configuration.out, replace)
     if figure is not None:
-        check_place(figure, "--plot", replace)
+        check_place(figure, replace, "--plot")
     talks = not (configuration.quiet or configuration.json)
 
     def begun() -> None:
         if talks:
             say(_opening(configuration))
 
-    from flowfa.simulation.from_configuration import simulate_configuration
+    from flowfa.simulation import simulate_configuration
 
     with ProgressBar(configuration.quiet, begun) as progress:
         run = simulate_configuration(configuration, argv=list(argv), progress=progress)

@@ -103,9 +103,7 @@ def _from_gram(
     return np.linalg.cholesky(gram) @ orthonormal_rows(n, dim, random)
 
 
-def _crowded(
-    n: int, d: int, gamma: float, ratio: float, random: np.random.Generator
-) -> np.ndarray:
+def _crowded(n: int, d: int, gamma: float, ratio: float, random: np.random.Generator) -> np.ndarray:
     """Find more unit samples than features with |<x_k, x_l>| <= 1 / (gamma n), or say why not."""
     if ratio != 1.0:
         raise InputError(
@@ -116,8 +114,8 @@ def _crowded(
     greatest = 1.0 / (n * welch)
     if gamma > greatest:
         raise InputError(
-            f"{n} samples in {d} dimensions cannot have gamma = {gamma:g}: by the Welch bound gamma "
-            f"is at most {greatest:.3g} here; take samples <= dim, where any gamma can be had"
+            f"{n} samples in {d} dimensions cannot have gamma = {gamma:g}: by the Welch bound "
+            f"gamma is at most {greatest:.3g} here; take samples <= dim, where any gamma can be had"
         )
     target = 1.0 / (gamma * n)
     X = random.standard_normal((n, d))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from flowfa.errors import InputError
+from flowfa.files import replacing
 from flowfa.plots.style import SETTINGS
 
 # The time of writing and the version of matplotlib stay out of the file.
@@ -77,25 +76,6 @@ def save(figure: Figure, path: str | Path) -> Path:
         If the name has another ending, or the place cannot be written to.
     """
     ending = figure_format(path)
-    path = Path(path)
-    temporary: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        with mpl.rc_context(SETTINGS):
-            figure.savefig(temporary, format=ending, metadata=_METADATA[ending])
-        # mkstemp makes files that only their owner may read; a figure is an ordinary file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write the figure {str(path)!r}: {reason}; choose another place"
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-    return path
+    with replacing(Path(path)) as partial, mpl.rc_context(SETTINGS):
+        figure.savefig(partial, format=ending, metadata=_METADATA[ending])
+    return Path(path)

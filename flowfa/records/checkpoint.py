@@ -11,13 +11,8 @@ from typing import Any
 import numpy as np
 
 from flowfa.errors import InputError
-from flowfa.records.atomic import (
-    DamagedError,
-    make_folder,
-    partial_path,
-    read_arrays,
-    write_arrays,
-)
+from flowfa.files import make_folder, partial_path
+from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.recorder import remove_chunks
 
 _META = "meta.json"

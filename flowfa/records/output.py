@@ -1,51 +1,17 @@
-"""The place of a result, checked before the work begins."""
+"""The place of a result and of its checkpoint, checked before the work begins."""
 
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from pathlib import Path
 
 from flowfa.errors import InputError
-from flowfa.records.atomic import partial_path, reason
+from flowfa.files import check_place
 from flowfa.records.checkpoint import checkpoint_folder
 from flowfa.records.schema import RecordLayout
 
 _FORMAT_BYTES = 2**20
-
-
-def check_place(path: str | Path, overwrite: bool) -> None:
-    """Check that a file can be written; nothing is left there.
-
-    Raises
-    ------
-    InputError
-        If there is something already, the folder is missing, or it cannot be written to.
-    """
-    path = Path(path)
-    # Names too long and loops of links make even looking fail. Trying to write is the one answer
-    # for permissions, read-only disks, and quotas.
-    try:
-        _check_kind(path, overwrite)
-        probe = partial_path(Path(os.path.realpath(path)))
-        probe.open("ab").close()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({reason(error)}): choose another --out"
-        ) from error
-
-
-def _check_kind(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: give the name of a file in it")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists: replace it with --overwrite, or choose another --out")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no regular file: choose another --out")
-    if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}: create it, or choose another --out")
 
 
 def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None = None) -> None:

@@ -11,7 +11,8 @@ from typing import Self
 import numpy as np
 
 from flowfa.errors import InputError
-from flowfa.records.atomic import SUFFIX, DamagedError, make_folder, read_arrays, write_arrays
+from flowfa.files import SUFFIX, make_folder
+from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.schema import RecordLayout
 
 Chunk = dict[str, np.ndarray]

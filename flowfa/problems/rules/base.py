@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -123,7 +123,10 @@ class Rule(ABC):
 RULES: Registry[type[Rule]] = Registry("rule")
 
 
-def rule(name: str) -> Callable[[type[Rule]], type[Rule]]:
+AnyRule = TypeVar("AnyRule", bound=Rule)
+
+
+def rule(name: str) -> Callable[[type[AnyRule]], type[AnyRule]]:
     """Register a `Rule` under `name`, so that ``Problem(rule=name)`` finds it.
 
     Raises
@@ -132,7 +135,7 @@ def rule(name: str) -> Callable[[type[Rule]], type[Rule]]:
         If the name is taken by another class.
     """
 
-    def enter(cls: type[Rule]) -> type[Rule]:
+    def enter(cls: type[AnyRule]) -> type[AnyRule]:
         RULES.register(name)(cls)
         cls.name = name
         return cls

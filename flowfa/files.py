@@ -5,24 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from flowfa.errors import InputError
 
 SUFFIX = ".unfinished"
 """Ending of a file that is still being written; no shorter than other endings given to names."""
-
-# Bare names would clash with the parameters of numpy.savez, such as "file".
-_PREFIX = "array/"
-
-
-class DamagedError(Exception):
-    """An archive that cannot be read; the caller knows what it was and how to mend it."""
 
 
 def partial_path(path: Path) -> Path:
@@ -74,47 +63,46 @@ def replacing(path: Path, room: int = 0) -> Iterator[Path]:
         raise
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays to an npz file, atomically and without pickles.
+def check_place(path: str | Path, overwrite: bool, flag: str = "--out") -> None:
+    """Check that a file can be written; nothing is left there.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    flag : str
+        The flag that chooses another place, for messages.
 
     Raises
     ------
     InputError
-        If the file system refuses.
-    TypeError
-        If an array holds Python objects.
+        If there is something already, the folder is missing, or it cannot be written to.
     """
-    for name, array in arrays.items():
-        if array.dtype.hasobject:
-            raise TypeError(f"{name} holds Python objects, which would have to be pickled")
-    with replacing(path) as partial, partial.open("wb") as stream:
-        named: dict[str, Any] = {f"{_PREFIX}{name}": array for name, array in arrays.items()}
-        np.savez(stream, **named)
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read an npz file that `write_arrays` wrote.
-
-    Raises
-    ------
-    DamagedError
-        If the file is missing, truncated, or anything else.
-    """
+    path = Path(path)
+    # Names too long and loops of links make even looking fail. Trying to write is the one answer
+    # for permissions, read-only disks, and quotas.
     try:
-        # The stream is ours: NumPy forgets to close its own when the archive is damaged.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name.removeprefix(_PREFIX): archive[name] for name in archive.files}
-    # Each layer that reads an archive (zip, header, array) has errors of its own.
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        EOFError,
-        RuntimeError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise DamagedError(reason(error)) from error
+        _check_kind(path, overwrite, flag)
+        probe = partial_path(Path(os.path.realpath(path)))
+        probe.open("ab").close()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({reason(error)}): choose another {flag}"
+        ) from error
+
+
+def _check_kind(path: Path, overwrite: bool, flag: str) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a directory: give the name of a file in it")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists: replace it with --overwrite, or choose another {flag}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no regular file: choose another {flag}")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}: create it, or choose another {flag}")
 
 
 def make_folder(folder: Path) -> None:
@@ -148,6 +136,8 @@ def _refused(path: Path, error: OSError) -> InputError:
 
 def _try_room(path: Path, room: int) -> None:
     """Take room for a moment: quotas and limits show only so."""
+    if not hasattr(os, "posix_fallocate"):
+        return
     with path.open("wb") as stream:
         try:
             os.posix_fallocate(stream.fileno(), 0, room)

@@ -1,0 +1,62 @@
+"""Arrays in npz files of flowfa's own: checkpoints and chunks of the record."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flowfa.files import reason, replacing
+
+# Bare names would clash with the parameters of numpy.savez, such as "file".
+_PREFIX = "array/"
+
+
+class DamagedError(Exception):
+    """An archive that cannot be read; the caller knows what it was and how to mend it."""
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays to an npz file, atomically and without pickles.
+
+    Raises
+    ------
+    InputError
+        If the file system refuses.
+    TypeError
+        If an array holds Python objects.
+    """
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise TypeError(f"{name} holds Python objects, which would have to be pickled")
+    with replacing(path) as partial, partial.open("wb") as stream:
+        named: dict[str, Any] = {f"{_PREFIX}{name}": array for name, array in arrays.items()}
+        np.savez(stream, **named)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read an npz file that `write_arrays` wrote.
+
+    Raises
+    ------
+    DamagedError
+        If the file is missing, truncated, or anything else.
+    """
+    try:
+        # The stream is ours: NumPy forgets to close its own when the archive is damaged.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name.removeprefix(_PREFIX): archive[name] for name in archive.files}
+    # Each layer that reads an archive (zip, header, array) has errors of its own.
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise DamagedError(reason(error)) from error
