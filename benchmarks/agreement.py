@@ -18,6 +18,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 import flowfa
+from flowfa.allocator import keep_freed_memory
 from flowfa.problems import build_ensemble
 
 RULES = ("gd", "fa", "adafa", "signfa")
@@ -100,6 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     torch.set_num_threads(parser.parse_args().threads)
+    keep_freed_memory()
     print(f"{torch.get_num_threads()} thread(s)")
     drift_table()
     scipy_table()

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from flowfa.allocator import keep_freed_memory
 from flowfa.datasets.dataset import Dataset
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
@@ -67,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     torch.set_num_threads(parser.parse_args().threads)
+    keep_freed_memory()
     rate = gemm_rate()
     print(f"{torch.get_num_threads()} thread(s), GEMM rate {rate / 1e9:.1f} GFlop/s\n")
     print("| trajectories x width x n x d | products, MFlop | floor, ms | field, ms | ratio |")

@@ -2,7 +2,8 @@
 
 The rule by which ``--solver auto`` chooses rests on this table. The error is the largest relative
 difference of the final state (over trajectories, in the Euclidean norm) to a run at a far tighter
-tolerance: for kinks dop853 at rtol 1e-9, for the linear network dop853 at 1e-13.
+tolerance: for kinks dop853 at rtol 1e-9, for the linear network dop853 at 1e-13. The data are
+orthogonally separable: neurons cross kinks there, and do not slide.
 
 Run with ``python benchmarks/solvers.py [--threads N]``; prints the Markdown tables of
 docs/benchmarks.md. Takes several minutes.
@@ -17,10 +18,12 @@ import torch
 from torch import Tensor
 
 import flowfa
+from flowfa.allocator import keep_freed_memory
 from flowfa.flow.integration import Integration
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.solve import solve
 from flowfa.flow.solvers import make_solver
+from flowfa.flow.status import Status
 from flowfa.problems import build_ensemble
 
 SOLVERS = ("bosh3", "dopri5", "tsit5", "dop853")
@@ -36,12 +39,14 @@ def integrate(flow: NetworkFlow, solver: str, rtol: float) -> tuple[Integration,
     run = Integration.begin(flow.initial, torch.tensor([0.0, 100.0], dtype=torch.float64))
     began = time.perf_counter()
     solve(flow.field, run, make_solver(solver, rtol=rtol), keep_nothing)
+    if set(run.status) != {Status.OK}:
+        raise RuntimeError(f"{solver} at rtol {rtol:g}: {run.message(0)}")
     return run, time.perf_counter() - began
 
 
 def table(leak: float, finest: float) -> None:
     """Print the table of one leak."""
-    data = flowfa.datasets.nearly_orthogonal(samples=30, dim=300, gamma=2.0, seed=0)
+    data = flowfa.datasets.orthogonally_separable(samples=30, dim=50, lambda_=0.1, seed=0)
     problem = flowfa.Problem(data, widths=(100,), rule="fa", leak=leak)
     flow = NetworkFlow(problem, build_ensemble(problem, 3, 0))
     reference, _ = integrate(flow, "dop853", finest)
@@ -63,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     torch.set_num_threads(parser.parse_args().threads)
+    keep_freed_memory()
     print(f"{torch.get_num_threads()} thread(s)")
     table(leak=0.1, finest=1e-9)
     table(leak=1.0, finest=1e-13)

@@ -9,10 +9,9 @@ from flowfa import datasets
 from flowfa.cli.commands import DataCertifyCommand, DataMakeCommand
 from flowfa.cli.console import say, say_json
 from flowfa.cli.report import aligned
+from flowfa.configuration.settings import DATA_OPTIONS
 from flowfa.errors import InputError
 from flowfa.files import check_place
-
-_OPTIONS = ("samples", "dim", "gamma", "lambda_", "label_noise", "classes")
 
 
 def make(command: DataMakeCommand) -> int:
@@ -30,7 +29,7 @@ def make(command: DataMakeCommand) -> int:
     if command.seed < 0:
         raise InputError(f"--seed is {command.seed}: expected a whole number of at least 0")
     check_place(path, command.overwrite)
-    given = {name: getattr(command, name) for name in _OPTIONS}
+    given = {name: getattr(command, name) for name in DATA_OPTIONS}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     data = datasets.make(command.name, seed=command.seed, **options)
     datasets.save_npz(data, path, command.overwrite)

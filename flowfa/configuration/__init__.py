@@ -1,6 +1,7 @@
 """The settings of one simulation: their names, defaults, files and limits."""
 
 from flowfa.configuration.settings import (
+    DATA_OPTIONS,
     PRESENTATION_KEYS,
     RESULT_KEYS,
     SimulateConfiguration,
@@ -11,6 +12,7 @@ from flowfa.configuration.toml import from_toml
 from flowfa.configuration.validation import validate
 
 __all__ = [
+    "DATA_OPTIONS",
     "PRESENTATION_KEYS",
     "RESULT_KEYS",
     "SimulateConfiguration",

@@ -23,6 +23,21 @@ PRESENTATION_KEYS = (
 )
 
 
+# Settings that are options of data sets, under the names of the generators' arguments.
+DATA_OPTIONS = (
+    "samples",
+    "dim",
+    "gamma",
+    "norm_ratio",
+    "lambda_",
+    "kind",
+    "components",
+    "separation",
+    "label_noise",
+    "classes",
+)
+
+
 def optional_flag(metavar: str, name: str | None = None) -> object:
     """Return how a flag that may be left out is shown: without the default ``None``."""
     return arg(
@@ -57,8 +72,16 @@ class SimulateConfiguration:
     """Number of features d; by default the data set's own."""
     gamma: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
     """Near orthogonality (D-2) of nearly-orthogonal data."""
+    norm_ratio: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Greatest over least norm of nearly-orthogonal samples."""
     lambda_: Annotated[float | None, optional_flag(name="lambda", metavar="FLOAT")] = None
     """Separation (D-1) of orthogonally-separable data."""
+    kind: Annotated[str | None, optional_flag(metavar="NAME")] = None
+    """Kind of orthogonally-separable data: strict (D-1) or phuong-lampert."""
+    components: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of classes of a mixture: two give labels -1/+1, more give class numbers."""
+    separation: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Distance of the means of a mixture."""
     label_noise: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
     """Fraction of labels that are wrong, of data sets that have such noise."""
     classes: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None

@@ -15,6 +15,18 @@ CONTROLLERS = ("pi", "i")
 DTYPES = ("float64", "float32")
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
 SPACINGS = ("linear", "log")
+POSITIVE = (
+    "gamma",
+    "norm_ratio",
+    "lambda_",
+    "separation",
+    "init_scale",
+    "t_end",
+    "rtol",
+    "atol",
+    "step",
+    "checkpoint_every",
+)
 
 
 def validate(configuration: SimulateConfiguration) -> None:
@@ -43,6 +55,7 @@ def validate(configuration: SimulateConfiguration) -> None:
         ("seed", 0),
         ("samples", 1),
         ("dim", 1),
+        ("components", 2),
         ("max_steps", 1),
         ("save", 2),
         ("snapshots", 2),
@@ -54,7 +67,17 @@ def validate(configuration: SimulateConfiguration) -> None:
             f"--snapshots is {c.snapshots} but --save is {c.save}: weights are kept at recorded "
             "times, so ask for no more snapshots than those"
         )
-    for name in ("gamma", "lambda_", "init_scale", "t_end", "rtol", "atol", "step"):
+    for name in (
+        "gamma",
+        "norm_ratio",
+        "lambda_",
+        "separation",
+        "init_scale",
+        "t_end",
+        "rtol",
+        "atol",
+        "step",
+    ):
         _positive(name, getattr(c, name))
     _positive("checkpoint_every", c.checkpoint_every)
     _fraction("leak", c.leak, "a slope between 0 (ReLU) and 1 (linear)")

@@ -11,8 +11,6 @@ from flowfa.flow.torchdiffeq_backend import TorchdiffeqSolver
 from flowfa.registry import unknown_name
 
 BACKEND_PREFIX = "torchdiffeq:"
-HIGH_ORDER_BELOW = 1e-5
-"""On smooth problems `auto` takes dop853 for tolerances below this, dopri5 above."""
 
 
 def solver_names() -> tuple[str, ...]:
@@ -20,27 +18,23 @@ def solver_names() -> tuple[str, ...]:
     return ("auto", *TABLEAUS.names())
 
 
-def resolve_auto(name: str, rtol: float, leak: float) -> str:
+def resolve_auto(name: str, leak: float) -> str:
     """Return the solver that `name` denotes for a problem.
 
     With kinks (leak < 1) the error of a step that crosses one does not fall with the order, so
-    the cheapest step wins: bosh3 was fastest for the same error at every tolerance from 1e-3 to
-    1e-7. Without them high order pays. The measurements are in docs/benchmarks.md.
+    the cheapest step wins: bosh3 took the least work for the same error at rtol 1e-3 to 1e-7.
+    Without them dop853 did. The measurements are in docs/benchmarks.md.
 
     Parameters
     ----------
     name : str
         ``auto``, or a solver, which is returned as it is.
-    rtol : float
-        The asked tolerance.
     leak : float
         Slope alpha of the activation for z <= 0.
     """
     if name != "auto":
         return name
-    if leak < 1.0:
-        return "bosh3"
-    return "dop853" if rtol < HIGH_ORDER_BELOW else "dopri5"
+    return "bosh3" if leak < 1.0 else "dop853"
 
 
 def make_solver(

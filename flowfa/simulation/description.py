@@ -32,7 +32,7 @@ def describe(problem: Problem, ensemble: Ensemble, settings: Settings, seed: int
         JSON-ready. ``data_digest`` and ``start_digest`` stand for the arrays.
     """
     resolved = dataclasses.asdict(settings)
-    resolved["solver"] = resolve_auto(settings.solver, settings.rtol, problem.leak)
+    resolved["solver"] = resolve_auto(settings.solver, problem.leak)
     resolved["solver_asked"] = settings.solver
     if settings.atol is None:
         resolved["atol"] = settings.rtol / 100.0

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flowfa import datasets
-from flowfa.configuration import SimulateConfiguration
+from flowfa.allocator import keep_freed_memory
+from flowfa.configuration import DATA_OPTIONS, SimulateConfiguration
 from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.problems import Problem
@@ -26,7 +27,6 @@ from flowfa.simulation.simulate import simulate
 from flowfa.threads import apply_threads, choose_threads
 
 DEFAULT_STARTS = 8
-DATA_FLAGS = ("samples", "dim", "gamma", "lambda_", "label_noise", "classes")
 
 
 def simulate_configuration(
@@ -58,6 +58,7 @@ def simulate_configuration(
         After SIGINT or SIGTERM; the checkpoint is kept.
     """
     apply_threads(choose_threads(configuration.threads))
+    keep_freed_memory()
     initial = _start(configuration)
     data = _data(configuration, initial)
     problem = Problem(
@@ -126,7 +127,7 @@ def _data(configuration: SimulateConfiguration, initial: RandomStart | GivenStar
     name = configuration.dataset
     asked: dict[str, Any] = {
         flag: getattr(configuration, flag)
-        for flag in DATA_FLAGS
+        for flag in DATA_OPTIONS
         if getattr(configuration, flag) is not None
     }
     if name not in datasets.DATASETS.names() and _is_file_name(name):

@@ -85,7 +85,7 @@ def simulate(
     chosen = Settings(**settings)
     device = chosen.torch_device()
     solver = make_solver(
-        resolve_auto(chosen.solver, chosen.rtol, problem.leak),
+        resolve_auto(chosen.solver, problem.leak),
         rtol=chosen.rtol,
         atol=chosen.atol,
         step=chosen.step,
