@@ -30,7 +30,7 @@ class Certificate:
     R_min, R_max : float
         Least and greatest ||x_k||.
     rho : float
-        max_{k != l} |<x_k, x_l>|; 0 for one sample.
+        ``max_{k != l} |<x_k, x_l>|``; 0 for one sample.
     gamma : float
         The largest gamma for which D-2 holds; inf for orthogonal samples, 0 with a zero sample.
     lambda_ : float or None

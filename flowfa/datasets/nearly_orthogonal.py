@@ -23,7 +23,7 @@ def nearly_orthogonal(
 ) -> Dataset:
     """Draw samples that are gamma-nearly orthogonal, and no more than that.
 
-    D-2: ||x_k||^2 >= gamma n R^2 max_{l != k} |<x_k, x_l>| for all k, with R = `norm_ratio` the
+    D-2: ``||x_k||^2 >= gamma n R^2 max_{l != k} |<x_k, x_l>|`` for all k, with R = `norm_ratio` the
     ratio of the greatest to the least norm. Inner products are uniform within the bound, and one
     pair attains it, so that `certify` returns `gamma` to rounding.
 
