@@ -81,3 +81,17 @@ def test_cross_entropy_agrees_with_torch():
 def test_labels_that_do_not_fit_are_refused_with_losses_that_do(name, kind, advice):
     with pytest.raises(InputError, match=advice):
         check_labels(LOSSES.get(name)(), Dataset(np.ones((4, 2)), LABELS[kind]))
+
+
+def test_correct_samples_are_those_of_the_right_class():
+    f = torch.tensor([[[2.0, -1.0, 0.0]], [[-3.0, -2.0, 5.0]]]).double()
+    y = torch.tensor([[1.0, 1.0, -1.0]]).double()
+    for name in ("exponential", "logistic", "squared"):
+        right = LOSSES.get(name)().correct(f, y)
+        assert right.tolist() == [[True, False, False], [False, False, False]]
+    scores = torch.tensor([[[1.0, 0.0], [2.0, 0.0], [0.0, -1.0]]]).double()
+    labels = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]).double()
+    for name in ("cross-entropy", "squared"):
+        # The second sample is a tie, which is not right.
+        assert LOSSES.get(name)().correct(scores, labels).tolist() == [[True, False]]
+    assert LOSSES.get("squared")().correct(f, 0.5 * y) is None

@@ -259,3 +259,19 @@ def test_solvers_agree_on_one_problem():
     ]
     for other in losses[1:]:
         np.testing.assert_allclose(other, losses[0], rtol=1e-6)
+
+
+def test_runs_on_every_device(device):
+    there = flowfa.simulate(problem(), 2, t_end=5.0, save=5, device=device).tree["trajectory"]
+    here = flowfa.simulate(problem(), 2, t_end=5.0, save=5).tree["trajectory"]
+    for name in ("loss", "alignment", "cosine"):
+        np.testing.assert_allclose(there[name].values, here[name].values, rtol=1e-6)
+
+
+def test_single_precision_runs_and_is_marked_as_such():
+    run = flowfa.simulate(problem(rule="fa"), 2, t_end=5.0, save=5, dtype="float32")
+    double = flowfa.simulate(problem(rule="fa"), 2, t_end=5.0, save=5)
+    assert run.tree.attrs["dtype"] == "float32" and run.statuses == ["ok", "ok"]
+    loss, expected = (r.tree["trajectory"]["loss"].values for r in (run, double))
+    assert not np.array_equal(loss, expected)
+    np.testing.assert_allclose(loss, expected, rtol=1e-3)

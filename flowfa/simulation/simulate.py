@@ -56,7 +56,8 @@ def simulate(
     argv : sequence of str
         The command line, for the record.
     **settings
-        The fields of `flowfa.simulation.Settings`: ``t_end``, ``solver``, ``rtol``, ...
+        The fields of `flowfa.simulation.Settings`: ``t_end``, ``solver``, ``rtol``, ...; a
+        `torch.device` and a `torch.dtype` will do for their names.
 
     Returns
     -------
@@ -82,6 +83,9 @@ def simulate(
     for name in settings:
         if name not in known:
             raise unknown_name("setting", name, known)
+    for name in settings.keys() & {"device", "dtype"}:
+        # torch's own objects are welcome; records want names.
+        settings[name] = str(settings[name]).removeprefix("torch.")
     chosen = Settings(**settings)
     device = chosen.torch_device()
     solver = make_solver(

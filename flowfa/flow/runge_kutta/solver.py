@@ -9,9 +9,9 @@ from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
-from flowfa.flow.chattering import find_chattering, start_watching
 from flowfa.flow.controller import Controller, Tolerance
 from flowfa.flow.integration import Integration, SaveCallback, merge_states
+from flowfa.flow.runge_kutta.chattering import find_chattering, start_watching
 from flowfa.flow.runge_kutta.saves import save_passed
 from flowfa.flow.runge_kutta.step import Step, scaled_error, take_step
 from flowfa.flow.runge_kutta.tableau import Tableau

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset
@@ -38,5 +39,17 @@ class Squared(Loss):
         return output - target
 
     def correct(self, output: Tensor, target: Tensor) -> Tensor | None:
-        """Return None: regression has no classes to get right."""
-        return None
+        """Return where the class is right if the targets are classes, else None.
+
+        Targets -1/+1 of one output are classes, told by the output's sign; so are indicator
+        vectors, told by the greatest output.
+        """
+        if target.shape[-2] == 1:
+            if not bool((target.abs() == 1.0).all()):
+                return None
+            return (target * output > 0).squeeze(-2)
+        indicator = ((target == 0.0) | (target == 1.0)).all() and (target.sum(-2) == 1.0).all()
+        if not bool(indicator):
+            return None
+        others = output.masked_fill(target > 0, -torch.inf).amax(-2)
+        return (output * target).sum(-2) > others
