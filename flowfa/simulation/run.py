@@ -89,7 +89,9 @@ class Run:
             drift = trajectory["conservation_drift"].values[own]
             entry["conservation_drift"] = _number(np.nanmax(drift)) if _any(drift) else None
             for name in ("steps", "rejected", "evaluations"):
-                entry[name] = _median(solver[name].values[own].astype(float))
+                counts = solver[name].values[own].astype(float)
+                # -1 stands for a solver that does not count.
+                entry[name] = _median(np.where(counts < 0, np.nan, counts))
             result["rules"][rule] = entry
         messages = [str(message) for message in solver["message"].values]
         for row, message in enumerate(messages):
