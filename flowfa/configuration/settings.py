@@ -118,8 +118,8 @@ class SimulateConfiguration:
     """Number of times at which the flow is recorded, both ends included."""
     spacing: Annotated[str, arg(metavar="linear|log")] = "linear"
     """Spacing of the recorded times."""
-    snapshots: int = 5
-    """Number of recorded times at which all weights are kept, both ends included."""
+    snapshots: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Number of recorded times at which all weights are kept, both ends included; by default 5."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, ..."""
     dtype: Annotated[str, arg(metavar="float64|float32")] = "float64"

@@ -62,7 +62,7 @@ def validate(configuration: SimulateConfiguration) -> None:
         ("threads", 1),
     ):
         _at_least(name, getattr(c, name), least)
-    if c.snapshots > c.save:
+    if c.snapshots is not None and c.snapshots > c.save:
         raise InputError(
             f"--snapshots is {c.snapshots} but --save is {c.save}: weights are kept at recorded "
             "times, so ask for no more snapshots than those"

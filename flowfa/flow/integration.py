@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +14,10 @@ from flowfa.flow.base import Field
 from flowfa.flow.status import Status
 
 COUNTERS = ("steps", "rejected", "evaluations")
+EVENT_COUNTERS = ("crossings", "slidings", "exits", "flips", "repelling")
+"""Counted by solvers that see events; -1 elsewhere."""
+ERROR_ESTIMATE = "error_estimate"
+"""The solver's own estimate of the error at the end, NaN where it makes none."""
 
 
 class SaveCallback(Protocol):
@@ -40,7 +45,8 @@ class Integration:
     detail : list of str
         What the status's message should add: which neuron, at what time.
     counters : dict of numpy.ndarray
-        ``steps`` (accepted), ``rejected``, ``evaluations`` of the field, each (trajectory,).
+        ``steps`` (accepted), ``rejected``, ``evaluations`` of the field, the `EVENT_COUNTERS`,
+        and the `ERROR_ESTIMATE`, each (trajectory,).
     next_save : numpy.ndarray
         Index of the next save time of each trajectory.
     working : Tensor
@@ -77,7 +83,9 @@ class Integration:
             time=state.new_zeros(size),
             status=[Status.RUNNING] * size,
             detail=[""] * size,
-            counters={name: np.zeros(size, dtype=np.int64) for name in COUNTERS},
+            counters={name: np.zeros(size, dtype=np.int64) for name in COUNTERS}
+            | {name: np.full(size, -1, dtype=np.int64) for name in EVENT_COUNTERS}
+            | {ERROR_ESTIMATE: np.full(size, np.nan)},
             next_save=np.zeros(size, dtype=np.int64),
             working=torch.arange(size, device=state.device),
         )
@@ -86,6 +94,11 @@ class Integration:
     def end(self) -> float:
         """The end time."""
         return float(self.save_times[-1])
+
+    def alone(self, positions: Tensor) -> Integration:
+        """Return a view of some positions of the working set, for a solver's own use."""
+        memory = {name: value[positions] for name, value in self.memory.items()}
+        return dataclasses.replace(self, working=self.working[positions], memory=memory)
 
     def count(self, name: str, increment: Tensor | int) -> None:
         """Add to a counter of the working trajectories."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowfa.errors import InputError
 from flowfa.flow.controller import Tolerance, controller
+from flowfa.flow.hybrid import HybridSolver
 from flowfa.flow.integration import Solver
 from flowfa.flow.runge_kutta import TABLEAUS
 from flowfa.flow.runge_kutta.solver import AdaptiveRungeKutta, FixedStepRungeKutta
@@ -15,7 +16,7 @@ BACKEND_PREFIX = "torchdiffeq:"
 
 def solver_names() -> tuple[str, ...]:
     """Return all names that `make_solver` knows, but for the methods of torchdiffeq."""
-    return ("auto", *TABLEAUS.names())
+    return ("auto", "hybrid", *TABLEAUS.names())
 
 
 def resolve_auto(name: str, leak: float) -> str:
@@ -72,6 +73,8 @@ def make_solver(
         raise InputError(f"max-steps is {max_steps}: expected at least 1")
     if name.startswith(BACKEND_PREFIX):
         return TorchdiffeqSolver(name.removeprefix(BACKEND_PREFIX), tolerance, step, max_steps)
+    if name == HybridSolver.name:
+        return HybridSolver(tolerance, max_steps)
     if name not in TABLEAUS.names():
         raise unknown_name("solver", name, (*solver_names(), "torchdiffeq:dopri5"))
     tableau = TABLEAUS.get(name)

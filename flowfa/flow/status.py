@@ -32,6 +32,10 @@ class Status(Enum):
         "a step overflowed: the step is too long for a flow this fast (make --step smaller), or "
         "the flow itself blows up (an adaptive solver tells which)"
     )
+    EVENT_STORM = (
+        "a neuron met events without end within one step, which happens where modes change at a "
+        "point in several ways: take --solver bosh3, or euler with a step"
+    )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
         "end the run before this time with --t-end, loosen --rtol, or take a fixed-step solver "

@@ -36,6 +36,10 @@ SOLVER: dict[str, tuple[Kind, str]] = {
     "evaluations": ("int64", "evaluations of the field; -1: not counted by this solver"),
     "crossings": ("int64", "kinks crossed; -1: not counted by this solver"),
     "slidings": ("int64", "sliding modes entered; -1: not counted by this solver"),
+    "exits": ("int64", "sliding modes left; -1: not counted by this solver"),
+    "flips": ("int64", "sign changes of output weights; -1: not counted by this solver"),
+    "repelling": ("int64", "events after which the flow was not unique; -1: not counted"),
+    "error_estimate": ("float64", "estimated relative error at the end; NaN: not estimated"),
     "t_reached": ("float64", "time of the last good state"),
 }
 _EQUATION = ("gradient_norm", "update_norm", "cosine", "loss_rate")

@@ -33,9 +33,6 @@ from flowfa.simulation.recording import Recording, kept_feedback
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import Settings
 
-NOT_COUNTED = ("crossings", "slidings")
-"""Columns of /solver that only event-driven solvers fill; -1 elsewhere."""
-
 
 @dataclass(frozen=True)
 class Job:
@@ -159,12 +156,10 @@ class Job:
             recording = self.recording(recorder)
             recording.last_states(rows, run.state[rows], run.time[rows].cpu().numpy())
         labels = [status.label for status in run.status]
-        uncounted = np.full(len(labels), -1, dtype=np.int64)
         solver = {
             "status": np.array(labels, dtype=object),
             "message": np.array([run.message(row) for row in range(len(labels))], dtype=object),
             **run.counters,
-            **{name: uncounted for name in NOT_COUNTED},
             "t_reached": run.time.cpu().numpy(),
         }
         failed = len(early)

@@ -14,6 +14,7 @@ from flowfa.registry import unknown_name
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 FINEST_FLOAT32_RTOL = 1e-6
 LOG_SPACING_DECADES = 4.0
+DEFAULT_SNAPSHOTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,9 @@ class Settings:
         Number of save times, 0 and t_end included, at least 2.
     spacing : {"linear", "log"}
         Logarithmic times cover the last four decades before t_end, and 0.
-    snapshots : int
-        Number of save times at which all weights are kept, from 2 to `save`.
+    snapshots : int, optional
+        Number of save times at which all weights are kept, from 2 to `save`; by default 5, or
+        all if there are fewer.
     device : str
         ``cpu``, ``cuda`` or ``cuda:N``.
     dtype : {"float64", "float32"}
@@ -58,7 +60,7 @@ class Settings:
     max_steps: int = 100_000
     save: int = 200
     spacing: str = "linear"
-    snapshots: int = 5
+    snapshots: int | None = None
     device: str = "cpu"
     dtype: str = "float64"
 
@@ -67,6 +69,9 @@ class Settings:
             raise InputError(f"t-end is {self.t_end}: expected a positive number")
         if self.save < 2:
             raise InputError(f"save is {self.save}: expected at least 2, the start and the end")
+        if self.snapshots is None:
+            object.__setattr__(self, "snapshots", min(DEFAULT_SNAPSHOTS, self.save))
+        assert self.snapshots is not None
         if not 2 <= self.snapshots <= self.save:
             raise InputError(
                 f"snapshots is {self.snapshots}: expected from 2 to the number of save times, "
@@ -96,6 +101,7 @@ class Settings:
     @property
     def snapshot_columns(self) -> tuple[int, ...]:
         """Indices of the save times with snapshots: first, last, and evenly between."""
+        assert self.snapshots is not None
         return tuple(np.linspace(0, self.save - 1, self.snapshots).round().astype(int).tolist())
 
     def torch_device(self) -> torch.device:

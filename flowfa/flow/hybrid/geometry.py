@@ -1,0 +1,106 @@
+"""Surfaces: samples on one line share a kink, so they are merged before anything else.
+
+Samples x_k = c_k e_p (duplicates, opposites, scaled copies) vanish together on the surface
+zeta_p = w . e_p = 0, and sigma(c z) = |c| sigma(z) + [c < 0] c (1 + alpha) z. Zero samples have
+no surface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COLLINEAR = 1e-13
+"""Samples are on one line if what remains beside it is below this share of their norm."""
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """The surfaces of the data, the same for all trajectories or one set for each.
+
+    Attributes
+    ----------
+    directions : numpy.ndarray
+        e_p, (set, surface, feature); zero rows fill up sets with fewer surfaces.
+    gram : numpy.ndarray
+        K_pq = e_p . e_q, (set, surface, surface).
+    scale : numpy.ndarray
+        Largest diagonal entry of each Gram matrix, (set,).
+    surface : numpy.ndarray
+        The surface of each sample, (set, sample); zero samples have surface 0 with factor 0.
+    factor : numpy.ndarray
+        c_k, (set, sample).
+    """
+
+    directions: np.ndarray
+    gram: np.ndarray
+    scale: np.ndarray
+    surface: np.ndarray
+    factor: np.ndarray
+
+    @property
+    def merged(self) -> bool:
+        """Whether surfaces are anything but the samples themselves, in order."""
+        samples = np.arange(self.surface.shape[1])
+        return not ((self.surface == samples).all() and (self.factor == 1.0).all())
+
+    def select(self, rows: np.ndarray) -> Surfaces:
+        """Return the surfaces of some trajectories."""
+        if len(self.gram) == 1:
+            return self
+        return Surfaces(
+            self.directions[rows],
+            self.gram[rows],
+            self.scale[rows],
+            self.surface[rows],
+            self.factor[rows],
+        )
+
+
+def find_surfaces(inputs: np.ndarray) -> Surfaces:
+    """Merge collinear samples.
+
+    Parameters
+    ----------
+    inputs : numpy.ndarray
+        (set, sample, feature), the bias's constant column included where there is one.
+    """
+    found = [_merge(samples) for samples in inputs]
+    most = max(len(directions) for directions, _, _ in found)
+    directions = np.zeros((len(found), most, inputs.shape[2]))
+    for i, (own, _, _) in enumerate(found):
+        directions[i, : len(own)] = own
+    gram = directions @ directions.transpose(0, 2, 1)
+    return Surfaces(
+        directions,
+        gram,
+        np.einsum("ipp->ip", gram).max(axis=1),
+        np.stack([surface for _, surface, _ in found]),
+        np.stack([factor for _, _, factor in found]),
+    )
+
+
+def _merge(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return directions, surface of each sample, and factors."""
+    norms = np.linalg.norm(samples, axis=1)
+    gram = samples @ samples.T
+    surface = np.full(len(samples), -1)
+    factor = np.zeros(len(samples))
+    firsts: list[int] = []
+    for k in range(len(samples)):
+        if surface[k] >= 0 or norms[k] == 0.0:
+            continue
+        # A cheap sieve first: the cosine; then the distance to the line, which has no
+        # cancellation.
+        near = (gram[k] ** 2 >= (1.0 - 1e-12) * norms[k] ** 2 * norms**2) & (norms > 0.0)
+        for member in np.flatnonzero(near & (surface < 0)):
+            c = gram[k, member] / norms[k] ** 2 if member != k else 1.0
+            if np.linalg.norm(samples[member] - c * samples[k]) <= COLLINEAR * norms[member]:
+                surface[member] = len(firsts)
+                factor[member] = 1.0 if np.array_equal(samples[member], samples[k]) else c
+        firsts.append(k)
+    if not firsts:
+        firsts = [0]
+    surface[surface < 0] = 0
+    return samples[firsts], surface, factor
