@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -95,12 +94,7 @@ class Integration:
         """The end time."""
         return float(self.save_times[-1])
 
-    def alone(self, positions: Tensor) -> Integration:
-        """Return a view of some positions of the working set, for a solver's own use."""
-        memory = {name: value[positions] for name, value in self.memory.items()}
-        return dataclasses.replace(self, working=self.working[positions], memory=memory)
-
-    def count(self, name: str, increment: Tensor | int) -> None:
+    def count(self, name: str, increment: Tensor | np.ndarray | int) -> None:
         """Add to a counter of the working trajectories."""
         amount = increment.cpu().numpy() if isinstance(increment, Tensor) else increment
         self.counters[name][self.working.cpu().numpy()] += amount

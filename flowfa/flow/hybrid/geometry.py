@@ -8,6 +8,7 @@ no surface.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,11 +40,46 @@ class Surfaces:
     surface: np.ndarray
     factor: np.ndarray
 
-    @property
+    @cached_property
     def merged(self) -> bool:
         """Whether surfaces are anything but the samples themselves, in order."""
         samples = np.arange(self.surface.shape[1])
         return not ((self.surface == samples).all() and (self.factor == 1.0).all())
+
+    @cached_property
+    def primal(self) -> bool:
+        """Whether K u costs less as E (E' u) than by the Gram matrix."""
+        _, P, d = self.directions.shape
+        return 2 * d < P
+
+    @cached_property
+    def _gather(self) -> tuple[np.ndarray, np.ndarray]:
+        """Matrices (set, sample, surface) that make R and L of the samples' signals."""
+        onto = self.surface[:, :, None] == np.arange(self.gram.shape[1])
+        factor = self.factor[:, :, None]
+        return onto * np.abs(factor), onto * np.minimum(factor, 0.0)
+
+    def signals(self, r: np.ndarray, leak: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return R_p = sum |c_k| r_k and L_p = (1 + alpha) sum_{c_k < 0} c_k r_k.
+
+        Parameters
+        ----------
+        r : numpy.ndarray
+            Residual signals, (trajectory, ..., output, sample).
+        leak : float
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Each (trajectory, ..., output, surface).
+        """
+        if not self.merged:
+            return r, np.zeros_like(r)
+        magnitude, negative = (
+            matrix.reshape(len(matrix), *(1,) * (r.ndim - 3), *matrix.shape[1:])
+            for matrix in self._gather
+        )
+        return r @ magnitude, (1.0 + leak) * (r @ negative)
 
     def select(self, rows: np.ndarray) -> Surfaces:
         """Return the surfaces of some trajectories."""

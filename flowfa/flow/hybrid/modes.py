@@ -9,7 +9,8 @@ of docs/hybrid.md).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from flowfa.flow.hybrid.compiled import compiled
 
 RIDGE = 1e-11
 """Added to the diagonal of a sliding set's Gram matrix, in units of its largest entry."""
@@ -17,7 +18,7 @@ FLIP = 1e-8
 """A surface leaves a bound only if its velocity is wrong by more than this share of |G| K_pp."""
 
 
-@njit(cache=True)
+@compiled
 def factorise(matrix: np.ndarray, size: int) -> None:
     """Overwrite the lower triangle of a positive definite matrix by its Cholesky factor."""
     for i in range(size):
@@ -31,10 +32,10 @@ def factorise(matrix: np.ndarray, size: int) -> None:
                 matrix[i, j] = total / matrix[j, j]
 
 
-@njit(cache=True)
-def solve_factorised(factor: np.ndarray, right: np.ndarray, size: int) -> None:
-    """Overwrite the right sides (>= size, sides) by solutions, after `factorise`."""
-    for side in range(right.shape[1]):
+@compiled
+def solve_factorised(factor: np.ndarray, right: np.ndarray, size: int, sides: int) -> None:
+    """Overwrite the right sides (>= size, >= sides) by solutions, after `factorise`."""
+    for side in range(sides):
         for i in range(size):
             total = right[i, side]
             for k in range(i):
@@ -47,7 +48,7 @@ def solve_factorised(factor: np.ndarray, right: np.ndarray, size: int) -> None:
             right[i, side] = total / factor[i, i]
 
 
-@njit(cache=True)
+@compiled
 def select_modes(
     gram: np.ndarray,
     zero: np.ndarray,
@@ -57,6 +58,12 @@ def select_modes(
     drive: np.ndarray,
     alpha: float,
     scale: float,
+    y: np.ndarray,
+    state: np.ndarray,
+    boxed: np.ndarray,
+    free: np.ndarray,
+    matrix: np.ndarray,
+    right: np.ndarray,
 ) -> int:
     """Choose a consistent mode for all surfaces at zero together.
 
@@ -78,10 +85,12 @@ def select_modes(
     modes : ndarray of int8, shape (surface,)
         Changed in place for the surfaces at zero.
     drive : ndarray, shape (>= count,)
-        zeta' of each surface at zero from all drives but their own s G terms.
+        zeta' of each surface at zero from all drives but their own s G terms; changed.
     alpha : float
     scale : float
         Largest diagonal entry of `gram`.
+    y, state, boxed, free, matrix, right : ndarray
+        Space, of shapes (surface,) four times, (surface, surface), (surface, 3).
 
     Returns
     -------
@@ -89,8 +98,6 @@ def select_modes(
         Number of repelling surfaces at which the choice was not unique.
     """
     repelling = 0
-    d = drive[:count].copy()
-    boxed = np.empty(count, np.int64)
     boxes = 0
     for i in range(count):
         p = zero[i]
@@ -101,21 +108,18 @@ def select_modes(
         if modes[p] != 0:
             modes[p] = -modes[p]
         else:
-            up, down = d[i] + gram[p, p] * push[p], d[i] + gram[p, p] * alpha * push[p]
+            up, down = drive[i] + gram[p, p] * push[p], drive[i] + gram[p, p] * alpha * push[p]
             if up > 0.0 and down < 0.0:
                 repelling += 1
             modes[p] = 1 if down > 0.0 else -1
         slope = 1.0 if modes[p] > 0 else alpha
         for k in range(count):
             if k != i:
-                d[k] += gram[zero[k], p] * slope * push[p]
+                drive[k] += gram[zero[k], p] * slope * push[p]
     if boxes == 0:
         return repelling
-    state = np.zeros(boxes, np.int8)
-    y = np.empty(boxes)
-    matrix = np.empty((boxes, boxes))
-    right = np.empty((boxes, 1))
-    free = np.empty(boxes, np.int64)
+    for a in range(boxes):
+        state[a] = 0
     for _ in range(100 + 20 * boxes):
         size = 0
         for a in range(boxes):
@@ -127,7 +131,7 @@ def select_modes(
                 y[a] = strength if state[a] > 0 else alpha * strength
         for s in range(size):
             p = zero[boxed[free[s]]]
-            right[s, 0] = d[boxed[free[s]]]
+            right[s, 0] = drive[boxed[free[s]]]
             for a in range(boxes):
                 if state[a] != 0:
                     right[s, 0] -= gram[p, zero[boxed[a]]] * y[a]
@@ -135,7 +139,7 @@ def select_modes(
                 matrix[s, s2] = gram[p, zero[boxed[free[s2]]]]
             matrix[s, s] += RIDGE * scale
         factorise(matrix, size)
-        solve_factorised(matrix, right, size)
+        solve_factorised(matrix, right, size, 1)
         changed = False
         for s in range(size):
             y[free[s]] = right[s, 0]
@@ -148,7 +152,7 @@ def select_modes(
                 elif y[a] < alpha * strength:
                     state[a], changed = -1, True
             else:
-                velocity = d[boxed[a]]
+                velocity = drive[boxed[a]]
                 for c in range(boxes):
                     velocity -= gram[p, zero[boxed[c]]] * y[c]
                 if velocity * state[a] < -FLIP * strength * gram[p, p]:

@@ -29,15 +29,19 @@ class Feedback:
 
     Attributes
     ----------
-    kind : Tensor
+    kind : numpy.ndarray
         `FIXED`, `OWN` or `SIGN`, (trajectory,).
-    matrix : Tensor
+    matrix : numpy.ndarray
         The fixed feedback, or the magnitudes of one that has the sign of v, (trajectory, neuron,
         output); 1 where it is not used.
     """
 
-    kind: Tensor
-    matrix: Tensor
+    kind: np.ndarray
+    matrix: np.ndarray
+
+    def select(self, row: int) -> Feedback:
+        """Return one trajectory."""
+        return Feedback(self.kind[row : row + 1], self.matrix[row : row + 1])
 
 
 def network(field: Field) -> NetworkField:
@@ -70,9 +74,7 @@ def feedback_of(field: NetworkField) -> Feedback:
     width, outputs = field.layout.sizes[1], field.layout.sizes[2]
     for group in field.groups:
         size, rule = group.stop - group.start, group.rule
-        matrix = torch.ones(
-            size, width, outputs, dtype=field.inputs.dtype, device=field.inputs.device
-        )
+        matrix = torch.ones(size, width, outputs, dtype=torch.float64)
         if isinstance(rule, FeedbackAlignment | AdaptiveFeedbackAlignment):
             kind, matrix = FIXED, group.kept["B2"]
         elif isinstance(rule, DirectFeedbackAlignment):
@@ -88,9 +90,9 @@ def feedback_of(field: NetworkField) -> Feedback:
             raise InputError(
                 f"the hybrid solver does not know the rule {rule.name!r}: take --solver bosh3"
             )
-        kinds.append(torch.full((size,), kind))
-        matrices.append(matrix)
-    return Feedback(torch.cat(kinds), torch.cat(matrices))
+        kinds.append(np.full(size, kind))
+        matrices.append(matrix.numpy())
+    return Feedback(np.concatenate(kinds), np.ascontiguousarray(np.concatenate(matrices)))
 
 
 def augmented_inputs(field: NetworkField) -> np.ndarray:

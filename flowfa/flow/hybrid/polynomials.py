@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from flowfa.flow.hybrid.compiled import compiled
 
 NONE = -1.0
 """What the searches return if the polynomial does not change its sign."""
 
 
-@njit(cache=True)
+@compiled
 def first_negative(c0: float, c1: float, c2: float, c3: float, end: float) -> float:
     """Return the first s in [0, end] from which c0 + c1 s + c2 s^2 + c3 s^3 is negative.
 
@@ -40,7 +41,7 @@ def first_negative(c0: float, c1: float, c2: float, c3: float, end: float) -> fl
     return NONE
 
 
-@njit(cache=True)
+@compiled
 def critical_points(c1: float, c2: float, c3: float, end: float) -> tuple[float, float]:
     """Return the zeros of the cubic's derivative in (0, end), in order; 0 stands for none."""
     a, b, c = 3.0 * c3, c2, c1
@@ -60,7 +61,7 @@ def critical_points(c1: float, c2: float, c3: float, end: float) -> tuple[float,
     return (one, two) if one <= two else (two, one)
 
 
-@njit(cache=True)
+@compiled
 def falling_root(c0: float, c1: float, c2: float, c3: float, left: float, right: float) -> float:
     """Return the root in [left, right], where the cubic falls from >= 0 to < 0, by safe Newton."""
     x = 0.5 * (left + right)
@@ -78,15 +79,20 @@ def falling_root(c0: float, c1: float, c2: float, c3: float, left: float, right:
     return left
 
 
-@njit(cache=True)
-def first_sign_change(coefficients: np.ndarray, end: float) -> float:
+@compiled
+def first_sign_change(
+    coefficients: np.ndarray, degree: int, end: float, work: np.ndarray
+) -> float:
     """Return the first s in (0, end] at which a polynomial becomes negative, or `NONE`.
 
     Parameters
     ----------
-    coefficients : ndarray, shape (degree + 1,)
+    coefficients : ndarray, shape (>= degree + 1,)
         From the constant up; the polynomial is non-negative near 0.
+    degree : int
     end : float
+    work : ndarray, shape (>= degree + 1,)
+        Space for the Bernstein coefficients.
 
     Notes
     -----
@@ -94,11 +100,9 @@ def first_sign_change(coefficients: np.ndarray, end: float) -> float:
     non-negative has no negative value; the leftmost interval that cannot be cleared is halved
     until it is as short as rounding allows.
     """
-    degree = len(coefficients) - 1
     left, width = 0.0, end
-    work = np.empty(degree + 1)
     while left < end:
-        bernstein(coefficients, left, width, work)
+        bernstein(coefficients, degree, left, width, work)
         clear = True
         for i in range(degree + 1):
             if work[i] < 0.0:
@@ -117,10 +121,11 @@ def first_sign_change(coefficients: np.ndarray, end: float) -> float:
     return NONE
 
 
-@njit(cache=True)
-def bernstein(coefficients: np.ndarray, left: float, width: float, out: np.ndarray) -> None:
+@compiled
+def bernstein(
+    coefficients: np.ndarray, degree: int, left: float, width: float, out: np.ndarray
+) -> None:
     """Write the Bernstein coefficients of a polynomial on [left, left + width] to `out`."""
-    degree = len(coefficients) - 1
     for i in range(degree + 1):
         out[i] = coefficients[i]
     # Taylor shift by left (Horner), then scaling by width.

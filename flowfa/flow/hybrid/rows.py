@@ -5,76 +5,182 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from flowfa.flow.hybrid.neuron import integrate_neuron
+from flowfa.flow.hybrid.compiled import compiled
+from flowfa.flow.hybrid.drives import drives, steady_drives
+from flowfa.flow.hybrid.neuron import OWN, SIGN, integrate_neuron
+
+BLOCK = 16
+"""Neurons that one task takes: their outputs are added up in a fixed order."""
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, error_model="numpy", parallel=True)
 def sweep_rows(
     gram: np.ndarray,
+    directions: np.ndarray,
+    primal: bool,
     scale: np.ndarray,
     alpha: float,
     h: np.ndarray,
     kind: np.ndarray,
-    magnitudes: np.ndarray,
+    matrix: np.ndarray,
+    v_nodes: np.ndarray,
     R: np.ndarray,
     L: np.ndarray,
     R_poly: np.ndarray,
     L_poly: np.ndarray,
+    merged: bool,
     to_monomial: np.ndarray,
-    G: np.ndarray,
-    H: np.ndarray,
-    u: np.ndarray,
-    A: np.ndarray,
+    surface: np.ndarray,
+    factor: np.ndarray,
+    times: np.ndarray,
+    first_integral: int,
     zeta: np.ndarray,
     v: np.ndarray,
     modes: np.ndarray,
     signs: np.ndarray,
-    times: np.ndarray,
-    first_integral: int,
-    zeta_out: np.ndarray,
     v_out: np.ndarray,
     Y_out: np.ndarray,
+    outputs: np.ndarray,
     counts: np.ndarray,
     sound: np.ndarray,
 ) -> None:
     """Integrate every neuron; see `integrate_neuron` for what a row does.
 
-    Leading dimensions: (trajectory, neuron, ...) for G, H, u, A, zeta, v, modes, signs,
-    magnitudes; (trajectory, ...) for h, kind, R, L and their polynomials; (trajectory, time,
-    neuron, ...) for the outputs; (trajectory, neuron, count) for `counts`, (trajectory, neuron)
-    for `sound`. `gram` and `scale` have one entry for all trajectories, or one for each. The
-    states zeta, v, modes and signs are those at the end on return.
+    Parameters
+    ----------
+    gram, directions, primal, scale, surface, factor : ndarray
+        One entry for all trajectories, or one for each; see `Surfaces`.
+    alpha : float
+    h, kind : ndarray, shape (trajectory,)
+    matrix : ndarray, shape (trajectory, neuron, output)
+        Feedback, or its magnitudes.
+    v_nodes : ndarray, shape (trajectory, 3, neuron, output)
+        Out-weights at the nodes, the feedback of gd.
+    R, L, R_poly, L_poly : ndarray, shape (trajectory, 3, output, surface)
+        Signals at the nodes, and their coefficients.
+    merged : bool
+    to_monomial : ndarray, shape (3, 3)
+    times : ndarray, shape (time,)
+    first_integral : int
+    zeta, v, modes, signs : ndarray, shape (trajectory, neuron, surface or output)
+        State at the start of the step; at its end on return.
+    v_out : ndarray, shape (trajectory, time, neuron, output)
+    Y_out : ndarray, shape (trajectory, time - first_integral, neuron, surface)
+    outputs : ndarray, shape (trajectory, block, time, output, sample)
+        The network's output at `times` without its bias, summed over the neurons of a block.
+    counts : ndarray of int64, shape (trajectory, neuron, 5)
+    sound : ndarray of bool, shape (trajectory, neuron)
     """
-    trajectories, neurons, P = zeta.shape
-    own_gram = gram.shape[0] > 1
-    for row in prange(trajectories * neurons):
-        i, j = row // neurons, row % neurons
-        g = i if own_gram else 0
-        sound[i, j] = integrate_neuron(  # type: ignore[call-arg]
-            gram[g],
-            scale[g],
-            alpha,
-            h[i],  # type: ignore[arg-type]
-            kind[i],  # type: ignore[arg-type]
-            magnitudes[i, j],
-            R[i],
-            L[i],
-            R_poly[i],
-            L_poly[i],
-            to_monomial,
-            G[i, j],
-            H[i, j],
-            u[i, j],
-            A[i, j],
-            zeta[i, j],
-            v[i, j],
-            modes[i, j],
-            signs[i, j],
-            times,
-            first_integral,
-            zeta_out[i, :, j],
-            v_out[i, :, j],
-            Y_out[i, :, j],
-            counts[i, j],
-            np.empty((4, P)),
-        )
+    neurons, P = zeta.shape[1], zeta.shape[2]
+    C, T, blocks = v.shape[2], len(times), outputs.shape[1]
+    own_data = gram.shape[0] > 1
+    for task in prange(zeta.shape[0] * blocks):
+        i, block = task // blocks, task % blocks
+        data = i if own_data else 0
+        # Views are counted references, which cost: shared ones are taken once, and rows are
+        # copied to the task's own space and back.
+        K, E, length, source = gram[data], directions[data], h[i], kind[i]
+        R_here, L_here, R_poly_here, L_poly_here = R[i], L[i], R_poly[i], L_poly[i]
+        total, at_surface, by_factor = outputs[i, block], surface[data], factor[data]
+        total[:] = 0.0
+        work = np.empty((22, P))
+        G, H, feedback = np.empty((3, P)), np.zeros((3, P)), np.empty((3, C))
+        zeta_out, Q = np.empty((T, P)), np.empty((C + 2, 7))
+        moved = np.empty((3, E.shape[1] if primal else 0))
+        indices, small = np.empty((4, P), np.int64), np.empty((2, P), np.int8)
+        matrix_here, right = np.empty((P, P)), np.empty((P, 3))
+        row_zeta, row_modes = np.empty(P), np.empty(P, np.int8)
+        row_v, row_signs, magnitudes = np.empty(C), np.empty(C), np.empty(C)
+        row_v_out, row_Y = np.empty((T, C)), np.empty((T - first_integral, P))
+        row_counts = np.empty(counts.shape[2], np.int64)
+        for j in range(block * BLOCK, min((block + 1) * BLOCK, neurons)):
+            row_counts[:] = 0
+            for p in range(P):
+                row_zeta[p], row_modes[p] = zeta[i, j, p], modes[i, j, p]
+            for c in range(C):
+                row_v[c], row_signs[c] = v[i, j, c], signs[i, j, c]
+                magnitudes[c] = feedback[0, c] = matrix[i, j, c]
+                if source == SIGN:
+                    feedback[0, c] *= signs[i, j, c]
+                if source == OWN:
+                    for node in range(3):
+                        feedback[node, c] = v_nodes[i, node, j, c]
+            if source == OWN:
+                drives(feedback, R_here, L_here, to_monomial, G, H)
+            else:
+                steady_drives(feedback, R_poly_here, L_poly_here, merged, G, H)
+            sound[i, j] = integrate_neuron(  # type: ignore[call-arg]
+                K,
+                E,
+                moved,
+                scale[data],
+                alpha,
+                length,  # type: ignore[arg-type]
+                source,  # type: ignore[arg-type]
+                magnitudes,
+                R_poly_here,
+                L_poly_here,
+                merged,
+                G,
+                H,
+                row_zeta,
+                row_v,
+                row_modes,
+                row_signs,
+                times,
+                first_integral,
+                zeta_out,
+                row_v_out,
+                row_Y,
+                row_counts,
+                work,
+                Q,
+                feedback,
+                indices,
+                small,
+                matrix_here,
+                right,
+            )
+            if merged:
+                add_merged_outputs(zeta_out, row_v_out, at_surface, by_factor, alpha, total)
+            else:
+                add_outputs(zeta_out, row_v_out, alpha, total)
+            for p in range(P):
+                zeta[i, j, p], modes[i, j, p] = row_zeta[p], row_modes[p]
+                for t in range(T - first_integral):
+                    Y_out[i, t, j, p] = row_Y[t, p]
+            for c in range(C):
+                v[i, j, c], signs[i, j, c] = row_v[c], row_signs[c]
+                for t in range(T):
+                    v_out[i, t, j, c] = row_v_out[t, c]
+            for event in range(len(row_counts)):
+                counts[i, j, event] = row_counts[event]
+
+
+@compiled
+def add_outputs(zeta: np.ndarray, v: np.ndarray, alpha: float, outputs: np.ndarray) -> None:
+    """Add v sigma(zeta) of one neuron to outputs (time, output, sample)."""
+    for t in range(v.shape[0]):
+        for c in range(v.shape[1]):
+            weight = v[t, c]
+            for k in range(zeta.shape[1]):
+                z = zeta[t, k]
+                outputs[t, c, k] += weight * max(z, alpha * z)
+
+
+@compiled
+def add_merged_outputs(
+    zeta: np.ndarray,
+    v: np.ndarray,
+    surface: np.ndarray,
+    factor: np.ndarray,
+    alpha: float,
+    outputs: np.ndarray,
+) -> None:
+    """Add what `add_outputs` adds, where sample k is factor_k times the direction surface_k."""
+    for t in range(v.shape[0]):
+        for k in range(len(surface)):
+            z = factor[k] * zeta[t, surface[k]]
+            hidden = max(z, alpha * z)
+            for c in range(v.shape[1]):
+                outputs[t, c, k] += v[t, c] * hidden

@@ -1,16 +1,14 @@
-"""Residual signals as polynomials on a step, and the drives they make on each surface."""
+"""Residual signals r(t) as quadratics on a step: values at the nodes, coefficients, integrals.
+
+Arrays are (trajectory, 3, output, sample): at the three Gauss nodes, or the three coefficients
+from the constant up.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-import torch
-from torch import Tensor
-
-from flowfa.flow.hybrid.geometry import Surfaces
-from flowfa.flow.hybrid.network import Feedback
-from flowfa.flow.hybrid.neuron import OWN, SIGN
 
 _ROOT = math.sqrt(0.6)
 NODES = np.array([0.5 * (1.0 - _ROOT), 0.5, 0.5 * (1.0 + _ROOT)])
@@ -21,71 +19,22 @@ STEP_TIMES = np.append(NODES, 1.0)
 """Where a sweep looks at the path: at the nodes and at the end."""
 
 
-def to_polynomial(at_nodes: Tensor) -> Tensor:
+def to_polynomial(at_nodes: np.ndarray) -> np.ndarray:
     """Return coefficients (trajectory, 3, ...) of quadratics given at the nodes."""
-    flat = at_nodes.flatten(2)
-    matrix = torch.tensor(TO_MONOMIAL, dtype=flat.dtype, device=flat.device)
-    return (matrix @ flat).view(at_nodes.shape)
+    a, b, c = at_nodes[:, 0], at_nodes[:, 1], at_nodes[:, 2]
+    rows = [m[0] * a + m[1] * b + m[2] * c for m in TO_MONOMIAL]
+    return np.stack(rows, axis=1)
 
 
-def values(polynomial: Tensor, tau: Tensor) -> Tensor:
+def values(polynomial: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Return values of quadratics (trajectory, 3, ...) at times (trajectory, time)."""
-    powers = torch.stack([torch.ones_like(tau), tau, tau * tau], dim=2)
-    return (powers @ polynomial.flatten(2)).view(*tau.shape, *polynomial.shape[2:])
+    t = tau.reshape(*tau.shape, *(1,) * (polynomial.ndim - 2))
+    p0, p1, p2 = polynomial[:, 0:1], polynomial[:, 1:2], polynomial[:, 2:3]
+    return p0 + t * (p1 + t * p2)
 
 
-def integrals(polynomial: Tensor, tau: Tensor) -> Tensor:
+def integrals(polynomial: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Return the integrals from 0 to tau of quadratics (trajectory, 3, ...)."""
-    powers = torch.stack([tau, tau**2 / 2.0, tau**3 / 3.0], dim=2)
-    return (powers @ polynomial.flatten(2)).view(*tau.shape, *polynomial.shape[2:])
-
-
-def surface_signals(signals: Tensor, surfaces: Surfaces, leak: float) -> tuple[Tensor, Tensor]:
-    """Return R_p = sum |c_k| r_k and L_p = (1 + alpha) sum_{c_k < 0} c_k r_k.
-
-    Parameters
-    ----------
-    signals : Tensor
-        r at the nodes, (trajectory, 3, sample, output).
-    surfaces : Surfaces
-    leak : float
-
-    Returns
-    -------
-    tuple of Tensor
-        Each (trajectory, 3, surface, output).
-    """
-    if not surfaces.merged:
-        return signals, torch.zeros_like(signals)
-    size, P = len(signals), surfaces.gram.shape[1]
-    device = signals.device
-    index = torch.tensor(surfaces.surface, device=device)[:, None, :, None].expand(
-        size, 3, -1, signals.shape[3]
-    )
-    factor = torch.tensor(surfaces.factor, dtype=signals.dtype, device=device)[:, None, :, None]
-    zeros = signals.new_zeros(size, 3, P, signals.shape[3])
-    R = zeros.scatter_add(2, index, factor.abs() * signals)
-    L = zeros.scatter_add(2, index, (1.0 + leak) * factor.clamp_max(0.0) * signals)
-    return R, L
-
-
-def feedback_at_nodes(feedback: Feedback, v_nodes: Tensor, signs: Tensor) -> Tensor:
-    """Return b of each neuron at the nodes, (trajectory, 3, neuron, output).
-
-    Parameters
-    ----------
-    feedback : Feedback
-    v_nodes : Tensor
-        v at the nodes, (trajectory, 3, neuron, output): the feedback of gd.
-    signs : Tensor
-        Signs of v at the start of the step, (trajectory, neuron, output).
-    """
-    kind = feedback.kind.to(v_nodes.device)[:, None, None, None]
-    steady = torch.where(kind[:, 0] == SIGN, feedback.matrix * signs, feedback.matrix)
-    return torch.where(kind == OWN, v_nodes, steady[:, None])
-
-
-def drive_polynomials(feedback_nodes: Tensor, signal: Tensor) -> Tensor:
-    """Return coefficients of b . R_p, (trajectory, neuron, 3, surface)."""
-    at_nodes = feedback_nodes @ signal.transpose(2, 3)
-    return to_polynomial(at_nodes).transpose(1, 2).contiguous()
+    t = tau.reshape(*tau.shape, *(1,) * (polynomial.ndim - 2))
+    p0, p1, p2 = polynomial[:, 0:1], polynomial[:, 1:2], polynomial[:, 2:3]
+    return t * (p0 + t * (p1 / 2.0 + t * (p2 / 3.0)))

@@ -1,0 +1,154 @@
+"""Whether a sweep has converged, whether its step is good, and how long the next one is.
+
+Errors are in units of the tolerance: 1 is as much as is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowfa.flow.hybrid.network import Feedback
+from flowfa.flow.hybrid.neuron import OWN
+from flowfa.flow.hybrid.signals import NODES, to_polynomial, values
+from flowfa.flow.hybrid.sweep import Guess, Path
+
+LOCAL = 0.2
+"""Share of the defect's effect that counts as the error of a step."""
+CONVERGED = 0.3
+"""A sweep that changes less than this share of the tolerance ends the iteration."""
+STALLED = 0.8
+"""A sweep that shrinks the change by less than this ends the trial."""
+SWEEPS = 25
+"""Sweeps after which a trial has not converged."""
+GROWTH = 2.0
+"""Greatest growth of a step."""
+_END = np.ones((1, 1))
+
+
+def change_and_error(
+    guess: Guess, path: Path, found: np.ndarray, feedback: Feedback, unit: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much a sweep changed the signals, and the error of its step.
+
+    Parameters
+    ----------
+    guess : Guess
+    path : Path
+        What the sweep made of it.
+    found : numpy.ndarray
+        Residuals on the path at the nodes and the end, (trajectory, 4, output, sample).
+    feedback : Feedback
+    unit : numpy.ndarray
+        From a change of the drives, b . r, to the scaled error of a step of length 1,
+        (trajectory,).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Each (trajectory,). The change is that of the signals at the nodes; the error is the
+        defect at the end point, at which the guess is free.
+    """
+    per_length = unit * guess.size
+    own = feedback.kind == OWN
+    strength = np.abs(feedback.matrix).sum(axis=2).max(axis=1)
+    if own.any():
+        strength = np.where(own, np.abs(guess.v_nodes[:, 0]).sum(axis=2).max(axis=1), strength)
+    change = np.abs(found[:, :3] - guess.signals).sum(axis=2).max(axis=(1, 2))
+    error = np.abs(found[:, 3] - values(guess.polynomial, _END)[:, 0]).sum(axis=1).max(axis=1)
+    change, error = change * strength * per_length, error * strength * per_length
+    if own.any():
+        # Under gd the out-weights are part of the guess: a wrong v counts through v . r.
+        weight = np.where(own, np.abs(found).sum(axis=2).max(axis=(1, 2)), 0.0) * per_length
+        moved = np.abs(path.v_at[:, :3] - guess.v_nodes).sum(axis=3).max(axis=(1, 2))
+        at_end = values(to_polynomial(guess.v_nodes), _END)[:, 0]
+        defect = np.abs(path.v_at[:, 3] - at_end).sum(axis=2).max(axis=1)
+        change, error = change + weight * moved, error + weight * defect
+    return change, error
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of the trials after a sweep, each (trajectory,).
+
+    Attributes
+    ----------
+    change, error : numpy.ndarray
+        See `change_and_error`.
+    contraction : numpy.ndarray
+        The change by that of the sweep before.
+    accepted, stopped, rejected : numpy.ndarray
+        The step is good; it cannot converge; it ends without success, because of that or because
+        its error is too large.
+    """
+
+    change: np.ndarray
+    error: np.ndarray
+    contraction: np.ndarray
+    accepted: np.ndarray
+    stopped: np.ndarray
+    rejected: np.ndarray
+
+
+def judge(
+    change: np.ndarray,
+    error: np.ndarray,
+    sound: np.ndarray,
+    sweeps: np.ndarray,
+    last_change: np.ndarray,
+) -> Verdict:
+    """Decide about each trial.
+
+    Parameters
+    ----------
+    change, error : numpy.ndarray
+        See `change_and_error`, (trajectory,).
+    sound : numpy.ndarray
+        Whether the path reached the end, (trajectory,).
+    sweeps : numpy.ndarray
+        Sweeps of this trial so far.
+    last_change : numpy.ndarray
+        Change of the sweep before, infinite after the first.
+    """
+    sound = sound & np.isfinite(change) & np.isfinite(error)
+    converged = sound & (change <= CONVERGED)
+    contraction = change / last_change
+    hopeless = (sweeps > 2) & (contraction > STALLED)
+    stopped = ~sound | (~converged & (hopeless | (sweeps >= SWEEPS)))
+    accepted = converged & (error <= 1.0)
+    rejected = (converged & ~accepted) | stopped
+    return Verdict(change, error, contraction, accepted, stopped, rejected)
+
+
+def next_steps(memory: dict[str, np.ndarray], guess: Guess, verdict: Verdict) -> None:
+    """Choose steps and guess signals for trajectories that begin a trial, in place.
+
+    Parameters
+    ----------
+    memory : dict of numpy.ndarray
+        The solver's: ``step``, ``polynomial`` and ``polynomial_step`` (of the last accepted step),
+        ``signals``, ``rejected_last``, ``sweeps``, ``trials``.
+    guess : Guess
+        Of the sweep that was judged.
+    verdict : Verdict
+    """
+    accepted, rejected = verdict.accepted, verdict.rejected
+    by_error = (0.9 / np.sqrt(verdict.error.clip(1e-12, 1e12))).clip(0.3, GROWTH)
+    growth = np.where(memory["rejected_last"] > 0, np.minimum(by_error, 1.0), by_error)
+    contraction = np.nan_to_num(verdict.contraction, nan=1.0, posinf=1.0).clip(1e-3)
+    shrink = (0.25 / contraction).clip(0.15, 0.5)
+    factor = np.where(verdict.stopped, shrink, np.minimum(by_error, 0.9))
+    factor = np.where(accepted, growth, factor)
+    begins = accepted | rejected
+    memory["step"][begins] = (guess.size * factor)[begins]
+    memory["polynomial"][accepted] = guess.polynomial[accepted]
+    memory["polynomial_step"][accepted] = guess.size[accepted]
+    memory["trials"] += accepted
+    # A rejected step begins where the last accepted quadratic ends, as a new one does; before
+    # the first there is none.
+    ahead = 1.0 + NODES * (memory["step"] / memory["polynomial_step"])[:, None]
+    ahead[memory["trials"] == 0] = 0.0
+    memory["signals"][begins] = values(memory["polynomial"], ahead)[begins]
+    memory["rejected_last"][begins] = rejected[begins]
+    memory["sweeps"][begins] = 0

@@ -1,0 +1,144 @@
+"""One sweep: every neuron of every trajectory through its step under guessed signals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+
+from flowfa.flow.hybrid.geometry import Surfaces
+from flowfa.flow.hybrid.network import Feedback
+from flowfa.flow.hybrid.rows import BLOCK, sweep_rows
+from flowfa.flow.hybrid.signals import TO_MONOMIAL
+
+MOST_THREADS = numba.get_num_threads()
+"""Threads that numba has, before anyone asks for fewer."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Where neurons stand at the start of a step, and the signals that they are to follow.
+
+    Attributes
+    ----------
+    size : numpy.ndarray
+        Length of the step, (trajectory,).
+    signals, polynomial : numpy.ndarray
+        r at the nodes and its coefficients, (trajectory, 3, output, sample).
+    v_nodes : numpy.ndarray
+        Out-weights at the nodes, (trajectory, 3, neuron, output); used under gd.
+    zeta, v, modes, signs : numpy.ndarray
+        (trajectory, neuron, surface or output).
+    """
+
+    size: np.ndarray
+    signals: np.ndarray
+    polynomial: np.ndarray
+    v_nodes: np.ndarray
+    zeta: np.ndarray
+    v: np.ndarray
+    modes: np.ndarray
+    signs: np.ndarray
+
+    def select(self, row: int) -> Guess:
+        """Return one trajectory."""
+        return Guess(*(getattr(self, name)[row : row + 1] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Path:
+    """What a sweep finds: the exact paths of all neurons under the guessed signals.
+
+    Attributes
+    ----------
+    v_at : numpy.ndarray
+        Out-weights at the asked times, (trajectory, time, neuron, output).
+    Y : numpy.ndarray
+        Integrals of the drives u over time, (trajectory, time, neuron, surface).
+    outputs : numpy.ndarray
+        Of the network without its bias, (trajectory, time, output, sample).
+    zeta, v, modes, signs : numpy.ndarray
+        At the end of the step, (trajectory, neuron, surface or output).
+    counts : numpy.ndarray
+        Event counts, (trajectory, 5).
+    sound : numpy.ndarray
+        Whether every neuron reached the end, (trajectory,).
+    """
+
+    v_at: np.ndarray
+    Y: np.ndarray
+    outputs: np.ndarray
+    zeta: np.ndarray
+    v: np.ndarray
+    modes: np.ndarray
+    signs: np.ndarray
+    counts: np.ndarray
+    sound: np.ndarray
+
+
+def sweep(
+    guess: Guess,
+    surfaces: Surfaces,
+    feedback: Feedback,
+    leak: float,
+    times: np.ndarray,
+    first_integral: int,
+) -> Path:
+    """Move every neuron through its step.
+
+    Parameters
+    ----------
+    guess : Guess
+    surfaces : Surfaces
+    feedback : Feedback
+    leak : float
+    times : numpy.ndarray
+        Times within the step at which values are wanted, in (0, 1], the last 1, (time,).
+    first_integral : int
+        Index of the first of them at which `Path.Y` is wanted.
+    """
+    A, m, P = guess.zeta.shape
+    C, T, n = guess.v.shape[2], len(times), surfaces.surface.shape[1]
+    R, L = surfaces.signals(guess.signals, leak)
+    R_poly, L_poly = surfaces.signals(guess.polynomial, leak) if surfaces.merged else (None, L)
+    zeta, v = guess.zeta.copy(), guess.v.copy()
+    modes, signs = guess.modes.copy(), guess.signs.copy()
+    v_at, Y = np.empty((A, T, m, C)), np.empty((A, T - first_integral, m, P))
+    outputs = np.empty((A, -(-m // BLOCK), T, C, n))
+    counts = np.zeros((A, m, 5), np.int64)
+    sound = np.empty((A, m), np.bool_)
+    numba.set_num_threads(min(torch.get_num_threads(), MOST_THREADS))
+    sweep_rows(
+        surfaces.gram,
+        surfaces.directions,
+        surfaces.primal,
+        surfaces.scale,
+        leak,
+        guess.size,
+        feedback.kind,
+        feedback.matrix,
+        guess.v_nodes,
+        R,
+        L,
+        guess.polynomial if R_poly is None else R_poly,
+        L_poly,
+        surfaces.merged,
+        TO_MONOMIAL,
+        surfaces.surface,
+        surfaces.factor,
+        times,
+        first_integral,
+        zeta,
+        v,
+        modes,
+        signs,
+        v_at,
+        Y,
+        outputs,
+        counts,
+        sound,
+    )
+    total = outputs.sum(axis=1)
+    return Path(v_at, Y, total, zeta, v, modes, signs, counts.sum(axis=1), sound.all(axis=1))
