@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable)
 
 # No exceptions for division by zero, which would keep loops from being vectorised.
-_OPTIONS = {"cache": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
 
 
 def compiled(function: Function) -> Function:
@@ -18,9 +18,9 @@ def compiled(function: Function) -> Function:
 
     Without reference counts: each costs an atomic operation, and they were a third of the time.
     """
-    return njit(_nrt=False, **_OPTIONS)(function)
+    return njit(**_OPTIONS)(function)
 
 
 def compiled_sums(function: Function) -> Function:
     """Compile a function that allocates nothing and whose sums may be reassociated."""
-    return njit(_nrt=False, fastmath={"reassoc", "contract"}, **_OPTIONS)(function)
+    return njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function)

@@ -11,7 +11,7 @@ import numpy as np
 
 from flowfa.flow.hybrid.network import Feedback
 from flowfa.flow.hybrid.neuron import OWN
-from flowfa.flow.hybrid.signals import NODES, to_polynomial, values
+from flowfa.flow.hybrid.signals import NODES, predictor, to_polynomial, values
 from flowfa.flow.hybrid.sweep import Guess, Path
 
 LOCAL = 0.2
@@ -22,6 +22,8 @@ STALLED = 0.8
 """A sweep that shrinks the change by less than this ends the trial."""
 SWEEPS = 25
 """Sweeps after which a trial has not converged."""
+SAFETY = 0.8
+"""Share of the step that would just be good; the defect falls with its third power at least."""
 GROWTH = 2.0
 """Greatest growth of a step."""
 _END = np.ones((1, 1))
@@ -121,20 +123,24 @@ def judge(
     return Verdict(change, error, contraction, accepted, stopped, rejected)
 
 
-def next_steps(memory: dict[str, np.ndarray], guess: Guess, verdict: Verdict) -> None:
+def next_steps(
+    memory: dict[str, np.ndarray], guess: Guess, found: np.ndarray, verdict: Verdict
+) -> None:
     """Choose steps and guess signals for trajectories that begin a trial, in place.
 
     Parameters
     ----------
     memory : dict of numpy.ndarray
-        The solver's: ``step``, ``polynomial`` and ``polynomial_step`` (of the last accepted step),
+        The solver's: ``step``, ``predictor`` and ``predictor_step`` (of the last accepted step),
         ``signals``, ``rejected_last``, ``sweeps``, ``trials``.
     guess : Guess
         Of the sweep that was judged.
+    found : numpy.ndarray
+        Residuals on the path at `STEP_TIMES`, (trajectory, 4, output, sample).
     verdict : Verdict
     """
     accepted, rejected = verdict.accepted, verdict.rejected
-    by_error = (0.9 / np.sqrt(verdict.error.clip(1e-12, 1e12))).clip(0.3, GROWTH)
+    by_error = (SAFETY / np.cbrt(verdict.error.clip(1e-12, 1e12))).clip(0.3, GROWTH)
     growth = np.where(memory["rejected_last"] > 0, np.minimum(by_error, 1.0), by_error)
     contraction = np.nan_to_num(verdict.contraction, nan=1.0, posinf=1.0).clip(1e-3)
     shrink = (0.25 / contraction).clip(0.15, 0.5)
@@ -142,13 +148,13 @@ def next_steps(memory: dict[str, np.ndarray], guess: Guess, verdict: Verdict) ->
     factor = np.where(accepted, growth, factor)
     begins = accepted | rejected
     memory["step"][begins] = (guess.size * factor)[begins]
-    memory["polynomial"][accepted] = guess.polynomial[accepted]
-    memory["polynomial_step"][accepted] = guess.size[accepted]
+    memory["predictor"][accepted] = predictor(found[accepted])
+    memory["predictor_step"][accepted] = guess.size[accepted]
     memory["trials"] += accepted
     # A rejected step begins where the last accepted quadratic ends, as a new one does; before
     # the first there is none.
-    ahead = 1.0 + NODES * (memory["step"] / memory["polynomial_step"])[:, None]
+    ahead = 1.0 + NODES * (memory["step"] / memory["predictor_step"])[:, None]
     ahead[memory["trials"] == 0] = 0.0
-    memory["signals"][begins] = values(memory["polynomial"], ahead)[begins]
+    memory["signals"][begins] = values(memory["predictor"], ahead)[begins]
     memory["rejected_last"][begins] = rejected[begins]
     memory["sweeps"][begins] = 0

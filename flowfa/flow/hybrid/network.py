@@ -39,9 +39,9 @@ class Feedback:
     kind: np.ndarray
     matrix: np.ndarray
 
-    def select(self, row: int) -> Feedback:
-        """Return one trajectory."""
-        return Feedback(self.kind[row : row + 1], self.matrix[row : row + 1])
+    def select(self, rows: np.ndarray) -> Feedback:
+        """Return some trajectories."""
+        return Feedback(self.kind[rows], self.matrix[rows])
 
 
 def network(field: Field) -> NetworkField:

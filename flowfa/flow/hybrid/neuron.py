@@ -48,12 +48,18 @@ def first_event(
     end, which = 1.0 - tau, -1
     # Bernstein coefficients on the rest of the step enclose the values: most surfaces are cleared
     # by their signs, in a loop without branches.
+    third = end / 3.0
     for p in range(len(modes)):
         m = float(modes[p])
         c0, c1, c2, c3 = m * zeta[p], m * path[0, p], m * path[1, p], m * path[2, p]
-        low = c0 + end * c1 / 3.0
-        high = c0 + end * (2.0 * c1 + end * c2) / 3.0
+        low = c0 + third * c1
+        high = c0 + third * (2.0 * c1 + end * c2)
         suspects[p] = min(min(c0, low), min(high, c0 + end * (c1 + end * (c2 + end * c3))))
+    suspicious = 0
+    for p in range(len(modes)):
+        suspicious += not suspects[p] > 0.0
+    if suspicious == 0:
+        return end, which
     for p in range(len(modes)):
         if suspects[p] > 0.0:
             continue
@@ -207,7 +213,9 @@ def integrate_neuron(
     for _ in range(STORM):
         left = 1.0 - tau
         paths(all_A, modes, alpha, h, tau, path)
-        end, which = first_event(zeta, path, modes, alpha, tau, G, H, all_u, h * scale, vague, suspects)
+        end, which = first_event(
+            zeta, path, modes, alpha, tau, G, H, all_u, h * scale, vague, suspects
+        )
         out_weights(zeta, path, R_poly, L_poly, merged, tau, h, v, Q)
         flip = -1
         if kind == SIGN:
@@ -305,7 +313,7 @@ def integrate_neuron(
                 p = zero[i]
                 if modes[p] != before[p]:
                     sliding += (modes[p] == 0) - (before[p] == 0)
-                    change_mode(p, modes[p], gram, G, H, alpha, u, A)
+                    change_mode(p, int(modes[p]), gram, G, H, alpha, u, A)
         all_u, all_A = u, A
         if sliding:
             all_u, all_A = work[10:13], work[13:16]

@@ -80,9 +80,7 @@ def falling_root(c0: float, c1: float, c2: float, c3: float, left: float, right:
 
 
 @compiled
-def first_sign_change(
-    coefficients: np.ndarray, degree: int, end: float, work: np.ndarray
-) -> float:
+def first_sign_change(coefficients: np.ndarray, degree: int, end: float, work: np.ndarray) -> float:
     """Return the first s in (0, end] at which a polynomial becomes negative, or `NONE`.
 
     Parameters

@@ -29,6 +29,7 @@ from flowfa.flow.hybrid.network import (
     pack,
     sample_preactivations,
 )
+from flowfa.flow.hybrid.newton import correct, residual_slope, tangent_kernel
 from flowfa.flow.hybrid.signals import STEP_TIMES, integrals, to_polynomial
 from flowfa.flow.hybrid.sweep import Guess, Path, sweep
 from flowfa.flow.integration import (
@@ -36,11 +37,14 @@ from flowfa.flow.integration import (
     EVENT_COUNTERS,
     Integration,
     SaveCallback,
-    merge_states,
 )
 from flowfa.flow.status import Status
 from flowfa.problems.activation import leaky_relu
 
+SLOW, SLOW_IF_COSTLY = 0.05, 0.4
+"""Contraction of a sweep from which on a trajectory's iteration is steered by Newton."""
+CHEAP_UNKNOWNS = 150
+"""Samples times outputs up to which a correction costs little."""
 FINEST = 1e-10
 """Finest tolerance that the signals' rounding lets the iteration reach."""
 
@@ -52,6 +56,11 @@ class Setting:
     net: NetworkField
     surfaces: Surfaces
     feedback: Feedback
+
+    def select(self, rows: np.ndarray) -> Setting:
+        """Return some trajectories."""
+        net = self.net.select(torch.from_numpy(rows))
+        return Setting(net, self.surfaces.select(rows), self.feedback.select(rows))
 
     def residuals(self, outputs: np.ndarray) -> np.ndarray:
         """Return r of outputs, both (trajectory, time, output, sample)."""
@@ -111,7 +120,7 @@ class HybridSolver:
         output = output if bias is None else output + bias[:, :, None]
         signal = torch.from_numpy(setting.residuals(output[:, None].numpy()))
         memory["signals"] = signal.repeat(1, 3, 1, 1)
-        memory["polynomial"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
+        memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
         biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
         memory["scale"] = biggest.clamp_min(torch.finfo(v.dtype).tiny)
         # A step in which the signals alone would move the output weights by a tenth.
@@ -120,7 +129,8 @@ class HybridSolver:
         for name in ("trials", "sweeps", "rejected_last"):
             memory[name] = torch.zeros(len(v), dtype=torch.int64)
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
-        memory["polynomial_step"] = memory["step"].clone()
+        memory["newton"] = torch.zeros(len(v), dtype=torch.bool)
+        memory["predictor_step"] = memory["step"].clone()
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Make one sweep of each working trajectory; see `flowfa.flow.integration.Solver`."""
@@ -143,12 +153,20 @@ class HybridSolver:
         accepted = verdict.accepted
         if accepted.any():
             self._save(setting, run, guess, arrival, accepted, save)
-            self._accept(setting, run, memory, path, arrival, accepted, bias)
+            self._accept(setting, memory, path, arrival, accepted, bias)
         going_on = ~(accepted | verdict.rejected)
-        memory["signals"][going_on] = found[going_on, :3]
+        costly = found.shape[2] * found.shape[3] > CHEAP_UNKNOWNS
+        slow = verdict.contraction > (SLOW_IF_COSTLY if costly else SLOW)
+        memory["newton"] |= (memory["sweeps"] > 1) & slow
+        signals = found[:, :3]
+        steered = np.flatnonzero(going_on & memory["newton"])
+        if len(steered):
+            part, alone = guess.select(steered), setting.select(steered)
+            signals[steered] = self._steer(alone, part, signals[steered], outputs[steered, 1])
+        memory["signals"][going_on] = signals[going_on]
         memory["v_nodes"][going_on] = path.v_at[going_on, :3]
         memory["last_change"][:] = np.where(going_on, verdict.change, np.inf)
-        next_steps(memory, guess, verdict)
+        next_steps(memory, guess, found, verdict)
         run.count("steps", torch.from_numpy(accepted))
         run.count("rejected", torch.from_numpy(verdict.rejected))
         run.count(ERROR_ESTIMATE, np.where(accepted, verdict.error * self.tolerance, 0.0))
@@ -210,7 +228,6 @@ class HybridSolver:
     def _accept(
         self,
         setting: Setting,
-        run: Integration,
         memory: dict[str, np.ndarray],
         path: Path,
         arrival: np.ndarray,
@@ -218,21 +235,33 @@ class HybridSolver:
         bias: np.ndarray | None,
     ) -> None:
         """Move accepted trajectories to the end of their step."""
-        last = None if bias is None else bias[:, -1]
-        after = self._states(setting, run.memory["state"], path.Y[:, -1], path.v, last)
-        chosen = torch.from_numpy(accepted)
-        run.memory["state"] = merge_states(chosen, after, run.memory["state"])
-        zeta = self._preactivations(setting, run.memory["state"]).numpy()
+        rows = np.flatnonzero(accepted)
+        last = None if bias is None else bias[rows, -1]
+        before = torch.from_numpy(memory["state"][rows])
+        part = Setting(setting.net, setting.surfaces.select(rows), setting.feedback)
+        after = self._states(part, before, path.Y[rows, -1], path.v[rows], last)
+        zeta = self._preactivations(part, after).numpy()
+        modes, exact = path.modes[rows], path.zeta[rows]
         # Computed anew from W, but zeros and signs are those of the exact path.
-        zeta[(path.modes == 0) | (path.zeta == 0.0) | (zeta * path.modes < 0.0)] = 0.0
+        zeta[(modes == 0) | (exact == 0.0) | (zeta * modes < 0.0)] = 0.0
         for name, new in (
-            ("time", arrival),
+            ("state", after.numpy()),
+            ("time", arrival[rows]),
             ("zeta", zeta),
-            ("v", path.v),
-            ("modes", path.modes),
-            ("signs", path.signs),
+            ("v", path.v[rows]),
+            ("modes", modes),
+            ("signs", path.signs[rows]),
         ):
-            memory[name][accepted] = new[accepted]
+            memory[name][rows] = new
+
+    @staticmethod
+    def _steer(
+        setting: Setting, guess: Guess, found: np.ndarray, outputs: np.ndarray
+    ) -> np.ndarray:
+        """Return Newton's next guess of the signals, from what the sweep found at the nodes."""
+        kernel = tangent_kernel(setting.net, setting.surfaces, setting.feedback, guess)
+        slope = residual_slope(setting.net, outputs)
+        return guess.signals + correct(kernel, slope, guess.size, found - guess.signals)
 
     def _save(
         self,
@@ -254,12 +283,10 @@ class HybridSolver:
             run.next_save[row] = passed
             begin = float(run.memory["time"][position])
             taus = ((times[first:passed] - begin) / guess.size[position]).clip(0.0, 1.0)
-            one = guess.select(position)
-            surfaces = setting.surfaces.select(np.array([position]))
-            feedback = setting.feedback.select(position)
-            path = sweep(one, surfaces, feedback, net.leak, np.append(taus, 1.0), 0)
+            chosen = np.array([position])
+            one, alone = guess.select(chosen), setting.select(chosen)
+            path = sweep(one, alone.surfaces, alone.feedback, net.leak, np.append(taus, 1.0), 0)
             state = run.memory["state"][position : position + 1]
-            alone = Setting(net, surfaces, feedback)
             bias = None
             if "c2" in net.layout.shapes:
                 moved = integrals(one.polynomial.sum(axis=3), taus[None])[0]

@@ -42,9 +42,9 @@ class Guess:
     modes: np.ndarray
     signs: np.ndarray
 
-    def select(self, row: int) -> Guess:
-        """Return one trajectory."""
-        return Guess(*(getattr(self, name)[row : row + 1] for name in self.__dataclass_fields__))
+    def select(self, rows: np.ndarray) -> Guess:
+        """Return some trajectories."""
+        return Guess(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -141,4 +141,4 @@ def sweep(
         sound,
     )
     total = outputs.sum(axis=1)
-    return Path(v_at, Y, total, zeta, v, modes, signs, counts.sum(axis=1), sound.all(axis=1))
+    return Path(v_at, Y, total, zeta, v, modes, signs, counts.sum(axis=1), np.asarray(sound.all(axis=1)))
