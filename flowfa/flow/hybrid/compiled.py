@@ -21,6 +21,11 @@ def compiled(function: Function) -> Function:
     return njit(**_OPTIONS)(function)
 
 
+def compiled_loop(function: Function) -> Function:
+    """Compile the outermost loop: it allocates, and lets other threads run meanwhile."""
+    return njit(cache=True, error_model="numpy", nogil=True)(function)
+
+
 def compiled_sums(function: Function) -> Function:
     """Compile a function that allocates nothing and whose sums may be reassociated."""
     return njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function)

@@ -11,6 +11,9 @@ import numpy as np
 from flowfa.flow.hybrid.compiled import compiled, compiled_sums
 from flowfa.flow.hybrid.modes import RIDGE, factorise, solve_factorised
 
+DEPENDENT = 1e-9
+"""Sliding sets with a Cholesky pivot below this share of the largest diagonal are dependent."""
+
 
 @compiled
 def drives(
@@ -156,7 +159,7 @@ def slide(
     members: np.ndarray,
     matrix: np.ndarray,
     right: np.ndarray,
-) -> None:
+) -> bool:
     """Write u and A = K u with the sliding part u_F, for which (K u)_F = 0.
 
     Parameters
@@ -173,6 +176,12 @@ def slide(
         Written to.
     members, matrix, right : ndarray
         Space, of shapes (surface,), (surface, surface), (surface, 3).
+
+    Returns
+    -------
+    bool
+        Whether the sliding directions are linearly dependent, up to `DEPENDENT`: their motion is
+        well defined then, the single u_F are not.
     """
     for q in range(3):
         for p in range(u.shape[1]):
@@ -186,7 +195,7 @@ def slide(
         for j in range(size):
             matrix[i, j] = gram[members[i], members[j]]
         matrix[i, i] += RIDGE * scale
-    factorise(matrix, size)
+    dependent = factorise(matrix, size) < DEPENDENT * scale
     # The second round takes out what the ridge leaves of (K u)_F.
     for _ in range(2):
         for i in range(size):
@@ -199,3 +208,4 @@ def slide(
                 full_u[q, members[i]] += x
                 for p in range(len(modes)):
                     full_A[q, p] += gram[members[i], p] * x
+    return dependent

@@ -19,17 +19,20 @@ FLIP = 1e-8
 
 
 @compiled
-def factorise(matrix: np.ndarray, size: int) -> None:
-    """Overwrite the lower triangle of a positive definite matrix by its Cholesky factor."""
+def factorise(matrix: np.ndarray, size: int) -> float:
+    """Overwrite a positive definite matrix by its Cholesky factor; return the least pivot."""
+    least = np.inf
     for i in range(size):
         for j in range(i + 1):
             total = matrix[i, j]
             for k in range(j):
                 total -= matrix[i, k] * matrix[j, k]
             if i == j:
+                least = min(least, total)
                 matrix[i, i] = np.sqrt(max(total, 1e-300))
             else:
                 matrix[i, j] = total / matrix[j, j]
+    return least
 
 
 @compiled

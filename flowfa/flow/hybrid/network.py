@@ -39,6 +39,12 @@ class Feedback:
     kind: np.ndarray
     matrix: np.ndarray
 
+    def weights(self, v: np.ndarray, signs: np.ndarray) -> np.ndarray:
+        """Return b for out-weights v and their signs, all (trajectory, neuron, output)."""
+        kind = self.kind[:, None, None]
+        steady = np.where(kind == SIGN, self.matrix * signs, self.matrix)
+        return np.where(kind == OWN, v, steady)
+
     def select(self, rows: np.ndarray) -> Feedback:
         """Return some trajectories."""
         return Feedback(self.kind[rows], self.matrix[rows])

@@ -22,6 +22,8 @@ CROSSINGS, SLIDINGS, EXITS, FLIPS, REPELLING = 0, 1, 2, 3, 4
 """Places in the event counts."""
 HYSTERESIS = 1e-7
 """A sliding surface leaves only when its slope is beyond the end by this share of |G|."""
+HYSTERESIS_IF_DEPENDENT = 1e-4
+"""The same in linearly dependent sliding sets, whose single slopes are known to 1e-16 / RIDGE."""
 NOISE = 1e-12 + 4.0 * RIDGE
 """A velocity of zeta is known to this share of max |u| max K_pp."""
 TURN = 1e-2
@@ -41,11 +43,14 @@ def first_event(
     H: np.ndarray,
     u: np.ndarray,
     strength: float,
+    dependent: bool,
     vague: np.ndarray,
     suspects: np.ndarray,
 ) -> tuple[float, int]:
     """Return how long the modes stay consistent from tau on, and the surface that ends it."""
     end, which = 1.0 - tau, -1
+    if alpha == 1.0:
+        return end, which
     # Bernstein coefficients on the rest of the step enclose the values: most surfaces are cleared
     # by their signs, in a loop without branches.
     third = end / 3.0
@@ -55,6 +60,7 @@ def first_event(
         low = c0 + third * c1
         high = c0 + third * (2.0 * c1 + end * c2)
         suspects[p] = min(min(c0, low), min(high, c0 + end * (c1 + end * (c2 + end * c3))))
+    hysteresis = HYSTERESIS_IF_DEPENDENT if dependent else HYSTERESIS
     suspicious = 0
     for p in range(len(modes)):
         suspicious += not suspects[p] > 0.0
@@ -64,7 +70,7 @@ def first_event(
         if suspects[p] > 0.0:
             continue
         if modes[p] == 0:
-            s = first_exit(p, tau, alpha, G, H, u, end)
+            s = first_exit(p, tau, alpha, G, H, u, hysteresis, end)
         else:
             m = float(modes[p])
             c0, c1, c2, c3 = m * zeta[p], m * path[0, p], m * path[1, p], m * path[2, p]
@@ -94,8 +100,33 @@ def largest(u: np.ndarray) -> float:
 
 
 @compiled
+def sliding_count(modes: np.ndarray) -> int:
+    """Return how many surfaces slide."""
+    found = 0
+    for p in range(len(modes)):
+        found += modes[p] == 0
+    return found
+
+
+@compiled
+def largest_entry(zeta: np.ndarray) -> float:
+    """Return max |zeta|."""
+    found = 0.0
+    for p in range(len(zeta)):
+        found = max(found, abs(zeta[p]))
+    return found
+
+
+@compiled
 def first_exit(
-    p: int, tau: float, alpha: float, G: np.ndarray, H: np.ndarray, u: np.ndarray, end: float
+    p: int,
+    tau: float,
+    alpha: float,
+    G: np.ndarray,
+    H: np.ndarray,
+    u: np.ndarray,
+    hysteresis: float,
+    end: float,
 ) -> float:
     """Return when the slope of a sliding surface reaches an end of [alpha, 1], or `NONE`."""
     g0 = G[0, p] + tau * (G[1, p] + tau * G[2, p])
@@ -103,7 +134,7 @@ def first_exit(
     w0 = u[0, p] - H[0, p] + tau * (u[1, p] - H[1, p] + tau * (u[2, p] - H[2, p]))
     w1 = u[1, p] - H[1, p] + 2.0 * tau * (u[2, p] - H[2, p])
     w2 = u[2, p] - H[2, p]
-    slack = HYSTERESIS * (abs(G[0, p]) + abs(G[1, p]) + abs(G[2, p]))
+    slack = hysteresis * (abs(G[0, p]) + abs(G[1, p]) + abs(G[2, p]))
     # Never divided by G, which may vanish: with G < 0, alpha G >= w >= G.
     upper = first_negative(w0 - g0 + slack, w1 - g1, w2 - g2, 0.0, end)
     if upper >= 0.0:
@@ -120,6 +151,7 @@ def integrate_neuron(
     scale: float,
     alpha: float,
     h: float,
+    vanishing: float,
     kind: int,
     magnitudes: np.ndarray,
     R_poly: np.ndarray,
@@ -159,6 +191,8 @@ def integrate_neuron(
         Largest diagonal entry of K.
     alpha, h : float
         Leak, and length of the step in time.
+    vanishing : float
+        All preactivations at most this large are those of w = 0.
     kind : int
         `FIXED`, `OWN` or `SIGN`.
     magnitudes : ndarray, shape (output,)
@@ -183,7 +217,7 @@ def integrate_neuron(
     work : ndarray, shape (22, surface)
     Q : ndarray, shape (output + 2, 7)
     feedback : ndarray, shape (3, output)
-    indices, small : ndarray of int64 and int8, shapes (4, surface) and (2, surface)
+    indices, small : ndarray of int64 and int8, shapes (4, surface) and (3, surface)
     matrix, right : ndarray, shapes (surface, surface) and (surface, 3)
         Space to work in.
 
@@ -196,25 +230,26 @@ def integrate_neuron(
     u, A, path = work[0:3], work[3:6], work[6:10]
     # u and A with the sliding part; the same arrays where nothing slides.
     all_u, all_A = u, A
+    dependent = False
     Y, push, drive, suspects = work[16], work[17], work[18], work[19]
     # Velocities that count as zero at surfaces that were left because G turned; see below.
     vague, y = work[20], work[21]
     zero, members, boxed, free = indices[0], indices[1], indices[2], indices[3]
-    before, state = small[0], small[1]
+    before, state, joins = small[0], small[1], small[2]
     for p in range(P):
         Y[p], vague[p] = 0.0, 0.0
     sliding = apply_modes(modes, G, H, alpha, u)
     apply_gram(gram, directions, moved, u, A)
     if sliding:
         all_u, all_A = work[10:13], work[13:16]
-        slide(modes, gram, u, A, scale, sliding, all_u, all_A, members, matrix, right)
+        dependent = slide(modes, gram, u, A, scale, sliding, all_u, all_A, members, matrix, right)
     signed, enclosure = Q[C], Q[C + 1]
     tau, written = 0.0, 0
     for _ in range(STORM):
         left = 1.0 - tau
         paths(all_A, modes, alpha, h, tau, path)
         end, which = first_event(
-            zeta, path, modes, alpha, tau, G, H, all_u, h * scale, vague, suspects
+            zeta, path, modes, alpha, tau, G, H, all_u, h * scale, dependent, vague, suspects
         )
         out_weights(zeta, path, R_poly, L_poly, merged, tau, h, v, Q)
         flip = -1
@@ -260,7 +295,8 @@ def integrate_neuron(
         for p in range(P):
             before[p] = modes[p]
             push[p] = G[0, p] + tau * (G[1, p] + tau * G[2, p])
-            if modes[p] == 0 or (zeta[p] == 0.0 and (p == which or flip >= 0)):
+            joins[p] = modes[p] == 0 or (zeta[p] == 0.0 and (p == which or flip >= 0))
+            if joins[p]:
                 zero[count] = p
                 count += 1
         for i in range(count):
@@ -268,7 +304,7 @@ def integrate_neuron(
             total = 0.0
             for q in range(P):
                 own = H[0, q] + tau * (H[1, q] + tau * H[2, q])
-                if modes[q] != 0 and not (zeta[q] == 0.0 and (q == which or flip >= 0)):
+                if not joins[q]:
                     own += (1.0 if modes[q] > 0 else alpha) * push[q]
                 total += gram[p, q] * own
             drive[i] = total
@@ -305,17 +341,29 @@ def integrate_neuron(
                     vague[p] = 2.0 * h * abs(push[p]) * gram[p, p]
             elif before[p] != modes[p]:
                 counts[CROSSINGS] += 1
-        if flip >= 0:
+        dead = False
+        if sliding_count(modes) and largest_entry(zeta) <= vanishing:
+            # The sliding surfaces span the data: w is zero, and so is every zeta, up to rounding.
+            repels, dead = False, alpha == 0.0 and not merged
+            for p in range(P):
+                repels = repels or (zeta[p] != 0.0 and push[p] > 0.0)
+                zeta[p] = 0.0
+                if dead:
+                    # Slope 0 everywhere moves nothing any more.
+                    modes[p] = -1
+            counts[REPELLING] += repels
+        if flip >= 0 or dead:
             sliding = apply_modes(modes, G, H, alpha, u)
             apply_gram(gram, directions, moved, u, A)
         else:
-            for i in range(count):
-                p = zero[i]
+            sliding = sliding_count(modes)
+            for p in range(P):
                 if modes[p] != before[p]:
-                    sliding += (modes[p] == 0) - (before[p] == 0)
                     change_mode(p, int(modes[p]), gram, G, H, alpha, u, A)
         all_u, all_A = u, A
         if sliding:
             all_u, all_A = work[10:13], work[13:16]
-            slide(modes, gram, u, A, scale, sliding, all_u, all_A, members, matrix, right)
+            dependent = slide(
+                modes, gram, u, A, scale, sliding, all_u, all_A, members, matrix, right
+            )
     return False

@@ -15,7 +15,6 @@ import torch
 from flowfa.flow.field import NetworkField
 from flowfa.flow.hybrid.geometry import Surfaces
 from flowfa.flow.hybrid.network import Feedback, augmented_inputs
-from flowfa.flow.hybrid.neuron import OWN, SIGN
 from flowfa.flow.hybrid.signals import NODES, TO_MONOMIAL
 from flowfa.flow.hybrid.sweep import Guess
 
@@ -45,9 +44,7 @@ def tangent_kernel(
     side = factor[:, None] * np.take_along_axis(guess.modes, picked, axis=2)
     slope = np.where(side > 0.0, 1.0, np.where(side < 0.0, net.leak, 0.0))
     hidden = np.maximum(z, net.leak * z)
-    kind = feedback.kind[:, None, None]
-    steady = np.where(kind == SIGN, feedback.matrix * guess.signs, feedback.matrix)
-    b = np.where(kind == OWN, guess.v, steady)
+    b = feedback.weights(guess.v, guess.signs)
     inputs = augmented_inputs(net)
     gram = inputs @ inputs.transpose(0, 2, 1)
     through_out = hidden.transpose(0, 2, 1) @ hidden

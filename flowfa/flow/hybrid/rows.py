@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
 
-from flowfa.flow.hybrid.compiled import compiled
+from flowfa.flow.hybrid.compiled import compiled, compiled_loop
 from flowfa.flow.hybrid.drives import drives, steady_drives
 from flowfa.flow.hybrid.neuron import OWN, SIGN, integrate_neuron
 
@@ -13,14 +12,17 @@ BLOCK = 16
 """Neurons that one task takes: their outputs are added up in a fixed order."""
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@compiled_loop
 def sweep_rows(
+    first: int,
+    last: int,
     gram: np.ndarray,
     directions: np.ndarray,
     primal: bool,
     scale: np.ndarray,
     alpha: float,
     h: np.ndarray,
+    vanishing: np.ndarray,
     kind: np.ndarray,
     matrix: np.ndarray,
     v_nodes: np.ndarray,
@@ -44,14 +46,17 @@ def sweep_rows(
     counts: np.ndarray,
     sound: np.ndarray,
 ) -> None:
-    """Integrate every neuron; see `integrate_neuron` for what a row does.
+    """Integrate the neurons of some tasks; see `integrate_neuron` for what a row does.
 
     Parameters
     ----------
+    first, last : int
+        Tasks are blocks of neurons, trajectory by trajectory; those from `first` to before
+        `last` are done.
     gram, directions, primal, scale, surface, factor : ndarray
         One entry for all trajectories, or one for each; see `Surfaces`.
     alpha : float
-    h, kind : ndarray, shape (trajectory,)
+    h, vanishing, kind : ndarray, shape (trajectory,)
     matrix : ndarray, shape (trajectory, neuron, output)
         Feedback, or its magnitudes.
     v_nodes : ndarray, shape (trajectory, 3, neuron, output)
@@ -74,7 +79,17 @@ def sweep_rows(
     neurons, P = zeta.shape[1], zeta.shape[2]
     C, T, blocks = v.shape[2], len(times), outputs.shape[1]
     own_data = gram.shape[0] > 1
-    for task in prange(zeta.shape[0] * blocks):
+    work = np.empty((22, P))
+    G, H, feedback = np.empty((3, P)), np.zeros((3, P)), np.empty((3, C))
+    zeta_out, Q = np.empty((T, P)), np.empty((C + 2, 7))
+    indices, small = np.empty((4, P), np.int64), np.empty((3, P), np.int8)
+    matrix_here, right = np.empty((P, P)), np.empty((P, 3))
+    row_zeta, row_modes = np.empty(P), np.empty(P, np.int8)
+    row_v, row_signs, magnitudes = np.empty(C), np.empty(C), np.empty(C)
+    row_v_out, row_Y = np.empty((T, C)), np.empty((T - first_integral, P))
+    row_counts = np.empty(counts.shape[2], np.int64)
+    moved = np.empty((3, directions.shape[2] if primal else 0))
+    for task in range(first, last):
         i, block = task // blocks, task % blocks
         data = i if own_data else 0
         # Views are counted references, which cost: shared ones are taken once, and rows are
@@ -83,16 +98,6 @@ def sweep_rows(
         R_here, L_here, R_poly_here, L_poly_here = R[i], L[i], R_poly[i], L_poly[i]
         total, at_surface, by_factor = outputs[i, block], surface[data], factor[data]
         total[:] = 0.0
-        work = np.empty((22, P))
-        G, H, feedback = np.empty((3, P)), np.zeros((3, P)), np.empty((3, C))
-        zeta_out, Q = np.empty((T, P)), np.empty((C + 2, 7))
-        moved = np.empty((3, E.shape[1] if primal else 0))
-        indices, small = np.empty((4, P), np.int64), np.empty((2, P), np.int8)
-        matrix_here, right = np.empty((P, P)), np.empty((P, 3))
-        row_zeta, row_modes = np.empty(P), np.empty(P, np.int8)
-        row_v, row_signs, magnitudes = np.empty(C), np.empty(C), np.empty(C)
-        row_v_out, row_Y = np.empty((T, C)), np.empty((T - first_integral, P))
-        row_counts = np.empty(counts.shape[2], np.int64)
         for j in range(block * BLOCK, min((block + 1) * BLOCK, neurons)):
             row_counts[:] = 0
             for p in range(P):
@@ -116,6 +121,7 @@ def sweep_rows(
                 scale[data],
                 alpha,
                 length,  # type: ignore[arg-type]
+                vanishing[i],  # type: ignore[arg-type]
                 source,  # type: ignore[arg-type]
                 magnitudes,
                 R_poly_here,

@@ -120,6 +120,9 @@ class HybridSolver:
         output = output if bias is None else output + bias[:, :, None]
         signal = torch.from_numpy(setting.residuals(output[:, None].numpy()))
         memory["signals"] = signal.repeat(1, 3, 1, 1)
+        run.counters["repelling"][run.working.numpy()] += self._undecided(
+            setting, zeta.numpy(), memory["signs"].numpy(), v.numpy(), signal.numpy()[:, 0]
+        )
         memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
         biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
         memory["scale"] = biggest.clamp_min(torch.finfo(v.dtype).tiny)
@@ -131,6 +134,19 @@ class HybridSolver:
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
         memory["newton"] = torch.zeros(len(v), dtype=torch.bool)
         memory["predictor_step"] = memory["step"].clone()
+
+    @staticmethod
+    def _undecided(
+        setting: Setting, zeta: np.ndarray, signs: np.ndarray, v: np.ndarray, r: np.ndarray
+    ) -> np.ndarray:
+        """Return how many surfaces of the start lie at zero and push to both sides."""
+        surfaces, leak = setting.surfaces, setting.net.leak
+        b = setting.feedback.weights(v, signs)
+        R, L = surfaces.signals(r, leak)
+        G, H = b @ R, b @ L
+        down = (np.where(zeta > 0.0, 1.0, leak) * G + H) @ surfaces.gram
+        up = down + (1.0 - leak) * G * np.einsum("ipp->ip", surfaces.gram)[:, None]
+        return ((zeta == 0.0) & (G > 0.0) & (up > 0.0) & (down <= 0.0)).sum(axis=(1, 2))
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Make one sweep of each working trajectory; see `flowfa.flow.integration.Solver`."""
@@ -200,9 +216,9 @@ class HybridSolver:
     @staticmethod
     def _guess(memory: dict[str, np.ndarray], size: np.ndarray) -> Guess:
         """Return the guess that the memory holds; the polynomial is through its node values."""
-        names = ("v_nodes", "zeta", "v", "modes", "signs")
         signals = memory["signals"]
-        return Guess(size, signals, to_polynomial(signals), *(memory[name] for name in names))
+        states = (memory[name] for name in ("v_nodes", "zeta", "v", "modes", "signs"))
+        return Guess(size, memory["scale"], signals, to_polynomial(signals), *states)
 
     @staticmethod
     def _bias(
@@ -242,8 +258,9 @@ class HybridSolver:
         after = self._states(part, before, path.Y[rows, -1], path.v[rows], last)
         zeta = self._preactivations(part, after).numpy()
         modes, exact = path.modes[rows], path.zeta[rows]
-        # Computed anew from W, but zeros and signs are those of the exact path.
-        zeta[(modes == 0) | (exact == 0.0) | (zeta * modes < 0.0)] = 0.0
+        if setting.net.leak < 1.0:
+            # Computed anew from W, but zeros and signs are those of the exact path.
+            zeta[(modes == 0) | (exact == 0.0) | (zeta * modes < 0.0)] = 0.0
         for name, new in (
             ("state", after.numpy()),
             ("time", arrival[rows]),
