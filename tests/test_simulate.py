@@ -168,7 +168,7 @@ def test_broken_trajectory_leaves_the_others_as_they_are_without_it(factor, sett
 
 
 def test_trajectory_that_ends_early_keeps_its_last_good_state():
-    run = flowfa.simulate(problem(), 2, t_end=50.0, max_steps=30)
+    run = flowfa.simulate(problem(), 2, t_end=50.0, solver="bosh3", max_steps=30)
     weights, solver = run.tree["weights"], run.tree["solver"]
     reached = solver["t_reached"].values
     assert set(run.statuses) == {"max-steps"} and (reached < 50.0).all()
@@ -210,7 +210,7 @@ def test_record_says_how_it_was_made():
     run = flowfa.simulate(problem(), 2, seed=3, t_end=1.0, rtol=1e-4, argv=["simulate"])
     attributes = run.tree.attrs
     configuration = json.loads(attributes["config"])
-    assert configuration["solver"] == "bosh3" and configuration["solver_asked"] == "auto"
+    assert configuration["solver"] == "hybrid" and configuration["solver_asked"] == "auto"
     assert configuration["rule"] == list(RULES) and configuration["atol"] == 1e-6
     assert (attributes["seed"], attributes["threads"], attributes["dtype"]) == (3, 1, "float64")
     assert json.loads(attributes["argv"]) == ["simulate"]

@@ -7,13 +7,15 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+import flowfa
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
+from flowfa.flow.choice import choose
 from flowfa.flow.integration import Integration
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.runge_kutta import TABLEAUS
 from flowfa.flow.solve import solve
-from flowfa.flow.solvers import make_solver, resolve_auto
+from flowfa.flow.solvers import make_solver
 from flowfa.flow.status import Status
 from flowfa.problems import Problem, build_ensemble
 from flowfa.testing import SolverTestCase
@@ -238,6 +240,11 @@ def test_unusable_solver_settings_are_refused(arguments, told):
 
 
 def test_auto_takes_high_order_only_where_the_flow_is_smooth():
-    assert resolve_auto("auto", leak=1.0) == "dop853"
-    assert resolve_auto("auto", leak=0.1) == "bosh3"
-    assert resolve_auto("rk4", leak=0.1) == "rk4"
+    data = flowfa.datasets.gaussian(samples=4, dim=3)
+    shallow, deep = flowfa.Problem(data, (5,)), flowfa.Problem(data, (5, 4))
+    assert choose("auto", flowfa.Problem(data, (5,), leak=1.0)).name == "dop853"
+    assert choose("auto", shallow).name == "hybrid"
+    assert choose("auto", deep).name == "bosh3"
+    assert choose("auto", shallow, dtype="float32").name == "bosh3"
+    assert choose("auto", shallow, rtol=1e-12).name == "bosh3"
+    assert choose("rk4", shallow).name == "rk4"

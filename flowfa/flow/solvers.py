@@ -19,25 +19,6 @@ def solver_names() -> tuple[str, ...]:
     return ("auto", "hybrid", *TABLEAUS.names())
 
 
-def resolve_auto(name: str, leak: float) -> str:
-    """Return the solver that `name` denotes for a problem.
-
-    With kinks (leak < 1) the error of a step that crosses one does not fall with the order, so
-    the cheapest step wins: bosh3 took the least work for the same error at rtol 1e-3 to 1e-7.
-    Without them dop853 did. The measurements are in docs/benchmarks.md.
-
-    Parameters
-    ----------
-    name : str
-        ``auto``, or a solver, which is returned as it is.
-    leak : float
-        Slope alpha of the activation for z <= 0.
-    """
-    if name != "auto":
-        return name
-    return "bosh3" if leak < 1.0 else "dop853"
-
-
 def make_solver(
     name: str,
     *,
@@ -52,7 +33,7 @@ def make_solver(
     Parameters
     ----------
     name : str
-        A Runge-Kutta method, or ``torchdiffeq:METHOD``; `resolve_auto` replaces ``auto``.
+        A solver, or ``torchdiffeq:METHOD``; `flowfa.flow.choice.choose` replaces ``auto``.
     rtol, atol : float
         Tolerances of adaptive solvers; atol is rtol / 100 if not given.
     step : float, optional

@@ -38,8 +38,8 @@ class Status(Enum):
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
-        "end the run before this time with --t-end, loosen --rtol, or take a fixed-step solver "
-        "(--solver euler --step H)"
+        "take --solver hybrid where there is one hidden layer, else loosen --rtol, or take a "
+        "fixed-step solver (--solver euler --step H)"
     )
 
     @property

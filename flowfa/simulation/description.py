@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from flowfa.flow.solvers import resolve_auto
+from flowfa.flow.choice import Choice
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.problem import Problem
 from flowfa.problems.rules import Rule
 from flowfa.simulation.settings import Settings
 
 
-def describe(problem: Problem, ensemble: Ensemble, settings: Settings, seed: int) -> dict[str, Any]:
+def describe(
+    problem: Problem, ensemble: Ensemble, settings: Settings, seed: int, choice: Choice
+) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming.
 
     Parameters
@@ -25,6 +27,8 @@ def describe(problem: Problem, ensemble: Ensemble, settings: Settings, seed: int
         Its initial networks.
     settings : Settings
     seed : int
+    choice : Choice
+        Of the solver.
 
     Returns
     -------
@@ -32,8 +36,9 @@ def describe(problem: Problem, ensemble: Ensemble, settings: Settings, seed: int
         JSON-ready. ``data_digest`` and ``start_digest`` stand for the arrays.
     """
     resolved = dataclasses.asdict(settings)
-    resolved["solver"] = resolve_auto(settings.solver, problem.leak)
+    resolved["solver"] = choice.name
     resolved["solver_asked"] = settings.solver
+    resolved["solver_reason"] = choice.reason
     if settings.atol is None:
         resolved["atol"] = settings.rtol / 100.0
     return {

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flowfa.flow.choice import choose
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.solvers import make_solver, resolve_auto
+from flowfa.flow.solvers import make_solver
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.registry import unknown_name
@@ -88,8 +89,11 @@ def simulate(
         settings[name] = str(settings[name]).removeprefix("torch.")
     chosen = Settings(**settings)
     device = chosen.torch_device()
+    choice = choose(
+        chosen.solver, problem, rtol=chosen.rtol, device=chosen.device, dtype=chosen.dtype
+    )
     solver = make_solver(
-        resolve_auto(chosen.solver, problem.leak),
+        choice.name,
         rtol=chosen.rtol,
         atol=chosen.atol,
         step=chosen.step,
@@ -103,7 +107,7 @@ def simulate(
         solver=solver,
         settings=chosen,
         layout=record_layout(flow, chosen),
-        configuration=describe(problem, ensemble, chosen, seed),
+        configuration=describe(problem, ensemble, chosen, seed, choice),
         argv=list(argv),
         progress=progress,
     )

@@ -19,6 +19,7 @@ from flowfa.problems.rules import (
     FeedbackAlignment,
     FixedRandomSignFeedback,
     GradientDescent,
+    Rule,
     SignFeedbackAlignment,
 )
 
@@ -66,6 +67,19 @@ def network(field: Field) -> NetworkField:
             f"{field.layout.layers - 1}: take --solver bosh3"
         )
     return field
+
+
+def treats(rule: Rule) -> bool:
+    """Return whether the hybrid solver knows a rule's feedback."""
+    return isinstance(
+        rule,
+        GradientDescent
+        | FeedbackAlignment
+        | AdaptiveFeedbackAlignment
+        | SignFeedbackAlignment
+        | FixedRandomSignFeedback
+        | DirectFeedbackAlignment,
+    )
 
 
 def feedback_of(field: NetworkField) -> Feedback:

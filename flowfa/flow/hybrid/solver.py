@@ -43,8 +43,8 @@ from flowfa.problems.activation import leaky_relu
 
 SLOW, SLOW_IF_COSTLY = 0.05, 0.4
 """Contraction of a sweep from which on a trajectory's iteration is steered by Newton."""
-CHEAP_UNKNOWNS = 150
-"""Samples times outputs up to which a correction costs little."""
+CHEAP_UNKNOWNS, MOST_UNKNOWNS = 150, 400
+"""Samples times outputs up to which a correction costs little, and up to which it pays."""
 FINEST = 1e-10
 """Finest tolerance that the signals' rounding lets the iteration reach."""
 
@@ -171,9 +171,9 @@ class HybridSolver:
             self._save(setting, run, guess, arrival, accepted, save)
             self._accept(setting, memory, path, arrival, accepted, bias)
         going_on = ~(accepted | verdict.rejected)
-        costly = found.shape[2] * found.shape[3] > CHEAP_UNKNOWNS
-        slow = verdict.contraction > (SLOW_IF_COSTLY if costly else SLOW)
-        memory["newton"] |= (memory["sweeps"] > 1) & slow
+        unknowns = found.shape[2] * found.shape[3]
+        slow = verdict.contraction > (SLOW if unknowns <= CHEAP_UNKNOWNS else SLOW_IF_COSTLY)
+        memory["newton"] |= (memory["sweeps"] > 1) & slow & (unknowns <= MOST_UNKNOWNS)
         signals = found[:, :3]
         steered = np.flatnonzero(going_on & memory["newton"])
         if len(steered):

@@ -1,0 +1,64 @@
+"""Which solver ``auto`` takes for a problem, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowfa.flow.hybrid import FINEST, treats
+from flowfa.problems.problem import Problem
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A solver and the reason for it.
+
+    Attributes
+    ----------
+    name : str
+        As `flowfa.flow.solvers.make_solver` knows it.
+    reason : str
+        A clause that ``flowfa info`` shows.
+    """
+
+    name: str
+    reason: str
+
+
+def choose(
+    asked: str,
+    problem: Problem,
+    *,
+    rtol: float = 1e-4,
+    device: str = "cpu",
+    dtype: str = "float64",
+) -> Choice:
+    """Return the solver that `asked` denotes for a problem.
+
+    With one hidden layer and kinks the hybrid solver took the least time for the same error at
+    every tolerance, with or without sliding. Where it cannot be had, kinks make an error test
+    fall to first order whatever the order of the method, so that the cheapest step wins: bosh3.
+    Without kinks the highest order wins: dop853. The measurements are in docs/benchmarks.md.
+
+    Parameters
+    ----------
+    asked : str
+        ``auto``, or a solver, which is returned as it is.
+    problem : Problem
+    rtol : float
+    device, dtype : str
+    """
+    if asked != "auto":
+        return Choice(asked, "asked for")
+    if problem.leak == 1.0:
+        return Choice("dop853", "leak 1: the flow has no kinks, so that the highest order wins")
+    obstacles = (
+        (len(problem.sizes) > 3, "there are kinks, and several hidden layers"),
+        (not all(map(treats, problem.rules)), "there are kinks, and a rule of one's own"),
+        (dtype != "float64", f"there are kinks, and numbers are {dtype}"),
+        (not device.startswith("cpu"), f"there are kinks, and the device is {device}"),
+        (rtol < FINEST, f"there are kinks, and rtol is below {FINEST:g}"),
+    )
+    for present, reason in obstacles:
+        if present:
+            return Choice("bosh3", f"{reason}: the cheapest step wins")
+    return Choice("hybrid", "one hidden layer: kinks and sliding are followed exactly")
