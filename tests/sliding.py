@@ -19,12 +19,12 @@ from flowfa.problems import build_ensemble
 RULES = ("gd", "fa", "adafa", "signfa", "dfa", "frsf")
 
 
-def labels(loss: str, samples: int, random: np.random.Generator) -> np.ndarray:
-    """Return labels that fit a loss: three classes, two real targets, or signs."""
+def labels(loss: str, samples: int, outputs: int, random: np.random.Generator) -> np.ndarray:
+    """Return labels that fit a loss: three classes, real targets, or signs."""
     if loss == "cross-entropy":
         return np.arange(samples) % 3.0
     if loss == "squared":
-        return random.standard_normal((samples, 2))
+        return random.standard_normal((samples, outputs))
     return random.choice((-1.0, 1.0), samples)
 
 
@@ -37,11 +37,12 @@ def network(
     starts: int = 2,
     seed: int = 1,
     width: int = 10,
+    outputs: int = 2,
 ) -> NetworkFlow:
     """Return a flow of few neurons on 8 samples in 5 dimensions, or on `X`."""
     random = np.random.default_rng(seed)
     X = 2.0 * random.standard_normal((8, 5)) / 5**0.5 if X is None else X
-    data = Dataset(X, labels(loss, len(X), random))
+    data = Dataset(X, labels(loss, len(X), outputs, random))
     problem = flowfa.Problem(data, (width,), leak, rules, loss, bias, initial="xavier")
     return NetworkFlow(problem, build_ensemble(problem, starts, 0))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowfa.errors import InputError
 from flowfa.flow.controller import Tolerance, controller
+from flowfa.flow.event import EventSolver
 from flowfa.flow.hybrid import HybridSolver
 from flowfa.flow.integration import Solver
 from flowfa.flow.runge_kutta import TABLEAUS
@@ -16,7 +17,7 @@ BACKEND_PREFIX = "torchdiffeq:"
 
 def solver_names() -> tuple[str, ...]:
     """Return all names that `make_solver` knows, but for the methods of torchdiffeq."""
-    return ("auto", "hybrid", *TABLEAUS.names())
+    return ("auto", "hybrid", "event", *TABLEAUS.names())
 
 
 def make_solver(
@@ -56,6 +57,8 @@ def make_solver(
         return TorchdiffeqSolver(name.removeprefix(BACKEND_PREFIX), tolerance, step, max_steps)
     if name == HybridSolver.name:
         return HybridSolver(tolerance, max_steps)
+    if name == EventSolver.name:
+        return EventSolver(tolerance, max_steps)
     if name not in TABLEAUS.names():
         raise unknown_name("solver", name, (*solver_names(), "torchdiffeq:dopri5"))
     tableau = TABLEAUS.get(name)

@@ -40,6 +40,11 @@ class Feedback:
     kind: np.ndarray
     matrix: np.ndarray
 
+    @property
+    def has_signs(self) -> bool:
+        """Whether any trajectory's feedback has the sign of v."""
+        return bool((self.kind == SIGN).any())
+
     def weights(self, v: np.ndarray, signs: np.ndarray) -> np.ndarray:
         """Return b for out-weights v and their signs, all (trajectory, neuron, output)."""
         kind = self.kind[:, None, None]
@@ -51,8 +56,8 @@ class Feedback:
         return Feedback(self.kind[rows], self.matrix[rows])
 
 
-def network(field: Field) -> NetworkField:
-    """Return the field as the network that it must be.
+def network(field: Field, solver: str) -> NetworkField:
+    """Return the field as the network that it must be for the solver of this name.
 
     Raises
     ------
@@ -60,10 +65,10 @@ def network(field: Field) -> NetworkField:
         If it has more than one hidden layer, or is no network at all.
     """
     if not isinstance(field, NetworkField):
-        raise InputError("the hybrid solver integrates networks: take --solver dopri5")
+        raise InputError(f"the {solver} solver integrates networks: take --solver dopri5")
     if field.layout.layers != 2:
         raise InputError(
-            f"the hybrid solver integrates one hidden layer, but there are "
+            f"the {solver} solver integrates one hidden layer, but there are "
             f"{field.layout.layers - 1}: take --solver bosh3"
         )
     return field
@@ -82,7 +87,7 @@ def treats(rule: Rule) -> bool:
     )
 
 
-def feedback_of(field: NetworkField) -> Feedback:
+def feedback_of(field: NetworkField, solver: str) -> Feedback:
     """Return the feedback of each trajectory of a field.
 
     Raises
@@ -108,7 +113,7 @@ def feedback_of(field: NetworkField) -> Feedback:
             kind, matrix = SIGN, group.kept["M2"]
         else:
             raise InputError(
-                f"the hybrid solver does not know the rule {rule.name!r}: take --solver bosh3"
+                f"the {solver} solver does not know the rule {rule.name!r}: take --solver bosh3"
             )
         kinds.append(np.full(size, kind))
         matrices.append(matrix.numpy())

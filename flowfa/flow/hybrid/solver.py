@@ -45,6 +45,8 @@ SLOW, SLOW_IF_COSTLY = 0.05, 0.4
 """Contraction of a sweep from which on a trajectory's iteration is steered by Newton."""
 CHEAP_UNKNOWNS, MOST_UNKNOWNS = 150, 400
 """Samples times outputs up to which a correction costs little, and up to which it pays."""
+COARSE = 1e-4
+"""Below this a step's share of the tolerance shrinks, because there are more steps."""
 FINEST = 1e-10
 """Finest tolerance that the signals' rounding lets the iteration reach."""
 
@@ -94,7 +96,8 @@ class HybridSolver:
                 f"rtol {tolerance.rtol:g} is finer than the hybrid solver reaches ({FINEST:g}): "
                 "loosen --rtol, or take --solver dop853 where the flow is smooth"
             )
-        self.tolerance = tolerance.rtol
+        # Errors of steps add up, and finer tolerances take more steps (about rtol^-0.4).
+        self.tolerance = tolerance.rtol * min(1.0, tolerance.rtol / COARSE) ** 0.25
         self.max_steps = max_steps
         # Derived from the field alone, and kept because merging samples takes time.
         self._setting: Setting | None = None
@@ -195,7 +198,7 @@ class HybridSolver:
         known = self._setting
         if known is not None and known.net is field:
             return known
-        net = network(field)
+        net = network(field, self.name)
         if net.inputs.dtype != torch.float64:
             raise InputError("the hybrid solver needs float64: leave out --dtype")
         if net.inputs.device.type != "cpu":
@@ -204,7 +207,7 @@ class HybridSolver:
             surfaces = known.surfaces
         else:
             surfaces = find_surfaces(augmented_inputs(net))
-        self._setting = Setting(net, surfaces, feedback_of(net))
+        self._setting = Setting(net, surfaces, feedback_of(net, self.name))
         return self._setting
 
     @staticmethod
