@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from flowfa.errors import InputError
+from flowfa.flow.collocation import GAUSS
+from flowfa.flow.collocation.solver import GaussCollocation
 from flowfa.flow.controller import Tolerance, controller
 from flowfa.flow.hybrid import HybridSolver
 from flowfa.flow.integration import Solver
@@ -16,7 +18,7 @@ BACKEND_PREFIX = "torchdiffeq:"
 
 def solver_names() -> tuple[str, ...]:
     """Return all names that `make_solver` knows, but for the methods of torchdiffeq."""
-    return ("auto", "hybrid", *TABLEAUS.names())
+    return ("auto", "hybrid", *TABLEAUS.names(), *GAUSS.names())
 
 
 def resolve_auto(name: str, leak: float) -> str:
@@ -52,7 +54,8 @@ def make_solver(
     Parameters
     ----------
     name : str
-        A Runge-Kutta method, or ``torchdiffeq:METHOD``; `resolve_auto` replaces ``auto``.
+        A Runge-Kutta or Gauss method, ``hybrid``, or ``torchdiffeq:METHOD``; `resolve_auto`
+        replaces ``auto``.
     rtol, atol : float
         Tolerances of adaptive solvers; atol is rtol / 100 if not given.
     step : float, optional
@@ -75,6 +78,10 @@ def make_solver(
         return TorchdiffeqSolver(name.removeprefix(BACKEND_PREFIX), tolerance, step, max_steps)
     if name == HybridSolver.name:
         return HybridSolver(tolerance, max_steps)
+    if name in GAUSS.names():
+        if step is not None:
+            raise _step_not_wanted(name)
+        return GaussCollocation(GAUSS.get(name), tolerance, controller(control), max_steps)
     if name not in TABLEAUS.names():
         raise unknown_name("solver", name, (*solver_names(), "torchdiffeq:dopri5"))
     tableau = TABLEAUS.get(name)
@@ -83,5 +90,9 @@ def make_solver(
             raise InputError(f"{name} is a fixed-step solver: give its step with --step H")
         return FixedStepRungeKutta(tableau, step, max_steps)
     if step is not None:
-        raise InputError(f"{name} chooses its steps by --rtol: leave out --step")
+        raise _step_not_wanted(name)
     return AdaptiveRungeKutta(tableau, tolerance, controller(control), max_steps)
+
+
+def _step_not_wanted(name: str) -> InputError:
+    return InputError(f"{name} chooses its steps by --rtol: leave out --step")
