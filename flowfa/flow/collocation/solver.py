@@ -122,6 +122,7 @@ class GaussCollocation:
         for position, (status, detail) in find_ended(run, self.max_steps).items():
             if status is Status.STEP_UNDERFLOW and memory["unsolved"][position]:
                 status = Status.STAGE_EQUATIONS
+                detail += _nearest_kink(field, memory["state"], position)
             slow, trials = int(memory["slow"][position]), int(memory["trials"][position])
             if status is Status.MAX_STEPS and slow > MOSTLY * trials:
                 detail = (
@@ -130,3 +131,13 @@ class GaussCollocation:
                 )
             leaving[position] = (status, detail)
         run.retire(leaving)
+
+
+def _nearest_kink(field: Field, state: Tensor, position: int) -> str:
+    """Return which surface a trajectory is nearest to, or nothing where there are none."""
+    switching = field.switching(state)
+    if switching is None:
+        return ""
+    distances = switching[position].abs()
+    surface = int(distances.argmin())
+    return f", {float(distances[surface]):.1e} from the kink of {field.surface_name(surface)}"

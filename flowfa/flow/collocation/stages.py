@@ -145,9 +145,7 @@ def _target(state: Tensor, tolerance: Tolerance) -> Tensor:
     return floor.clamp(CONVERGED, NEGLIGIBLE)
 
 
-def _accelerate(
-    found: Tensor, residual: Tensor, history: list[tuple[Tensor, Tensor]]
-) -> Tensor:
+def _accelerate(found: Tensor, residual: Tensor, history: list[tuple[Tensor, Tensor]]) -> Tensor:
     """Return Anderson's next iterate: G(k) less what the last differences explain of the residual.
 
     By modified Gram-Schmidt on the differences, newest first, with the same steps done to the

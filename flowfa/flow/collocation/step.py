@@ -17,9 +17,7 @@ from flowfa.flow.runge_kutta.saves import Between
 from flowfa.flow.runge_kutta.step import Step, combine
 
 
-def extrapolate(
-    method: GaussMethod, slopes: Tensor, end_slope: Tensor, ratio: Tensor
-) -> Tensor:
+def extrapolate(method: GaussMethod, slopes: Tensor, end_slope: Tensor, ratio: Tensor) -> Tensor:
     """Return the starting guess of a step: the previous step's slopes, continued beyond its end.
 
     Parameters
@@ -59,9 +57,7 @@ def take_step(
     return Step(time, size, state, after, slopes), stages
 
 
-def scaled_error(
-    method: GaussMethod, step: Step, stages: Stages, tolerance: Tolerance
-) -> Tensor:
+def scaled_error(method: GaussMethod, step: Step, stages: Stages, tolerance: Tolerance) -> Tensor:
     """Return the error in units of the tolerance; NaN if not solved or overflowed."""
     estimate = combine(method.error, step.slopes) * step.size[:, None]
     error = tolerance.norm(estimate, step.before, step.after)
