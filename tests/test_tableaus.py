@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
 
 import numpy as np
 import pytest
+from rooted_trees import FAILS, gamma, order_of, trees, worst_residual
 from scipy.integrate import DOP853, RK23, RK45
 
 from flowfa.errors import InputError
@@ -19,68 +19,7 @@ every = pytest.mark.parametrize("tableau", ALL, ids=lambda t: t.name)
 every_pair = pytest.mark.parametrize("tableau", PAIRS, ids=lambda t: t.name)
 every_staged = pytest.mark.parametrize("tableau", STAGED, ids=lambda t: t.name)
 
-# Residuals of conditions that hold are rounding errors. Those of conditions that fail are above
-# 1e-7, so that "holds" and "fails" are six decades apart and no order is claimed too low.
-HOLDS, FAILS = 1e-13, 1e-7
 THETAS = np.array([0.05, 0.3, 0.5, 0.77, 1.0])
-
-
-# ---- rooted trees and order conditions -------------------------------------------------------
-
-
-@lru_cache
-def trees(order: int) -> tuple:
-    """All rooted trees of `order` vertices, each the sorted tuple of its root's subtrees."""
-    if order == 1:
-        return ((),)
-    return tuple(sorted({grown for tree in trees(order - 1) for grown in with_a_leaf(tree)}))
-
-
-def with_a_leaf(tree: tuple):
-    """Yield the trees that one more leaf, put anywhere, makes of `tree`."""
-    yield tuple(sorted((*tree, ())))
-    for i, branch in enumerate(tree):
-        for grown in with_a_leaf(branch):
-            yield tuple(sorted((*tree[:i], grown, *tree[i + 1 :])))
-
-
-@lru_cache
-def size(tree: tuple) -> int:
-    return 1 + sum(map(size, tree))
-
-
-@lru_cache
-def gamma(tree: tuple) -> int:
-    return size(tree) * int(np.prod([gamma(branch) for branch in tree], dtype=int))
-
-
-def elementary_weights(matrix: np.ndarray, order: int) -> np.ndarray:
-    """Phi_i(tree) of each stage i for all trees of `order`: shape (stages, trees)."""
-    known: dict[tuple, np.ndarray] = {}
-
-    def phi(tree: tuple) -> np.ndarray:
-        if tree not in known:
-            product = np.ones(len(matrix))
-            for branch in tree:
-                product = product * (matrix @ phi(branch))
-            known[tree] = product
-        return known[tree]
-
-    return np.stack([phi(tree) for tree in trees(order)], axis=1)
-
-
-def worst_residual(matrix: np.ndarray, weights: np.ndarray, order: int, theta=1.0) -> float:
-    """Largest |sum_i b_i(theta) Phi_i(tree) - theta^order / gamma(tree)|, trees of `order`."""
-    exact = theta**order / np.array([gamma(tree) for tree in trees(order)])
-    return float(np.abs(weights @ elementary_weights(matrix, order) - exact).max())
-
-
-def order_of(matrix: np.ndarray, weights: np.ndarray) -> int:
-    """The highest order up to which all conditions hold."""
-    order = 0
-    while worst_residual(matrix, weights, order + 1) < HOLDS:
-        order += 1
-    return order
 
 
 def all_rows(tableau: Tableau) -> tuple[np.ndarray, np.ndarray]:

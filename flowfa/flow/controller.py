@@ -90,7 +90,10 @@ class Tolerance:
                 f"rtol is {self.rtol}, finer than float64 can resolve: ask for 1e-14 or more"
             )
 
+    def scale(self, before: Tensor, after: Tensor) -> Tensor:
+        """Return atol + rtol max(|before|, |after|), (trajectory, parameter)."""
+        return torch.maximum(before.abs(), after.abs()).mul_(self.rtol).add_(self.atol)
+
     def norm(self, vector: Tensor, before: Tensor, after: Tensor) -> Tensor:
         """Return the scaled root mean square of `vector`, (trajectory,)."""
-        scale = torch.maximum(before.abs(), after.abs()).mul_(self.rtol).add_(self.atol)
-        return (vector / scale).square_().mean(1).sqrt_()
+        return (vector / self.scale(before, after)).square_().mean(1).sqrt_()

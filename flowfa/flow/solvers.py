@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from flowfa.errors import InputError
+from flowfa.flow.collocation import GAUSS
+from flowfa.flow.collocation.solver import GaussCollocation
 from flowfa.flow.controller import Tolerance, controller
 from flowfa.flow.event import EventSolver
 from flowfa.flow.hybrid import HybridSolver
@@ -17,7 +19,7 @@ BACKEND_PREFIX = "torchdiffeq:"
 
 def solver_names() -> tuple[str, ...]:
     """Return all names that `make_solver` knows, but for the methods of torchdiffeq."""
-    return ("auto", "hybrid", "event", *TABLEAUS.names())
+    return ("auto", "hybrid", "event", *TABLEAUS.names(), *GAUSS.names())
 
 
 def make_solver(
@@ -55,17 +57,19 @@ def make_solver(
         raise InputError(f"max-steps is {max_steps}: expected at least 1")
     if name.startswith(BACKEND_PREFIX):
         return TorchdiffeqSolver(name.removeprefix(BACKEND_PREFIX), tolerance, step, max_steps)
-    if name == HybridSolver.name:
-        return HybridSolver(tolerance, max_steps)
-    if name == EventSolver.name:
-        return EventSolver(tolerance, max_steps)
-    if name not in TABLEAUS.names():
+    if name not in solver_names() or name == "auto":
         raise unknown_name("solver", name, (*solver_names(), "torchdiffeq:dopri5"))
-    tableau = TABLEAUS.get(name)
-    if tableau.error_order is None:
+    tableau = TABLEAUS.get(name) if name in TABLEAUS.names() else None
+    if tableau is not None and tableau.error_order is None:
         if step is None:
             raise InputError(f"{name} is a fixed-step solver: give its step with --step H")
         return FixedStepRungeKutta(tableau, step, max_steps)
     if step is not None:
         raise InputError(f"{name} chooses its steps by --rtol: leave out --step")
-    return AdaptiveRungeKutta(tableau, tolerance, controller(control), max_steps)
+    if tableau is not None:
+        return AdaptiveRungeKutta(tableau, tolerance, controller(control), max_steps)
+    if name in GAUSS.names():
+        return GaussCollocation(GAUSS.get(name), tolerance, controller(control), max_steps)
+    if name == HybridSolver.name:
+        return HybridSolver(tolerance, max_steps)
+    return EventSolver(tolerance, max_steps)

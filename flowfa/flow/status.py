@@ -41,6 +41,11 @@ class Status(Enum):
         "take --solver hybrid where there is one hidden layer, else loosen --rtol, or take a "
         "fixed-step solver (--solver euler --step H)"
     )
+    STAGE_EQUATIONS = (
+        "the stage equations of the implicit step could not be solved, however short the step, "
+        "which happens where the flow jumps or the tolerance is near rounding: take --solver "
+        "bosh3 where there are kinks (leak < 1), else loosen --rtol"
+    )
 
     @property
     def code(self) -> int:

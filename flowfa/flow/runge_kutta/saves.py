@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,27 +18,50 @@ LEAST_BATCH = 64
 """Saved states handed out together, unless more trajectories than these are working."""
 
 
+class Between(Protocol):
+    """States between the ends of a step, for the rows that it was made for."""
+
+    def __call__(self, positions: Tensor, theta: Tensor) -> Tensor:
+        """Return states (output, parameter) of `positions` among the rows, at theta in [0, 1]."""
+        ...
+
+
+def explicit_dense_output(
+    tableau: Tableau, field: Field, run: Integration, step: Step
+) -> Callable[[Tensor], Between]:
+    """Return what makes the dense output of chosen rows, counting the extra stages it takes."""
+
+    def dense_output(rows: Tensor) -> Between:
+        if len(tableau.extra_nodes):
+            own = run.working[rows].cpu().numpy()
+            run.counters["evaluations"][own] += len(tableau.extra_nodes)
+        return DenseOutput(tableau, field, step, rows)
+
+    return dense_output
+
+
 def save_passed(
-    tableau: Tableau,
-    field: Field,
     run: Integration,
     step: Step,
     new_time: Tensor,
     accepted: Tensor,
+    dense_output: Callable[[Tensor], Between],
     save: SaveCallback,
 ) -> None:
     """Save each accepted trajectory at the requested times in (time, new_time].
 
     Parameters
     ----------
-    tableau, field, step
-        As they were stepped with; the field is that of the working set.
     run : Integration
         Its ``next_save`` is moved on.
+    step : Step
+        Of the working set.
     new_time : Tensor
         The times at the end of the step, (trajectory,).
     accepted : Tensor
         (trajectory,).
+    dense_output : callable
+        Makes the `Between` of chosen positions in the working set, which increase.
     save : SaveCallback
     """
     rows = run.working.cpu().numpy()
@@ -49,9 +75,7 @@ def save_passed(
     run.next_save[rows[chosen]] = passed[chosen]
     device = run.working.device
     selected = torch.tensor(chosen, device=device)
-    dense = DenseOutput(tableau, field, step, selected)
-    if len(tableau.extra_nodes):
-        run.counters["evaluations"][rows[chosen]] += len(tableau.extra_nodes)
+    dense = dense_output(selected)
     position = np.repeat(np.arange(len(chosen)), count[chosen])
     index = np.concatenate([np.arange(first[i], passed[i]) for i in chosen])
     batch = max(LEAST_BATCH, len(rows))

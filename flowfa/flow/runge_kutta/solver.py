@@ -12,13 +12,12 @@ from flowfa.flow.base import Field
 from flowfa.flow.controller import Controller, Tolerance
 from flowfa.flow.integration import Integration, SaveCallback, merge_states
 from flowfa.flow.runge_kutta.chattering import find_chattering, start_watching
-from flowfa.flow.runge_kutta.saves import save_passed
+from flowfa.flow.runge_kutta.ending import find_ended
+from flowfa.flow.runge_kutta.first_step import start_stepping
+from flowfa.flow.runge_kutta.saves import explicit_dense_output, save_passed
 from flowfa.flow.runge_kutta.step import Step, scaled_error, take_step
 from flowfa.flow.runge_kutta.tableau import Tableau
 from flowfa.flow.status import Status
-
-BLOW_UP_GROWTH = 1e6
-"""Growth of the velocity since the start that tells a blow-up from a step underflow."""
 
 
 class AdaptiveRungeKutta:
@@ -51,26 +50,7 @@ class AdaptiveRungeKutta:
 
     def start(self, field: Field, run: Integration) -> None:
         """Choose first steps by Hairer's rule (Hairer, Norsett & Wanner II.4)."""
-        memory = run.memory
-        state, velocity = memory["state"], memory["velocity"]
-        d0 = self.tolerance.norm(state, state, state)
-        d1 = self.tolerance.norm(velocity, state, state)
-        guess = torch.where((d0 < 1e-5) | (d1 < 1e-5), 1e-6, 0.01 * d0 / d1).clamp_max(run.end)
-        moved = field(memory["time"] + guess, state + guess[:, None] * velocity)
-        run.count("evaluations", 1)
-        d2 = self.tolerance.norm(moved - velocity, state, state) / guess
-        greatest = torch.maximum(d1, d2)
-        small = torch.maximum(guess * 1e-3, torch.full_like(guess, 1e-6))
-        power = 1.0 / (self.error_order + 1)
-        refined = torch.where(
-            greatest <= 1e-15, small, torch.exp(power * torch.log(0.01 / greatest))
-        )
-        # An overflow in the trial Euler step says that even the guess is too long.
-        step = torch.minimum(100.0 * guess, refined)
-        memory["step"] = torch.where(step.isfinite(), step, 1e-3 * guess).clamp_max(run.end)
-        memory["previous_error"] = torch.full_like(guess, 1e-4)
-        memory["after_rejection"] = torch.zeros_like(guess, dtype=torch.bool)
-        memory["first_velocity"] = velocity.norm(dim=1)
+        start_stepping(field, run, self.tolerance, self.error_order)
         start_watching(run)
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
@@ -88,7 +68,8 @@ class AdaptiveRungeKutta:
         )
         factor = torch.where(memory["after_rejection"], factor.clamp_max(1.0), factor)
         new_time = torch.where(reaches_end, end, time + size)
-        save_passed(self.tableau, field, run, step, new_time, accepted, save)
+        dense = explicit_dense_output(self.tableau, field, run, step)
+        save_passed(run, step, new_time, accepted, dense, save)
         memory["time"] = torch.where(accepted, new_time, time)
         memory["state"] = merge_states(accepted, step.after, step.before)
         memory["velocity"] = merge_states(accepted, step.slopes[-1], step.slopes[0])
@@ -100,33 +81,11 @@ class AdaptiveRungeKutta:
         self._retire(field, run, step, accepted)
 
     def _retire(self, field: Field, run: Integration, step: Step, accepted: Tensor) -> None:
-        memory = run.memory
         leaving = {
             position: (Status.CHATTERING, detail)
             for position, detail in find_chattering(field, run, step, accepted).items()
         }
-        for position in (memory["trials"] >= self.max_steps).nonzero().flatten().tolist():
-            reached = float(memory["time"][position])
-            leaving[position] = (
-                Status.MAX_STEPS,
-                f"{self.max_steps} trials took it to {reached:g}",
-            )
-        resolution = 16.0 * torch.finfo(memory["time"].dtype).eps * memory["time"].clamp_min(1e-290)
-        stuck = (memory["step"] <= resolution) & (memory["time"] < run.end)
-        for position in stuck.nonzero().flatten().tolist():
-            leaving[position] = self._why_stuck(run, position)
-        for position in (memory["time"] >= run.end).nonzero().flatten().tolist():
-            leaving[position] = (Status.OK, "")
-        run.retire(leaving)
-
-    @staticmethod
-    def _why_stuck(run: Integration, position: int) -> tuple[Status, str]:
-        memory = run.memory
-        growth = float(memory["velocity"][position].norm() / memory["first_velocity"][position])
-        place = f"at t = {float(memory['time'][position]):.9g}"
-        if growth > BLOW_UP_GROWTH:
-            return Status.BLOW_UP, f"{place} the velocity is {growth:.1e} times that of the start"
-        return Status.STEP_UNDERFLOW, place
+        run.retire(leaving | find_ended(run, self.max_steps))
 
 
 class FixedStepRungeKutta:
@@ -173,7 +132,8 @@ class FixedStepRungeKutta:
         )
         run.count("evaluations", len(step.slopes) - 1)
         sound = step.after.isfinite().all(1) & step.slopes[-1].isfinite().all(1)
-        save_passed(self.tableau, field, run, step, new_time, sound, save)
+        dense = explicit_dense_output(self.tableau, field, run, step)
+        save_passed(run, step, new_time, sound, dense, save)
         memory["time"] = torch.where(sound, new_time, time)
         memory["state"] = merge_states(sound, step.after, step.before)
         memory["velocity"] = merge_states(sound, step.slopes[-1], step.slopes[0])
