@@ -237,10 +237,11 @@ def main() -> None:
             of_flowfa(flow, reference, end, "hybrid", rtol, repeats)
             for rtol in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
         ]
-        steps = (0.01, 0.001) if starts == 1 or not arguments.quick else (0.01,)
+        steps = (0.01,) if arguments.quick else (0.01, 0.001, 0.0005)
         points += [of_euler(flow, reference, end, step) for step in steps]
         if starts == 1:
             points += [of_flowfa(flow, reference, end, "dopri5", rtol) for rtol in (1e-3, 1e-5)]
+            points += [of_flowfa(flow, reference, end, "event", 1e-5)]
             if not arguments.quick:
                 points += [
                     of_flowfa(flow, reference, end, "torchdiffeq:dopri5", rtol)

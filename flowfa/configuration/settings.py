@@ -103,8 +103,8 @@ class SimulateConfiguration:
     t_end: float = 100.0
     """Time at which the flow ends."""
     solver: Annotated[str, arg(metavar="NAME")] = "auto"
-    """Solver: auto, hybrid, event, bosh3, dopri5, tsit5, dop853, gauss2, gauss4, gauss6, euler, heun,
-    rk4 or torchdiffeq:NAME."""
+    """Solver: auto, hybrid, event, bosh3, dopri5, tsit5, dop853, gauss2, gauss4, gauss6, euler,
+    heun, rk4 or torchdiffeq:NAME."""
     rtol: float = 1e-4
     """Relative tolerance of adaptive solvers."""
     atol: Annotated[float | None, optional_flag(metavar="FLOAT")] = None

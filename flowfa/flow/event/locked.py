@@ -103,9 +103,7 @@ class LockedFlow:
             found.append((neuron, members, inverse))
         return found
 
-    def motion(
-        self, weights: Weights, sliding: list[tuple[int, np.ndarray, np.ndarray]]
-    ) -> Motion:
+    def motion(self, weights: Weights, sliding: list[tuple[int, np.ndarray, np.ndarray]]) -> Motion:
         """Return the velocities at a state; `sliding` is what the method of that name returns."""
         net, surfaces = self.net, self.surfaces
         leak, gram = net.leak, surfaces.gram[0]
