@@ -127,3 +127,50 @@ def test_what_the_hybrid_solver_cannot_treat_is_refused_with_the_remedy():
         flowfa.simulate(shallow, 1, solver="hybrid", rtol=1e-13)
     with pytest.raises(InputError, match="leave out --dtype"):
         flowfa.simulate(shallow, 1, solver="hybrid", dtype="float32")
+
+
+def test_stored_and_restored_run_continues_bit_for_bit():
+    flow = network(rules=("gd", "signfa"), bias="all")
+    whole, _ = integrate(flow, rtol=1e-6)
+    run = Integration.begin(flow.initial, torch.tensor([0.0, 8.0], dtype=torch.float64))
+
+    def stop(run):
+        if run.counters["evaluations"].max() >= 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        solve(flow.field, run, make_solver("hybrid", rtol=1e-6), lambda *_: None, stop)
+    restored = Integration.from_arrays(run.to_arrays(), torch.device("cpu"))
+    solve(flow.field, restored, make_solver("hybrid", rtol=1e-6), lambda *_: None)
+    assert torch.equal(restored.state, whole.state)
+
+
+def test_a_broken_start_ends_alone():
+    flow = network(rules=("fa",), starts=3)
+    whole, _ = integrate(flow, rtol=1e-5)
+    flow.initial[1, 0] = torch.nan
+    run, _ = integrate(flow, rtol=1e-5)
+    assert [status.label for status in run.status] == ["ok", "non-finite", "ok"]
+    assert torch.equal(run.state[[0, 2]], whole.state[[0, 2]])
+
+
+def test_numbers_do_not_depend_on_the_threads():
+    flow = network(rules=("gd", "fa"), width=300)
+    one, _ = integrate(flow, end=1.0, rtol=1e-4)
+    torch.set_num_threads(2)
+    try:
+        two, _ = integrate(flow, end=1.0, rtol=1e-4)
+    finally:
+        torch.set_num_threads(1)
+    assert float((one.state - two.state).abs().max()) < 1e-12
+
+
+def test_error_estimate_bounds_the_error():
+    flow = network("logistic")
+    reference, _ = integrate(flow, rtol=1e-9)
+    run, _ = integrate(flow, rtol=1e-4)
+    error = (run.state - reference.state).abs().amax(1).numpy()
+    views = flow.layout.views(flow.initial)
+    z = (views["W1"] @ flow.field.inputs.T).abs().amax((1, 2))
+    scale = torch.maximum(z, views["W2"].abs().amax((1, 2))).numpy()
+    assert (error < run.counters["error_estimate"] * scale).all()

@@ -34,7 +34,7 @@ class Status(Enum):
     )
     EVENT_STORM = (
         "a neuron met events without end within one step, which happens where modes change at a "
-        "point in several ways: take --solver bosh3, or euler with a step"
+        "point in several ways: take --solver event, or euler with a step"
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
