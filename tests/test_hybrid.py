@@ -22,7 +22,7 @@ def test_agrees_with_extrapolated_euler_where_neurons_slide(loss, bias):
     run, _ = integrate(flow, rtol=1e-6)
     assert run.status == [Status.OK] * len(flow)
     assert run.counters["slidings"].sum() > 20
-    agrees_with_euler(flow, run, 8.0, step=4e-3)
+    agrees_with_euler(flow, run, 8.0)
 
 
 @pytest.mark.parametrize("loss", ["exponential", "logistic", "cross-entropy", "squared"])
