@@ -37,7 +37,8 @@ def choose(
     With one hidden layer and kinks the hybrid solver took the least time for the same error at
     every tolerance, with or without sliding. Where it cannot be had, kinks make an error test
     fall to first order whatever the order of the method, so that the cheapest step wins: bosh3.
-    Without kinks the highest order wins: dop853. The measurements are in docs/benchmarks.md.
+    Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
+    Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md).
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def choose(
     """
     if asked != "auto":
         return Choice(asked, "asked for")
+    if problem.smooth_kinks is not None:
+        return Choice("dopri5", "smoothed kinks: steps resolve them, so that order 5 pays")
     if problem.leak == 1.0:
         return Choice("dop853", "leak 1: the flow has no kinks, so that the highest order wins")
     obstacles = (

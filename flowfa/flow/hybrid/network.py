@@ -57,10 +57,15 @@ def network(field: Field) -> NetworkField:
     Raises
     ------
     InputError
-        If it has more than one hidden layer, or is no network at all.
+        If it has more than one hidden layer or smoothed kinks, or is no network at all.
     """
     if not isinstance(field, NetworkField):
         raise InputError("the hybrid solver integrates networks: take --solver dopri5")
+    if field.smooth_kinks is not None:
+        raise InputError(
+            "the hybrid solver follows kinks exactly: leave out --smooth-kinks, or take "
+            "--solver dopri5"
+        )
     if field.layout.layers != 2:
         raise InputError(
             f"the hybrid solver integrates one hidden layer, but there are "
