@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowfa.flow.hybrid import FINEST, treats
+from flowfa.errors import InputError
+from flowfa.flow.hybrid import FINEST, NEEDS_EXACT_KINKS, treats
 from flowfa.problems.problem import Problem
 
 
@@ -47,7 +48,15 @@ def choose(
     problem : Problem
     rtol : float
     device, dtype : str
+
+    Raises
+    ------
+    InputError
+        If the hybrid solver is asked for and the kinks are smoothed.
     """
+    if asked == "hybrid" and problem.smooth_kinks is not None:
+        # The solver itself would refuse too, but only once the run has begun to write.
+        raise InputError(NEEDS_EXACT_KINKS)
     if asked != "auto":
         return Choice(asked, "asked for")
     if problem.smooth_kinks is not None:

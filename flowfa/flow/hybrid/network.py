@@ -51,6 +51,11 @@ class Feedback:
         return Feedback(self.kind[rows], self.matrix[rows])
 
 
+NEEDS_EXACT_KINKS = (
+    "the hybrid solver follows kinks exactly: leave out --smooth-kinks, or take --solver dopri5"
+)
+
+
 def network(field: Field) -> NetworkField:
     """Return the field as the network that it must be.
 
@@ -62,10 +67,7 @@ def network(field: Field) -> NetworkField:
     if not isinstance(field, NetworkField):
         raise InputError("the hybrid solver integrates networks: take --solver dopri5")
     if field.smooth_kinks is not None:
-        raise InputError(
-            "the hybrid solver follows kinks exactly: leave out --smooth-kinks, or take "
-            "--solver dopri5"
-        )
+        raise InputError(NEEDS_EXACT_KINKS)
     if field.layout.layers != 2:
         raise InputError(
             f"the hybrid solver integrates one hidden layer, but there are "
