@@ -28,8 +28,8 @@ def simulated(
     began = time.perf_counter()
     run = flowfa.simulate(problem, STARTS, t_end=T_END, save=2, solver=solver, rtol=rtol)
     seconds = time.perf_counter() - began
-    kept = run.tree["weights"]
-    weights = [kept[f"W{layer}"].values[:, -1] for layer in range(1, len(widths) + 2)]
+    names = [f"weights/W{layer}" for layer in range(1, len(widths) + 2)]
+    weights = [run.tree[name].isel(snapshot=-1).to_numpy() for name in names]
     flat = np.concatenate([weight.reshape(len(weight), -1) for weight in weights], axis=1)
     return flat, run, seconds
 
@@ -39,11 +39,16 @@ def distances(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
     return np.linalg.norm(found - exact, axis=1) / np.linalg.norm(exact, axis=1)
 
 
+def most_evaluations(run: flowfa.Run) -> int:
+    """Return the evaluations of the trajectory that took most."""
+    return int(run.tree["solver/evaluations"].to_numpy().max())
+
+
 def against_hybrid() -> None:
     """Print the distance to the hybrid solver and the cost, one hidden layer."""
     exact, run, _ = simulated((30,), None, "hybrid", 1e-9)
-    print(f"against hybrid, width 30: {run.tree['solver']['slidings'].values} slidings,")
-    print(f"{run.tree['solver']['repelling'].values} choices without a unique solution\n")
+    print(f"against hybrid, width 30: {run.tree['solver/slidings'].to_numpy()} slidings,")
+    print(f"{run.tree['solver/repelling'].to_numpy()} choices without a unique solution\n")
     print("| EPS | rtol | median distance | largest distance | evaluations |")
     print("|---|---|---|---|---|")
     for epsilon in EPSILONS:
@@ -52,7 +57,7 @@ def against_hybrid() -> None:
             far = distances(found, exact)
             print(
                 f"| {epsilon:.0e} | {rtol:.0e} | {np.median(far):.1e} | {far.max():.1e} | "
-                f"{int(run.tree['solver']['evaluations'].max())} |"
+                f"{most_evaluations(run)} |"
             )
 
 
@@ -69,7 +74,7 @@ def choice_of_auto() -> None:
                 print(
                     f"| {epsilon:.0e} | {rtol:.0e} | {solver} | "
                     f"{distances(found, reference).max():.1e} | "
-                    f"{int(run.tree['solver']['evaluations'].max())} | {seconds:.2f} |"
+                    f"{most_evaluations(run)} | {seconds:.2f} |"
                 )
 
 
