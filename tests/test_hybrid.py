@@ -120,7 +120,7 @@ def test_random_labels_reach_the_end_in_a_few_steps():
 def test_what_the_hybrid_solver_cannot_treat_is_refused_with_the_remedy():
     data = flowfa.datasets.gaussian(samples=5, dim=4)
     deep = flowfa.Problem(data, (4, 3))
-    with pytest.raises(InputError, match="one hidden layer, but there are 2: take --solver bosh3"):
+    with pytest.raises(InputError, match="one hidden layer, but there are 2: take"):
         flowfa.simulate(deep, 1, solver="hybrid")
     shallow = flowfa.Problem(data, (4,))
     with pytest.raises(InputError, match="finer than the hybrid solver reaches"):

@@ -90,6 +90,8 @@ class SimulateConfiguration:
     """Give each start a data set of its own instead of one for all."""
     leak: float = 0.1
     """Slope of the leaky ReLU for z <= 0, from 0 (ReLU) to 1 (linear)."""
+    smooth_kinks: Annotated[float | None, optional_flag(metavar="EPS")] = None
+    """Blend the slope over |z| < EPS, for solvers that chatter in deep nets; by default exact."""
     loss: Annotated[str | None, optional_flag(metavar="NAME")] = None
     """exponential (default for labels -1/+1), logistic, cross-entropy (classes) or squared."""
     bias: Annotated[str, arg(metavar="none|hidden|all")] = "none"

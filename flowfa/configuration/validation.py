@@ -77,10 +77,12 @@ def validate(configuration: SimulateConfiguration) -> None:
         "rtol",
         "atol",
         "step",
+        "smooth_kinks",
     ):
         _positive(name, getattr(c, name))
     _positive("checkpoint_every", c.checkpoint_every)
     _fraction("leak", c.leak, "a slope between 0 (ReLU) and 1 (linear)")
+    _check_smooth_kinks(c)
     _fraction("label_noise", c.label_noise, "a fraction between 0 and 1")
     for name, known in (
         ("bias", BIASES),
@@ -109,6 +111,13 @@ def _positive(name: str, value: float | None) -> None:
 def _fraction(name: str, value: float | None, expected: str) -> None:
     if value is not None and not 0.0 <= value <= 1.0:
         raise InputError(f"{flag_of(name)} is {value}: expected {expected}")
+
+
+def _check_smooth_kinks(c: SimulateConfiguration) -> None:
+    if c.smooth_kinks is not None and c.leak == 1.0:
+        raise InputError(
+            f"--smooth-kinks is {c.smooth_kinks} but --leak is 1, which has no kinks: leave it out"
+        )
 
 
 def _check_unique(name: str, values: Sequence[str | int]) -> None:

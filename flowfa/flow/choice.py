@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowfa.flow.hybrid import FINEST, treats
+from flowfa.errors import InputError
+from flowfa.flow.event import EventSolver
+from flowfa.flow.hybrid import FINEST, HybridSolver, refusal
 from flowfa.problems.problem import Problem
 
 
@@ -37,7 +39,8 @@ def choose(
     With one hidden layer and kinks the hybrid solver took the least time for the same error at
     every tolerance, with or without sliding. Where it cannot be had, kinks make an error test
     fall to first order whatever the order of the method, so that the cheapest step wins: bosh3.
-    Without kinks the highest order wins: dop853. The measurements are in docs/benchmarks.md.
+    Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
+    Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md).
 
     Parameters
     ----------
@@ -46,19 +49,28 @@ def choose(
     problem : Problem
     rtol : float
     device, dtype : str
+
+    Raises
+    ------
+    InputError
+        If the hybrid or the event solver is asked for and cannot treat the problem.
     """
+    hidden = len(problem.sizes) - 2
+    if asked in (HybridSolver.name, EventSolver.name):
+        # The solver itself would refuse too, but only once the run has begun to write.
+        why = refusal(asked, hidden, problem.rules, problem.smooth_kinks, dtype, device)
+        if why is not None:
+            raise InputError(why)
     if asked != "auto":
         return Choice(asked, "asked for")
+    if problem.smooth_kinks is not None:
+        return Choice("dopri5", "smoothed kinks: steps resolve them, so that order 5 pays")
     if problem.leak == 1.0:
         return Choice("dop853", "leak 1: the flow has no kinks, so that the highest order wins")
-    obstacles = (
-        (len(problem.sizes) > 3, "there are kinks, and several hidden layers"),
-        (not all(map(treats, problem.rules)), "there are kinks, and a rule of one's own"),
-        (dtype != "float64", f"there are kinks, and numbers are {dtype}"),
-        (not device.startswith("cpu"), f"there are kinks, and the device is {device}"),
-        (rtol < FINEST, f"there are kinks, and rtol is below {FINEST:g}"),
-    )
-    for present, reason in obstacles:
-        if present:
-            return Choice("bosh3", f"{reason}: the cheapest step wins")
-    return Choice("hybrid", "one hidden layer: kinks and sliding are followed exactly")
+    why = refusal(HybridSolver.name, hidden, problem.rules, None, dtype, device)
+    if why is not None:
+        # The part before the remedy, which is for those who asked for the solver.
+        return Choice("bosh3", f"kinks, and {why.partition(':')[0]}: the cheapest step wins")
+    if rtol < FINEST:
+        return Choice("bosh3", f"kinks, and rtol is below {FINEST:g}: the cheapest step wins")
+    return Choice(HybridSolver.name, "one hidden layer: kinks and sliding are followed exactly")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.layout import ParameterLayout
-from flowfa.problems.activation import leaky_relu, through_slope
+from flowfa.problems.activation import leaky_relu, smooth_derivative, smooth_slope, through_slope
 from flowfa.problems.losses import Loss
 from flowfa.problems.rules import Rule
 
@@ -52,12 +52,15 @@ class ForwardPass:
         h_1, ..., h_{L-1}.
     output : Tensor
         f, (trajectory, n_L, sample).
+    slopes : tuple of Tensor
+        s(z_1), ..., s(z_{L-1}) of smoothed kinks; empty for exact ones.
     """
 
     parameters: dict[str, Tensor]
     preactivations: tuple[Tensor, ...]
     activations: tuple[Tensor, ...]
     output: Tensor
+    slopes: tuple[Tensor, ...] = ()
 
 
 class NetworkField:
@@ -76,6 +79,8 @@ class NetworkField:
         Slope of the activation for z <= 0.
     groups : tuple of RuleGroup
         Cover the rows in order, without a gap.
+    smooth_kinks : float or None
+        Half the width of the smoothed kinks (`flowfa.problems.activation.smooth_slope`).
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class NetworkField:
         loss: Loss,
         leak: float,
         groups: tuple[RuleGroup, ...],
+        smooth_kinks: float | None = None,
     ) -> None:
         self.layout = layout
         self.inputs = inputs
@@ -93,6 +99,7 @@ class NetworkField:
         self.loss = loss
         self.leak = leak
         self.groups = groups
+        self.smooth_kinks = smooth_kinks
 
     @property
     def samples(self) -> int:
@@ -121,11 +128,12 @@ class NetworkField:
             self.loss,
             self.leak,
             tuple(groups),
+            self.smooth_kinks,
         )
 
     def switching(self, state: Tensor) -> Tensor | None:
-        """Return all preactivations, (trajectory, hidden neuron * sample); None if alpha = 1."""
-        if self.leak == 1.0:
+        """Return all preactivations, (trajectory, hidden neuron * sample); None without kinks."""
+        if self.leak == 1.0 or self.smooth_kinks is not None:
             return None
         return torch.cat([z.flatten(1) for z in self.forward(state).preactivations], dim=1)
 
@@ -145,11 +153,18 @@ class NetworkField:
         signal = self._batch(self.inputs.transpose(-1, -2), len(state))
         preactivations: list[Tensor] = []
         activations: list[Tensor] = []
+        slopes: list[Tensor] = []
         for layer in range(1, last + 1):
             z = _affine(parameters[f"W{layer}"], signal, parameters.get(f"c{layer}"))
             if layer == last:
-                return ForwardPass(parameters, tuple(preactivations), tuple(activations), z)
-            signal = leaky_relu(z, self.leak)
+                return ForwardPass(
+                    parameters, tuple(preactivations), tuple(activations), z, tuple(slopes)
+                )
+            if self.smooth_kinks is None:
+                signal = leaky_relu(z, self.leak)
+            else:
+                slopes.append(smooth_slope(z, self.leak, self.smooth_kinks))
+                signal = slopes[-1] * z
             preactivations.append(z)
             activations.append(signal)
         raise AssertionError("a network has at least one layer")
@@ -175,13 +190,22 @@ class NetworkField:
             parts.append(torch.bmm(matrix, source[rows]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def steepest(self, forward: ForwardPass, output_signal: Tensor) -> Tensor:
+        """Return -grad Loss, flat, with the true derivative of the activation."""
+        return self.descent(forward, output_signal, self.true_signal, exact=True)
+
     def descent(
         self,
         forward: ForwardPass,
         output_signal: Tensor,
         signal_into: Callable[[int, ForwardPass, Tensor, Tensor], Tensor],
+        exact: bool = False,
     ) -> Tensor:
-        """Return the descent direction, flat, whose backward signals `signal_into` forms."""
+        """Return the descent direction, flat, whose backward signals `signal_into` forms.
+
+        With smoothed kinks the signals pass the slope s(z), which keeps C-1, or if `exact` the
+        derivative s(z) + z s'(z), which makes the gradient that of the loss (Eq. (1)).
+        """
         size = len(output_signal)
         result = output_signal.new_empty(size, self.layout.length)
         views = self.layout.views(result)
@@ -196,8 +220,18 @@ class NetworkField:
                 views[f"c{layer}"].copy_(signal.sum(-1))
             if layer > 1:
                 raw = signal_into(layer, forward, signal, output_signal)
-                signal = through_slope(raw, forward.preactivations[layer - 2], self.leak)
+                signal = self._through(raw, forward, layer - 2, exact)
         return result
+
+    def _through(self, signal: Tensor, forward: ForwardPass, place: int, exact: bool) -> Tensor:
+        """Return a signal times the slope of hidden layer `place` + 1, elementwise."""
+        z = forward.preactivations[place]
+        if self.smooth_kinks is None:
+            return through_slope(signal, z, self.leak)
+        slope = forward.slopes[place]
+        if exact:
+            slope = smooth_derivative(slope, z, self.leak, self.smooth_kinks)
+        return signal * slope
 
     @staticmethod
     def _batch(matrix: Tensor, size: int) -> Tensor:

@@ -83,7 +83,15 @@ class NetworkFlow:
             )
             for index, (rule, kept) in enumerate(zip(problem.rules, ensemble.feedback, strict=True))
         )
-        self.field = NetworkField(self.layout, inputs, targets, problem.loss, problem.leak, groups)
+        self.field = NetworkField(
+            self.layout,
+            inputs,
+            targets,
+            problem.loss,
+            problem.leak,
+            groups,
+            problem.smooth_kinks,
+        )
 
     def __len__(self) -> int:
         """Return the number of trajectories."""

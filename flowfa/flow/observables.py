@@ -34,7 +34,7 @@ def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[s
     forward = field.forward(state)
     output_signal = field.output_signal(forward)
     update = field.descent(forward, output_signal, field.rule_signal)
-    gradient = field.descent(forward, output_signal, field.true_signal)
+    gradient = field.steepest(forward, output_signal)
     update_norm = update.norm(dim=1)
     gradient_norm = gradient.norm(dim=1)
     product = (gradient * update).sum(1)

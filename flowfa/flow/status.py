@@ -38,8 +38,8 @@ class Status(Enum):
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
-        "take --solver hybrid where there is one hidden layer, else loosen --rtol, or take a "
-        "fixed-step solver (--solver euler --step H)"
+        "take --solver hybrid where there is one hidden layer, else --smooth-kinks EPS (such as "
+        "1e-2), loosen --rtol, or take a fixed-step solver (--solver euler --step H)"
     )
     STAGE_EQUATIONS = (
         "the stage equations of the implicit step could not be solved, however short the step, "

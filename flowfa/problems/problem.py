@@ -35,6 +35,9 @@ class Problem:
         Which layers have a bias (C-2).
     initial : str, RandomStart or GivenStart
         The start. A `GivenStart` fixes widths and biases, and must agree with `data`.
+    smooth_kinks : float or None
+        Half the width in z over which the slope is blended from `leak` to 1, positive; None for
+        the exact kinks.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Problem:
         loss: str | Loss | None = None,
         bias: str = "none",
         initial: str | RandomStart | GivenStart = "aligned",
+        smooth_kinks: float | None = None,
     ) -> None:
         self.data = data
         self.leak = float(leak)
@@ -66,6 +70,7 @@ class Problem:
             raise InputError(
                 f"the leak is {leak}: expected a slope between 0 (ReLU) and 1 (linear)"
             )
+        self.smooth_kinks = _smooth_kinks(smooth_kinks, self.leak)
         self.loss = _loss(loss if loss is not None else LOSS_FOR_LABELS[data.label_kind])
         check_labels(self.loss, data)
         outputs = self.loss.encode(data).shape[-2]
@@ -119,6 +124,20 @@ class Problem:
 
 def _loss(loss: str | Loss) -> Loss:
     return LOSSES.get(loss)() if isinstance(loss, str) else loss
+
+
+def _smooth_kinks(width: float | None, leak: float) -> float | None:
+    if width is None:
+        return None
+    if not 0.0 < width < math.inf:
+        raise InputError(
+            f"smooth_kinks is {width}: expected a positive finite number, or None for exact kinks"
+        )
+    if leak == 1.0:
+        raise InputError(
+            f"smooth_kinks is {width} but the leak is 1, which has no kinks: leave it out"
+        )
+    return float(width)
 
 
 def _rules(rule: str | Rule | Sequence[str | Rule]) -> tuple[Rule, ...]:

@@ -54,6 +54,7 @@ def describe(
         "dim": problem.data.dim,
         "data_digest": problem.data.digest(),
         "leak": problem.leak,
+        "smooth_kinks": problem.smooth_kinks,
         "loss": problem.loss.name,
         "bias": list(problem.has_bias),
         "init": problem.initial.name,

@@ -65,6 +65,7 @@ def simulate_configuration(
         data,
         widths=configuration.width if configuration.width is not None else (100,),
         leak=configuration.leak,
+        smooth_kinks=configuration.smooth_kinks,
         rule=[_rule(name, configuration) for name in configuration.rule],
         loss=configuration.loss or LOSS_FOR_LABELS[data.label_kind],
         bias=configuration.bias,

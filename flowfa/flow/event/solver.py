@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from scipy.integrate import DOP853
 
-from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.controller import Tolerance
 from flowfa.flow.event.first import first_event
@@ -52,15 +51,10 @@ class EventSolver:
     def start(self, field: Field, run: Integration) -> None:
         """Find the modes at time 0."""
         net = network(field, self.name)
-        if net.inputs.dtype != torch.float64 or net.inputs.device.type != "cpu":
-            raise InputError(
-                "the event solver needs float64 on the processor: leave out --dtype and --device"
-            )
         memory = run.memory
         velocity = memory.pop("velocity")
         for name in EVENT_COUNTERS:
             run.counters[name][run.working.numpy()] = 0
-        feedback_of(net, self.name)  # refuses rules that it does not know before anything is done
         views = net.layout.views(memory["state"])
         v = views["W2"].transpose(1, 2).contiguous()
         memory["signs"] = torch.where(v >= 0, v.new_tensor(1.0), v.new_tensor(-1.0))
@@ -145,8 +139,9 @@ class EventSolver:
         run.counters["steps"][number] += 1
         return None if np.isfinite(after.flat()).all() else Status.OVERFLOW
 
+    @staticmethod
     def _locked(
-        self, net: NetworkField, memory: dict[str, torch.Tensor], row: int, modes: np.ndarray | None
+        net: NetworkField, memory: dict[str, torch.Tensor], row: int, modes: np.ndarray | None
     ) -> tuple[LockedFlow, Weights]:
         """Return one trajectory's flow under its modes, and its weights."""
         one = net.select(torch.tensor([row]))
@@ -161,7 +156,7 @@ class EventSolver:
         if modes is None:
             modes = np.where(weights.first @ surfaces.directions[0].T > 0.0, 1, -1)
         signs = memory["signs"][row].numpy().copy()
-        feedback = feedback_of(one, self.name)
+        feedback = feedback_of(one)
         locked = LockedFlow(one, surfaces, feedback, modes.astype(np.int8), signs)
         return locked, weights
 

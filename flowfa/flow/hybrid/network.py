@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,24 +57,6 @@ class Feedback:
         return Feedback(self.kind[rows], self.matrix[rows])
 
 
-def network(field: Field, solver: str) -> NetworkField:
-    """Return the field as the network that it must be for the solver of this name.
-
-    Raises
-    ------
-    InputError
-        If it has more than one hidden layer, or is no network at all.
-    """
-    if not isinstance(field, NetworkField):
-        raise InputError(f"the {solver} solver integrates networks: take --solver dopri5")
-    if field.layout.layers != 2:
-        raise InputError(
-            f"the {solver} solver integrates one hidden layer, but there are "
-            f"{field.layout.layers - 1}: take --solver bosh3"
-        )
-    return field
-
-
 def treats(rule: Rule) -> bool:
     """Return whether the hybrid solver knows a rule's feedback."""
     return isinstance(
@@ -87,14 +70,71 @@ def treats(rule: Rule) -> bool:
     )
 
 
-def feedback_of(field: NetworkField, solver: str) -> Feedback:
-    """Return the feedback of each trajectory of a field.
+def refusal(
+    solver: str,
+    hidden_layers: int,
+    rules: Iterable[Rule],
+    smooth_kinks: float | None,
+    dtype: str,
+    device: str,
+) -> str | None:
+    """Return why the hybrid or the event solver cannot treat a problem, with the remedy.
+
+    Parameters
+    ----------
+    solver : str
+        The solver's name.
+    hidden_layers : int
+    rules : iterable of Rule
+    smooth_kinks : float or None
+    dtype, device : str
+        Without the prefix ``torch.``.
+    """
+    own = [rule.name for rule in rules if not treats(rule)]
+    if smooth_kinks is not None:
+        return (
+            f"the {solver} solver follows kinks exactly: leave out --smooth-kinks, or take "
+            "--solver dopri5"
+        )
+    if hidden_layers != 1:
+        return (
+            f"the {solver} solver integrates one hidden layer, but there are {hidden_layers}: take "
+            "--solver bosh3, with --smooth-kinks EPS where neurons slide"
+        )
+    if own:
+        return f"the {solver} solver does not know the rule {own[0]!r}: take --solver bosh3"
+    if dtype != "float64":
+        return f"the {solver} solver needs float64: leave out --dtype"
+    if not device.startswith("cpu"):
+        return f"the {solver} solver runs on the processor: leave out --device"
+    return None
+
+
+def network(field: Field, solver: str) -> NetworkField:
+    """Return the field as the network that it must be for the solver of this name.
 
     Raises
     ------
     InputError
-        If a rule is not one of flowfa's own.
+        If the solver cannot treat it; see `refusal`.
     """
+    if not isinstance(field, NetworkField):
+        raise InputError(f"the {solver} solver integrates networks: take --solver dopri5")
+    why = refusal(
+        solver,
+        field.layout.layers - 1,
+        (group.rule for group in field.groups),
+        field.smooth_kinks,
+        str(field.inputs.dtype).removeprefix("torch."),
+        str(field.inputs.device),
+    )
+    if why is not None:
+        raise InputError(why)
+    return field
+
+
+def feedback_of(field: NetworkField) -> Feedback:
+    """Return the feedback of each trajectory of a field that `network` has let pass."""
     kinds, matrices = [], []
     width, outputs = field.layout.sizes[1], field.layout.sizes[2]
     for group in field.groups:
@@ -109,12 +149,8 @@ def feedback_of(field: NetworkField, solver: str) -> Feedback:
         elif isinstance(rule, SignFeedbackAlignment):
             weight = matrix.transpose(1, 2)
             kind, matrix = SIGN, rule.layer_scale(weight) * matrix
-        elif isinstance(rule, FixedRandomSignFeedback):
-            kind, matrix = SIGN, group.kept["M2"]
         else:
-            raise InputError(
-                f"the {solver} solver does not know the rule {rule.name!r}: take --solver bosh3"
-            )
+            kind, matrix = SIGN, group.kept["M2"]
         kinds.append(np.full(size, kind))
         matrices.append(matrix.numpy())
     return Feedback(np.concatenate(kinds), np.ascontiguousarray(np.concatenate(matrices)))

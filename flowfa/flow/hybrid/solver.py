@@ -199,15 +199,11 @@ class HybridSolver:
         if known is not None and known.net is field:
             return known
         net = network(field, self.name)
-        if net.inputs.dtype != torch.float64:
-            raise InputError("the hybrid solver needs float64: leave out --dtype")
-        if net.inputs.device.type != "cpu":
-            raise InputError("the hybrid solver runs on the processor: leave out --device")
         if known is not None and known.net.inputs is net.inputs:
             surfaces = known.surfaces
         else:
             surfaces = find_surfaces(augmented_inputs(net))
-        self._setting = Setting(net, surfaces, feedback_of(net, self.name))
+        self._setting = Setting(net, surfaces, feedback_of(net))
         return self._setting
 
     @staticmethod
