@@ -49,7 +49,7 @@ def plain_flow(
     return velocity
 
 
-def drift_table() -> None:
+def drift_table(solver: str) -> None:
     """Print statuses and the drift of C-1 for three tolerances."""
     data = flowfa.datasets.nearly_orthogonal(samples=30, dim=300, gamma=2.0, seed=0)
     problem = flowfa.Problem(data, widths=(100,), rule=RULES)
@@ -57,7 +57,7 @@ def drift_table() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for rtol in (1e-4, 1e-5, 1e-6):
         began = time.perf_counter()
-        run = flowfa.simulate(problem, trajectories=16, t_end=T_END, rtol=rtol)
+        run = flowfa.simulate(problem, trajectories=16, t_end=T_END, rtol=rtol, solver=solver)
         took = time.perf_counter() - began
         told = run.summary()["rules"]
         statuses = ", ".join(sorted(set(run.statuses)))
@@ -66,14 +66,14 @@ def drift_table() -> None:
         print(f"| {rtol:.0e} | {statuses} | {drifts} | {steps:.0f} | {took:.1f} |")
 
 
-def scipy_table() -> None:
+def scipy_table(solver: str) -> None:
     """Print the distance to scipy's solution for a width-20 trajectory of each rule."""
     data = flowfa.datasets.nearly_orthogonal(samples=30, dim=300, gamma=2.0, seed=0)
     print("\n| rule | largest difference of a weight at t = 100 | scipy evaluations | ours |")
     print("|---|---|---|---|")
     for rule in RULES:
         problem = flowfa.Problem(data, widths=(20,), rule=rule)
-        run = flowfa.simulate(problem, trajectories=1, t_end=T_END, rtol=1e-7)
+        run = flowfa.simulate(problem, trajectories=1, t_end=T_END, rtol=1e-7, solver=solver)
         start = build_ensemble(problem, 1, 0)
         kept = start.feedback[0].get("B2")
         feedback = None if kept is None else kept[0, :, 0]
@@ -100,11 +100,13 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument("--solver", default="auto")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     print(f"{torch.get_num_threads()} thread(s)")
-    drift_table()
-    scipy_table()
+    drift_table(arguments.solver)
+    scipy_table(arguments.solver)
 
 
 if __name__ == "__main__":

@@ -192,6 +192,7 @@ def summary(points: list[Point], goal: float) -> None:
 def figure(sets: dict[str, list[Point]], path: str) -> None:
     """Draw error against time, one panel a set."""
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     names = sorted({p.method for points in sets.values() for p in points})
     styles = {name: f"C{i}" for i, name in enumerate(names)}
@@ -212,8 +213,9 @@ def figure(sets: dict[str, list[Point]], path: str) -> None:
         axis.set_xlabel("milliseconds a trajectory")
         axis.grid(alpha=0.3)
     np.atleast_1d(axes)[0].set_ylabel("relative error at t = 50")
-    np.atleast_1d(axes)[0].legend(fontsize=8)
-    drawn.tight_layout()
+    handles = [Line2D([], [], marker="o", ms=4, color=colour) for colour in styles.values()]
+    drawn.legend(handles, list(styles), loc="lower center", ncol=len(styles), fontsize=8)
+    drawn.tight_layout(rect=(0.0, 0.08, 1.0, 1.0))
     drawn.savefig(path, dpi=150)
 
 

@@ -15,18 +15,6 @@ CONTROLLERS = ("pi", "i")
 DTYPES = ("float64", "float32")
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
 SPACINGS = ("linear", "log")
-POSITIVE = (
-    "gamma",
-    "norm_ratio",
-    "lambda_",
-    "separation",
-    "init_scale",
-    "t_end",
-    "rtol",
-    "atol",
-    "step",
-    "checkpoint_every",
-)
 
 
 def validate(configuration: SimulateConfiguration) -> None:

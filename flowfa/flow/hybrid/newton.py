@@ -38,19 +38,21 @@ def tangent_kernel(
     numpy.ndarray
         (trajectory, output, sample, output, sample).
     """
-    index, factor = surfaces.surface, surfaces.factor
-    picked = np.broadcast_to(index[:, None, :], (len(guess.zeta), 1, index.shape[1]))
-    z = factor[:, None] * np.take_along_axis(guess.zeta, picked, axis=2)
-    side = factor[:, None] * np.take_along_axis(guess.modes, picked, axis=2)
+    z, side, gram = guess.zeta, guess.modes, surfaces.gram
+    if surfaces.merged:
+        index, factor = surfaces.surface[:, None], surfaces.factor[:, None]
+        index = np.broadcast_to(index, (len(z), *index.shape[1:]))
+        z = factor * np.take_along_axis(z, index, axis=2)
+        side = factor * np.take_along_axis(side, index, axis=2)
+        inputs = augmented_inputs(net)
+        gram = inputs @ inputs.transpose(0, 2, 1)
     slope = np.where(side > 0.0, 1.0, np.where(side < 0.0, net.leak, 0.0))
     hidden = np.maximum(z, net.leak * z)
     b = feedback.weights(guess.v, guess.signs)
-    inputs = augmented_inputs(net)
-    gram = inputs @ inputs.transpose(0, 2, 1)
     through_out = hidden.transpose(0, 2, 1) @ hidden
     if "c2" in net.layout.shapes:
         through_out = through_out + 1.0
-    outputs, samples = guess.v.shape[2], index.shape[1]
+    outputs, samples = guess.v.shape[2], z.shape[2]
     kernel = np.empty((len(z), outputs, samples, outputs, samples))
     for c in range(outputs):
         for k in range(outputs):

@@ -171,8 +171,9 @@ class HybridSolver:
         verdict = judge(change, error, path.sound, memory["sweeps"], memory["last_change"])
         accepted = verdict.accepted
         if accepted.any():
-            self._save(setting, run, guess, arrival, accepted, save)
+            self._save_within(setting, run, guess, arrival, accepted, save)
             self._accept(setting, memory, path, arrival, accepted, bias)
+            self._save_arrived(run, accepted, save)
         going_on = ~(accepted | verdict.rejected)
         unknowns = found.shape[2] * found.shape[3]
         slow = verdict.contraction > (SLOW if unknowns <= CHEAP_UNKNOWNS else SLOW_IF_COSTLY)
@@ -279,7 +280,18 @@ class HybridSolver:
         slope = residual_slope(setting.net, outputs)
         return guess.signals + correct(kernel, slope, guess.size, found - guess.signals)
 
-    def _save(
+    @staticmethod
+    def _save_arrived(run: Integration, accepted: np.ndarray, save: SaveCallback) -> None:
+        """Save accepted trajectories whose step ended at a requested time."""
+        times, rows = run.save_times.numpy(), run.working.numpy()
+        arrived = accepted & (times[run.next_save[rows]] == run.memory["time"].numpy())
+        positions = torch.from_numpy(np.flatnonzero(arrived))
+        if len(positions):
+            saves = torch.from_numpy(run.next_save[rows[arrived]])
+            run.next_save[rows[arrived]] += 1
+            save(run.working[positions], saves, run.memory["state"][positions])
+
+    def _save_within(
         self,
         setting: Setting,
         run: Integration,
@@ -288,12 +300,12 @@ class HybridSolver:
         accepted: np.ndarray,
         save: SaveCallback,
     ) -> None:
-        """Save accepted trajectories at the requested times within their step, exactly."""
+        """Save accepted trajectories at the requested times before their arrival, exactly."""
         net, times = setting.net, run.save_times.numpy()
         for position in np.flatnonzero(accepted).tolist():
             row = int(run.working[position])
             first = int(run.next_save[row])
-            passed = int(np.searchsorted(times, arrival[position], side="right"))
+            passed = int(np.searchsorted(times, arrival[position], side="left"))
             if passed <= first:
                 continue
             run.next_save[row] = passed
