@@ -12,6 +12,8 @@ from theory_checks.networks import Quantity
 
 ROUNDING = 1e-12
 """Share of a quantity's terms that rounding may make up, after thousands of operations."""
+NEGLIGIBLE = 1e-9
+"""Share of a law's terms that a drift must exceed to be anybody's fault."""
 RESOLVED = 0.1
 """Share of what the terms of a law moved that the integrator's error may be for it to hold."""
 
@@ -64,14 +66,15 @@ def constant(
     turnover: Quantity,
     items: tuple[Item, ...],
     *,
+    size: Quantity | None = None,
     speaks_of: Tensor | None = None,
     note: str = "",
 ) -> tuple[Measurement, ...]:
     """Measure the statement that a quantity C is constant.
 
     A computed C always drifts a little. The integrator explains a drift of E, the largest
-    difference, up to that time and among the items of the layer, between the drifts on the finest
-    rung and on the next coarser one. On the finest rung the drift should then be below E. The
+    difference, at any time and among the items of the layer, between the drifts on the finest
+    rung and on the next coarser one, and at least `NEGLIGIBLE` of the law's terms. On the finest rung the drift should then be below E. The
     margin is 2 E - |drift| and its uncertainty E: a drift below E holds, one above 3 E is a
     violation. For the law to hold E must also be less than `RESOLVED` of what its terms
     moved: a law whose terms the integrator gets wrong has not been tested.
@@ -85,7 +88,9 @@ def constant(
     law : callable
         C, (row, item).
     turnover : callable
-        The terms that balance in C, (row, item): how much they move is what C is compared with.
+        The terms that balance in C, (row, item): how much they move is what E is compared with.
+    size : callable, optional
+        How large the terms of C are, (row, item); those of `turnover` by default.
     items : tuple of Item
     speaks_of : Tensor, optional
         Of which items there is a law, (trajectory, item) bool; all by default.
@@ -98,24 +103,24 @@ def constant(
     group = torch.tensor([item.layer or 0 for item in items])
 
     def of_layer(values: Tensor) -> Tensor:
-        """Return the largest value in the layer, up to each time."""
-        known = values.masked_fill(~speaks_of[:, None], 0.0)
-        result = torch.empty_like(values)
+        """Return the largest value in the layer at any time; NaN where there is none."""
+        known = values.masked_fill(~speaks_of[:, None], 0.0).nan_to_num(0.0)
+        result = torch.zeros_like(values)
         for layer in group.unique():
             own = group == layer
-            result[:, :, own] = known[:, :, own].amax(2, keepdim=True)
-        return _so_far(result)
+            result[:, :, own] = known[:, :, own].amax((1, 2), keepdim=True)
+        return torch.where(values.isnan(), values, result)
 
-    rounding = ROUNDING * of_layer(terms.abs())
+    sizes = terms if size is None else evidence.along(size).values
+    negligible = NEGLIGIBLE * of_layer(sizes.abs())
     drift, coarser, own = (each - each[:, :1] for each in (course.values, course.coarser, course.own))
     error = of_layer((drift - coarser).abs())
-    # What moves later is no less a test of the law: the whole time counts.
-    moved = of_layer((terms - terms[:, :1]).abs().nan_to_num(0.0))[:, -1:]
-    allowed = error + rounding
+    moved = of_layer((terms - terms[:, :1]).abs().nan_to_num(0.0))
+    allowed = error + negligible
     found = extremes(evidence.times, drift, course.rates)
     up = found.greatest.abs() > found.least.abs()
     worst = torch.maximum(found.greatest.abs(), found.least.abs())
-    margin, uncertainty = _equality(worst, allowed[:, 2::2], (error > RESOLVED * moved + rounding)[:, 2::2])
+    margin, uncertainty = _equality(worst, allowed[:, 2::2], (error > RESOLVED * moved + negligible)[:, 2::2])
     dense = Measurement(
         margin,
         uncertainty,
@@ -129,7 +134,7 @@ def constant(
         return (dense,)
     error = 2.0 * of_layer((drift - own).abs())
     return dense, _recorded(
-        evidence, law, error + rounding, error > RESOLVED * moved + rounding, speaks_of, items
+        evidence, law, error + negligible, error > RESOLVED * moved + negligible, speaks_of, items
     )
 
 

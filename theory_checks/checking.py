@@ -135,12 +135,19 @@ def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
     """Return the intervals of the mesh where only the remainder leaves a verdict open."""
     found = torch.zeros(len(evidence.times) // 2, dtype=torch.bool)
+    # Where a violation is certain already nothing is gained by looking again.
+    undecided = torch.ones(len(evidence), dtype=torch.bool)
+    for each in measurements:
+        loose = severities(each.margin, each.uncertainty + each.remainder)
+        certain = (loose == Verdict.VIOLATED.severity) & each.valid
+        undecided &= ~certain.any(2).any(1)
     for each in measurements:
         if each.margin.shape[1] != len(found):
             continue
         loose = severities(each.margin, each.uncertainty + each.remainder)
         firm = severities(each.margin, each.uncertainty)
         changed = (loose != firm) & each.valid & each.remainder.isfinite()
+        changed &= undecided[:, None, None]
         found |= changed.any(2).any(0)
     return found
 

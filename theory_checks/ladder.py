@@ -39,6 +39,7 @@ def build_ladder(
     step: float | None = None,
     control: str = "pi",
     max_steps: int = 100_000,
+    finer: str | None = None,
 ) -> tuple[tuple[Rung, ...], int]:
     """Return rungs from coarse to fine, and the place of the asked accuracy among them.
 
@@ -52,25 +53,29 @@ def build_ladder(
         down instead.
     rtol, atol, step, control, max_steps
         As `make_solver`.
+    finer : str, optional
+        The solver of all finer rungs, where another one than the run's own serves better.
     """
     atol = rtol / 100.0 if atol is None else atol
 
     def rung(level: int) -> Rung:
         scale = TOLERANCE_FACTOR**-level
-        own_step = None if step is None else step * STEP_FACTOR**-level
+        solver, own_step = name, None if step is None else step * STEP_FACTOR**-level
+        if finer is not None and level > 0:
+            solver, own_step = finer, None
 
         def make() -> Solver:
             return make_solver(
-                name,
+                solver,
                 rtol=rtol * scale,
                 atol=atol * scale,
                 step=own_step,
                 control=control,
-                max_steps=int(max_steps * STEP_FACTOR ** max(level, 0)),
+                max_steps=max_steps if own_step is None else int(max_steps * STEP_FACTOR ** max(level, 0)),
             )
 
         accuracy = f"rtol {rtol * scale:.3g}" if own_step is None else f"step {own_step:.3g}"
-        return Rung(f"{name}, {accuracy}", make)
+        return Rung(f"{solver}, {accuracy}", make)
 
     finest = 0
     while finest < rungs - 1 and _possible(rung(finest + 1)):

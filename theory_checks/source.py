@@ -13,6 +13,8 @@ from torch import Tensor
 from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
+from flowfa.flow.hybrid import HybridSolver
+from flowfa.flow.hybrid.network import feedback_of, network
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
 from flowfa.problems import Problem
@@ -119,6 +121,7 @@ def _evidence(
         step=configuration["step"],
         control=configuration["controller"],
         max_steps=configuration["max_steps"],
+        finer=_finer(flow),
     )
     times = _tensor(tree["trajectory"]["time"].values)
     return Evidence(
@@ -133,6 +136,15 @@ def _evidence(
         record=_record(tree, flow, times),
         label=label,
     )
+
+
+def _finer(flow: NetworkFlow) -> str | None:
+    """Return the solver for finer rungs: the one that no kink and no sliding mode stops."""
+    try:
+        feedback_of(network(flow.field))
+    except InputError:
+        return None
+    return HybridSolver.name if flow.field.leak < 1.0 else None
 
 
 def _tree(run: Run | DataTree | str | FilePath) -> tuple[DataTree, str]:

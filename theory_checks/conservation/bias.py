@@ -9,7 +9,7 @@ from torch import Tensor
 
 from theory_checks.base import Control, register
 from theory_checks.bounds import constant
-from theory_checks.conservation.laws import neuron_law, neurons, with_law
+from theory_checks.conservation.laws import in_norms, neuron_law, neurons, with_law
 from theory_checks.conservation.neuron import DRIFT
 from theory_checks.controls import broken
 from theory_checks.evidence import Evidence
@@ -36,7 +36,12 @@ class BiasConservation:
         has_bias = evidence.flow.problem.has_bias
         biased = torch.tensor([has_bias[(item.layer or 1) - 1] for item in items])
         return constant(
-            evidence, neuron_law, bias_squares, items, speaks_of=with_law(evidence) & biased
+            evidence,
+            neuron_law,
+            bias_squares,
+            items,
+            size=in_norms,
+            speaks_of=with_law(evidence) & biased,
         )
 
     def controls(self) -> Mapping[str, Control]:

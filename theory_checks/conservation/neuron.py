@@ -53,7 +53,7 @@ class NeuronConservation:
         """Return flows that break the law."""
         return {
             "tanh activation": broken("gd", "tanh"),
-            "batch norm": broken("gd", "batch norm"),
+            "batch norm": broken("gd", "batch norm", leak=1.0),
             "weight decay": broken("fa", "weight decay"),
             "weight decay under dfa": broken("dfa", "weight decay"),
             "feedback that drifts": broken("fa", "drifting feedback"),
