@@ -7,6 +7,7 @@ from theory_checks.evidence import Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_flow, evidence_of_run
+from theory_checks.stored import store
 from theory_checks.verdict import Verdict
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "rate",
     "register",
     "reproduction",
+    "store",
 ]

@@ -14,6 +14,8 @@ ROUNDING = 1e-12
 """Share of a quantity's terms that rounding may make up, after thousands of operations."""
 NEGLIGIBLE = 1e-9
 """Share of a law's terms that a drift must exceed to be anybody's fault."""
+SAFETY = 2.0
+"""Times the difference between two rungs that the finer one's drift may be."""
 RESOLVED = 0.1
 """Share of what the terms of a law moved that the integrator's error may be for it to hold."""
 
@@ -72,15 +74,15 @@ def constant(
 ) -> tuple[Measurement, ...]:
     """Measure the statement that a quantity C is constant.
 
-    A computed C always drifts a little. The integrator explains a drift of E, the largest
-    difference, at any time and among the items of the layer, between the drifts on the finest
-    rung and on the next coarser one, and at least `NEGLIGIBLE` of the law's terms. On the finest rung the drift should then be below E. The
+    A computed C always drifts a little. The integrator explains a drift of E, `SAFETY` times the
+    largest difference, at any time and among the items of the layer, between the drifts on the
+    finest rung and on the next coarser one, and at least `NEGLIGIBLE` of the law's terms. On the finest rung the drift should then be below E. The
     margin is 2 E - |drift| and its uncertainty E: a drift below E holds, one above 3 E is a
     violation. For the law to hold E must also be less than `RESOLVED` of what its terms
     moved: a law whose terms the integrator gets wrong has not been tested.
 
-    The weights in the file, if there is one, are measured in the same way, with twice the largest
-    difference between the run's own rung and the finest one for E.
+    The weights in the file, if there is one, are measured in the same way, with the difference
+    between the run's own rung and the finest one (or the next coarser, if it is the finest).
 
     Parameters
     ----------
@@ -113,14 +115,18 @@ def constant(
 
     sizes = terms if size is None else evidence.along(size).values
     negligible = NEGLIGIBLE * of_layer(sizes.abs())
-    drift, coarser, own = (each - each[:, :1] for each in (course.values, course.coarser, course.own))
-    error = of_layer((drift - coarser).abs())
+    drift, coarser, own = (
+        each - each[:, :1] for each in (course.values, course.coarser, course.own)
+    )
+    error = SAFETY * of_layer((drift - coarser).abs())
     moved = of_layer((terms - terms[:, :1]).abs().nan_to_num(0.0))
     allowed = error + negligible
     found = extremes(evidence.times, drift, course.rates)
     up = found.greatest.abs() > found.least.abs()
     worst = torch.maximum(found.greatest.abs(), found.least.abs())
-    margin, uncertainty = _equality(worst, allowed[:, 2::2], (error > RESOLVED * moved + negligible)[:, 2::2])
+    margin, uncertainty = _equality(
+        worst, allowed[:, 2::2], (error > RESOLVED * moved + negligible)[:, 2::2]
+    )
     dense = Measurement(
         margin,
         uncertainty,
@@ -132,7 +138,8 @@ def constant(
     )
     if evidence.record is None:
         return (dense,)
-    error = 2.0 * of_layer((drift - own).abs())
+    other = coarser if evidence.own == len(evidence.rungs) - 1 else drift
+    error = SAFETY * of_layer((other - own).abs())
     return dense, _recorded(
         evidence, law, error + negligible, error > RESOLVED * moved + negligible, speaks_of, items
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REFINEMENTS = 3
 """Times that the mesh is refined where what lies between its times leaves a verdict open."""
-BLOCK_BYTES = 2**28
+BLOCK_BYTES = 2**29
 """Memory for the states of trajectories that are checked together."""
 
 
@@ -97,6 +97,8 @@ def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
     checks = tuple(checks)
     outcomes: list[list[Outcome]] = [[] for _ in checks]
     for block in _blocks(evidence):
+        # Integrated here once, for all statements.
+        _ = block.paths
         for position, each in enumerate(checks):
             outcomes[position] += outcomes_of(each, block)
     findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
@@ -226,7 +228,8 @@ def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
         place=worst.place,
         trajectories={each.value: counts[each] for each in Verdict if counts[each]},
         failed_hypothesis=None if nearest is None else nearest.hypothesis,
-        failed_by=None if nearest is None or nearest.failed_by != nearest.failed_by
+        failed_by=None
+        if nearest is None or nearest.failed_by != nearest.failed_by
         else nearest.failed_by,
         sentence=statement.reading if applies else "",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -204,9 +206,7 @@ class Evidence:
         with torch.no_grad():
             return quantity(networks).unflatten(0, (trajectories, snapshots))
 
-    def _measure(
-        self, quantity: Quantity, path: Path, with_rates: bool
-    ) -> tuple[Tensor, Tensor]:
+    def _measure(self, quantity: Quantity, path: Path, with_rates: bool) -> tuple[Tensor, Tensor]:
         """Measure states of a path, in parts that fit into memory."""
         trajectories, times, parameters = path.states.shape
         outside = self.flow.span.outside_norm2[self.rows]
@@ -231,7 +231,7 @@ class Evidence:
 
                 if with_rates:
                     velocity = moving.select(rows)(time, state)
-                    value, rate = torch.func.jvp(at, (state,), (velocity,))
+                    value, rate = _with_rate(at, state, velocity)
                     values.append(value)
                     rates.append(rate)
                 else:
@@ -239,3 +239,15 @@ class Evidence:
         shape = (trajectories, times)
         found = torch.cat(values).unflatten(0, shape)
         return found, torch.cat(rates).unflatten(0, shape) if rates else found
+
+
+def _with_rate(
+    function: Callable[[Tensor], Tensor], state: Tensor, velocity: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return a function's value, and its derivative along a velocity."""
+    with warnings.catch_warnings():
+        # torch's forward mode compiles a part of itself, on first use, by its own old means.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
+        value, rate = torch.func.jvp(function, (state,), (velocity,))
+    assert isinstance(value, Tensor)
+    return value, rate

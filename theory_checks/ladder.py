@@ -71,7 +71,9 @@ def build_ladder(
                 atol=atol * scale,
                 step=own_step,
                 control=control,
-                max_steps=max_steps if own_step is None else int(max_steps * STEP_FACTOR ** max(level, 0)),
+                max_steps=max_steps
+                if own_step is None
+                else int(max_steps * STEP_FACTOR ** max(level, 0)),
             )
 
         accuracy = f"rtol {rtol * scale:.3g}" if own_step is None else f"step {own_step:.3g}"

@@ -133,11 +133,12 @@ def _integrated(
     moved = summed(rise.abs())[:, -1:]
     allowed = error + rounding
     margin = 2.0 * allowed - wrong
+    # Such coarse times leave the verdict open, and more of them may settle it.
     blurred = (error > RESOLVED * moved + rounding) & (margin > 0.0)
     return Measurement(
         margin,
-        torch.where(blurred, 2.0 * allowed, allowed),
-        torch.zeros_like(margin),
+        allowed,
+        torch.where(blurred, allowed, 0.0),
         evidence.times[2::2][None, :, None].expand_as(margin),
         free,
         NETWORK,

@@ -82,7 +82,7 @@ def _replaced(name: str) -> Control:
     def control() -> Evidence:
         data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
         problem = flowfa.Problem(data, (4, 3))
-        run = flowfa.simulate(problem, 2, t_end=3.0, save=11, rtol=1e-6)
+        run = flowfa.simulate(problem, 2, t_end=3.0, save=11, solver="dopri5", rtol=1e-4)
         matrix = run.tree["weights"][name]
         if "snapshot" in matrix.dims:
             matrix.values[:, 1:] *= 1.1

@@ -67,9 +67,7 @@ def evidence_of_flow(
     times = _mesh(torch.linspace(0.0, t_end, saves, dtype=torch.float64))
     everywhere = torch.full((len(flow),), t_end, dtype=torch.float64)
     rows = torch.arange(len(flow))
-    return Evidence(
-        flow, moving, flow.initial, rungs, own, times, rows, everywhere, label=label
-    )
+    return Evidence(flow, moving, flow.initial, rungs, own, times, rows, everywhere, label=label)
 
 
 def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) -> Evidence:
@@ -102,9 +100,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
         ) from error
 
 
-def _evidence(
-    tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str
-) -> Evidence:
+def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str) -> Evidence:
     flow = NetworkFlow(*_problem(tree, configuration, label))
     reached = _tensor(tree["solver"]["t_reached"].values)
     if not bool((reached > 0.0).any()):
@@ -174,9 +170,7 @@ def _configuration(tree: DataTree, label: str) -> dict[str, Any]:
     return configuration
 
 
-def _problem(
-    tree: DataTree, configuration: dict[str, Any], label: str
-) -> tuple[Problem, Ensemble]:
+def _problem(tree: DataTree, configuration: dict[str, Any], label: str) -> tuple[Problem, Ensemble]:
     """Return the problem and its networks at time 0, as stored."""
     data = tree["data"]
     weights = tree["weights"].to_dataset()
@@ -233,9 +227,7 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
     states, outside = [], []
     inputs = _tensor(flow.problem.data.X)
     for column in range(when.shape[1]):
-        found = {
-            name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes
-        }
+        found = {name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes}
         span = InputSpan(inputs, found["W1"], torch.tensor(flow.starts))
         states.append(flow.layout.pack(found | {"W1": span.coordinates}))
         outside.append(span.outside_norm2)

@@ -49,7 +49,7 @@ class BiasConservation:
         return {
             "a bias left out": broken("fa", "frozen bias", bias="hidden"),
             "a bias left out of gd": broken("gd", "frozen bias", bias="hidden"),
-            "weight decay": broken("signfa", "weight decay", bias="hidden"),
+            "weight decay": broken("signfa", "weight decay", bias="hidden", leak=1.0),
         }
 
 

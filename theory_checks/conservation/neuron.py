@@ -32,9 +32,7 @@ class NeuronConservation:
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room each neuron's drift leaves."""
         items = neurons(evidence)
-        found = constant(
-            evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence)
-        )
+        found = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
         direct = torch.tensor([rule == "dfa" for rule in evidence.rules])
         if evidence.flow.layout.layers < 3 or not direct.any():
             return found
@@ -58,5 +56,5 @@ class NeuronConservation:
             "weight decay under dfa": broken("dfa", "weight decay"),
             "feedback that drifts": broken("fa", "drifting feedback"),
             "magnitudes that drift": broken("frsf", "drifting feedback"),
-            "weight decay under signfa": broken("signfa", "weight decay"),
+            "weight decay under signfa": broken("signfa", "weight decay", leak=1.0),
         }

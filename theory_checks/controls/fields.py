@@ -172,13 +172,9 @@ def batch_normalised(preactivation: Tensor) -> Tensor:
 
 def with_groups(field: NetworkField, groups: tuple[RuleGroup, ...]) -> NetworkField:
     """Return a field with other rules or other feedback."""
-    return NetworkField(
-        field.layout, field.inputs, field.targets, field.loss, field.leak, groups
-    )
+    return NetworkField(field.layout, field.inputs, field.targets, field.loss, field.leak, groups)
 
 
 def with_leak(field: NetworkField, leak: float) -> NetworkField:
     """Return a field with another slope of its activation."""
-    return NetworkField(
-        field.layout, field.inputs, field.targets, field.loss, leak, field.groups
-    )
+    return NetworkField(field.layout, field.inputs, field.targets, field.loss, leak, field.groups)
