@@ -96,31 +96,39 @@ def test_extremes_of_a_cubic_are_exact():
     assert found.greatest.item() == 2.0 and found.remainder.item() == 0.0
 
 
-def test_violation_between_two_saves_is_found():
-    """A dip that begins and ends between two times of the first mesh."""
+class Dip:
+    """q falls below zero between t = 0.4 and 0.45, where the first mesh does not look."""
+
+    spec, statement, reading = "dip", "q >= 0", ""
+
+    def hypotheses(self, evidence):
+        return ()
+
+    def measure(self, evidence):
+        def dip(networks):
+            return ((networks.time - 0.42).square() - 0.02**2)[:, None] + self.kink(networks)
+
+        return (never_negative(evidence, dip, (Item(),)),)
+
+    def kink(self, networks):
+        return 0.0 * networks.state[:, :1]
+
+    def controls(self):
+        return {}
+
+
+class KinkedDip(Dip):
+    def kink(self, networks):
+        return 0.01 * (networks.time - 0.43).abs()[:, None] - 0.0001
+
+
+@pytest.mark.parametrize("statement", [Dip(), KinkedDip()])
+def test_violation_between_two_saves_is_found(statement):
     evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=1.0, saves=3)
-
-    def dip(networks):
-        return ((networks.time - 0.4).square() * 1e3 - 1.0)[:, None] + 0.0 * networks.state[:, :1]
-
-    measured = never_negative(evidence, dip, (Item(),))
-    # Time is no part of the state, so its rate is not seen; values at the times are positive.
-    assert bool((measured.margin > 0).all()) and bool((measured.remainder > 1.0).any())
-
-    class Dip:
-        spec, statement, reading = "dip", "q >= 0", ""
-
-        def hypotheses(self, evidence):
-            return ()
-
-        def measure(self, evidence):
-            return (never_negative(evidence, dip, (Item(),)),)
-
-        def controls(self):
-            return {}
-
-    finding = theory_checks.check_evidence(evidence, [Dip()]).findings[0]
-    assert finding.verdict is not Verdict.HOLDS
+    assert not ((evidence.times > 0.4) & (evidence.times < 0.45)).any()
+    finding = theory_checks.check_evidence(evidence, [statement]).findings[0]
+    assert finding.verdict is Verdict.VIOLATED
+    assert 0.4 < finding.place.time < 0.45 and finding.margin < 0.0
 
 
 def test_hypothesis_that_fails_for_some_leaves_the_others():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from flowfa.errors import InputError
 from flowfa.registry import Registry, unknown_name
@@ -53,7 +53,10 @@ class Check(Protocol):
 CHECKS: Registry[type[Check]] = Registry("statement")
 
 
-def register(cls: type[Check]) -> type[Check]:
+AnyCheck = TypeVar("AnyCheck", bound=Check)
+
+
+def register(cls: type[AnyCheck]) -> type[AnyCheck]:
     """Enter a check in `CHECKS` under its spec ID.
 
     Raises
@@ -61,7 +64,8 @@ def register(cls: type[Check]) -> type[Check]:
     InputError
         If the ID is taken by another class.
     """
-    return CHECKS.register(cls.spec)(cls)
+    CHECKS.register(cls.spec)(cls)
+    return cls
 
 
 def chosen(only: tuple[str, ...] | None) -> tuple[Check, ...]:

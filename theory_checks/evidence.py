@@ -64,8 +64,8 @@ class Course:
     Attributes
     ----------
     values, rates : Tensor
-        On the finest rung, (trajectory, time, item): q, and dq/dt = grad q . F along the field
-        that moves the networks. NaN where not reached.
+        On the finest rung, (trajectory, time, item): q, and dq/dt = grad q . F + the partial
+        derivative by time, along the field that moves the networks. NaN where not reached.
     coarser : Tensor
         Values on the next coarser rung.
     own : Tensor
@@ -140,7 +140,7 @@ class Evidence:
 
     @cached_property
     def valid(self) -> Tensor:
-        """Which intervals between times of even index the run has reached, (trajectory, interval)."""
+        """Which intervals (between times of even index) were reached, (trajectory, interval)."""
         return self.times[2::2] <= self.reached[:, None]
 
     def select(self, positions: Tensor) -> Evidence:
@@ -223,31 +223,32 @@ class Evidence:
 
                 def at(
                     state: Tensor,
+                    time: Tensor,
                     field: NetworkField = field,
                     own_outside: Tensor = own_outside,
-                    time: Tensor = time,
                 ) -> Tensor:
                     return quantity(Networks(field, state, own_outside, time))
 
                 if with_rates:
                     velocity = moving.select(rows)(time, state)
-                    value, rate = _with_rate(at, state, velocity)
+                    value, rate = _with_rate(at, state, time, velocity)
                     values.append(value)
                     rates.append(rate)
                 else:
-                    values.append(at(state))
+                    values.append(at(state, time))
         shape = (trajectories, times)
         found = torch.cat(values).unflatten(0, shape)
         return found, torch.cat(rates).unflatten(0, shape) if rates else found
 
 
 def _with_rate(
-    function: Callable[[Tensor], Tensor], state: Tensor, velocity: Tensor
+    function: Callable[[Tensor, Tensor], Tensor], state: Tensor, time: Tensor, velocity: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return a function's value, and its derivative along a velocity."""
+    """Return a function of state and time, and its derivative along a velocity."""
     with warnings.catch_warnings():
         # torch's forward mode compiles a part of itself, on first use, by its own old means.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
-        value, rate = torch.func.jvp(function, (state,), (velocity,))
+        tangents = velocity, torch.ones_like(time)
+        value, rate = torch.func.jvp(function, (state, time), tangents)
     assert isinstance(value, Tensor)
     return value, rate

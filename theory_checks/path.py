@@ -52,10 +52,10 @@ def integrate(field: Field, initial: Tensor, times: Tensor, solver: Solver) -> P
     solver : Solver
     """
     run = Integration.begin(initial, times)
-    states = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+    found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
 
-    def save(rows: Tensor, saves: Tensor, values: Tensor) -> None:
-        states[rows, saves] = values
+    def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
+        found[rows, saves] = states
 
     solve(field, run, solver, save)
-    return Path(states, run.time.clone(), tuple(status.label for status in run.status))
+    return Path(found, run.time.clone(), tuple(status.label for status in run.status))

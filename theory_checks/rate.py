@@ -8,6 +8,7 @@ the differences of the loss itself between the times of the mesh.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,9 +29,9 @@ NETWORK = (Item(),)
 class RateOfLoss:
     """The factorisation at every time, and the loss as the integral of its rate."""
 
-    spec = "Eq-1"
-    statement = "dLoss/dt = -cos(phi) ||grad Loss|| ||G||"
-    reading = (
+    spec: ClassVar[str] = "Eq-1"
+    statement: ClassVar[str] = "dLoss/dt = -cos(phi) ||grad Loss|| ||G||"
+    reading: ClassVar[str] = (
         "margin: difference allowed by rounding, or by integrator and quadrature, twice the "
         "uncertainty, minus the difference"
     )

@@ -119,7 +119,7 @@ class Report:
         return 1 if 1 in codes else max(codes, default=0)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Return everything as plain numbers, texts, lists and dictionaries; no NaN, no infinity."""
+        """Return everything as JSON has it: no NaN, no infinity."""
         findings = []
         for finding in self.findings:
             entry = asdict(finding)

@@ -7,7 +7,9 @@ through what it holds; a file that was changed afterwards is found out here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,9 +25,11 @@ from theory_checks.source import evidence_of_run
 class Reproduction:
     """The weights in the file are those of the trajectory that starts where the file says."""
 
-    spec = "record"
-    statement = "the weights in the file are those that its start and configuration give"
-    reading = (
+    spec: ClassVar[str] = "record"
+    statement: ClassVar[str] = (
+        "the weights in the file are those that its start and configuration give"
+    )
+    reading: ClassVar[str] = (
         "margin: difference of weights (Frobenius norm) allowed by the integrator, twice the "
         "uncertainty, minus the difference"
     )
@@ -83,11 +87,11 @@ def _replaced(name: str) -> Control:
         data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
         problem = flowfa.Problem(data, (4, 3))
         run = flowfa.simulate(problem, 2, t_end=3.0, save=11, solver="dopri5", rtol=1e-4)
-        matrix = run.tree["weights"][name]
+        matrix = run.tree.children["weights"].to_dataset()[name]
+        factor = np.full(matrix.shape, 1.1)
         if "snapshot" in matrix.dims:
-            matrix.values[:, 1:] *= 1.1
-        else:
-            matrix.values *= 1.1
+            factor[:, 0] = 1.0
+        run.tree["weights"] = run.tree.children["weights"].assign({name: matrix * factor})
         return evidence_of_run(run)
 
     return control

@@ -101,10 +101,11 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
 
 
 def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str) -> Evidence:
+    solver = tree.children["solver"].to_dataset()
     flow = NetworkFlow(*_problem(tree, configuration, label))
-    reached = _tensor(tree["solver"]["t_reached"].values)
+    reached = _tensor(solver["t_reached"].values)
     if not bool((reached > 0.0).any()):
-        status = ", ".join(sorted(set(tree["solver"]["status"].values.astype(str))))
+        status = ", ".join(sorted(set(solver["status"].values.astype(str))))
         raise InputError(
             f"{label} has no trajectory that got beyond t = 0 ({status}), so there is nothing to "
             "check: flowfa info says why they ended"
@@ -119,7 +120,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         max_steps=configuration["max_steps"],
         finer=_finer(flow),
     )
-    times = _tensor(tree["trajectory"]["time"].values)
+    times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     return Evidence(
         flow=flow,
         motion=flow.field,
@@ -172,7 +173,7 @@ def _configuration(tree: DataTree, label: str) -> dict[str, Any]:
 
 def _problem(tree: DataTree, configuration: dict[str, Any], label: str) -> tuple[Problem, Ensemble]:
     """Return the problem and its networks at time 0, as stored."""
-    data = tree["data"]
+    data = tree.children["data"].to_dataset()
     weights = tree["weights"].to_dataset()
     rules = tuple(_rule(name, configuration, label) for name in configuration["rule"])
     starts = weights.sizes["trajectory"] // len(rules)
@@ -235,7 +236,7 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
         str(name): _tensor(array.values)
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
-    observables["conserved"] = _tensor(tree["neurons"]["conserved"].values)
+    observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
     return Record(torch.stack(states, 1), torch.stack(outside, 1), when, times, observables)
 
 

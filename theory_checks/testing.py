@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from flowfa.flow.network_flow import NetworkFlow
@@ -93,7 +93,7 @@ class CheckTestCase(ABC):
         for position, expected in enumerate(together):
             alone = outcomes_of(self.make(), self.own().select(torch.tensor([position])))
             assert [outcome.verdict for outcome in alone] == [expected.verdict]
-            assert alone[0].margin == pytest.approx(expected.margin, rel=1e-6, abs=1e-12)
+            assert math.isclose(alone[0].margin, expected.margin, rel_tol=1e-6, abs_tol=1e-12)
 
     def test_verdict_does_not_depend_on_the_order_of_trajectories(self) -> None:
         """Starts in reverse give the verdicts in reverse."""
@@ -128,7 +128,7 @@ def with_neurons_reversed(ensemble: Ensemble) -> Ensemble:
     def turned(array: np.ndarray, first: int | None, second: int | None = None) -> np.ndarray:
         # Axes that belong to a hidden layer are reversed; those of inputs and outputs stay.
         axes = [i for i, layer in ((1, first), (2, second)) if layer and layer < last]
-        return np.flip(array, axes).copy() if axes else array
+        return np.flip(array, tuple(axes)).copy() if axes else array
 
     def feedback(name: str, matrix: np.ndarray) -> np.ndarray:
         layer = int(name[1:])

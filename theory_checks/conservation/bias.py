@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,9 +22,9 @@ from theory_checks.networks import Networks
 class BiasConservation:
     """C-1 with c_j^2 beside ||w_in||^2, resolved to better than what the bias itself moved."""
 
-    spec = "C-2"
-    statement = "with biases, c_j^2 of the same neuron joins ||w_in||^2 in C-1"
-    reading = DRIFT
+    spec: ClassVar[str] = "C-2"
+    statement: ClassVar[str] = "with biases, c_j^2 of the same neuron joins ||w_in||^2 in C-1"
+    reading: ClassVar[str] = DRIFT
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a bias in some hidden layer."""

@@ -50,7 +50,7 @@ def with_law(evidence: Evidence) -> Tensor:
 
 
 def neuron_law(networks: Networks) -> Tensor:
-    """Return C of each hidden neuron, (row, hidden neuron), with its own bias (C-2); NaN: no law."""
+    """Return C with the own bias (C-2), (row, hidden neuron); NaN where there is no law."""
     columns = []
     for layer in range(1, networks.field.layout.layers):
         parts = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,9 +22,9 @@ from theory_checks.networks import Networks
 class LayerConservation:
     """1/2 ||W_l||_F^2 minus the alignment of W_{l+1} with its feedback is constant."""
 
-    spec = "C-3"
-    statement = "each layer conserves 1/2 ||W_l||_F^2 minus <W_{l+1}, B_{l+1}^T>_F"
-    reading = DRIFT
+    spec: ClassVar[str] = "C-3"
+    statement: ClassVar[str] = "each layer conserves 1/2 ||W_l||_F^2 minus <W_{l+1}, B_{l+1}^T>_F"
+    reading: ClassVar[str] = DRIFT
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume nothing beyond the model."""

@@ -8,6 +8,7 @@ random vectors do not see has probability zero. The vectors are fixed, so that r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,12 +31,14 @@ RULES = ("gd", "fa", "adafa", "dfa")
 class MatrixConservation:
     """W_l W_l^T - B_{l+1} W_{l+1} - (B_{l+1} W_{l+1})^T is constant, biases joined to W_l."""
 
-    spec = "C-5"
-    statement = "with the identity activation W_l W_l^T - B W_{l+1} - (B W_{l+1})^T is constant"
-    reading = DRIFT + f"; the matrix is seen through {VECTORS} fixed vectors"
+    spec: ClassVar[str] = "C-5"
+    statement: ClassVar[str] = (
+        "with the identity activation W_l W_l^T - B W_{l+1} - (B W_{l+1})^T is constant"
+    )
+    reading: ClassVar[str] = DRIFT + f"; the matrix is seen through {VECTORS} fixed vectors"
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume the identity as activation, and feedback that is fixed or the weights themselves."""
+        """Assume the identity as activation, and feedback that is fixed or W^T."""
         leak = torch.full((len(evidence),), 1.0 - evidence.flow.field.leak)
         other = torch.tensor([0.0 if rule in RULES else 1.0 for rule in evidence.rules])
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 
@@ -21,9 +22,11 @@ DRIFT = "margin: drift allowed by the integrator, twice the uncertainty, minus d
 class NeuronConservation:
     """Theorem 5.2: C_j(t) = C_j(0), by the row of each rule; dfa's earlier layers with readouts."""
 
-    spec = "C-1"
-    statement = "each neuron conserves 1/2 ||w_in||^2 minus its alignment with the feedback"
-    reading = DRIFT
+    spec: ClassVar[str] = "C-1"
+    statement: ClassVar[str] = (
+        "each neuron conserves 1/2 ||w_in||^2 minus its alignment with the feedback"
+    )
+    reading: ClassVar[str] = DRIFT
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume nothing beyond the model: any data, any differentiable loss, any kinks."""
