@@ -249,6 +249,5 @@ def _with_rate(
         # torch's forward mode compiles a part of itself, on first use, by its own old means.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
         tangents = velocity, torch.ones_like(time)
-        value, rate = torch.func.jvp(function, (state, time), tangents)
-    assert isinstance(value, Tensor)
-    return value, rate
+        found = torch.func.jvp(function, (state, time), tangents)
+    return found[0], found[1]
