@@ -37,6 +37,28 @@ class InfoCommand:
 
 
 @dataclass(frozen=True)
+class CheckCommand:
+    """Check every statement of the theory on a result file.
+
+    Exit status: 0 all that apply hold, 1 one is violated, 2 one is inconclusive, 3 trajectories
+    ended early and what there is of them is not violated.
+    """
+
+    run: Annotated[Positional[str], arg(metavar="RUN.nc")]
+    """Result file."""
+    only: Annotated[tuple[str, ...] | None, optional_flag(metavar="ID [ID ...]")] = None
+    """Statements to check, such as C-1 C-3 Eq-1; all by default."""
+    ladder: bool = False
+    """Repeat the run at rtol / 100 too: slower, sharper."""
+    store: bool = False
+    """Add the verdicts to the file, as group /checks."""
+    json: bool = False
+    """Print one JSON document."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+@dataclass(frozen=True)
 class DataMakeCommand:
     """Generate a data set and write it to a file with arrays X and y."""
 

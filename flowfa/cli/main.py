@@ -54,8 +54,8 @@ def main(argv: Sequence[str]) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 3 a trajectory's solver failed, 64 bad input, 70 an error of flowfa
-        itself, 128 + N stopped by signal N.
+        Exit status: 0 done, 1 a statement is violated, 2 inconclusive, 3 a trajectory's solver
+        failed, 64 bad input, 70 an error of flowfa itself, 128 + N stopped by signal N.
     """
     argv = list(argv)
     try:

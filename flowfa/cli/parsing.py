@@ -8,19 +8,33 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from flowfa.cli.commands import DataCertifyCommand, DataMakeCommand, InfoCommand, PlotCommand
+from flowfa.cli.commands import (
+    CheckCommand,
+    DataCertifyCommand,
+    DataMakeCommand,
+    InfoCommand,
+    PlotCommand,
+)
 from flowfa.configuration import SimulateConfiguration, from_toml, validate
 from flowfa.registry import unknown_name
 
-Command = SimulateConfiguration | PlotCommand | InfoCommand | DataMakeCommand | DataCertifyCommand
-COMMANDS = {"simulate": (), "plot": (), "info": (), "data": ("make", "certify")}
+Command = (
+    SimulateConfiguration
+    | CheckCommand
+    | PlotCommand
+    | InfoCommand
+    | DataMakeCommand
+    | DataCertifyCommand
+)
+COMMANDS = {"simulate": (), "check": (), "plot": (), "info": (), "data": ("make", "certify")}
 DESCRIPTION = """The instrument for training flows of (leaky) ReLU networks under gradient descent,
 feedback alignment and their relatives.
 
 Start with: flowfa simulate --rule fa --width 100. Each command has a --help of its own;
 flowfa --version tells the version.
 
-Exit status: 0 done; 3 a trajectory's solver failed; 64 bad input; 128 + N stopped by signal N."""
+Exit status: 0 done and all checks hold; 1 a statement is violated; 2 inconclusive; 3 a
+trajectory's solver failed; 64 bad input; 128 + N stopped by signal N."""
 
 
 def parse(argv: list[str]) -> Command:
@@ -86,6 +100,7 @@ def _parse(argv: Sequence[str], default: SimulateConfiguration) -> Command:
     ]
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=default)],
+        Annotated[CheckCommand, named("check")],
         Annotated[PlotCommand, named("plot")],
         Annotated[InfoCommand, named("info")],
         data,

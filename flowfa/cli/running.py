@@ -6,7 +6,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from flowfa.cli.commands import DataCertifyCommand, DataMakeCommand, InfoCommand, PlotCommand
+from flowfa.cli.commands import (
+    CheckCommand,
+    DataCertifyCommand,
+    DataMakeCommand,
+    InfoCommand,
+    PlotCommand,
+)
 from flowfa.cli.console import complain
 from flowfa.cli.parsing import Command
 
@@ -41,6 +47,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.figure import plot
 
         return plot(command)
+    if isinstance(command, CheckCommand):
+        from flowfa.cli.check import check
+
+        return check(command)
     if isinstance(command, InfoCommand):
         from flowfa.cli.info import info
 

@@ -80,9 +80,10 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
         say(f"{seconds:.1f} s, of which {solving:.1f} s solving on {run.tree.attrs['device']}")
         say(f"result: {run.path}")
         if figure is None:
-            say(f"next:   flowfa plot {run.path}")
+            say(f"next:   flowfa plot {run.path}; flowfa check {run.path}")
         else:
             say(f"figure: {figure} (again, or as .pdf: flowfa plot {run.path} --out FIGURE)")
+            say(f"next:   flowfa check {run.path}")
     return SOLVER_FAILED if failed else 0
 
 

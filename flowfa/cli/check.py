@@ -1,0 +1,45 @@
+"""``flowfa check``: the verdict on every statement of the theory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowfa.cli.commands import CheckCommand
+from flowfa.cli.console import say, say_json
+
+SOLVER_FAILED = 3
+
+
+def check(command: CheckCommand) -> int:
+    """Check a result file.
+
+    Returns
+    -------
+    int
+        0 if all statements that apply hold, 1 if one is violated, 3 if none is but trajectories
+        ended early, so that statements were checked in part only, 2 if one is inconclusive.
+
+    Raises
+    ------
+    InputError
+        If the file is no result, or a statement is unknown.
+    """
+    import theory_checks
+    from flowfa.records import load
+    from flowfa.simulation.run import Run
+    from flowfa.threads import apply_threads, choose_threads
+    from theory_checks.base import chosen
+
+    chosen(command.only)  # refuses unknown statements before anything is read
+    apply_threads(choose_threads(None))
+    run = Run(load(command.run), Path(command.run))
+    report = theory_checks.check(run, command.only, command.ladder)
+    if command.store:
+        theory_checks.store(report, command.run)
+    if command.json:
+        say_json({"run": command.run, **report.to_json_dict()})
+    else:
+        say(str(report))
+    if report.exit_code != 1 and run.failed:
+        return SOLVER_FAILED
+    return report.exit_code

@@ -1,0 +1,33 @@
+"""theory_checks says of each statement of the theory whether it holds along a run of flowfa."""
+
+from theory_checks import conservation, rate, reproduction
+from theory_checks.base import CHECKS, Check, register
+from theory_checks.checking import check, check_evidence
+from theory_checks.evidence import Evidence
+from theory_checks.measurement import Hypothesis, Item, Measurement
+from theory_checks.report import Finding, Place, Report
+from theory_checks.source import evidence_of_flow, evidence_of_run
+from theory_checks.stored import store
+from theory_checks.verdict import Verdict
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Evidence",
+    "Finding",
+    "Hypothesis",
+    "Item",
+    "Measurement",
+    "Place",
+    "Report",
+    "Verdict",
+    "check",
+    "check_evidence",
+    "conservation",
+    "evidence_of_flow",
+    "evidence_of_run",
+    "rate",
+    "register",
+    "reproduction",
+    "store",
+]

@@ -1,0 +1,266 @@
+"""Running checks: hypotheses first, then margins, then more times where a verdict is open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from flowfa.simulation.run import Run
+from theory_checks.base import Check, chosen
+from theory_checks.evidence import Evidence
+from theory_checks.measurement import Hypothesis, Measurement
+from theory_checks.report import Finding, Place, Report
+from theory_checks.source import evidence_of_run
+from theory_checks.verdict import Verdict, from_severity, severities
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+REFINEMENTS = 3
+"""Times that the mesh is refined where what lies between its times leaves a verdict open."""
+BLOCK_BYTES = 2**29
+"""Memory for the states of trajectories that are checked together."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict on one trajectory.
+
+    Attributes
+    ----------
+    trajectory : int
+    verdict : Verdict
+    margin, uncertainty : float
+        At the worst place; NaN where the statement does not apply.
+    place : Place or None
+    hypothesis : str or None
+        The first that failed.
+    failed_by : float
+    """
+
+    trajectory: int
+    verdict: Verdict
+    margin: float = float("nan")
+    uncertainty: float = float("nan")
+    place: Place | None = None
+    hypothesis: str | None = None
+    failed_by: float = float("nan")
+
+
+def check(
+    run: Run | DataTree | str | FilePath,
+    only: Iterable[str] | None = None,
+    ladder: bool = False,
+) -> Report:
+    """Check every statement of the theory on a run.
+
+    Parameters
+    ----------
+    run : Run, xarray.DataTree, str or Path
+        A path names a result file.
+    only : iterable of str, optional
+        IDs of statements: ``["C-1", "Eq-1"]``; all by default.
+    ladder : bool
+        Repeat the run at rtol / 100 too, which sharpens every verdict.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        If the run cannot be read, or a statement is unknown.
+
+    Examples
+    --------
+    >>> import flowfa, theory_checks
+    >>> data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=1)
+    >>> problem = flowfa.Problem(data, widths=(5,), rule=("gd", "fa"))
+    >>> run = flowfa.simulate(problem, trajectories=2, t_end=5.0, save=11)
+    >>> report = theory_checks.check(run, only=["C-1"])
+    >>> report["C-1"].verdict
+    <Verdict.HOLDS: 'holds'>
+    """
+    checks = chosen(None if only is None else tuple(only))
+    return check_evidence(evidence_of_run(run, ladder), checks)
+
+
+def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
+    """Check statements on any evidence."""
+    checks = tuple(checks)
+    outcomes: list[list[Outcome]] = [[] for _ in checks]
+    for block in _blocks(evidence):
+        # Integrated here once, for all statements.
+        _ = block.paths
+        for position, each in enumerate(checks):
+            outcomes[position] += outcomes_of(each, block)
+    findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
+    rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
+    ground = f"measured with {rungs}; uncertainty: the difference of the two"
+    return Report(findings, _notes(evidence), ground)
+
+
+def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
+    """Return the verdict of one statement on each trajectory."""
+    begun = Hypothesis(
+        f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
+        evidence.times[2] - evidence.reached,
+    )
+    hypotheses = (begun, *statement.hypotheses(evidence))
+    respected = torch.stack([each.excess <= 0.0 for each in hypotheses])
+    able = respected.all(0)
+    result = [
+        _not_applicable(int(evidence.rows[position]), hypotheses, respected, position)
+        for position in (~able).nonzero().flatten().tolist()
+    ]
+    if not able.any():
+        return result
+    sound = evidence.select(able.nonzero().flatten())
+    measurements = statement.measure(sound)
+    for _ in range(REFINEMENTS):
+        intervals = _open_intervals(sound, measurements)
+        if not intervals.any():
+            break
+        sound = sound.refined(intervals)
+        measurements = statement.measure(sound)
+    result += [_judge(sound, measurements, position) for position in range(len(sound))]
+    return sorted(result, key=lambda outcome: outcome.trajectory)
+
+
+def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
+    """Return the intervals of the mesh where only the remainder leaves a verdict open."""
+    found = torch.zeros(len(evidence.times) // 2, dtype=torch.bool)
+    # Where a violation is certain already nothing is gained by looking again.
+    undecided = torch.ones(len(evidence), dtype=torch.bool)
+    for each in measurements:
+        loose = severities(each.margin, each.uncertainty + each.remainder)
+        certain = (loose == Verdict.VIOLATED.severity) & each.valid
+        undecided &= ~certain.any(2).any(1)
+    for each in measurements:
+        if each.margin.shape[1] != len(found):
+            continue
+        loose = severities(each.margin, each.uncertainty + each.remainder)
+        firm = severities(each.margin, each.uncertainty)
+        changed = (loose != firm) & each.valid & each.remainder.isfinite()
+        changed &= undecided[:, None, None]
+        found |= changed.any(2).any(0)
+    return found
+
+
+def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: int) -> Outcome:
+    """Return the worst verdict on a trajectory, and where."""
+    trajectory = int(evidence.rows[position])
+    worst: Outcome | None = None
+    for each in measurements:
+        valid = each.valid[position].flatten()
+        if not valid.any():
+            continue
+        margin = each.margin[position].flatten()
+        uncertainty = (each.uncertainty + each.remainder)[position].flatten()
+        severity = torch.where(valid, severities(margin, uncertainty), -1)
+        most = int(severity.max())
+        # Among the worst the one with least room; what is not a number has none.
+        room = (margin - uncertainty).nan_to_num(-torch.inf, torch.inf, -torch.inf)
+        index = int(torch.where(severity == most, room, torch.inf).argmin())
+        if worst is not None and (
+            most,
+            -float(room[index]),
+        ) <= (worst.verdict.severity, worst.uncertainty - worst.margin):
+            continue
+        item = each.items[index % len(each.items)]
+        worst = Outcome(
+            trajectory,
+            from_severity(most),
+            float(margin[index]),
+            float(uncertainty[index]),
+            Place(
+                trajectory,
+                evidence.rules[position],
+                item.layer,
+                item.neuron,
+                float(each.time[position].flatten()[index]),
+                each.note,
+            ),
+        )
+    if worst is None:
+        return Outcome(
+            trajectory,
+            Verdict.NOT_APPLICABLE,
+            hypothesis="it speaks of something in this network",
+        )
+    return worst
+
+
+def _not_applicable(
+    trajectory: int, hypotheses: tuple[Hypothesis, ...], respected: Tensor, position: int
+) -> Outcome:
+    first = int((~respected[:, position]).nonzero()[0])
+    return Outcome(
+        trajectory,
+        Verdict.NOT_APPLICABLE,
+        hypothesis=hypotheses[first].text,
+        failed_by=float(hypotheses[first].excess[position]),
+    )
+
+
+def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
+    """Return the worst of all trajectories."""
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    verdict = max(counts, key=lambda each: each.severity)
+    own = [outcome for outcome in outcomes if outcome.verdict is verdict]
+    worst = min(own, key=_room)
+    missed = [outcome for outcome in outcomes if outcome.hypothesis is not None]
+    nearest = min(missed, key=_miss, default=None)
+    applies = verdict is not Verdict.NOT_APPLICABLE
+    return Finding(
+        spec=statement.spec,
+        statement=statement.statement,
+        verdict=verdict,
+        margin=worst.margin if applies else None,
+        uncertainty=worst.uncertainty if applies else None,
+        place=worst.place,
+        trajectories={each.value: counts[each] for each in Verdict if counts[each]},
+        failed_hypothesis=None if nearest is None else nearest.hypothesis,
+        failed_by=None
+        if nearest is None or nearest.failed_by != nearest.failed_by
+        else nearest.failed_by,
+        sentence=statement.reading if applies else "",
+    )
+
+
+def _room(outcome: Outcome) -> float:
+    room = outcome.margin - outcome.uncertainty
+    return room if room == room else -float("inf")
+
+
+def _miss(outcome: Outcome) -> float:
+    return outcome.failed_by if outcome.failed_by == outcome.failed_by else float("inf")
+
+
+def _blocks(evidence: Evidence) -> Iterable[Evidence]:
+    """Split evidence by trajectories, so that its states fit into memory."""
+    # Room for one refinement, on every rung.
+    bytes_each = 16 * len(evidence.rungs) * len(evidence.times) * evidence.initial.shape[1]
+    size = max(1, BLOCK_BYTES // bytes_each)
+    for positions in torch.arange(len(evidence)).split(size):
+        yield evidence.select(positions)
+
+
+def _notes(evidence: Evidence) -> tuple[str, ...]:
+    """Say which trajectories are checked in part only."""
+    early = (evidence.reached < evidence.times[-1]).nonzero().flatten().tolist()
+    if not early:
+        return ()
+    first = min(early, key=lambda position: float(evidence.reached[position]))
+    return (
+        f"{len(early)} of {len(evidence)} trajectories ended early and are checked as far as they "
+        f"got; trajectory {int(evidence.rows[first])} to t = {float(evidence.reached[first]):.4g} "
+        f"of {float(evidence.times[-1]):.4g}",
+    )

@@ -1,0 +1,61 @@
+"""States along trajectories, computed by any of flowfa's solvers from any field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.base import Field
+from flowfa.flow.integration import Integration, Solver
+from flowfa.flow.solve import solve
+
+
+@dataclass(frozen=True)
+class Path:
+    """What one solver made of each trajectory.
+
+    Attributes
+    ----------
+    states : Tensor
+        At the times of the mesh, (trajectory, time, parameter); NaN where not reached.
+    reached : Tensor
+        Time of the last good state, (trajectory,).
+    status : tuple of str
+        How each trajectory ended: ``ok``, ``chattering``, ...
+    """
+
+    states: Tensor
+    reached: Tensor
+    status: tuple[str, ...]
+
+    def select(self, rows: Tensor) -> Path:
+        """Return the path of some trajectories."""
+        status = tuple(self.status[row] for row in rows.tolist())
+        return Path(self.states[rows], self.reached[rows], status)
+
+
+def integrate(field: Field, initial: Tensor, times: Tensor, solver: Solver) -> Path:
+    """Integrate every trajectory over the mesh.
+
+    Solvers choose their steps without looking at the save times, so that a finer mesh gives the
+    same trajectory, looked at more often.
+
+    Parameters
+    ----------
+    field : Field
+    initial : Tensor
+        (trajectory, parameter).
+    times : Tensor
+        The mesh, increasing from 0 to the end, (time,).
+    solver : Solver
+    """
+    run = Integration.begin(initial, times)
+    found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+
+    def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
+        found[rows, saves] = states
+
+    solve(field, run, solver, save)
+    return Path(found, run.time.clone(), tuple(status.label for status in run.status))

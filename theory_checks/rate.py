@@ -1,0 +1,171 @@
+"""Eq. (1): dLoss/dt = <grad Loss, dtheta/dt> = -cos(phi) ||grad Loss|| ||G||.
+
+Three evaluations that share no code: the derivative of the loss along the motion by torch's
+automatic differentiation; gradient, update and angle as flowfa's own field computes them; and
+the differences of the loss itself between the times of the mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from theory_checks.base import Control, register
+from theory_checks.bounds import RESOLVED, ROUNDING
+from theory_checks.controls import broken
+from theory_checks.evidence import Evidence
+from theory_checks.measurement import Hypothesis, Item, Measurement
+from theory_checks.networks import Networks
+
+ON_A_KINK = 1e-8
+"""Share of the largest preactivation below which one is taken for zero: its slope is any."""
+NETWORK = (Item(),)
+
+
+@register
+class RateOfLoss:
+    """The factorisation at every time, and the loss as the integral of its rate."""
+
+    spec: ClassVar[str] = "Eq-1"
+    statement: ClassVar[str] = "dLoss/dt = -cos(phi) ||grad Loss|| ||G||"
+    reading: ClassVar[str] = (
+        "margin: difference allowed by rounding, or by integrator and quadrature, twice the "
+        "uncertainty, minus the difference"
+    )
+
+    def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
+        """Assume some time without a preactivation at zero, where slopes are a matter of choice."""
+        everywhere = (on_kink(evidence) | ~_reached(evidence)).all(1)
+        return (
+            Hypothesis(
+                "at some time no neuron slides (no preactivation is zero)", everywhere.double()
+            ),
+        )
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """Return how much room three comparisons leave."""
+        loss = evidence.along(mean_loss)
+        factors = evidence.along(eq1_factors).values
+        smooth = ~on_kink(evidence) & _reached(evidence)
+        found = (
+            _at_times(evidence, loss.rates, factors, smooth),
+            _integrated(evidence, loss.values, loss.coarser, loss.rates, smooth),
+        )
+        if evidence.record is None:
+            return found
+        return (*found, _recorded(evidence, loss.rates, smooth))
+
+    def controls(self) -> Mapping[str, Control]:
+        """Return flows whose motion is not -G."""
+        return {
+            "weight decay": broken("fa", "weight decay"),
+            "tanh activation": broken("gd", "tanh"),
+            "feedback that drifts": broken("dfa", "drifting feedback"),
+        }
+
+
+def mean_loss(networks: Networks) -> Tensor:
+    """Return the loss, from the forward pass alone, (row, 1)."""
+    output = networks.field.forward(networks.state).output
+    return networks.field.loss.value(output, networks.field.targets).mean(1, keepdim=True)
+
+
+def eq1_factors(networks: Networks) -> Tensor:
+    """Return dLoss/dt, and the factors cos(phi), ||grad|| and ||G||, (row, 4)."""
+    found = networks.observe()
+    names = ("loss_rate", "cosine", "gradient_norm", "update_norm")
+    return torch.stack([found[name] for name in names], 1)
+
+
+def nearest_kink(networks: Networks) -> Tensor:
+    """Return the least |z| as a share of the greatest in its network, (row, 1)."""
+    z = torch.cat([z.flatten(1) for z in networks.field.forward(networks.state).preactivations], 1)
+    return (z.abs().amin(1) / z.abs().amax(1))[:, None]
+
+
+def on_kink(evidence: Evidence) -> Tensor:
+    """Return when some preactivation is zero, (trajectory, time) bool; never if leak = 1."""
+    if evidence.flow.field.leak == 1.0:
+        return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
+    course = evidence.along(nearest_kink)
+    return (torch.minimum(course.values, course.own) < ON_A_KINK).squeeze(2)
+
+
+def _at_times(evidence: Evidence, rate: Tensor, factors: Tensor, smooth: Tensor) -> Measurement:
+    """Compare the automatic derivative with both forms of the factorisation, at each time."""
+    claimed, cosine, gradient, update = (part[:, :, None] for part in factors.unbind(2))
+    size = gradient * update
+    # Where a factor vanishes there is no angle, and the product is zero.
+    product = torch.where(size > 0.0, -cosine * size, 0.0)
+    wrong = torch.maximum((rate - claimed).abs(), (rate - product).abs())
+    allowed = ROUNDING * torch.maximum(size, rate.abs()) + torch.finfo(rate.dtype).tiny
+    return Measurement(
+        2.0 * allowed - wrong,
+        allowed,
+        torch.zeros_like(wrong),
+        evidence.times[None, :, None].expand_as(wrong),
+        smooth[:, :, None],
+        NETWORK,
+        note="at one time",
+    )
+
+
+def _integrated(
+    evidence: Evidence, loss: Tensor, coarser: Tensor, rate: Tensor, smooth: Tensor
+) -> Measurement:
+    """Compare the loss with the integral of its rate over all intervals free of sliding."""
+    length = (evidence.times[2::2] - evidence.times[:-2:2])[:, None]
+    a, m, b = rate[:, :-2:2], rate[:, 1::2], rate[:, 2::2]
+    free = (smooth[:, :-2:2] & smooth[:, 1::2] & smooth[:, 2::2])[:, :, None]
+
+    def summed(values: Tensor) -> Tensor:
+        return values.masked_fill(~free, 0.0).cumsum(1)
+
+    simpson = length * (a + 4.0 * m + b) / 6.0
+    # Bounds Simpson's error for a rate that is linear but for one jump, wherever that is.
+    quadrature = length * (a - 2.0 * m + b).abs() / 3.0
+    rise = loss[:, 2::2] - loss[:, :-2:2]
+    wrong = summed(rise - simpson).abs()
+    error = (loss - coarser).abs().cummax(1).values[:, 2::2] + summed(quadrature)
+    rounding = ROUNDING * loss.abs().cummax(1).values[:, 2::2]
+    moved = summed(rise.abs())[:, -1:]
+    allowed = error + rounding
+    margin = 2.0 * allowed - wrong
+    # Such coarse times leave the verdict open, and more of them may settle it.
+    blurred = (error > RESOLVED * moved + rounding) & (margin > 0.0)
+    return Measurement(
+        margin,
+        allowed,
+        torch.where(blurred, allowed, 0.0),
+        evidence.times[2::2][None, :, None].expand_as(margin),
+        free,
+        NETWORK,
+        note="integrated up to then",
+    )
+
+
+def _recorded(evidence: Evidence, rates: Tensor, smooth: Tensor) -> Measurement:
+    """Compare the file's loss_rate with the automatic derivative."""
+    assert evidence.record is not None
+    index = torch.searchsorted(evidence.times, evidence.record.time)
+    own = evidence.own_rates(mean_loss)
+    stored = evidence.record.observables["loss_rate"][:, :, None]
+    wrong = (stored - own[:, index]).abs()
+    error = 2.0 * (rates - own).abs().cummax(1).values[:, index]
+    allowed = error + ROUNDING * own.abs().cummax(1).values[:, index]
+    return Measurement(
+        2.0 * allowed - wrong,
+        allowed,
+        torch.zeros_like(wrong),
+        evidence.record.time[None, :, None].expand_as(wrong),
+        smooth[:, index, None],
+        NETWORK,
+        note="loss_rate in the file",
+    )
+
+
+def _reached(evidence: Evidence) -> Tensor:
+    return evidence.times <= evidence.reached[:, None]

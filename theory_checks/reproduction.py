@@ -1,0 +1,97 @@
+"""Whether a result file is what its own configuration gives.
+
+Dense states are integrated anew from the stored start. They speak for the file only if they pass
+through what it holds; a file that was changed afterwards is found out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import flowfa
+from theory_checks.base import Control, register
+from theory_checks.bounds import ROUNDING
+from theory_checks.evidence import Evidence
+from theory_checks.measurement import Hypothesis, Item, Measurement
+from theory_checks.source import evidence_of_run
+
+
+@register
+class Reproduction:
+    """The weights in the file are those of the trajectory that starts where the file says."""
+
+    spec: ClassVar[str] = "record"
+    statement: ClassVar[str] = (
+        "the weights in the file are those that its start and configuration give"
+    )
+    reading: ClassVar[str] = (
+        "margin: difference of weights (Frobenius norm) allowed by the integrator, twice the "
+        "uncertainty, minus the difference"
+    )
+
+    def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
+        """Assume a file, or a run in memory that has all that a file has."""
+        missing = 1.0 if evidence.record is None else 0.0
+        return (Hypothesis("there is a record", torch.full((len(evidence),), missing)),)
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """Return how much room the difference leaves, for each stored state and layer."""
+        assert evidence.record is not None
+        own, finest = evidence.paths[evidence.own].states, evidence.paths[-1].states
+        layout = evidence.flow.layout
+        layers = range(1, layout.layers + 1)
+
+        def norms(states: Tensor) -> Tensor:
+            views = layout.views(states.flatten(0, 1))
+            found = torch.stack([views[f"W{layer}"].norm(dim=(1, 2)) for layer in layers], 1)
+            return found.unflatten(0, states.shape[:2])
+
+        other = evidence.paths[-2].states if evidence.own == len(evidence.paths) - 1 else finest
+        error = 2.0 * norms(own - other).cummax(1).values
+        when = evidence.record.snapshot_time
+        index = torch.searchsorted(evidence.times, when.nan_to_num(0.0).contiguous())
+        index = index.clamp_max(len(evidence.times) - 1)
+        place = index[:, :, None]
+        states = own.gather(1, place.expand(-1, -1, own.shape[2]))
+        wrong = norms(evidence.record.states - states)
+        allowed = error.gather(1, place.expand(-1, -1, len(layers)))
+        allowed = allowed + ROUNDING * norms(states)
+        # The last state of a trajectory that ended early lies between the times of the mesh.
+        on_mesh = evidence.times[index] == when
+        return (
+            Measurement(
+                2.0 * allowed - wrong,
+                allowed,
+                torch.zeros_like(wrong),
+                when[:, :, None].expand_as(wrong),
+                on_mesh[:, :, None].expand_as(wrong),
+                tuple(Item(layer) for layer in layers),
+                "weights in the file",
+            ),
+        )
+
+    def controls(self) -> Mapping[str, Control]:
+        """Return files that were changed afterwards."""
+        return {"a feedback matrix replaced": _replaced("B2"), "weights replaced": _replaced("W1")}
+
+
+def _replaced(name: str) -> Control:
+    """Return evidence from a run in which a matrix, but for the start, was multiplied by 1.1."""
+
+    def control() -> Evidence:
+        data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
+        problem = flowfa.Problem(data, (4, 3))
+        run = flowfa.simulate(problem, 2, t_end=3.0, save=11, solver="dopri5", rtol=1e-4)
+        matrix = run.tree.children["weights"].to_dataset()[name]
+        factor = np.full(matrix.shape, 1.1)
+        if "snapshot" in matrix.dims:
+            factor[:, 0] = 1.0
+        run.tree["weights"] = run.tree.children["weights"].assign({name: matrix * factor})
+        return evidence_of_run(run)
+
+    return control

@@ -1,0 +1,147 @@
+"""The test template of checks: subclass it, give `make`, and inherit the tests."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems import Problem
+from flowfa.problems.ensemble import Ensemble
+from theory_checks.base import CHECKS, Check
+from theory_checks.checking import check_evidence, outcomes_of
+from theory_checks.controls.flows import small_ensemble, small_problem
+from theory_checks.evidence import Evidence
+from theory_checks.source import evidence_of_flow
+from theory_checks.verdict import Verdict
+
+
+class CheckTestCase(ABC):
+    """What every check must do.
+
+    Attributes
+    ----------
+    t_end : float
+        How long the flow of `problem` is followed.
+    """
+
+    t_end: float = 1.0
+
+    @abstractmethod
+    def make(self) -> Check:
+        """Return the check under test."""
+
+    def problem(self) -> Problem:
+        """Return a problem of one rule to which the statement applies and along which it holds."""
+        return small_problem("fa")
+
+    def ensemble(self) -> Ensemble:
+        """Return the networks of `problem`."""
+        return small_ensemble(self.problem())
+
+    def evidence(self, problem: Problem, ensemble: Ensemble) -> Evidence:
+        """Return evidence on a problem."""
+        flow = NetworkFlow(problem, ensemble)
+        return evidence_of_flow(flow, t_end=self.t_end, rtol=1e-5, saves=9)
+
+    def inapplicable(self) -> dict[str, Evidence]:
+        """Return evidence that breaks a hypothesis, by a part of the hypothesis's text."""
+        return {}
+
+    def own(self) -> Evidence:
+        """Return evidence on `problem`."""
+        return self.evidence(self.problem(), self.ensemble())
+
+    def verdicts(self, evidence: Evidence) -> list[Verdict]:
+        """Return the verdict on each trajectory."""
+        return [outcome.verdict for outcome in outcomes_of(self.make(), evidence)]
+
+    def test_is_registered_under_its_own_id(self) -> None:
+        """The table knows it."""
+        check = self.make()
+        assert CHECKS.get(check.spec) is type(check)
+        assert check.statement and check.reading
+
+    def test_holds_on_the_flow_it_speaks_of(self) -> None:
+        """The flow respects the statement, and the evidence is sharp enough to say so."""
+        assert set(self.verdicts(self.own())) == {Verdict.HOLDS}
+
+    def test_negative_controls_are_called_violated(self) -> None:
+        """A check that could not fail would be worth nothing."""
+        controls = self.make().controls()
+        assert controls
+        for name, control in controls.items():
+            finding = check_evidence(control(), [self.make()]).findings[0]
+            assert finding.verdict is Verdict.VIOLATED, f"{name}: {finding}"
+
+    def test_hypotheses_are_respected(self) -> None:
+        """Where a hypothesis fails the statement does not apply, and the hypothesis is named."""
+        for text, evidence in self.inapplicable().items():
+            finding = check_evidence(evidence, [self.make()]).findings[0]
+            assert finding.verdict is Verdict.NOT_APPLICABLE
+            assert finding.failed_hypothesis is not None and text in finding.failed_hypothesis
+            assert finding.margin is None
+
+    def test_batched_equals_loop(self) -> None:
+        """The numbers of a trajectory do not depend on its companions."""
+        evidence = self.own()
+        together = outcomes_of(self.make(), evidence)
+        for position, expected in enumerate(together):
+            alone = outcomes_of(self.make(), self.own().select(torch.tensor([position])))
+            assert [outcome.verdict for outcome in alone] == [expected.verdict]
+            assert math.isclose(alone[0].margin, expected.margin, rel_tol=1e-6, abs_tol=1e-12)
+
+    def test_verdict_does_not_depend_on_the_order_of_trajectories(self) -> None:
+        """Starts in reverse give the verdicts in reverse."""
+        reverse = np.arange(self.ensemble().starts)[::-1]
+        ensemble = self.ensemble()
+        turned = Ensemble(
+            tuple(weight[reverse] for weight in ensemble.weights),
+            tuple(None if bias is None else bias[reverse] for bias in ensemble.biases),
+            tuple({k: m[reverse] for k, m in kept.items()} for kept in ensemble.feedback),
+        )
+        expected = self.verdicts(self.own())
+        assert self.verdicts(self.evidence(self.problem(), turned)) == expected[::-1]
+
+    def test_verdict_does_not_depend_on_the_order_of_neurons(self) -> None:
+        """Relabelling hidden neurons changes nothing."""
+        turned = with_neurons_reversed(self.ensemble())
+        assert self.verdicts(self.evidence(self.problem(), turned)) == self.verdicts(self.own())
+
+    def test_what_is_not_a_number_is_inconclusive(self) -> None:
+        """A corrupted state never crashes a check, and is never said to hold."""
+        evidence = self.own()
+        evidence.paths[-1].states[0, 3:] = torch.nan
+        outcome = outcomes_of(self.make(), evidence)[0]
+        assert outcome.verdict is Verdict.INCONCLUSIVE
+        assert outcome.place is not None
+
+
+def with_neurons_reversed(ensemble: Ensemble) -> Ensemble:
+    """Return the same networks with the neurons of every hidden layer in reverse order."""
+    last = len(ensemble.weights)
+
+    def turned(array: np.ndarray, first: int | None, second: int | None = None) -> np.ndarray:
+        # Axes that belong to a hidden layer are reversed; those of inputs and outputs stay.
+        axes = [i for i, layer in ((1, first), (2, second)) if layer and layer < last]
+        return np.flip(array, tuple(axes)).copy() if axes else array
+
+    def feedback(name: str, matrix: np.ndarray) -> np.ndarray:
+        layer = int(name[1:])
+        return turned(matrix, layer) if name[0] == "D" else turned(matrix, layer - 1, layer)
+
+    return replace(
+        ensemble,
+        weights=tuple(turned(w, k, k - 1) for k, w in enumerate(ensemble.weights, start=1)),
+        biases=tuple(
+            None if c is None else turned(c, k) for k, c in enumerate(ensemble.biases, start=1)
+        ),
+        feedback=tuple(
+            {name: feedback(name, matrix) for name, matrix in kept.items()}
+            for kept in ensemble.feedback
+        ),
+    )
