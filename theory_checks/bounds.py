@@ -78,8 +78,8 @@ def constant(
     largest difference, at any time and among the items of the layer, between the drifts on the
     finest rung and on the next coarser one, and at least `NEGLIGIBLE` of the law's terms. On the
     finest rung the drift should then be below E. The margin is ``2 E - abs(drift)`` and its
-    uncertainty E: a drift below E holds, one above 3 E is a violation. For the law to hold E must also be
-    less than `RESOLVED` of what its terms moved: a law whose terms the integrator gets wrong has
+    uncertainty E: a drift below E holds, one above 3 E is a violation. For the law to hold E must
+    also be less than `RESOLVED` of what its terms moved: a law whose terms the integrator gets wrong has
     not been tested.
 
     The weights in the file, if there is one, are measured in the same way, with the difference

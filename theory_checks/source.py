@@ -14,7 +14,7 @@ from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.hybrid import HybridSolver
-from flowfa.flow.hybrid.network import feedback_of, network
+from flowfa.flow.hybrid.network import network
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
 from flowfa.problems import Problem
@@ -138,7 +138,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
 def _finer(flow: NetworkFlow) -> str | None:
     """Return the solver for finer rungs: the one that no kink and no sliding mode stops."""
     try:
-        feedback_of(network(flow.field))
+        network(flow.field, HybridSolver.name)
     except InputError:
         return None
     return HybridSolver.name if flow.field.leak < 1.0 else None
