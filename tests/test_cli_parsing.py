@@ -127,7 +127,7 @@ def test_settings_from_a_file_are_validated(empty_folder):
     [
         ("", "Missing subcommand"),
         ("simulat", "did you mean 'simulate'?"),
-        ("check run.nc", "unknown command 'check'"),
+        ("falsify L-1", "unknown command 'falsify'"),
         ("data", "Expected one of {make, certify}"),
         ("data certfy x.npz", "did you mean 'certify'?"),
         ("simulate extra", "Unrecognized options: extra"),

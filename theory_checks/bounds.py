@@ -78,9 +78,9 @@ def constant(
     largest difference, at any time and among the items of the layer, between the drifts on the
     finest rung and on the next coarser one, and at least `NEGLIGIBLE` of the law's terms. On the
     finest rung the drift should then be below E. The margin is ``2 E - abs(drift)`` and its
-    uncertainty E: a drift below E holds, one above 3 E is a violation. For the law to hold E must
-    also be less than `RESOLVED` of what its terms moved: a law whose terms the integrator gets wrong has
-    not been tested.
+    uncertainty E: a drift below E holds, one above 3 E is a violation. For the law to hold E
+    must also be less than `RESOLVED` of what its terms moved: a law whose terms the integrator
+    gets wrong has not been tested.
 
     The weights in the file, if there is one, are measured in the same way, with the difference
     between the run's own rung and the finest one (or the next coarser, if it is the finest).
@@ -159,8 +159,7 @@ def _recorded(
     when = evidence.record.snapshot_time
     values = evidence.in_record(law)
     drift = (values - values[:, :1]).abs()
-    index = torch.searchsorted(evidence.times, when.nan_to_num(0.0).contiguous())
-    index = index.clamp_max(len(evidence.times) - 1)
+    index = torch.searchsorted(evidence.times, when.nan_to_num(0.0).contiguous(), right=True) - 1
     index = index[:, :, None].expand(-1, -1, len(items))
     margin, uncertainty = _equality(drift, allowed.gather(1, index), unresolved.gather(1, index))
     return Measurement(

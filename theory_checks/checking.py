@@ -22,7 +22,7 @@ from theory_checks.verdict import Verdict, from_severity, severities
 if TYPE_CHECKING:
     from xarray import DataTree
 
-REFINEMENTS = 3
+REFINEMENTS = 5
 """Times that the mesh is refined where what lies between its times leaves a verdict open."""
 BLOCK_BYTES = 2**29
 """Memory for the states of trajectories that are checked together."""
@@ -122,36 +122,36 @@ def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
     ]
     if not able.any():
         return result
-    sound = evidence.select(able.nonzero().flatten())
-    measurements = statement.measure(sound)
-    for _ in range(REFINEMENTS):
-        intervals = _open_intervals(sound, measurements)
-        if not intervals.any():
+    looked_at = evidence.select(able.nonzero().flatten())
+    for refinement in range(REFINEMENTS + 1):
+        measurements = statement.measure(looked_at)
+        intervals = _open_intervals(looked_at, measurements)
+        again = intervals.any(1) & (refinement < REFINEMENTS)
+        settled = (~again).nonzero().flatten().tolist()
+        result += [_judge(looked_at, measurements, position) for position in settled]
+        if not again.any():
             break
-        sound = sound.refined(intervals)
-        measurements = statement.measure(sound)
-    result += [_judge(sound, measurements, position) for position in range(len(sound))]
+        # Only what is still open is integrated once more.
+        looked_at = looked_at.select(again.nonzero().flatten()).refined(intervals[again].any(0))
     return sorted(result, key=lambda outcome: outcome.trajectory)
 
 
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
-    """Return the intervals of the mesh where only the remainder leaves a verdict open."""
-    found = torch.zeros(len(evidence.times) // 2, dtype=torch.bool)
+    """Return where the remainder alone leaves a verdict open, (trajectory, interval)."""
+    found = torch.zeros(len(evidence), len(evidence.times) // 2, dtype=torch.bool)
     # Where a violation is certain already nothing is gained by looking again.
     undecided = torch.ones(len(evidence), dtype=torch.bool)
     for each in measurements:
         loose = severities(each.margin, each.uncertainty + each.remainder)
         certain = (loose == Verdict.VIOLATED.severity) & each.valid
         undecided &= ~certain.any(2).any(1)
-    for each in measurements:
-        if each.margin.shape[1] != len(found):
+        if each.margin.shape[1] != found.shape[1]:
             continue
-        loose = severities(each.margin, each.uncertainty + each.remainder)
         firm = severities(each.margin, each.uncertainty)
-        changed = (loose != firm) & each.valid & each.remainder.isfinite()
-        changed &= undecided[:, None, None]
-        found |= changed.any(2).any(0)
-    return found
+        changed = ((loose != firm) & each.valid & each.remainder.isfinite()).any(2)
+        # An integral is open everywhere for what it missed somewhere.
+        found |= changed if each.coarse is None else changed.any(1, keepdim=True) & each.coarse
+    return found & undecided[:, None]
 
 
 def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: int) -> Outcome:

@@ -61,6 +61,9 @@ class Measurement:
     items : tuple of Item
     note : str
         What tells these margins from others of the same check: ``"in the file"``.
+    coarse : Tensor, optional
+        For margins that add up over time: the intervals that the remainder comes from,
+        (trajectory, interval) bool. By default it is taken to come from where it is.
     """
 
     margin: Tensor
@@ -70,3 +73,4 @@ class Measurement:
     valid: Tensor
     items: tuple[Item, ...]
     note: str = ""
+    coarse: Tensor | None = None

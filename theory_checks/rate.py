@@ -127,6 +127,9 @@ def _integrated(
     simpson = length * (a + 4.0 * m + b) / 6.0
     # Bounds Simpson's error for a rate that is linear but for one jump, wherever that is.
     quadrature = length * (a - 2.0 * m + b).abs() / 3.0
+    # Several kinks in an interval can do as much as the rate moves there.
+    rates = torch.stack([a, m, b])
+    spread = length * (rates.amax(0) - rates.amin(0))
     rise = loss[:, 2::2] - loss[:, :-2:2]
     wrong = summed(rise - simpson).abs()
     error = (loss - coarser).abs().cummax(1).values[:, 2::2] + summed(quadrature)
@@ -135,15 +138,19 @@ def _integrated(
     allowed = error + rounding
     margin = 2.0 * allowed - wrong
     # Such coarse times leave the verdict open, and more of them may settle it.
-    blurred = (error > RESOLVED * moved + rounding) & (margin > 0.0)
+    blurred = error > RESOLVED * moved + rounding
+    holding = torch.where(blurred, allowed, 0.0)
+    # A violation has to be more than kinks between the times can do.
+    share = RESOLVED * moved / (4.0 * free.sum(1, keepdim=True))
     return Measurement(
         margin,
         allowed,
-        torch.where(blurred, allowed, 0.0),
+        torch.where(margin > 0.0, holding, summed(spread)),
         evidence.times[2::2][None, :, None].expand_as(margin),
         free,
         NETWORK,
         note="integrated up to then",
+        coarse=(free & (quadrature > share)).squeeze(2),
     )
 
 

@@ -54,8 +54,8 @@ class Reproduction:
         other = evidence.paths[-2].states if evidence.own == len(evidence.paths) - 1 else finest
         error = 2.0 * norms(own - other).cummax(1).values
         when = evidence.record.snapshot_time
-        index = torch.searchsorted(evidence.times, when.nan_to_num(0.0).contiguous())
-        index = index.clamp_max(len(evidence.times) - 1)
+        index = torch.searchsorted(evidence.times, when.nan_to_num(0.0).contiguous(), right=True)
+        index = index - 1
         place = index[:, :, None]
         states = own.gather(1, place.expand(-1, -1, own.shape[2]))
         wrong = norms(evidence.record.states - states)
