@@ -53,7 +53,8 @@ class ForwardPass:
     output : Tensor
         f, (trajectory, n_L, sample).
     slopes : tuple of Tensor
-        s(z_1), ..., s(z_{L-1}) of smoothed kinks; empty for exact ones.
+        Slopes of smoothed kinks, s(z_1), ..., s(z_{L-1}), or those that sliding selects; empty
+        where the sign of z tells them.
     """
 
     parameters: dict[str, Tensor]
@@ -226,10 +227,10 @@ class NetworkField:
     def _through(self, signal: Tensor, forward: ForwardPass, place: int, exact: bool) -> Tensor:
         """Return a signal times the slope of hidden layer `place` + 1, elementwise."""
         z = forward.preactivations[place]
-        if self.smooth_kinks is None:
+        if not forward.slopes:
             return through_slope(signal, z, self.leak)
         slope = forward.slopes[place]
-        if exact:
+        if exact and self.smooth_kinks is not None:
             slope = smooth_derivative(slope, z, self.leak, self.smooth_kinks)
         return signal * slope
 

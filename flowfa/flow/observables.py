@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField
+from flowfa.flow.sliding import with_sliding_slopes
 
 PER_ROW = ("loss", "gradient_norm", "update_norm", "cosine", "loss_rate", "accuracy")
 PER_LAYER = ("weight_norm", "alignment")
@@ -33,6 +34,7 @@ def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[s
     """
     forward = field.forward(state)
     output_signal = field.output_signal(forward)
+    forward = with_sliding_slopes(field, forward, output_signal)
     update = field.descent(forward, output_signal, field.rule_signal)
     gradient = field.steepest(forward, output_signal)
     update_norm = update.norm(dim=1)
