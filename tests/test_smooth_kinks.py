@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from sliding import RULES, integrate, network
 import flowfa
 from flowfa.cli.main import main
 from flowfa.configuration import SimulateConfiguration, from_toml
-from flowfa.errors import InputError
+from flowfa.errors import InputError, Interrupted
 from flowfa.flow.choice import choose
 from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
@@ -24,6 +25,7 @@ from flowfa.flow.status import Status
 from flowfa.problems import build_ensemble
 from flowfa.problems.activation import leaky_relu, smooth_derivative, smooth_slope
 from flowfa.seeds import generator
+from flowfa.simulation.progress import Progress
 
 leaks = st.floats(0.0, 1.0, exclude_max=True)
 half_widths = st.floats(1e-8, 1e3)
@@ -174,6 +176,25 @@ def test_distance_to_the_hybrid_solver_falls_in_proportion_to_epsilon():
         assert (narrow < wide / 5.0).all() and (narrow > wide / 20.0).all()
 
 
+def test_loss_rate_tends_to_the_exact_flows_while_cosine_of_gd_keeps_a_bias():
+    """In sliding z rests where derivative and slope differ, whatever epsilon, but z' vanishes."""
+    rows = torch.arange(2)
+    exact_flow = network(rules=("gd",), seed=2)
+    run, states = integrate(exact_flow, "hybrid", 4.0, saves=401, rtol=1e-9)
+    assert (run.counters["slidings"] > 0).all()
+    ahead, behind = (exact_flow.observe(states[:, i].contiguous(), rows) for i in (400, 398))
+    expected = (ahead["loss"] - behind["loss"]) / 0.02
+    far, below = [], []
+    for epsilon in (1e-1, 1e-2, 1e-3):
+        flow = smoothed(smooth_kinks=epsilon, rules=("gd",))
+        _, states = integrate(flow, "dopri5", 4.0, saves=401, rtol=1e-8)
+        seen = flow.observe(states[:, 399].contiguous(), rows)
+        far.append((seen["loss_rate"] / expected - 1.0).abs())
+        below.append(1.0 - seen["cosine"])
+    assert (far[2] < far[0] / 20.0).all() and (far[2] < 1e-3).all()
+    assert (below[2] > 1e-4).all() and (below[2] > 0.5 * below[1]).all()
+
+
 def test_a_deep_flow_that_chatters_reaches_its_end():
     data = flowfa.datasets.gaussian(samples=20, dim=20, seed=0)
 
@@ -213,6 +234,37 @@ def test_linear_networks_and_the_hybrid_solver_are_refused():
 def test_the_message_of_chattering_names_both_remedies():
     assert "--solver hybrid where there is one hidden layer" in Status.CHATTERING.value
     assert "--smooth-kinks EPS" in Status.CHATTERING.value
+
+
+class StopAfter(Progress):
+    """Raises the signal that a terminal would send, after some rounds of steps."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+
+    def update(self, fraction, running, done, failed, slowest_time, steps):
+        self.rounds -= 1
+        if self.rounds == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    def close(self):
+        pass
+
+
+def test_a_stopped_run_resumes_bit_for_bit_and_only_with_its_own_width(tmp_path):
+    def simulated(name, smooth_kinks: float | None = 0.1, **more):
+        problem = smoothed((5, 4), smooth_kinks, rules=("gd", "fa")).problem
+        return flowfa.simulate(problem, 2, t_end=4.0, save=9, path=tmp_path / name, **more)
+
+    whole = simulated("whole.nc")
+    with pytest.raises(Interrupted):
+        simulated("run.nc", progress=StopAfter(5))
+    for other in (0.2, None):
+        with pytest.raises(InputError, match=r"has smooth_kinks = 0\.1, this command"):
+            simulated("run.nc", other, resume=True)
+    resumed = simulated("run.nc", resume=True)
+    for group in ("trajectory", "weights", "neurons", "solver"):
+        assert resumed.tree.children[group].identical(whole.tree.children[group])
 
 
 FLAGS = (

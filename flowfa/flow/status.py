@@ -14,7 +14,8 @@ class Status(Enum):
     RUNNING = "is being integrated"
     OK = "reached the end"
     MAX_STEPS = (
-        "ran out of steps before the end: raise --max-steps, loosen --rtol, or shorten --t-end"
+        "ran out of steps before the end: raise --max-steps, loosen --rtol, shorten "
+        "--t-end, or widen --smooth-kinks if it is given"
     )
     STEP_UNDERFLOW = (
         "the step fell below the resolution of time, so the tolerance cannot be met here: loosen "
