@@ -189,3 +189,29 @@ def test_recorded_loss_rate_is_the_slope_of_the_loss_while_neurons_slide(loss, b
         # Central differences are wrong only across an event, which few of the times are next to.
         worst = max(worst, float(off.quantile(0.9)))
     assert worst < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_observables_have_derivatives_along_the_motion_while_neurons_slide():
+    """torch.func.jvp through the slopes of sliding agrees with central differences."""
+    flow = network("exponential", seed=2)
+    _, states = integrate(flow, end=4.0, saves=4001, rtol=1e-8)
+    worst, several = 0.0, 0
+    for row in range(len(flow)):
+        rows = torch.full((len(states[row]) - 2,), row)
+
+        def norms(state, rows=rows):
+            seen = flow.observe(state, rows)
+            return torch.stack([seen["gradient_norm"], seen["update_norm"]], 1)
+
+        state = states[row, 1:-1]
+        forward = flow.field.select(rows).forward(state)
+        several += int(((forward.preactivations[0].abs() < 1e-13).sum(2) > 1).any())
+        velocity = (states[row, 2:] - states[row, :-2]) / 2e-3
+        value, rate = torch.func.jvp(norms, (state,), (velocity,))
+        assert torch.equal(value, norms(state))
+        between = (value[2:] - value[:-2]) / 2e-3
+        off = (rate[1:-1] - between).norm(dim=1) / between.norm(dim=1)
+        worst = max(worst, float(off.quantile(0.8)))
+    assert several > 0
+    assert worst < 1e-3

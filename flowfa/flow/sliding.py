@@ -8,6 +8,7 @@ layer the state alone determines it.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,37 +57,77 @@ def with_sliding_slopes(
     own = torch.diagonal(gram, dim1=1, dim2=2)[:, None]
     alone = held & (held.sum(2, keepdim=True) == 1)
     slope = torch.where(alone, (-velocity / (own * g)).clamp(field.leak, 1.0), slope)
+    slopes = slope.clone()
     for row, neuron in (held.sum(2) > 1).nonzero().tolist():
         members = held[row, neuron].nonzero().flatten()
-        K = gram[row if len(gram) > 1 else 0][members][:, members].cpu().numpy()
-        found = _slopes(
-            K,
-            velocity[row, neuron, members].cpu().numpy(),
-            -g[row, neuron, members].cpu().numpy(),
+        slopes[row, neuron, members] = _slopes(
+            gram[row if len(gram) > 1 else 0][members][:, members],
+            velocity[row, neuron, members],
+            -g[row, neuron, members],
             field.leak,
         )
-        slope[row, neuron, members] = torch.from_numpy(found).to(slope)
-    return dataclasses.replace(forward, slopes=(slope,))
+    return dataclasses.replace(forward, slopes=(slopes,))
 
 
-def _slopes(gram: np.ndarray, rest: np.ndarray, strength: np.ndarray, leak: float) -> np.ndarray:
+def _slopes(gram: Tensor, rest: Tensor, strength: Tensor, leak: float) -> Tensor:
     """Return the slopes of several attracting samples of one neuron.
+
+    Which of them slide is found by `_Chosen`, and their slopes from linear equations, which have a
+    derivative along the motion.
 
     Parameters
     ----------
-    gram : numpy.ndarray
+    gram : Tensor
         Of the samples, (sample, sample).
-    rest : numpy.ndarray
+    rest : Tensor
         Their velocities without their own drives, (sample,).
-    strength : numpy.ndarray
+    strength : Tensor
         -g > 0, (sample,).
     leak : float
     """
-    root = np.linalg.cholesky(gram + 1e-12 * gram.max() * np.eye(len(gram)))
+    one = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    gram = gram + 1e-12 * gram.amax() * one
+    chosen = _Chosen.apply(gram, rest, strength, leak)
+    inside = (chosen > leak) & (chosen < 1.0)
+    equations = torch.where(inside[:, None], gram, one)
+    drive = torch.linalg.solve(equations, torch.where(inside, rest, chosen * strength))
+    return drive / strength
+
+
+class _Chosen(torch.autograd.Function):
+    """The slopes without their derivatives: where they are inside their interval, samples slide.
+
+    A function of torch, because inside its transforms (`torch.func.jvp`) only such a function
+    sees numbers.
+    """
+
+    @staticmethod
+    def forward(gram: Tensor, rest: Tensor, strength: Tensor, leak: float) -> Tensor:
+        """Return the slopes, (sample,)."""
+        found = _bounded_slopes(
+            gram.cpu().numpy(), rest.cpu().numpy(), strength.cpu().numpy(), leak
+        )
+        return torch.from_numpy(found).to(gram)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Say that the choice does not change with the state."""
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> None:
+        """Return no derivative."""
+
+
+def _bounded_slopes(
+    gram: np.ndarray, rest: np.ndarray, strength: np.ndarray, leak: float
+) -> np.ndarray:
+    """Return the solution in [leak, 1] of the box problem of docs/hybrid.md; see `_slopes`."""
+    root = np.linalg.cholesky(gram)
     y = np.linalg.solve(root.T, np.linalg.solve(root, rest))
     slopes = y / strength
     if ((slopes < leak - BEYOND) | (slopes > 1.0 + BEYOND)).any():
-        # Not all of them slide: the box problem of docs/hybrid.md as bounded least squares.
+        # Not all of them slide: bounded least squares.
         bounds = (leak * strength, strength)
         y = lsq_linear(root.T, np.linalg.solve(root, rest), bounds, method="bvls").x
         slopes = y / strength
