@@ -10,6 +10,7 @@ import flowfa
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.integration import Integration
+from flowfa.flow.sliding import with_sliding_slopes
 from flowfa.flow.solve import solve
 from flowfa.flow.solvers import make_solver
 from flowfa.flow.status import Status
@@ -192,26 +193,27 @@ def test_recorded_loss_rate_is_the_slope_of_the_loss_while_neurons_slide(loss, b
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
-def test_observables_have_derivatives_along_the_motion_while_neurons_slide():
-    """torch.func.jvp through the slopes of sliding agrees with central differences."""
+def test_slopes_of_sliding_neurons_have_derivatives_along_the_motion():
+    """torch.func.jvp agrees with central differences, with one sample held and with several."""
     flow = network("exponential", seed=2)
     _, states = integrate(flow, end=4.0, saves=4001, rtol=1e-8)
-    worst, several = 0.0, 0
+    off = {True: [], False: []}
     for row in range(len(flow)):
-        rows = torch.full((len(states[row]) - 2,), row)
+        field = flow.field.select(torch.full((len(states[row]) - 2,), row))
 
-        def norms(state, rows=rows):
-            seen = flow.observe(state, rows)
-            return torch.stack([seen["gradient_norm"], seen["update_norm"]], 1)
+        def slopes(state, field=field):
+            forward = field.forward(state)
+            return with_sliding_slopes(field, forward, field.output_signal(forward)).slopes[0]
 
-        state = states[row, 1:-1]
-        forward = flow.field.select(rows).forward(state)
-        several += int(((forward.preactivations[0].abs() < 1e-13).sum(2) > 1).any())
         velocity = (states[row, 2:] - states[row, :-2]) / 2e-3
-        value, rate = torch.func.jvp(norms, (state,), (velocity,))
-        assert torch.equal(value, norms(state))
+        value, rate = torch.func.jvp(slopes, (states[row, 1:-1],), (velocity,))
         between = (value[2:] - value[:-2]) / 2e-3
-        off = (rate[1:-1] - between).norm(dim=1) / between.norm(dim=1)
-        worst = max(worst, float(off.quantile(0.8)))
-    assert several > 0
-    assert worst < 1e-3
+        inside = ((value > field.leak) & (value < 1.0))[1:-1]
+        error = (rate[1:-1] - between).abs() / (1.0 + between.abs())
+        for several in off:
+            chosen = inside & ((inside.sum(2, keepdim=True) > 1) == several)
+            off[several].append(error[chosen])
+    for errors in map(torch.cat, off.values()):
+        assert len(errors) > 100
+        # Differences are wrong next to an event, which few of the times are.
+        assert float(errors.quantile(0.8)) < 1e-3
