@@ -188,13 +188,14 @@ def test_sliding_is_recognised_and_the_surface_named(name):
 def test_kinks_that_are_crossed_are_not_chattering(name):
     class Crossing(Sliding):
         def __call__(self, time, state):
-            push = 2.0 * torch.cos(7.0 * time) + 0.5 * state[:, 0].sign()
+            push = 2.0 * torch.cos(7.0 * time) + 0.1 * state[:, 0].sign()
             return torch.stack([push, torch.ones_like(push)], dim=1)
 
-    run, _ = run_to(
-        Crossing(), torch.tensor([[0.2, 0.0]]).double(), make_solver(name, rtol=1e-8), end=5.0
+    run, states = run_to(
+        Crossing(), torch.tensor([[0.0, 0.0]]).double(), make_solver(name, rtol=1e-8), 101, end=5.0
     )
     assert run.status == [Status.OK]
+    assert int((states[0, 1:, 0] * states[0, :-1, 0] < 0.0).sum()) >= 5
 
 
 @pytest.mark.parametrize("rule", ["gd", "fa", "adafa", "signfa", "dfa", "frsf"])

@@ -110,6 +110,7 @@ def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
 def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
     """Return the verdict of one statement on each trajectory."""
     begun = Hypothesis(
+        "begun",
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
         evidence.times[2] - evidence.reached,
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.sliding import sliding_velocity
 from theory_checks.ladder import Rung
 from theory_checks.networks import Networks, Quantity
 from theory_checks.path import Path, integrate
@@ -230,7 +231,7 @@ class Evidence:
                     return quantity(Networks(field, state, own_outside, time))
 
                 if with_rates:
-                    velocity = moving.select(rows)(time, state)
+                    velocity = _velocity(moving.select(rows), time, state)
                     value, rate = _with_rate(at, state, time, velocity)
                     values.append(value)
                     rates.append(rate)
@@ -239,6 +240,12 @@ class Evidence:
         shape = (trajectories, times)
         found = torch.cat(values).unflatten(0, shape)
         return found, torch.cat(rates).unflatten(0, shape) if rates else found
+
+
+def _velocity(motion: Field, time: Tensor, state: Tensor) -> Tensor:
+    if isinstance(motion, NetworkField):
+        return sliding_velocity(motion, state)
+    return motion(time, state)
 
 
 def _with_rate(

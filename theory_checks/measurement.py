@@ -13,6 +13,8 @@ class Hypothesis:
 
     Attributes
     ----------
+    name : str
+        What it is called on the command line: ``"linear-activation"``.
     text : str
         The assumption as a statement: ``"the activation is the identity (leak = 1)"``.
     excess : Tensor
@@ -20,6 +22,7 @@ class Hypothesis:
         NaN counts as a failure.
     """
 
+    name: str
     text: str
     excess: Tensor
 

@@ -41,7 +41,9 @@ class RateOfLoss:
         everywhere = (on_kink(evidence) | ~_reached(evidence)).all(1)
         return (
             Hypothesis(
-                "at some time no neuron slides (no preactivation is zero)", everywhere.double()
+                "not-always-sliding",
+                "at some time no neuron slides (no preactivation is zero)",
+                everywhere.double(),
             ),
         )
 

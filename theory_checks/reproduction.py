@@ -37,7 +37,7 @@ class Reproduction:
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a file, or a run in memory that has all that a file has."""
         missing = 1.0 if evidence.record is None else 0.0
-        return (Hypothesis("there is a record", torch.full((len(evidence),), missing)),)
+        return (Hypothesis("record", "there is a record", torch.full((len(evidence),), missing)),)
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the difference leaves, for each stored state and layer."""

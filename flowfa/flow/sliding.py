@@ -69,6 +69,17 @@ def with_sliding_slopes(
     return dataclasses.replace(forward, slopes=(slopes,))
 
 
+def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
+    """Return -G with the slopes of sliding samples, (trajectory, parameter).
+
+    The field itself takes the slope of one side of a kink, by the sign of rounding.
+    """
+    forward = field.forward(state)
+    output_signal = field.output_signal(forward)
+    forward = with_sliding_slopes(field, forward, output_signal)
+    return field.descent(forward, output_signal, field.rule_signal)
+
+
 def _slopes(gram: Tensor, rest: Tensor, strength: Tensor, leak: float) -> Tensor:
     """Return the slopes of several attracting samples of one neuron.
 

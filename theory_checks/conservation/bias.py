@@ -29,7 +29,9 @@ class BiasConservation:
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a bias in some hidden layer."""
         missing = 0.0 if any(evidence.flow.problem.has_bias[:-1]) else 1.0
-        return (Hypothesis("a hidden layer has a bias", torch.full((len(evidence),), missing)),)
+        return (
+            Hypothesis("bias", "a hidden layer has a bias", torch.full((len(evidence),), missing)),
+        )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room each neuron's drift leaves, in layers that have a bias."""

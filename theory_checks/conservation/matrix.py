@@ -42,8 +42,8 @@ class MatrixConservation:
         leak = torch.full((len(evidence),), 1.0 - evidence.flow.field.leak)
         other = torch.tensor([0.0 if rule in RULES else 1.0 for rule in evidence.rules])
         return (
-            Hypothesis("the activation is the identity (leak = 1)", leak),
-            Hypothesis(f"the rule is one of {', '.join(RULES)}", other),
+            Hypothesis("linear-activation", "the activation is the identity (leak = 1)", leak),
+            Hypothesis("rule", f"the rule is one of {', '.join(RULES)}", other),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
