@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
-from flowfa.records.output import check_output
+from flowfa.records.output import check_memory, check_output
 from flowfa.records.reader import load
 from flowfa.records.recorder import Recorder
 from flowfa.records.schema import RecordLayout
@@ -14,6 +14,7 @@ __all__ = [
     "RecordLayout",
     "Recorder",
     "build_tree",
+    "check_memory",
     "check_output",
     "checkpoint_folder",
     "compare_configurations",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flowfa.flow.status import Status
 from flowfa.records import load, save_tree
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether a trajectory did not reach the end."""
-        return any(label != "ok" for label in self.statuses)
+        """Whether the solver of a trajectory did not reach the end; divergence is a result."""
+        return any(label not in ("ok", Status.DIVERGED.label) for label in self.statuses)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the record to a file, atomically.
