@@ -1,6 +1,6 @@
 """Runs: a problem integrated into a record, with checkpoints."""
 
-from flowfa.simulation.from_configuration import simulate_configuration
+from flowfa.simulation.from_configuration import simulate_configuration, train_configuration
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import Settings
 from flowfa.simulation.simulate import simulate
@@ -14,4 +14,5 @@ __all__ = [
     "simulate",
     "simulate_configuration",
     "train",
+    "train_configuration",
 ]

@@ -31,7 +31,15 @@ class Progress(Protocol):
 
 
 def tell(run: Integration, progress: Progress, ends: np.ndarray | None = None) -> None:
-    """Tell `progress` how `run` stands; `ends` are the trajectories' own end times, if they differ."""
+    """Tell `progress` how `run` stands.
+
+    Parameters
+    ----------
+    run : Integration
+    progress : Progress
+    ends : numpy.ndarray, optional
+        The end time of each trajectory, where they differ, (trajectory,).
+    """
     running = len(run.working)
     done = run.status.count(Status.OK)
     fraction, slowest = 1.0, run.end

@@ -71,9 +71,7 @@ class TrainingSettings:
                 raise InputError(f"the rate is {rate:g}: expected a positive number")
         for momentum in self.momenta:
             if not 0.0 <= momentum < 1.0:
-                raise InputError(
-                    f"the momentum is {momentum:g}: expected from 0 up to, not with, 1"
-                )
+                raise InputError(f"the momentum is {momentum:g}: expected 0 <= momentum < 1")
         for name, values in (("rate", self.rates), ("momentum", self.momenta)):
             if not values or len(set(values)) < len(values):
                 listed = ", ".join(f"{value:g}" for value in values) or "empty"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class Schedule:
         edges = self.at if self.every is None else range(self.every, last, self.every)
         bounds = [0, *(edge for edge in edges if edge < last), last]
         total = np.zeros(len(steps))
-        for place, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for place, (start, stop) in enumerate(itertools.pairwise(bounds)):
             # Whole segments at once: a product is exact where a sum of a million terms is not.
             total += (np.clip(steps, start, stop) - start) * self.factor**-place
         return rate * total
@@ -114,3 +115,7 @@ class Schedule:
         if self.every is not None:
             return step // self.every
         return sum(step >= edge for edge in self.at)
+
+
+CONSTANT = Schedule()
+"""The rate stays as it is."""

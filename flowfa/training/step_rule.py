@@ -12,7 +12,7 @@ from torch import Tensor
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.training.minibatches import Minibatches
 from flowfa.training.redraws import Redraws
-from flowfa.training.schedule import Schedule
+from flowfa.training.schedule import CONSTANT, Schedule
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class StepRule:
     rate: Tensor
     momentum: Tensor
     starts: Tensor
-    schedule: Schedule = Schedule()
+    schedule: Schedule = CONSTANT
     weight_decay: float = 0.0
     minibatches: Minibatches | None = None
     redraws: Redraws | None = None
