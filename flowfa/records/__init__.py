@@ -7,6 +7,7 @@ from flowfa.records.output import check_memory, check_output
 from flowfa.records.reader import load
 from flowfa.records.recorder import Recorder
 from flowfa.records.schema import RecordLayout
+from flowfa.records.series import series_labels
 from flowfa.records.writer import build_tree, save_tree, write_run
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "compare_configurations",
     "load",
     "save_tree",
+    "series_labels",
     "write_run",
 ]

@@ -9,6 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+FLOW_TIME = "time of the flow"
+TRAINING_TIME = "training time: sum of the rates"
+STEPS_DONE = "steps done; the times of trajectories differ, see training_time"
+"""What the time axis shows."""
+
 Kind = Literal["float64", "int64", "text"]
 
 GROUPS = ("trajectory", "weights", "neurons", "data", "solver")
@@ -181,10 +186,9 @@ class RecordLayout:
     def time_title(self) -> str:
         """What the time axis shows."""
         if self.training is None:
-            return "time of the flow"
-        if np.array_equal(self.save_times, self.training.times[0]):
-            return "training time: sum of the rates"
-        return "steps done; the times of trajectories differ, see training_time"
+            return FLOW_TIME
+        same = np.array_equal(self.save_times, self.training.times[0])
+        return TRAINING_TIME if same else STEPS_DONE
 
     @property
     def row_shapes(self) -> dict[str, tuple[int, ...]]:

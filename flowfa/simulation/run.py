@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flowfa.flow.status import Status
-from flowfa.records import load, save_tree
+from flowfa.records import load, save_tree, series_labels
 
 if TYPE_CHECKING:
     import xarray
@@ -69,13 +69,14 @@ class Run:
         Returns
         -------
         dict
-            ``rules``: for each rule the number of trajectories, their statuses, the medians of
-            the last finite ``loss``, ``accuracy``, ``alignment`` (output layer), and the factors
-            of Eq. (1), the worst ``conservation_drift`` (C-1), and the medians of the counters.
+            ``rules``: for each rule (with rate and momentum, where there are several) the number
+            of trajectories, their statuses, the medians of the last finite ``loss``,
+            ``accuracy``, ``alignment`` (output layer), and the factors of Eq. (1), the worst
+            ``conservation_drift`` (C-1), and the medians of the counters.
             ``failures``: message and trajectories, for each message.
         """
         trajectory, solver = self._group("trajectory"), self._group("solver")
-        rules = trajectory["rule"].values.astype(str)
+        rules = series_labels(trajectory)
         result: dict[str, Any] = {"rules": {}, "failures": []}
         for rule in dict.fromkeys(rules.tolist()):
             own = np.flatnonzero(rules == rule)
