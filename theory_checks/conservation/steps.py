@@ -20,7 +20,7 @@ from theory_checks.training import with_threads
 
 ROUNDINGS = 32.0
 ROUNDINGS_PER_STEP = 1.0
-"""Units of rounding of the terms of C that the sum of all steps may be off: at first, and by step."""
+"""Units of rounding of the terms of C that the sum of steps may be off: at first, and by step."""
 AMPLIFICATION = 100.0
 """Times the effect of a change in the last digit that rounding on another machine may have."""
 
