@@ -102,13 +102,27 @@ def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
         for position, each in enumerate(checks):
             outcomes[position] += outcomes_of(each, block)
     findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
+    return Report(findings, _notes(evidence), _ground(evidence))
+
+
+def _ground(evidence: Evidence) -> str:
+    """Say what the verdicts rest on."""
+    if evidence.training is not None:
+        return "measured by taking every step again from the stored start; uncertainty: rounding"
     rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
-    ground = f"measured with {rungs}; uncertainty: the difference of the two"
-    return Report(findings, _notes(evidence), ground)
+    return f"measured with {rungs}; uncertainty: the difference of the two"
 
 
 def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
     """Return the verdict of one statement on each trajectory."""
+    kind = _kind(statement, evidence)
+    if bool((kind.excess > 0.0).any()):
+        # What it measures is not there to be asked for.
+        missed = torch.zeros(1, len(evidence), dtype=torch.bool)
+        return [
+            _not_applicable(int(row), (kind,), missed, position)
+            for position, row in enumerate(evidence.rows.tolist())
+        ]
     begun = Hypothesis(
         "begun",
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
@@ -135,6 +149,16 @@ def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
         # Only what is still open is integrated once more.
         looked_at = looked_at.select(again.nonzero().flatten()).refined(intervals[again].any(0))
     return sorted(result, key=lambda outcome: outcome.trajectory)
+
+
+def _kind(statement: Check, evidence: Evidence) -> Hypothesis:
+    """Return that the run is of the kind that a statement is about: a flow, or discrete steps."""
+    of_training = bool(getattr(statement, "of_training", False))
+    wrong = float(of_training != (evidence.training is not None))
+    excess = torch.full((len(evidence),), wrong)
+    if of_training:
+        return Hypothesis("steps", "the run takes discrete steps (flowfa train)", excess)
+    return Hypothesis("flow", "the run is a flow (flowfa simulate)", excess)
 
 
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
@@ -248,7 +272,7 @@ def _miss(outcome: Outcome) -> float:
 def _blocks(evidence: Evidence) -> Iterable[Evidence]:
     """Split evidence by trajectories, so that its states fit into memory."""
     # Room for one refinement, on every rung.
-    bytes_each = 16 * len(evidence.rungs) * len(evidence.times) * evidence.initial.shape[1]
+    bytes_each = 16 * max(1, len(evidence.rungs)) * len(evidence.times) * evidence.initial.shape[1]
     size = max(1, BLOCK_BYTES // bytes_each)
     for positions in torch.arange(len(evidence)).split(size):
         yield evidence.select(positions)

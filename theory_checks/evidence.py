@@ -18,6 +18,7 @@ from flowfa.flow.sliding import sliding_velocity
 from theory_checks.ladder import Rung
 from theory_checks.networks import Networks, Quantity
 from theory_checks.path import Path, integrate
+from theory_checks.training import Training
 
 CHUNK_NUMBERS = 2**21
 """Parameters of networks that are measured together."""
@@ -106,6 +107,8 @@ class Evidence:
         What was stored of each; None if there is no file.
     label : str
         Where it came from.
+    training : Training or None
+        The steps of a run of discrete training, which has no rungs; None: the run is a flow.
     """
 
     flow: NetworkFlow
@@ -118,6 +121,7 @@ class Evidence:
     reached: Tensor
     record: Record | None = None
     label: str = "flow"
+    training: Training | None = None
 
     def __len__(self) -> int:
         """Return the number of trajectories looked at."""

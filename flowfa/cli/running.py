@@ -15,6 +15,7 @@ from flowfa.cli.commands import (
 )
 from flowfa.cli.console import complain
 from flowfa.cli.parsing import Command
+from flowfa.configuration import TrainConfiguration
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -63,6 +64,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.data import certify
 
         return certify(command)
+    if isinstance(command, TrainConfiguration):
+        from flowfa.cli.train import train
+
+        return train(command, argv)
     from flowfa.cli.simulate import simulate
 
     return simulate(command, argv)

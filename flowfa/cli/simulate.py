@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
-from flowfa.configuration import SimulateConfiguration
+from flowfa.configuration import SimulateConfiguration, TrainConfiguration
 from flowfa.errors import FlowfaError
 from flowfa.files import check_place
+
+if TYPE_CHECKING:
+    from flowfa.simulation import Run
 
 SOLVER_FAILED = 3
 
@@ -35,6 +40,34 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
     FlowfaError
         If the run cannot begin, or was stopped by a signal.
     """
+    from flowfa.simulation import simulate_configuration
+
+    return carry_out(
+        configuration, _opening(configuration), partial(simulate_configuration, argv=list(argv))
+    )
+
+
+def carry_out(
+    configuration: SimulateConfiguration | TrainConfiguration,
+    opening: str,
+    make: Callable[..., Run],
+) -> int:
+    """Make a run with a progress bar, draw its figure, and tell about it.
+
+    Parameters
+    ----------
+    configuration : configuration
+        Valid settings: where output goes and how much is said.
+    opening : str
+        Said when all input was found good.
+    make : callable
+        Returns the `Run` when called with the configuration and ``progress``.
+
+    Returns
+    -------
+    int
+        0, or 3 if a trajectory's solver failed.
+    """
     began = time.perf_counter()
     figure = configuration.figure
     replace = configuration.overwrite or configuration.resume
@@ -45,12 +78,10 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
 
     def begun() -> None:
         if talks:
-            say(_opening(configuration))
-
-    from flowfa.simulation import simulate_configuration
+            say(opening)
 
     with ProgressBar(configuration.quiet, begun) as progress:
-        run = simulate_configuration(configuration, argv=list(argv), progress=progress)
+        run = make(configuration, progress=progress)
     if figure is not None:
         from flowfa.cli.figure import draw
 
@@ -62,7 +93,6 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
     summary = run.summary()
     seconds = time.perf_counter() - began
     solving = float(run.tree.attrs["solve_seconds"])
-    failed = any(status != "ok" for status in run.statuses)
     if configuration.json:
         say_json(
             {
@@ -84,7 +114,7 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
         else:
             say(f"figure: {figure} (again, or as .pdf: flowfa plot {run.path} --out FIGURE)")
             say(f"next:   flowfa check {run.path}")
-    return SOLVER_FAILED if failed else 0
+    return SOLVER_FAILED if run.failed else 0
 
 
 def _opening(configuration: SimulateConfiguration) -> str:
