@@ -149,13 +149,9 @@ def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -
         if each.margin.shape[1] != found.shape[1]:
             continue
         firm = severities(each.margin, each.uncertainty)
-        counts = each.valid & each.remainder.isfinite()
-        if each.coarse is None:
-            found |= ((loose != firm) & counts).any(2)
-        else:
-            # An integral is open everywhere for what it missed somewhere, in its margin too.
-            is_open = ((loose == Verdict.INCONCLUSIVE.severity) & counts).any(2)
-            found |= is_open.any(1, keepdim=True) & each.coarse
+        changed = ((loose != firm) & each.valid & each.remainder.isfinite()).any(2)
+        # An integral is open everywhere for what it missed somewhere.
+        found |= changed if each.coarse is None else changed.any(1, keepdim=True) & each.coarse
     return found & undecided[:, None]
 
 

@@ -145,25 +145,25 @@ def _integrated(
     spread = length * (rates.amax(0) - rates.amin(0))
     rise = loss[:, 2::2] - loss[:, :-2:2]
     wrong = summed(rise - simpson).abs()
-    solver = (loss - coarser).abs().cummax(1).values[:, 2::2]
-    error = solver + summed(quadrature)
+    missed = summed(quadrature)
     rounding = ROUNDING * loss.abs().cummax(1).values[:, 2::2]
+    error = (loss - coarser).abs().cummax(1).values[:, 2::2] + rounding
     moved = summed(rise.abs())[:, -1:]
-    allowed = error + rounding
+    allowed = error + missed
     margin = 2.0 * allowed - wrong
     # Such coarse times leave the verdict open, and more of them may settle it.
-    blurred = error > RESOLVED * moved + rounding
+    blurred = allowed > RESOLVED * moved + 2.0 * rounding
     holding = torch.where(blurred, allowed, 0.0)
     # A violation has to be more than kinks between the times can do.
     count = free.sum(1, keepdim=True)
     share = RESOLVED * moved / (4.0 * count)
-    # Jumps that cancel in a - 2 m + b show in the loss. Where the sum of all is more than is
-    # allowed there is such an interval, so an open verdict always finds one to look at again.
-    unexplained = (rise - simpson).abs() > quadrature + (solver + rounding) / count
+    # Two kinks in one interval can hide from the quadrature, but not from the loss. Where the sum
+    # of all intervals is more than is allowed there is such an interval to look at again.
+    unexplained = (rise - simpson).abs() > quadrature + error / count
     return Measurement(
         margin,
-        allowed,
-        torch.where(margin > 0.0, holding, summed(spread)),
+        error,
+        missed + torch.where(margin > 0.0, holding, summed(spread)),
         evidence.times[2::2][None, :, None].expand_as(margin),
         free,
         NETWORK,
