@@ -2,6 +2,7 @@
 
 from theory_checks import conservation, rate, reproduction
 from theory_checks.alignment import definition, sign
+from theory_checks.convergence import decay, dominance
 from theory_checks.base import CHECKS, Check, register
 from theory_checks.checking import check, check_evidence
 from theory_checks.evidence import Evidence
@@ -26,7 +27,9 @@ __all__ = [
     "check",
     "check_evidence",
     "conservation",
+    "decay",
     "definition",
+    "dominance",
     "evidence_of_flow",
     "evidence_of_run",
     "rate",

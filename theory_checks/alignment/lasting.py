@@ -42,10 +42,10 @@ def lasting(
     late = counts & (evidence.times[:-2:2] >= LATEST * window[:, None])[:, :, None]
     least, least_off, when = _least(found.least, found.remainder + error, found.least_time, counts)
     c, c_off, c_when = _least(found.least, found.remainder + error, found.least_time, late)
-    since = _since(evidence, course.values, c, counts)
-    # The coarser rung's own c, so that the difference is that of the time alone.
-    coarser = _least(course.coarser[:, 2::2], torch.zeros_like(error), found.least_time, late)[0]
-    moved = (since - _since(evidence, course.coarser, coarser, counts)).abs()
+    # Where the cosine has its least value at c itself, noise is not to decide.
+    level = c - c_off
+    since = _since(evidence, course.values, level, counts)
+    moved = (since - _since(evidence, course.coarser, level, counts)).abs()
     spacing = (evidence.times[1:] - evidence.times[:-1]).amax()
     since_off = torch.where(since > 0.0, spacing + moved, moved)
     result = []
@@ -96,7 +96,7 @@ def _least(
 
 
 def _since(evidence: Evidence, values: Tensor, c: Tensor, counts: Tensor) -> Tensor:
-    """Return the last time at which the values rise above c, (trajectory, item); 0 if never."""
+    """Return when the values rise above c for good, (trajectory, item); 0 if they always were."""
     times = evidence.times
     known = torch.zeros_like(values, dtype=torch.bool)
     known[:, 1::2] = counts

@@ -44,11 +44,15 @@ BREAKS: Mapping[str, Callable[[NetworkField], Field]] = {
 
 
 def small_problem(
-    rule: str | Rule, bias: str = "none", leak: float = 0.3, widths: tuple[int, ...] = (4, 3)
+    rule: str | Rule,
+    bias: str = "none",
+    leak: float = 0.3,
+    widths: tuple[int, ...] = (4, 3),
+    loss: str = "logistic",
 ) -> Problem:
     """Return a problem whose neurons meet few kinks and never slide."""
     data = orthogonally_separable(samples=5, dim=4, seed=0)
-    return Problem(data, widths, leak, rule, "logistic", bias, initial="aligned")
+    return Problem(data, widths, leak, rule, loss, bias, initial="aligned")
 
 
 def small_ensemble(problem: Problem, trajectories: int = 3) -> Ensemble:
@@ -63,10 +67,14 @@ def small_ensemble(problem: Problem, trajectories: int = 3) -> Ensemble:
 
 
 def small_flow(
-    rule: str | Rule, bias: str = "none", leak: float = 0.3, widths: tuple[int, ...] = (4, 3)
+    rule: str | Rule,
+    bias: str = "none",
+    leak: float = 0.3,
+    widths: tuple[int, ...] = (4, 3),
+    loss: str = "logistic",
 ) -> NetworkFlow:
     """Return a flow of three small networks under a rule."""
-    problem = small_problem(rule, bias, leak, widths)
+    problem = small_problem(rule, bias, leak, widths, loss)
     return NetworkFlow(problem, small_ensemble(problem))
 
 
@@ -76,6 +84,7 @@ def broken(
     bias: str = "none",
     leak: float = 0.3,
     widths: tuple[int, ...] = (4, 3),
+    loss: str = "logistic",
 ) -> Control:
     """Return a control: a small flow that claims a rule, moved by something else.
 
@@ -90,6 +99,7 @@ def broken(
         The leak it claims.
     widths : tuple of int
         Of the hidden layers.
+    loss : str
 
     Raises
     ------
@@ -100,7 +110,7 @@ def broken(
         raise unknown_name("way to break a flow", way, BREAKS)
 
     def control() -> Evidence:
-        flow = small_flow(rule, bias, leak, widths)
+        flow = small_flow(rule, bias, leak, widths, loss)
         return evidence_of_flow(
             flow, t_end=2.0, motion=BREAKS[way](flow.field), rtol=1e-5, saves=9, label=way
         )
