@@ -13,8 +13,9 @@ from torch import Tensor
 
 from flowfa.simulation.run import Run
 from theory_checks.base import Check, chosen
+from theory_checks.estimates import Estimated, estimates_of, joined
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Hypothesis, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_run
 from theory_checks.verdict import Verdict, from_severity, severities
@@ -96,12 +97,19 @@ def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
     """Check statements on any evidence."""
     checks = tuple(checks)
     outcomes: list[list[Outcome]] = [[] for _ in checks]
+    numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
+    rules: tuple[str, ...] = ()
     for block in _blocks(evidence):
         # Integrated here once, for all statements.
         _ = block.paths
         for position, each in enumerate(checks):
             outcomes[position] += outcomes_of(each, block)
-    findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
+            numbers[position].append(() if _misplaced(each, block) else estimates_of(each, block))
+        rules += block.rules
+    findings = tuple(
+        _finding(statement, found, joined(parts, rules))
+        for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
+    )
     return Report(findings, _notes(evidence), _ground(evidence))
 
 
@@ -115,8 +123,8 @@ def _ground(evidence: Evidence) -> str:
 
 def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
     """Return the verdict of one statement on each trajectory."""
-    kind = _kind(statement, evidence)
-    if bool((kind.excess > 0.0).any()):
+    if _misplaced(statement, evidence):
+        kind = _kind(statement, evidence)
         # What it measures is not there to be asked for.
         missed = torch.zeros(1, len(evidence), dtype=torch.bool)
         return [
@@ -159,6 +167,11 @@ def _kind(statement: Check, evidence: Evidence) -> Hypothesis:
     if of_training:
         return Hypothesis("steps", "the run takes discrete steps (flowfa train)", excess)
     return Hypothesis("flow", "the run is a flow (flowfa simulate)", excess)
+
+
+def _misplaced(statement: Check, evidence: Evidence) -> bool:
+    """Return whether a statement is about the other kind of run."""
+    return bool((_kind(statement, evidence).excess > 0.0).any())
 
 
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
@@ -235,7 +248,9 @@ def _not_applicable(
     )
 
 
-def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
+def _finding(
+    statement: Check, outcomes: list[Outcome], estimates: tuple[Estimated, ...]
+) -> Finding:
     """Return the worst of all trajectories."""
     counts = Counter(outcome.verdict for outcome in outcomes)
     verdict = max(counts, key=lambda each: each.severity)
@@ -257,6 +272,7 @@ def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
         if nearest is None or nearest.failed_by != nearest.failed_by
         else nearest.failed_by,
         sentence=statement.reading if applies else "",
+        estimates=estimates,
     )
 
 
