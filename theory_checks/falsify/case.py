@@ -11,6 +11,8 @@ from flowfa.archives import write_npz
 
 REACH = {"X": 2.0, "y": 2.0, "W": 2.0, "c": 1.0, "B": 2.0, "D": 2.0, "M": 2.0}
 """Largest entry of each kind of array that is searched."""
+GRID = 7
+"""Decimals of the numbers that are searched, in units of their reach."""
 FEEDBACK = {"fa": "B", "dfa": "D", "frsf": "M"}
 """The kind of matrix that a rule keeps and a file may give."""
 
@@ -120,7 +122,9 @@ def case_of(shape: Shape, vector: np.ndarray) -> Case:
     arrays, place = {}, 0
     for name, dimensions in shape.names.items():
         size = int(np.prod(dimensions))
-        values = REACH[name[0]] * np.asarray(vector[place : place + size]).reshape(dimensions)
+        own = np.asarray(vector[place : place + size]).reshape(dimensions)
+        # No number is tiny without being zero; adding zero takes the sign of zeros.
+        values = REACH[name[0]] * np.round(own, GRID) + 0.0
         place += size
         if name == "y" and shape.sizes[-1] == 1:
             values = np.where(values < 0.0, -1.0, 1.0)

@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from flowfa.errors import InputError
-from flowfa.registry import Registry, unknown_name
+from flowfa.registry import Registry
 from theory_checks.falsify.case import Case, Shape
+
+
+FAR = 1e6
+"""Score of a problem of which nothing can be said."""
+MISSED = 10.0
+"""Least score of a problem that misses a hypothesis; scores of others are at most 1."""
+DROPPED = "a dropped hypothesis fails"
 
 
 @dataclass(frozen=True)
@@ -85,29 +91,3 @@ class Claim(Protocol):
 
 
 CLAIMS: Registry[Claim] = Registry("claim")
-
-
-def find(name: str, drop: Sequence[str] = ()) -> tuple[Claim, frozenset[str]]:
-    """Return a claim by name, in any case, and the hypotheses to drop from it.
-
-    Raises
-    ------
-    InputError
-        If there is no such claim, or it has no such hypothesis; the message names those it has.
-    """
-    known = {each.lower(): each for each in CLAIMS.names()}
-    if name.lower() not in known:
-        raise unknown_name("statement", name, CLAIMS.names())
-    claim = CLAIMS.get(known[name.lower()])
-    if not drop:
-        return claim, frozenset()
-    hypotheses = claim.hypotheses()
-    for each in drop:
-        if not hypotheses:
-            raise InputError(
-                f"{claim.name} has no hypothesis to drop (given {each!r}): leave out "
-                "--drop-hypothesis"
-            )
-        if each not in hypotheses:
-            raise unknown_name(f"hypothesis of {claim.name}", each, hypotheses)
-    return claim, frozenset(drop)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from theory_checks.falsify.case import Case, Shape, case_of
-from theory_checks.falsify.claim import CLAIMS, Assessment
+from theory_checks.falsify.claim import CLAIMS, DROPPED, FAR, MISSED, Assessment
 from theory_checks.falsify.network import Network
 
 DIGITS = 50
@@ -25,11 +25,6 @@ RULE = "RULE"
 """What stands for the name of the rule in a formula."""
 SAMPLED = 20
 """Random problems of a shape that tell whether a dropped hypothesis can fail in it."""
-FAR = 1e6
-"""Score of a problem of which nothing can be said."""
-DROPPED = "a dropped hypothesis fails"
-MISSED = 10.0
-"""Least score of a problem that misses a hypothesis; scores of others are at most 1."""
 
 
 @dataclass(frozen=True)
