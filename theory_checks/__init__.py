@@ -1,6 +1,7 @@
 """theory_checks says of each statement of the theory whether it holds along a run of flowfa."""
 
 from theory_checks import conservation, rate, reproduction
+from theory_checks.alignment import dale
 from theory_checks.base import CHECKS, Check, register
 from theory_checks.checking import check, check_evidence
 from theory_checks.evidence import Evidence
@@ -24,6 +25,7 @@ __all__ = [
     "check",
     "check_evidence",
     "conservation",
+    "dale",
     "evidence_of_flow",
     "evidence_of_run",
     "rate",

@@ -1,0 +1,1 @@
+"""How forward weights align with feedback."""
