@@ -4,6 +4,8 @@ from theory_checks import conservation, rate, reproduction
 from theory_checks.alignment import dale
 from theory_checks.base import CHECKS, Check, register
 from theory_checks.checking import check, check_evidence
+from theory_checks.convergence import explicit
+from theory_checks.data import margin, orthogonal
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
 from theory_checks.report import Finding, Place, Report
@@ -28,6 +30,9 @@ __all__ = [
     "dale",
     "evidence_of_flow",
     "evidence_of_run",
+    "explicit",
+    "margin",
+    "orthogonal",
     "rate",
     "register",
     "reproduction",
