@@ -1,6 +1,6 @@
 """P-2, Proposition 5.7 as corrected: alignment dominance with an explicit constant.
 
-With v_j = E_k[l_k s_jk u_k], where l_k is the loss of sample k and s_jk the slope of neuron j there,
+With v_j = E_k[l_k s_jk u_k], l_k the loss of sample k and s_jk the slope of neuron j there,
 
     <grad Loss, G> = sum_j (a_j b_j ||v_j||^2 + <w_j, v_j>^2),   ||v_j|| >= alpha ghat Loss,
 
@@ -184,9 +184,8 @@ def dominance(networks: Networks) -> Tensor:
     found = networks.observe()
     z = torch.cat([z.flatten(1) for z in networks.field.forward(networks.state).preactivations], 1)
     sign = torch.where(z.abs() < ON_A_KINK * z.abs().amax(1, keepdim=True), 0.0 * z, z.sign())
-    # Incommensurable weights, so that different patterns have different sums.
-    weights = torch.arange(2.0, z.shape[1] + 2.0, dtype=z.dtype).sqrt()
-    mark = (sign * weights).sum(1)
+    # Sines of whole numbers have no rational relation: other patterns have other sums.
+    mark = (sign * torch.arange(1.0, z.shape[1] + 1.0, dtype=z.dtype).sin()).sum(1)
     return torch.stack([-found["loss_rate"] / found["loss"].square(), mark], 1)
 
 
@@ -253,10 +252,9 @@ def _since_start(evidence: Evidence, inverse: Course) -> Measurement:
     rates = torch.cat([slope[:, 1:2] + 8.0 * bend / length, slope], 1)
     found = extremes(evidence.times, values, rates)
     other = inverse.coarser[:, 1:] - inverse.coarser[:, :1]
-    # Divided by the time after the largest was taken: errors so far do not grow less.
     off = (gained - other).abs() + ROUNDING * inverse.values[:, 1:]
-    error = off.cummax(1).values[:, 1::2] / evidence.times[2::2, None]
-    error[:, 0] = (off[:, :2] / times[:2]).amax(1)
+    # The largest so far, at the earliest time of each interval but 0.
+    error = off.cummax(1).values[:, 1::2] / torch.cat([times[:1], times[1:-1:2]])
     return Measurement(
         found.least,
         error,
