@@ -9,7 +9,6 @@ from typing import Protocol
 from flowfa.registry import Registry
 from theory_checks.falsify.case import Case, Shape
 
-
 FAR = 1e6
 """Score of a problem of which nothing can be said."""
 MISSED = 10.0
