@@ -1,10 +1,11 @@
 """theory_checks says of each statement of the theory whether it holds along a run of flowfa."""
 
 from theory_checks import conservation, rate, reproduction
+from theory_checks.alignment import sign
 from theory_checks.base import CHECKS, Check, register
 from theory_checks.checking import check, check_evidence
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Hypothesis, Item, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_flow, evidence_of_run
 from theory_checks.stored import store
@@ -13,6 +14,7 @@ from theory_checks.verdict import Verdict
 __all__ = [
     "CHECKS",
     "Check",
+    "Estimate",
     "Evidence",
     "Finding",
     "Hypothesis",
@@ -29,5 +31,6 @@ __all__ = [
     "rate",
     "register",
     "reproduction",
+    "sign",
     "store",
 ]

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from flowfa.simulation.run import Run
 from theory_checks.base import Check, chosen
+from theory_checks.estimates import Estimated, estimates_of, joined
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Hypothesis, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_run
 from theory_checks.verdict import Verdict, from_severity, severities
@@ -96,12 +97,19 @@ def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
     """Check statements on any evidence."""
     checks = tuple(checks)
     outcomes: list[list[Outcome]] = [[] for _ in checks]
+    numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
+    rules: tuple[str, ...] = ()
     for block in _blocks(evidence):
         # Integrated here once, for all statements.
         _ = block.paths
         for position, each in enumerate(checks):
             outcomes[position] += outcomes_of(each, block)
-    findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
+            numbers[position].append(estimates_of(each, block))
+        rules += block.rules
+    findings = tuple(
+        _finding(statement, found, joined(parts, rules))
+        for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
+    )
     rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
     ground = f"measured with {rungs}; uncertainty: the difference of the two"
     return Report(findings, _notes(evidence), ground)
@@ -211,7 +219,9 @@ def _not_applicable(
     )
 
 
-def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
+def _finding(
+    statement: Check, outcomes: list[Outcome], estimates: tuple[Estimated, ...]
+) -> Finding:
     """Return the worst of all trajectories."""
     counts = Counter(outcome.verdict for outcome in outcomes)
     verdict = max(counts, key=lambda each: each.severity)
@@ -233,6 +243,7 @@ def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
         if nearest is None or nearest.failed_by != nearest.failed_by
         else nearest.failed_by,
         sentence=statement.reading if applies else "",
+        estimates=estimates,
     )
 
 

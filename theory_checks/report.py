@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from theory_checks.estimates import Estimated
 from theory_checks.verdict import Verdict
 
 EXIT_CODES = {
@@ -73,6 +74,8 @@ class Finding:
         By how much.
     sentence : str
         What a reader should know of the numbers.
+    estimates : tuple of Estimated
+        Numbers measured beside the verdict, if the check has any.
     """
 
     spec: str
@@ -85,6 +88,7 @@ class Finding:
     failed_hypothesis: str | None
     failed_by: float | None
     sentence: str
+    estimates: tuple[Estimated, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,9 @@ class Report:
             for row in rows
         ]
         lines += [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
+        lines += [
+            f"{finding.spec} measured {each}" for finding in self.findings for each in finding.estimates
+        ]
         return "\n".join([*lines, *self.notes, *([self.evidence] if self.evidence else [])])
 
 
@@ -177,6 +184,6 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, dict):
         return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return value
