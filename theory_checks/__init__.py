@@ -1,7 +1,8 @@
 """theory_checks says of each statement of the theory whether it holds along a run of flowfa."""
 
 from theory_checks import conservation, rate, reproduction
-from theory_checks.alignment import sign
+from theory_checks.alignment import definition, sign
+from theory_checks.convergence import decay, dominance
 from theory_checks.base import CHECKS, Check, register
 from theory_checks.checking import check, check_evidence
 from theory_checks.evidence import Evidence
@@ -26,6 +27,9 @@ __all__ = [
     "check",
     "check_evidence",
     "conservation",
+    "decay",
+    "definition",
+    "dominance",
     "evidence_of_flow",
     "evidence_of_run",
     "rate",
