@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import NetworkField
+from flowfa.flow.sliding import ZERO
 from theory_checks.base import Control, register
 from theory_checks.bounds import RESOLVED, ROUNDING
 from theory_checks.controls import broken
@@ -23,6 +24,8 @@ from theory_checks.networks import Networks
 
 ON_A_KINK = 1e-8
 """Share of the largest preactivation below which one is taken for zero: its slope is any."""
+AT_REST = 1e-9
+"""Share of the bound of its speed below which a preactivation is at rest."""
 NETWORK = (Item(),)
 
 
@@ -89,6 +92,23 @@ def nearest_kink(networks: Networks) -> Tensor:
     return (z.abs().amin(1) / z.abs().amax(1))[:, None]
 
 
+def preactivations_and_sizes(networks: Networks) -> Tensor:
+    """Return z of one hidden layer, what counts as zero, and a bound of dz/dt, (row, 3 items)."""
+    field = networks.field
+    forward = field.forward(networks.state)
+    inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
+    bias = networks.parameters.get("c1")
+    square = inputs.square().sum(2) + (0.0 if bias is None else 1.0)
+    weight = networks.parameters["W1"].square().sum(2)
+    weight = weight if bias is None else weight + bias.square()
+    length = square.sqrt()[:, None]
+    signal = field.output_signal(forward)
+    push = (field.rule_signal(2, forward, signal, signal).abs() * length).sum(2, keepdim=True)
+    z = forward.preactivations[0]
+    parts = (z, ZERO * (weight[:, :, None] * square[:, None]).sqrt(), push * length)
+    return torch.cat([part.expand_as(z).flatten(1) for part in parts], 1)
+
+
 def slopes_are_known(evidence: Evidence) -> bool:
     """Return whether the state tells the slopes of sliding neurons; see `flowfa.flow.sliding`."""
     motion = evidence.motion
@@ -99,10 +119,16 @@ def slopes_are_known(evidence: Evidence) -> bool:
 def on_kink(evidence: Evidence) -> Tensor:
     """Return when slopes are open because some preactivation is zero, (trajectory, time) bool.
 
-    Never if leak = 1, nor in networks with one hidden layer, whose states tell the slopes.
+    Never if leak = 1. In networks with one hidden layer, whose states tell the slopes, only when
+    one passes zero at that very time: the rate of the loss jumps there, and has no one value.
     """
-    if evidence.flow.field.leak == 1.0 or slopes_are_known(evidence):
+    if evidence.flow.field.leak == 1.0:
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
+    if slopes_are_known(evidence):
+        course = evidence.along(preactivations_and_sizes)
+        z, reach, push = course.values.chunk(3, 2)
+        passing = course.rates.chunk(3, 2)[0].abs() > AT_REST * push
+        return ((z.abs() <= reach) & passing).any(2)
     course = evidence.along(nearest_kink)
     return (torch.minimum(course.values, course.own) < ON_A_KINK).squeeze(2)
 
