@@ -2,9 +2,9 @@
 
 from theory_checks import conservation, rate, reproduction
 from theory_checks.alignment import definition, sign
-from theory_checks.convergence import decay, dominance
 from theory_checks.base import CHECKS, Check, register
 from theory_checks.checking import check, check_evidence
+from theory_checks.convergence import decay, dominance
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 from theory_checks.report import Finding, Place, Report

@@ -85,7 +85,8 @@ def least_with_jumps(times: Tensor, values: Tensor, rates: Tensor) -> tuple[Tens
     found = extremes(times, values, rates)
     half = (times[2::2] - times[:-2:2])[:, None] / 2.0
     least, steepest = (
-        torch.stack([each[:, :-2:2], each[:, 1::2], each[:, 2::2]]) for each in (values, rates.abs())
+        torch.stack([each[:, :-2:2], each[:, 1::2], each[:, 2::2]])
+        for each in (values, rates.abs())
     )
     least, moved = least.amin(0), half * steepest.amax(0)
     jumps = least - moved > found.least - found.remainder

@@ -157,7 +157,9 @@ class Report:
         ]
         lines += [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
         lines += [
-            f"{finding.spec} measured {each}" for finding in self.findings for each in finding.estimates
+            f"{finding.spec} measured {each}"
+            for finding in self.findings
+            for each in finding.estimates
         ]
         return "\n".join([*lines, *self.notes, *([self.evidence] if self.evidence else [])])
 

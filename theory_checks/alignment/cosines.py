@@ -81,7 +81,7 @@ def neuron_norms(networks: Networks) -> Tensor:
 
 
 def no_angle(evidence: Evidence, sizes: Tensor) -> Tensor:
-    """Return in which intervals a norm vanishes at a time of the mesh, (trajectory, interval, item).
+    """Return where a norm vanishes at a time of the interval, (trajectory, interval, item) bool.
 
     Parameters
     ----------

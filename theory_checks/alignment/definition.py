@@ -89,7 +89,9 @@ class Alignment:
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return how aligned each layer is, by whatever rule."""
-        return lasting(evidence, cosines, norms, layers_with_feedback(evidence), stands_in(evidence))
+        return lasting(
+            evidence, cosines, norms, layers_with_feedback(evidence), stands_in(evidence)
+        )
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that are not aligned as promised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -10,22 +11,40 @@ from torch import Tensor
 
 from flowfa.errors import InputError
 from theory_checks.base import Control, register
-from theory_checks.between import Extremes, extremes
-from theory_checks.bounds import ROUNDING, nonstrict
+from theory_checks.between import extremes
+from theory_checks.bounds import RESOLVED, ROUNDING, nonstrict
 from theory_checks.controls import broken
-from theory_checks.convergence.measured import (
-    excess_loss,
-    measured_ratio,
-    nodes,
-    ratio_to,
-    resolved,
-)
+from theory_checks.convergence.measured import Measured, measured, nodes
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
 
 GAMMAS = (0.5, 1.0, 2.0)
 NETWORK = (Item(),)
 UNIT = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class RunningMu:
+    """The mu of a run up to the end of each interval, (trajectory, interval, 1).
+
+    Attributes
+    ----------
+    value : Tensor
+    lower : Tensor
+        What it may be instead, for what lies between the times.
+    coarser : Tensor
+        On the coarser rung.
+    spread : Tensor
+        By how much <grad Loss, G> / e differs among the times of the interval.
+    open : Tensor
+        Where the ratio may be lower than mu, bool.
+    """
+
+    value: Tensor
+    lower: Tensor
+    coarser: Tensor
+    spread: Tensor
+    open: Tensor
 
 
 @register
@@ -66,94 +85,91 @@ class Decay:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a loss above its infimum, known to some digits, and dominance at first."""
-        excess = evidence.along(excess_loss)
-        found = [
+        found = measured(evidence)
+        hypotheses = [
             Hypothesis(
                 "excess",
                 "Loss - Loss* > 0 at t = 0",
-                _positive(excess.values[:, 0, 0]),
+                _positive(found.excess.values[:, 0, 0]),
             ),
             Hypothesis(
                 "resolved",
                 "Loss - Loss* exceeds the integrator's error at first",
-                (~resolved(evidence, excess)[:, 0]).double(),
+                (~found.resolved[:, 0]).double(),
             ),
         ]
         if self.mu is None:
             # Its sign is the same for every gamma.
-            least = measured_ratio(evidence, (1.0,)).least[:, 0, 0]
-            found.append(
+            least = found.ratio((1.0,)).least[:, 0, 0]
+            hypotheses.append(
                 Hypothesis(
                     "dominance", "<grad Loss, G> > 0 at first, so that mu > 0", _positive(least)
                 )
             )
-        return tuple(found)
+        return tuple(hypotheses)
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room below the bound, for each gamma."""
-        return tuple(self._bounded(evidence, gamma) for gamma in self.gammas)
+        found = measured(evidence)
+        return tuple(self._bounded(found, gamma) for gamma in self.gammas)
 
-    def _bounded(self, evidence: Evidence, gamma: float) -> Measurement:
+    def _bounded(self, found: Measured, gamma: float) -> Measurement:
         """Measure log(bound / e) >= 0 on each interval, with the mu up to its end."""
-        excess = evidence.along(excess_loss)
-        known = resolved(evidence, excess)
-        mu, lower, coarser = self._rates(evidence, gamma)
-        start, start_coarser = excess.values[:, :1], excess.coarser[:, :1]
-        times = nodes(evidence.times[None, :, None])
+        excess, mu = found.excess, self._dominance(found, gamma)
+        start, times = excess.values[:, :1], nodes(found.times[None, :, None])
         length = times[2] - times[0]
-        bound = log_bound(start, gamma, mu, times)
-        logs = nodes(excess.values.log())
-        values = bound - logs
-        rates = _bound_rate(start, gamma, mu, times) - nodes(excess.rates / excess.values)
+        bound, logs = log_bound(start, gamma, mu.value, times), nodes(excess.values.log())
+        room = bound - logs
+        rates = _bound_rate(start, gamma, mu.value, times) - nodes(excess.rates / excess.values)
         off = (logs - nodes(excess.coarser.log())).abs()
-        off = off + (bound - log_bound(start_coarser, gamma, coarser, times)).abs()
+        off = off + (bound - log_bound(excess.coarser[:, :1], gamma, mu.coarser, times)).abs()
         error = off.amax(0).cummax(1).values
         error = error + ROUNDING * (1.0 + bound.abs() + logs.abs()).amax(0)
-        found = _each_interval(values, rates * length)
         # Were mu as low as it may be between the times, the bound would be higher by this.
-        missed = (log_bound(start, gamma, lower, times[2:]) - bound[2:])[0].clamp_min(0.0)
-        found = Extremes(
-            found.least,
-            found.greatest,
-            times[0] + length * found.least_time,
-            times[0] + length * found.greatest_time,
-            found.remainder + missed,
+        missed = (log_bound(start, gamma, mu.lower, times[2:]) - bound[2:])[0].clamp_min(0.0)
+        flat = room.permute(1, 2, 0, 3).flatten(0, 1)
+        between = extremes(UNIT, flat, (length * rates).permute(1, 2, 0, 3).flatten(0, 1))
+        own = between.remainder.reshape(missed.shape)
+        margin, uncertainty, remainder = (
+            each.reshape(missed.shape)
+            for each in nonstrict(
+                flat,
+                replace(between, remainder=between.remainder + missed.flatten(0, 1)[:, None]),
+                error.flatten(0, 1)[:, None].expand_as(flat),
+                torch.ones_like(flat),
+            )
         )
-        flat = values.permute(1, 2, 0, 3).flatten(0, 1)
-        shape = found.least.shape
-        margin, uncertainty, remainder = nonstrict(
-            flat,
-            Extremes(*(part.flatten(0, 1)[:, None] for part in vars(found).values())),
-            error.flatten(0, 1)[:, None].expand_as(flat),
-            torch.ones_like(flat),
-        )
-        valid = known[:, :, None] & ~(mu <= 0.0)
-        # A lower mu anywhere before may be what leaves a verdict open.
-        vague = (missed > 0.1 * (found.remainder + found.least.abs())) | (found.remainder > missed)
+        # A violation has to be more than kinks between the times can hide of the ratio.
+        hidden = length * mu.spread
+        remainder = remainder + torch.where(margin > uncertainty, 0.0, hidden.cumsum(1))
+        valid = found.resolved[:, :, None] & ~(mu.value <= 0.0)
+        average = torch.where(valid, hidden, 0.0).sum(1, keepdim=True) / valid.sum(1, keepdim=True)
         return Measurement(
-            margin.reshape(shape),
-            uncertainty.reshape(shape),
-            remainder.reshape(shape),
-            found.least_time,
+            margin,
+            uncertainty,
+            remainder,
+            times[0] + length * between.least_time.reshape(missed.shape),
             valid,
             NETWORK,
             note=f"gamma = {gamma:g}",
-            coarse=(vague & valid).squeeze(2),
+            coarse=(valid & (mu.open | (own > missed) | (hidden > average))).squeeze(2),
         )
 
-    def _rates(self, evidence: Evidence, gamma: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mu up to the end of each interval, its lower bound, and mu on the coarser rung."""
+    def _dominance(self, found: Measured, gamma: float) -> RunningMu:
+        """Return the fixed mu, or that of the run up to the end of each interval."""
+        ratio = found.ratio((gamma,))
         if self.mu is not None:
-            fixed = torch.full((len(evidence), len(evidence.times) // 2, 1), self.mu)
-            fixed = fixed.to(evidence.initial.dtype)
-            return fixed, fixed, fixed
-        ratio = measured_ratio(evidence, (gamma,))
-        mu = ratio.least.cummin(1).values
-        lower = (ratio.least - ratio.remainder).cummin(1).values.clamp_min(0.0)
-        course = evidence.along(ratio_to((gamma,)))
-        shift = nodes(course.coarser).amin(0).cummin(1).values
-        shift = shift - nodes(course.values).amin(0).cummin(1).values
-        return mu, torch.minimum(lower, mu), mu + shift
+            fixed, nothing = torch.full_like(ratio.least, self.mu), torch.zeros_like(ratio.least)
+            return RunningMu(fixed, fixed, fixed, nothing, torch.zeros_like(nothing).bool())
+        value = ratio.least.cummin(1).values
+        lowest = ratio.least - ratio.remainder
+        lower = torch.minimum(lowest.cummin(1).values.clamp_min(0.0), value)
+        shift = nodes(ratio.coarser).amin(0).cummin(1).values
+        shift = shift - nodes(ratio.values).amin(0).cummin(1).values
+        # What moves log e is the ratio for gamma = 1.
+        speeds = nodes(found.ratio((1.0,)).values)
+        spread = speeds.amax(0) - speeds.amin(0)
+        return RunningMu(value, lower, value + shift, spread, lowest < (1.0 - RESOLVED) * value)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows whose motion is not -G."""
@@ -193,24 +209,6 @@ def _bound_rate(start: Tensor, gamma: float, mu: Tensor, time: Tensor) -> Tensor
     growth = mu * start ** (gamma - 1.0)
     factor = 1.0 + (gamma - 1.0) * growth * time
     return torch.where(factor <= 0.0, 0.0, -growth / factor)
-
-
-def _each_interval(values: Tensor, rates: Tensor) -> Extremes:
-    """Return the extremes where every interval has a bound of its own.
-
-    Parameters
-    ----------
-    values, rates : Tensor
-        At start, midpoint and end, (3, trajectory, interval, 1), rates by share of the interval.
-    """
-    trajectories, intervals = values.shape[1:3]
-
-    def flat(each: Tensor) -> Tensor:
-        return each.permute(1, 2, 0, 3).flatten(0, 1)
-
-    found = extremes(UNIT, flat(values), flat(rates))
-    parts = (part.reshape(trajectories, intervals, 1) for part in vars(found).values())
-    return Extremes(*parts)
 
 
 def _positive(values: Tensor) -> Tensor:

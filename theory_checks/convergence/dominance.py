@@ -14,18 +14,16 @@ from theory_checks.base import Control, register
 from theory_checks.bounds import ROUNDING
 from theory_checks.controls import broken
 from theory_checks.convergence.fit import fitted_gamma
-from theory_checks.convergence.measured import (
-    descent_product,
-    excess_loss,
-    measured_ratio,
-    resolved,
-)
+from theory_checks.convergence.measured import Measured, measured
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 
 GAMMAS = (1.0, 1.5, 2.0)
 PROMISED_GAMMA = 2.0
 """That of P-2."""
+REFINEMENTS = 3
+SHARP = 0.01
+"""Share of mu to which the estimates are refined, where that goes."""
 NETWORK = (Item(),)
 PROVED = ("signfa", "fa", "adafa")
 """Rules of P-2 for which dominance is more than that a square is positive."""
@@ -56,10 +54,8 @@ class Dominance:
         def if_proved(excess: float | Tensor) -> Tensor:
             return torch.where(proved, torch.as_tensor(excess, dtype=torch.float64), 0.0)
 
-        product = evidence.along(descent_product).values.squeeze(2)
-        reached = evidence.times <= evidence.reached[:, None]
-        still = ((product == 0.0) & reached).any(1)
-        excess = evidence.along(excess_loss)
+        found = measured(evidence)
+        still = ((found.product.values.squeeze(2) == 0.0) & found.known).any(1)
         return (
             Hypothesis(
                 "rule",
@@ -102,49 +98,36 @@ class Dominance:
             Hypothesis(
                 "resolved",
                 "Loss - Loss* exceeds the integrator's error at first",
-                (~resolved(evidence, excess)[:, 0]).double(),
+                (~found.resolved[:, 0]).double(),
             ),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the least ratio on each interval."""
-        found = measured_ratio(evidence, (PROMISED_GAMMA,))
+        found = measured(evidence)
+        ratio = found.ratio((PROMISED_GAMMA,))
         # A square is positive at any state, right or wrong: only rounding could hide it.
         square = torch.tensor([rule == "gd" for rule in evidence.rules])[:, None, None]
-        error = torch.where(square, ROUNDING * found.least.abs(), found.error)
-        return (
-            Measurement(
-                found.least,
-                error,
-                found.remainder,
-                found.time,
-                resolved(evidence, evidence.along(excess_loss))[:, :, None],
-                NETWORK,
-            ),
-        )
+        error = torch.where(square, ROUNDING * ratio.least.abs(), ratio.error)
+        counts = found.resolved[:, :, None]
+        return (Measurement(ratio.least, error, ratio.remainder, ratio.time, counts, NETWORK),)
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return the best mu for each gamma, and the gamma that fits."""
-        counts = resolved(evidence, evidence.along(excess_loss))[:, :, None]
-        found = measured_ratio(evidence, GAMMAS)
-        shown = torch.where(counts, found.least, torch.inf)
-        mu, index = shown.min(1, keepdim=True)
-        lowest = torch.where(counts, found.least - found.remainder - found.error, torch.inf)
-        off = (mu - lowest.amin(1, keepdim=True)).squeeze(1)
-        none = ~counts.any(1)
-        when = found.time.gather(1, index).squeeze(1)
+        found = measured(evidence)
+        mu, off, when = best_mu(evidence, found)
         return (
             *(
                 Estimate(
-                    "mu",
-                    f"the largest mu of (gamma, mu)-dominance for gamma = {gamma:g}, over the run",
-                    mu.squeeze(1)[:, place].masked_fill(none[:, 0], torch.nan),
-                    off[:, place].masked_fill(none[:, 0], torch.nan),
-                    when[:, place].masked_fill(none[:, 0], torch.nan),
+                    f"mu for gamma = {gamma:g}",
+                    "the largest mu of (gamma, mu)-dominance over the run",
+                    mu[:, place],
+                    off[:, place],
+                    when[:, place],
                 )
                 for place, gamma in enumerate(GAMMAS)
             ),
-            fitted_gamma(evidence, counts),
+            fitted_gamma(found),
         )
 
     def controls(self) -> Mapping[str, Control]:
@@ -155,6 +138,31 @@ class Dominance:
             )
             for rule in ("fa", "adafa")
         }
+
+
+def best_mu(evidence: Evidence, found: Measured) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the least ratio for each gamma, its uncertainty and its time, (trajectory, gamma).
+
+    Intervals that may hold a ratio lower by more than `SHARP` of the least are looked at again.
+    """
+    for refinement in range(REFINEMENTS + 1):
+        ratio = found.ratio(GAMMAS)
+        counts = found.resolved[:, :, None]
+        shown = torch.where(counts, ratio.least, torch.inf)
+        mu, index = shown.min(1, keepdim=True)
+        lower = torch.where(counts, ratio.least - ratio.remainder, torch.inf)
+        again = ((mu - lower > SHARP * mu.abs()) & counts).any(2).any(0)
+        if refinement == REFINEMENTS or not again.any():
+            break
+        evidence = evidence.refined(again)
+        found = measured(evidence)
+    least = (lower - ratio.error).amin(1, keepdim=True)
+    uncertain = torch.maximum(mu - least, ratio.error.gather(1, index))
+    none = ~counts.any(1, keepdim=True)
+    return tuple(
+        each.masked_fill(none, torch.nan).squeeze(1)
+        for each in (mu, uncertain, ratio.time.gather(1, index))
+    )
 
 
 def _inseparable(evidence: Evidence) -> Tensor:

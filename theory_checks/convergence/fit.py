@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory_checks.convergence.measured import descent_product, excess_loss
-from theory_checks.evidence import Evidence
+from theory_checks.convergence.measured import Measured
 from theory_checks.measurement import Estimate
 
 FEWEST = 8
@@ -15,25 +14,14 @@ LEAST_FALL = 2.0
 """The factor by which e has to fall for there to be a slope."""
 
 
-def fitted_gamma(evidence: Evidence, counts: Tensor) -> Estimate:
+def fitted_gamma(found: Measured) -> Estimate:
     """Return the slope of log <grad Loss, G> against log e by least squares over the late part.
 
     The late part begins where log e has made half of its way from its first to its last value. The
     uncertainty is the difference of the two rungs, and that of the slopes of the two halves
     of the late part, by log e. None if e falls by less than a half.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    counts : Tensor
-        Which intervals count, (trajectory, interval, 1) bool.
     """
-    excess, product = evidence.along(excess_loss), evidence.along(descent_product)
-    known = torch.zeros_like(excess.values, dtype=torch.bool)
-    known[:, 1::2] = counts
-    known[:, 2::2] = counts
-    known[:, :-2:2] |= counts
-    known = known.squeeze(2)
+    excess, product, known = found.excess, found.product, found.known
     fine, off = _slope(excess.values.squeeze(2), product.values.squeeze(2), known)
     coarse, _ = _slope(excess.coarser.squeeze(2), product.coarser.squeeze(2), known)
     return Estimate(
