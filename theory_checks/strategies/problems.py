@@ -22,7 +22,7 @@ from theory_checks.strategies.starting import Arrays
 
 RTOL = 1e-6
 SAVES = 17
-MAX_STEPS = 20_000
+MAX_STEPS = 600
 """Trial steps; a network that takes more is checked as far as it got."""
 
 

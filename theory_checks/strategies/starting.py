@@ -76,8 +76,11 @@ def _tiny(seat: Seat, random: np.random.Generator) -> Arrays:
 
 
 def _huge(seat: Seat, random: np.random.Generator) -> Arrays:
-    """Draw weights of size 10; those of the exponential loss are limited by `limited`."""
-    return _times(_xavier(seat, random), 10.0)
+    """Draw weights so large that outputs are 100 times those of a Xavier start.
+
+    Under the exponential loss `limited` makes them smaller.
+    """
+    return _times(_xavier(seat, random), 100.0 ** (1.0 / seat.layers))
 
 
 def _boundary(seat: Seat, random: np.random.Generator) -> Arrays:
