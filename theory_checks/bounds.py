@@ -154,7 +154,8 @@ def constant(
         return torch.where(values.isnan(), values, result)
 
     sizes = terms if size is None else evidence.along(size).values
-    negligible = NEGLIGIBLE * of_layer(sizes.abs())
+    # Where all terms are zero nothing drifts, and the law holds.
+    negligible = NEGLIGIBLE * of_layer(sizes.abs()) + torch.finfo(sizes.dtype).tiny
     drift, coarser, own = (
         each - each[:, :1] for each in (course.values, course.coarser, course.own)
     )

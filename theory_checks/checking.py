@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from flowfa.registry import unknown_name
 from flowfa.simulation.run import Run
 from theory_checks.base import Check, chosen
 from theory_checks.estimates import Estimated, estimates_of, joined
@@ -58,6 +59,7 @@ def check(
     run: Run | DataTree | str | FilePath,
     only: Iterable[str] | None = None,
     ladder: bool = False,
+    drop: Iterable[str] = (),
 ) -> Report:
     """Check every statement of the theory on a run.
 
@@ -69,6 +71,9 @@ def check(
         IDs of statements: ``["C-1", "Eq-1"]``; all by default.
     ladder : bool
         Repeat the run at rtol / 100 too, which sharpens every verdict.
+    drop : iterable of str
+        Names of hypotheses that are not asked for: what the statement claims is measured though
+        they fail, and a violation is then no counterexample to the theory.
 
     Returns
     -------
@@ -77,7 +82,7 @@ def check(
     Raises
     ------
     InputError
-        If the run cannot be read, or a statement is unknown.
+        If the run cannot be read, or a statement or hypothesis is unknown.
 
     Examples
     --------
@@ -90,27 +95,38 @@ def check(
     <Verdict.HOLDS: 'holds'>
     """
     checks = chosen(None if only is None else tuple(only))
-    return check_evidence(evidence_of_run(run, ladder), checks)
+    return check_evidence(evidence_of_run(run, ladder), checks, drop)
 
 
-def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
-    """Check statements on any evidence."""
-    checks = tuple(checks)
+def check_evidence(evidence: Evidence, checks: Iterable[Check], drop: Iterable[str] = ()) -> Report:
+    """Check statements on any evidence; see `check` for `drop`.
+
+    Raises
+    ------
+    InputError
+        If none of the statements has a hypothesis that is to be dropped.
+    """
+    checks, drop = tuple(checks), tuple(drop)
     outcomes: list[list[Outcome]] = [[] for _ in checks]
     numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
     rules: tuple[str, ...] = ()
+    ignored: dict[str, str] = {}
     for block in _blocks(evidence):
         # Integrated here once, for all statements.
         _ = block.paths
-        for position, each in enumerate(checks):
-            outcomes[position] += outcomes_of(each, block)
+        assumed = [() if _misplaced(each, block) else each.hypotheses(block) for each in checks]
+        ignored |= _texts([each for hypotheses in assumed for each in hypotheses], drop)
+        for position, (each, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
+            kept = tuple(one for one in hypotheses if one.name not in drop)
+            outcomes[position] += _outcomes(each, block, kept)
             numbers[position].append(() if _misplaced(each, block) else estimates_of(each, block))
         rules += block.rules
     findings = tuple(
         _finding(statement, found, joined(parts, rules))
         for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
     )
-    return Report(findings, _notes(evidence), _ground(evidence))
+    notes = tuple(f"not asked for: {name} ({text})" for name, text in ignored.items())
+    return Report(findings, (*notes, *_notes(evidence)), _ground(evidence))
 
 
 def _ground(evidence: Evidence) -> str:
@@ -121,11 +137,43 @@ def _ground(evidence: Evidence) -> str:
     return f"measured with {rungs}; uncertainty: the difference of the two"
 
 
-def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
-    """Return the verdict of one statement on each trajectory."""
+def outcomes_of(statement: Check, evidence: Evidence, drop: Iterable[str] = ()) -> list[Outcome]:
+    """Return the verdict of one statement on each trajectory.
+
+    Parameters
+    ----------
+    statement : Check
+    evidence : Evidence
+    drop : iterable of str
+        Names of hypotheses of the statement that are not asked for.
+
+    Raises
+    ------
+    InputError
+        If the statement has no hypothesis of such a name; the message names the nearest.
+    """
+    drop = tuple(drop)
+    hypotheses = () if _misplaced(statement, evidence) else statement.hypotheses(evidence)
+    _ = _texts(hypotheses, drop)
+    return _outcomes(statement, evidence, tuple(h for h in hypotheses if h.name not in drop))
+
+
+def _texts(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[str, str]:
+    """Return what the hypotheses of some names say."""
+    known = {each.name: each.text for each in hypotheses}
+    for name in names:
+        if name not in known:
+            raise unknown_name("hypothesis", name, known)
+    return {name: known[name] for name in names}
+
+
+def _outcomes(
+    statement: Check, evidence: Evidence, assumed: tuple[Hypothesis, ...]
+) -> list[Outcome]:
+    """Return the verdict of one statement on each trajectory, under some hypotheses."""
     if _misplaced(statement, evidence):
-        kind = _kind(statement, evidence)
         # What it measures is not there to be asked for.
+        kind = _kind(statement, evidence)
         missed = torch.zeros(1, len(evidence), dtype=torch.bool)
         return [
             _not_applicable(int(row), (kind,), missed, position)
@@ -136,7 +184,7 @@ def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
         evidence.times[2] - evidence.reached,
     )
-    hypotheses = (begun, *statement.hypotheses(evidence))
+    hypotheses = (begun, *assumed)
     respected = torch.stack([each.excess <= 0.0 for each in hypotheses])
     able = respected.all(0)
     result = [

@@ -49,6 +49,8 @@ def evidence_of_flow(
     saves: int = 41,
     ladder: bool = False,
     label: str = "flow",
+    max_steps: int = 100_000,
+    as_reached: bool = False,
 ) -> Evidence:
     """Return evidence on a flow that was never recorded.
 
@@ -67,13 +69,25 @@ def evidence_of_flow(
     ladder : bool
         Three rungs instead of two.
     label : str
+    max_steps : int
+        As `flowfa.flow.solvers.make_solver`.
+    as_reached : bool
+        Integrate at once, and take each trajectory as far as every rung got. By default all count
+        as having reached the end, so that one whose integration fails is inconclusive.
     """
-    rungs, own = build_ladder(solver, rungs=3 if ladder else 2, rtol=rtol)
+    rungs, own = build_ladder(solver, rungs=3 if ladder else 2, rtol=rtol, max_steps=max_steps)
     moving = flow.field if motion is None else motion
     times = _mesh(torch.linspace(0.0, t_end, saves, dtype=torch.float64))
     everywhere = torch.full((len(flow),), t_end, dtype=torch.float64)
     rows = torch.arange(len(flow))
-    return Evidence(flow, moving, flow.initial, rungs, own, times, rows, everywhere, label=label)
+    found = Evidence(flow, moving, flow.initial, rungs, own, times, rows, everywhere, label=label)
+    if not as_reached:
+        return found
+    reached = torch.stack([path.reached for path in found.paths]).amin(0)
+    kept = dataclasses.replace(found, reached=reached)
+    # What was integrated is integrated: the rungs do not depend on how far they are looked at.
+    kept.__dict__["paths"] = found.paths
+    return kept
 
 
 def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) -> Evidence:

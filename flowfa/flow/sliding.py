@@ -47,7 +47,8 @@ def with_sliding_slopes(
     if not (z.abs() <= reach).any():
         return forward
     g = field.rule_signal(2, forward, output_signal, output_signal)
-    held = (z.abs() <= reach) & (g < 0.0)
+    # A sample that is zero has no surface: its preactivation is zero whatever the weights.
+    held = (z.abs() <= reach) & (g < 0.0) & (square > 0.0)[:, None]
     slope = torch.where(z > 0.0, z.new_tensor(1.0), z.new_tensor(field.leak))
     gram = inputs @ inputs.transpose(1, 2)
     if "c1" in field.layout.shapes:
@@ -96,8 +97,11 @@ def _slopes(gram: Tensor, rest: Tensor, strength: Tensor, leak: float) -> Tensor
         -g > 0, (sample,).
     leak : float
     """
+    # In units of each sample's length: else short samples drown in what makes the matrix regular.
+    length = torch.diagonal(gram).sqrt()
+    rest, strength = rest / length, strength * length
     one = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    gram = gram + 1e-12 * gram.amax() * one
+    gram = gram / (length[:, None] * length) + 1e-12 * one
     chosen = _Chosen.apply(gram, rest, strength, leak)
     inside = (chosen > leak) & (chosen < 1.0)
     equations = torch.where(inside[:, None], gram, one)
