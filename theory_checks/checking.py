@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from flowfa.simulation.run import Run
 from theory_checks.base import Check, chosen
+from theory_checks.blocks import affordable, all_blocks
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Hypothesis, Measurement
 from theory_checks.report import Finding, Place, Report
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 REFINEMENTS = 5
 """Times that the mesh is refined where what lies between its times leaves a verdict open."""
-BLOCK_BYTES = 2**29
-"""Memory for the states of trajectories that are checked together."""
+Watch = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ def check(
     run: Run | DataTree | str | FilePath,
     only: Iterable[str] | None = None,
     ladder: bool = False,
+    *,
+    seconds: float | None = None,
+    watch: Watch | None = None,
 ) -> Report:
     """Check every statement of the theory on a run.
 
@@ -68,6 +71,11 @@ def check(
         IDs of statements: ``["C-1", "Eq-1"]``; all by default.
     ladder : bool
         Repeat the run at rtol / 100 too, which sharpens every verdict.
+    seconds : float, optional
+        Check about as many trajectories as fit into this time, at least one of each rule; a note
+        says how many. By default all.
+    watch : callable, optional
+        Is told in a few words what is being checked.
 
     Returns
     -------
@@ -89,22 +97,41 @@ def check(
     <Verdict.HOLDS: 'holds'>
     """
     checks = chosen(None if only is None else tuple(only))
-    return check_evidence(evidence_of_run(run, ladder), checks)
+    return check_evidence(evidence_of_run(run, ladder), checks, seconds=seconds, watch=watch)
 
 
-def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
-    """Check statements on any evidence."""
+def check_evidence(
+    evidence: Evidence,
+    checks: Iterable[Check],
+    *,
+    seconds: float | None = None,
+    watch: Watch | None = None,
+) -> Report:
+    """Check statements on any evidence; parameters as `check`."""
     checks = tuple(checks)
+    watch = _unwatched if watch is None else watch
     outcomes: list[list[Outcome]] = [[] for _ in checks]
-    for block in _blocks(evidence):
+    done = 0
+    for block in all_blocks(evidence) if seconds is None else affordable(evidence, seconds):
+        share = f"{done + len(block)} of {len(evidence)} trajectories"
+        watch(f"{share}: integrating anew")
         # Integrated here once, for all statements.
         _ = block.paths
         for position, each in enumerate(checks):
+            watch(f"{share}: {each.spec}")
             outcomes[position] += outcomes_of(each, block)
+        done += len(block)
     findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
     rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
     ground = f"measured with {rungs}; uncertainty: the difference of the two"
-    return Report(findings, _notes(evidence), ground)
+    notes = _notes(evidence)
+    if done < len(evidence):
+        notes = (
+            f"checked {done} of {len(evidence)} trajectories, as many as fit into about "
+            f"{seconds:.0f} s",
+            *notes,
+        )
+    return Report(findings, notes, ground)
 
 
 def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
@@ -245,13 +272,8 @@ def _miss(outcome: Outcome) -> float:
     return outcome.failed_by if outcome.failed_by == outcome.failed_by else float("inf")
 
 
-def _blocks(evidence: Evidence) -> Iterable[Evidence]:
-    """Split evidence by trajectories, so that its states fit into memory."""
-    # Room for one refinement, on every rung.
-    bytes_each = 16 * len(evidence.rungs) * len(evidence.times) * evidence.initial.shape[1]
-    size = max(1, BLOCK_BYTES // bytes_each)
-    for positions in torch.arange(len(evidence)).split(size):
-        yield evidence.select(positions)
+def _unwatched(doing: str) -> None:
+    """Tell nobody."""
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:

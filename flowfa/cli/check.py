@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowfa.cli.commands import CheckCommand
-from flowfa.cli.console import say, say_json
+from flowfa.cli.console import columns, say, say_json
+from flowfa.cli.progress import StatusLine
 
 SOLVER_FAILED = 3
 
@@ -33,13 +34,17 @@ def check(command: CheckCommand) -> int:
     chosen(command.only)  # refuses unknown statements before anything is read
     apply_threads(choose_threads(None))
     run = Run(load(command.run), Path(command.run))
-    report = theory_checks.check(run, command.only, command.ladder)
+    with StatusLine(quiet=command.json) as status:
+        report = theory_checks.check(
+            run, command.only, command.ladder, watch=lambda doing: status.show(f"checking {doing}")
+        )
     if command.store:
         theory_checks.store(report, command.run)
     if command.json:
         say_json({"run": command.run, **report.to_json_dict()})
     else:
-        say(str(report))
+        for line in (*report.table(columns()), *report.explanations(columns())):
+            say(line)
     if report.exit_code != 1 and run.failed:
         return SOLVER_FAILED
     return report.exit_code
