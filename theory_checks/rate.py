@@ -134,25 +134,28 @@ def _integrated(
     spread = length * (rates.amax(0) - rates.amin(0))
     rise = loss[:, 2::2] - loss[:, :-2:2]
     wrong = summed(rise - simpson).abs()
-    error = (loss - coarser).abs().cummax(1).values[:, 2::2] + summed(quadrature)
+    missed = summed(quadrature)
     rounding = ROUNDING * loss.abs().cummax(1).values[:, 2::2]
+    error = (loss - coarser).abs().cummax(1).values[:, 2::2] + rounding
     moved = summed(rise.abs())[:, -1:]
-    allowed = error + rounding
+    allowed = error + missed
     margin = 2.0 * allowed - wrong
     # Such coarse times leave the verdict open, and more of them may settle it.
-    blurred = error > RESOLVED * moved + rounding
+    blurred = allowed > RESOLVED * moved + 2.0 * rounding
     holding = torch.where(blurred, allowed, 0.0)
-    # A violation has to be more than kinks between the times can do.
+    # A violation has to be more than kinks between the times can do. Two of them in one interval
+    # can hide from the quadrature, but not from the spread.
     share = RESOLVED * moved / (4.0 * free.sum(1, keepdim=True))
+    suspicious = ((margin < allowed) & free).any(1, keepdim=True)
     return Measurement(
         margin,
-        allowed,
-        torch.where(margin > 0.0, holding, summed(spread)),
+        error,
+        missed + torch.where(margin > 0.0, holding, summed(spread)),
         evidence.times[2::2][None, :, None].expand_as(margin),
         free,
         NETWORK,
         note="integrated up to then",
-        coarse=(free & (quadrature > share)).squeeze(2),
+        coarse=(free & (torch.where(suspicious, spread, quadrature) > share)).squeeze(2),
     )
 
 
