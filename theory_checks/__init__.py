@@ -1,10 +1,12 @@
 """theory_checks says of each statement of the theory whether it holds along a run of flowfa."""
 
 from theory_checks import conservation, rate, reproduction
+from theory_checks.alignment import definition, sign
 from theory_checks.base import CHECKS, Check, register
 from theory_checks.checking import check, check_evidence
+from theory_checks.convergence import decay, dominance
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Hypothesis, Item, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_flow, evidence_of_run
 from theory_checks.stored import store
@@ -13,6 +15,7 @@ from theory_checks.verdict import Verdict
 __all__ = [
     "CHECKS",
     "Check",
+    "Estimate",
     "Evidence",
     "Finding",
     "Hypothesis",
@@ -24,10 +27,14 @@ __all__ = [
     "check",
     "check_evidence",
     "conservation",
+    "decay",
+    "definition",
+    "dominance",
     "evidence_of_flow",
     "evidence_of_run",
     "rate",
     "register",
     "reproduction",
+    "sign",
     "store",
 ]

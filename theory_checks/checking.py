@@ -14,8 +14,9 @@ from torch import Tensor
 from flowfa.simulation.run import Run
 from theory_checks.base import Check, chosen
 from theory_checks.blocks import affordable, all_blocks
+from theory_checks.estimates import Estimated, estimates_of, joined
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Hypothesis, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_run
 from theory_checks.verdict import Verdict, from_severity, severities
@@ -111,23 +112,31 @@ def check_evidence(
     checks = tuple(checks)
     watch = _unwatched if watch is None else watch
     outcomes: list[list[Outcome]] = [[] for _ in checks]
-    done = 0
+    numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
+    rules: tuple[str, ...] = ()
+    rows: list[int] = []
     for block in all_blocks(evidence) if seconds is None else affordable(evidence, seconds):
-        share = f"{done + len(block)} of {len(evidence)} trajectories"
+        share = f"{len(rows) + len(block)} of {len(evidence)} trajectories"
         watch(f"{share}: integrating anew")
         # Integrated here once, for all statements.
         _ = block.paths
         for position, each in enumerate(checks):
             watch(f"{share}: {each.spec}")
             outcomes[position] += outcomes_of(each, block)
-        done += len(block)
-    findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
+            numbers[position].append(estimates_of(each, block))
+        rules += block.rules
+        rows += block.rows.tolist()
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    findings = tuple(
+        _finding(statement, found, joined(parts, rules, order))
+        for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
+    )
     rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
     ground = f"measured with {rungs}; uncertainty: the difference of the two"
     notes = _notes(evidence)
-    if done < len(evidence):
+    if len(rows) < len(evidence):
         notes = (
-            f"checked {done} of {len(evidence)} trajectories, as many as fit into about "
+            f"checked {len(rows)} of {len(evidence)} trajectories, as many as fit into about "
             f"{seconds:.0f} s",
             *notes,
         )
@@ -238,7 +247,9 @@ def _not_applicable(
     )
 
 
-def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
+def _finding(
+    statement: Check, outcomes: list[Outcome], estimates: tuple[Estimated, ...]
+) -> Finding:
     """Return the worst of all trajectories."""
     counts = Counter(outcome.verdict for outcome in outcomes)
     verdict = max(counts, key=lambda each: each.severity)
@@ -260,6 +271,7 @@ def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
         if nearest is None or nearest.failed_by != nearest.failed_by
         else nearest.failed_by,
         sentence=statement.reading if applies else "",
+        estimates=estimates,
     )
 
 

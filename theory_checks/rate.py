@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from flowfa.flow.field import NetworkField
 from theory_checks.base import Control, register
 from theory_checks.bounds import RESOLVED
 from theory_checks.controls import broken
@@ -88,9 +89,19 @@ def nearest_kink(networks: Networks) -> Tensor:
     return (z.abs().amin(1) / z.abs().amax(1))[:, None]
 
 
+def slopes_are_known(evidence: Evidence) -> bool:
+    """Return whether the state tells the slopes of sliding neurons; see `flowfa.flow.sliding`."""
+    motion = evidence.motion
+    exact = isinstance(motion, NetworkField) and motion.smooth_kinks is None
+    return exact and evidence.flow.layout.layers == 2
+
+
 def on_kink(evidence: Evidence) -> Tensor:
-    """Return when some preactivation is zero, (trajectory, time) bool; never if leak = 1."""
-    if evidence.flow.field.leak == 1.0:
+    """Return when slopes are open because some preactivation is zero, (trajectory, time) bool.
+
+    Never if leak = 1, nor in networks with one hidden layer, whose states tell the slopes.
+    """
+    if evidence.flow.field.leak == 1.0 or slopes_are_known(evidence):
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
     nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.own))
     return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
@@ -143,10 +154,12 @@ def _integrated(
     # Such coarse times leave the verdict open, and more of them may settle it.
     blurred = allowed > RESOLVED * moved + 2.0 * rounding
     holding = torch.where(blurred, allowed, 0.0)
-    # A violation has to be more than kinks between the times can do. Two of them in one interval
-    # can hide from the quadrature, but not from the spread.
-    share = RESOLVED * moved / (4.0 * free.sum(1, keepdim=True))
-    suspicious = ((margin < allowed) & free).any(1, keepdim=True)
+    # A violation has to be more than kinks between the times can do.
+    count = free.sum(1, keepdim=True)
+    share = RESOLVED * moved / (4.0 * count)
+    # Two kinks in one interval can hide from the quadrature, but not from the loss. Where the sum
+    # of all intervals is more than is allowed there is such an interval to look at again.
+    unexplained = (rise - simpson).abs() > quadrature + error / count
     return Measurement(
         margin,
         error,
@@ -155,7 +168,7 @@ def _integrated(
         free,
         NETWORK,
         note="integrated up to then",
-        coarse=(free & (torch.where(suspicious, spread, quadrature) > share)).squeeze(2),
+        coarse=(free & ((quadrature > share) | unexplained)).squeeze(2),
     )
 
 

@@ -7,6 +7,7 @@ import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from theory_checks.estimates import Estimated
 from theory_checks.verdict import Verdict
 
 WIDTH = 100
@@ -79,6 +80,8 @@ class Finding:
         By how much.
     sentence : str
         What a reader should know of the numbers.
+    estimates : tuple of Estimated
+        Numbers measured beside the verdict, if the check has any.
     """
 
     spec: str
@@ -91,6 +94,7 @@ class Finding:
     failed_hypothesis: str | None
     failed_by: float | None
     sentence: str
+    estimates: tuple[Estimated, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,9 @@ class Report:
             Of the terminal.
         """
         texts = [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
+        texts += [
+            f"{each.spec} measured {number}" for each in self.findings for number in each.estimates
+        ]
         texts += [*self.notes, *([self.evidence] if self.evidence else [])]
         return [line for text in texts for line in _wrapped(text, width, 2)]
 
@@ -238,6 +245,6 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, dict):
         return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return value
