@@ -19,6 +19,7 @@ from theory_checks.evidence import Evidence
 from theory_checks.measurement import Estimate, Hypothesis, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_run
+from theory_checks.traces import Traces
 from theory_checks.verdict import Verdict, from_severity, severities
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def check(
     *,
     seconds: float | None = None,
     watch: Watch | None = None,
+    traces: Traces | None = None,
 ) -> Report:
     """Check every statement of the theory on a run.
 
@@ -77,6 +79,8 @@ def check(
         says how many. By default all.
     watch : callable, optional
         Is told in a few words what is being checked.
+    traces : Traces, optional
+        Collects what figures need.
 
     Returns
     -------
@@ -98,7 +102,9 @@ def check(
     <Verdict.HOLDS: 'holds'>
     """
     checks = chosen(None if only is None else tuple(only))
-    return check_evidence(evidence_of_run(run, ladder), checks, seconds=seconds, watch=watch)
+    return check_evidence(
+        evidence_of_run(run, ladder), checks, seconds=seconds, watch=watch, traces=traces
+    )
 
 
 def check_evidence(
@@ -107,6 +113,7 @@ def check_evidence(
     *,
     seconds: float | None = None,
     watch: Watch | None = None,
+    traces: Traces | None = None,
 ) -> Report:
     """Check statements on any evidence; parameters as `check`."""
     checks = tuple(checks)
@@ -120,9 +127,11 @@ def check_evidence(
         watch(f"{share}: integrating anew")
         # Integrated here once, for all statements.
         _ = block.paths
+        if traces is not None:
+            traces.take_signs(block)
         for position, each in enumerate(checks):
             watch(f"{share}: {each.spec}")
-            outcomes[position] += outcomes_of(each, block)
+            outcomes[position] += outcomes_of(each, block, traces)
             numbers[position].append(estimates_of(each, block))
         rules += block.rules
         rows += block.rows.tolist()
@@ -143,8 +152,10 @@ def check_evidence(
     return Report(findings, notes, ground)
 
 
-def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
-    """Return the verdict of one statement on each trajectory."""
+def outcomes_of(
+    statement: Check, evidence: Evidence, traces: Traces | None = None
+) -> list[Outcome]:
+    """Return the verdict of one statement on each trajectory; margins go to `traces`."""
     begun = Hypothesis(
         "begun",
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
@@ -166,6 +177,8 @@ def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
         again = intervals.any(1) & (refinement < REFINEMENTS)
         settled = (~again).nonzero().flatten().tolist()
         result += [_judge(looked_at, measurements, position) for position in settled]
+        if traces is not None:
+            traces.take_margins(statement.spec, looked_at, measurements, settled)
         if not again.any():
             break
         # Only what is still open is integrated once more.
