@@ -11,6 +11,7 @@ from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_flow, evidence_of_run
 from theory_checks.stored import store
+from theory_checks.traces import Traces
 from theory_checks.verdict import Verdict
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Measurement",
     "Place",
     "Report",
+    "Traces",
     "Verdict",
     "check",
     "check_evidence",

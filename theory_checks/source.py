@@ -28,7 +28,7 @@ from flowfa.simulation.settings import DTYPES
 from flowfa.simulation.train import step_rule
 from flowfa.simulation.training_settings import TrainingSettings
 from flowfa.training import StepRule
-from theory_checks.evidence import Evidence, Record
+from theory_checks.evidence import ROUNDING, Evidence, Record
 from theory_checks.ladder import build_ladder
 from theory_checks.training import Training
 
@@ -145,7 +145,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         times=_mesh(times),
         rows=torch.arange(len(flow)),
         reached=reached,
-        record=_record(tree, flow, times),
+        record=_record(tree, flow, times, configuration.get("dtype", "float64")),
         label=label,
     )
 
@@ -186,7 +186,7 @@ def _evidence_of_steps(tree: DataTree, configuration: dict[str, Any], label: str
         np.asarray(trajectory["step"].values),
         done=done,
         axis=times,
-        record=_record(tree, flow, times),
+        record=_record(tree, flow, times, settings.dtype),
         label=label,
         threads=int(tree.attrs["threads"]),
     )
@@ -304,6 +304,7 @@ def _problem(
     problem = Problem(
         Dataset(data["X"].values, data["y"].values, label),
         leak=configuration["leak"],
+        smooth_kinks=configuration.get("smooth_kinks"),
         rule=rules,
         loss=configuration["loss"],
         initial=start,
@@ -337,7 +338,7 @@ def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
     return RULES.get(name)(**configuration["rule_parameters"][name])
 
 
-def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
+def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Record:
     """Return what is stored, the weights in the flow's own coordinates."""
     weights = tree["weights"].to_dataset()
     when = _tensor(weights["snapshot_time"].values)
@@ -353,7 +354,16 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
     observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
-    return Record(torch.stack(states, 1), torch.stack(outside, 1), when, times, observables)
+    # Evidence is integrated in float64, also of a run that was not.
+    coarseness = torch.finfo(DTYPES[dtype]).eps / torch.finfo(torch.float64).eps
+    return Record(
+        torch.stack(states, 1),
+        torch.stack(outside, 1),
+        when,
+        times,
+        observables,
+        ROUNDING * coarseness,
+    )
 
 
 def _mesh(times: Tensor) -> Tensor:

@@ -52,6 +52,10 @@ class CheckCommand:
     """Repeat the run at rtol / 100 too: slower, sharper."""
     store: bool = False
     """Add the verdicts to the file, as group /checks."""
+    html: Annotated[str | None, optional_flag(metavar="REPORT.html")] = None
+    """Write a page with verdicts, figures and how the run was made; everything is inside it."""
+    overwrite: bool = False
+    """Replace an existing page."""
     json: bool = False
     """Print one JSON document."""
     debug: bool = False

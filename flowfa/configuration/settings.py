@@ -15,6 +15,7 @@ PRESENTATION_KEYS = (
     "plot",
     "overwrite",
     "resume",
+    "check",
     "checkpoint_every",
     "config",
     "quiet",
@@ -139,6 +140,8 @@ class SimulateConfiguration(ProblemFlags):
     """Result file."""
     plot: Annotated[str | None, optional_flag(metavar="FIGURE|none")] = None
     """Figure (.png, .pdf or .svg), by default RUN.png beside the result; none for no figure."""
+    check: Annotated[bool, arg(help_behavior_hint="")] = True
+    """Skip the verdicts on the theory's statements, which take about as long as the run."""
     overwrite: bool = False
     """Replace existing output."""
     resume: bool = False
