@@ -12,6 +12,7 @@ from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
@@ -21,12 +22,20 @@ from flowfa.registry import unknown_name
 Command = (
     SimulateConfiguration
     | CheckCommand
+    | FalsifyCommand
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
     | DataCertifyCommand
 )
-COMMANDS = {"simulate": (), "check": (), "plot": (), "info": (), "data": ("make", "certify")}
+COMMANDS = {
+    "simulate": (),
+    "check": (),
+    "falsify": (),
+    "plot": (),
+    "info": (),
+    "data": ("make", "certify"),
+}
 DESCRIPTION = """The instrument for training flows of (leaky) ReLU networks under gradient descent,
 feedback alignment and their relatives.
 
@@ -101,6 +110,7 @@ def _parse(argv: Sequence[str], default: SimulateConfiguration) -> Command:
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=default)],
         Annotated[CheckCommand, named("check")],
+        Annotated[FalsifyCommand, named("falsify")],
         Annotated[PlotCommand, named("plot")],
         Annotated[InfoCommand, named("info")],
         data,
