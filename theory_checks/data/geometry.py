@@ -49,6 +49,23 @@ def claimed(
     return torch.tensor(found, dtype=torch.float64)
 
 
+def lambda_of(found: Certificate) -> float | None:
+    """Return lambda of D-1."""
+    return found.lambda_
+
+
+def bound_of(found: Certificate) -> float:
+    """Return (R_min^2 - (n-1) rho)/n, the bound of D-3 under the weaker condition of D-2."""
+    return (found.R_min**2 - (found.samples - 1) * found.rho) / found.samples
+
+
+def paper_bound_of(found: Certificate) -> float:
+    """Return (1 - 1/gamma) R_min^2/n, the bound of D-3 for gamma-nearly orthogonal data."""
+    if found.gamma == 0.0:
+        return -float("inf")
+    return (1.0 - 1.0 / found.gamma) * found.R_min**2 / found.samples
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Numbers of the samples that each trajectory trains on, all (trajectory,).
