@@ -122,9 +122,13 @@ def _numbers(X: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
         return (float("nan"),) * 6
     gram = X @ X.T
     off = np.abs(gram[~np.eye(len(X), dtype=bool)])
+    most = float(off.max(initial=0.0))
+    if not np.isin(y, (-1.0, 1.0)).all():
+        # Without such labels there are no u_k to speak of.
+        return (norms.min(), norms.max(), most, *(float("nan"),) * 3)
     primal, dual = bracket(y[:, None] * X)
     least = float((y[:, None] * gram * y).min())
-    return norms.min(), norms.max(), float(off.max(initial=0.0)), least, primal, dual
+    return norms.min(), norms.max(), most, least, primal, dual
 
 
 def bracket(signed: np.ndarray) -> tuple[float, float]:
