@@ -14,6 +14,7 @@ import flowfa
 import theory_checks
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.ensemble import build_ensemble
+from flowfa.problems.rules import SignFeedbackAlignment
 from flowfa.problems.starts import given_start
 from theory_checks import Verdict, check_evidence, evidence_of_flow
 from theory_checks.alignment.definition import Alignment
@@ -56,7 +57,7 @@ class TestAlignment(CheckTestCase):
 def report():
     """Random labels, all rules, weights that change their signs and neurons that slide."""
     data = flowfa.datasets.gaussian(samples=8, dim=4, seed=1)
-    sign = flowfa.problems.rules.SignFeedbackAlignment("xavier")
+    sign = SignFeedbackAlignment("xavier")
     problem = flowfa.Problem(data, (2,), rule=("gd", sign, "fa", "dfa"), initial="xavier")
     run = flowfa.simulate(problem, 3, t_end=5.0, rtol=1e-5, save=20)
     return run, theory_checks.check(run, only=["P-1", "A-1"])

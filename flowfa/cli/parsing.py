@@ -12,6 +12,7 @@ from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
@@ -28,6 +29,7 @@ Command = (
     SimulateConfiguration
     | TrainConfiguration
     | CheckCommand
+    | FalsifyCommand
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
@@ -39,6 +41,7 @@ COMMANDS = {
     "simulate": (),
     "train": (),
     "check": (),
+    "falsify": (),
     "plot": (),
     "info": (),
     "data": ("make", "certify"),
@@ -123,6 +126,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
         Annotated[TrainConfiguration, named("train", default=defaults["train"])],
         Annotated[CheckCommand, named("check")],
+        Annotated[FalsifyCommand, named("falsify")],
         Annotated[PlotCommand, named("plot")],
         Annotated[InfoCommand, named("info")],
         data,

@@ -10,6 +10,7 @@ from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
@@ -52,6 +53,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.check import check
 
         return check(command)
+    if isinstance(command, FalsifyCommand):
+        from flowfa.cli.falsify import falsify
+
+        return falsify(command)
     if isinstance(command, InfoCommand):
         from flowfa.cli.info import info
 

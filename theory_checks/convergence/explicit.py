@@ -27,8 +27,14 @@ from theory_checks.between import extremes
 from theory_checks.bounds import ROUNDING
 from theory_checks.controls.fields import WeightDecay, opposed
 from theory_checks.controls.tight import Slower, tight_flow
-from theory_checks.data.geometry import certified, claimed, unless_positive
-from theory_checks.data.orthogonal import bound_of, lambda_of, paper_bound_of
+from theory_checks.data.geometry import (
+    bound_of,
+    certified,
+    claimed,
+    lambda_of,
+    paper_bound_of,
+    unless_positive,
+)
 from theory_checks.evidence import Course, Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
 from theory_checks.networks import Networks

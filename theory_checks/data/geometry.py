@@ -49,6 +49,23 @@ def claimed(
     return torch.tensor(found, dtype=torch.float64)
 
 
+def lambda_of(found: Certificate) -> float | None:
+    """Return lambda of D-1."""
+    return found.lambda_
+
+
+def bound_of(found: Certificate) -> float:
+    """Return (R_min^2 - (n-1) rho)/n, the bound of D-3 under the weaker condition of D-2."""
+    return (found.R_min**2 - (found.samples - 1) * found.rho) / found.samples
+
+
+def paper_bound_of(found: Certificate) -> float:
+    """Return (1 - 1/gamma) R_min^2/n, the bound of D-3 for gamma-nearly orthogonal data."""
+    if found.gamma == 0.0:
+        return -float("inf")
+    return (1.0 - 1.0 / found.gamma) * found.R_min**2 / found.samples
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Numbers of the samples that each trajectory trains on, all (trajectory,).
@@ -105,9 +122,13 @@ def _numbers(X: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
         return (float("nan"),) * 6
     gram = X @ X.T
     off = np.abs(gram[~np.eye(len(X), dtype=bool)])
+    most = float(off.max(initial=0.0))
+    if not np.isin(y, (-1.0, 1.0)).all():
+        # Without such labels there are no u_k to speak of.
+        return (norms.min(), norms.max(), most, *(float("nan"),) * 3)
     primal, dual = bracket(y[:, None] * X)
     least = float((y[:, None] * gram * y).min())
-    return norms.min(), norms.max(), float(off.max(initial=0.0)), least, primal, dual
+    return norms.min(), norms.max(), most, least, primal, dual
 
 
 def bracket(signed: np.ndarray) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from flowfa.datasets import Certificate, nearly_orthogonal
+from flowfa.datasets import nearly_orthogonal
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from theory_checks.base import Control, register
@@ -18,11 +18,14 @@ from theory_checks.data.geometry import (
     Certifier,
     Geometry,
     binary_labels,
+    bound_of,
     certified,
     claimed,
     equal,
     geometry_of,
+    lambda_of,
     not_below,
+    paper_bound_of,
     products_of,
     trained_on,
     unless_positive,
@@ -160,23 +163,6 @@ class NearlyOrthogonal:
             "a sample that is shorter": lambda: _evidence(_nearly(_shorter)),
             "a sample that leans on another": lambda: _evidence(_nearly(_leaning)),
         }
-
-
-def lambda_of(found: Certificate) -> float | None:
-    """Return lambda of D-1."""
-    return found.lambda_
-
-
-def bound_of(found: Certificate) -> float:
-    """Return (R_min^2 - (n-1) rho)/n, the bound of D-3 under the weaker condition of D-2."""
-    return (found.R_min**2 - (found.samples - 1) * found.rho) / found.samples
-
-
-def paper_bound_of(found: Certificate) -> float:
-    """Return (1 - 1/gamma) R_min^2/n, the bound of D-3 for gamma-nearly orthogonal data."""
-    if found.gamma == 0.0:
-        return -float("inf")
-    return (1.0 - 1.0 / found.gamma) * found.R_min**2 / found.samples
 
 
 def gap_of_square(own: Geometry) -> Tensor:

@@ -57,16 +57,30 @@ class Claim(Protocol):
     hypotheses alone.
     """
 
-    name: str
-    """What it is called on the command line."""
-    statement: str
-    """It in words, in one line."""
-    unit: str
-    """What `Assessment.tightness` is."""
-    examples: int
-    """Problems that a search goes through by default."""
-    batch: int
-    """Problems that are assessed together at little more than the price of one."""
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        ...
+
+    @property
+    def statement(self) -> str:
+        """It in words, in one line."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What `Assessment.tightness` is."""
+        ...
+
+    @property
+    def examples(self) -> int:
+        """Problems that a search goes through by default."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Problems that are assessed together at little more than the price of one."""
+        ...
 
     def hypotheses(self) -> Mapping[str, str]:
         """Return name and text of each hypothesis that may be dropped."""

@@ -37,6 +37,8 @@ EQUALITY = 1e-9
 """Score at which a claim counts as an equality."""
 GENERATIONS = 8
 """Generations of a local search by differential evolution."""
+BRIEFLY = 2
+"""The same, where a part was taken out of a counterexample."""
 
 
 class _Settled(Exception):
@@ -106,8 +108,8 @@ def search(
     seed : int
         Of everything random.
     examples : int, optional
-        Most problems to try; `claim.examples` by default. Twice as many again may go into making
-        a counterexample smaller.
+        Most problems to try; `claim.examples` by default. More go into making a counterexample
+        smaller.
     seconds : float
         Longest time to search; as much again may go into making a counterexample smaller.
     stopped : callable
@@ -125,9 +127,9 @@ def search(
         round_number += 1
         verified = claim.verify(found[-1], drop) if found else None
         if verified is not None:
-            judge.extend(wanted, seconds / 2.0)
+            judge.extend(claim.examples, seconds / 2.0)
             case, verified = _smaller(judge, found[-1], verified)
-            judge.extend(wanted, seconds / 2.0)
+            judge.extend(claim.examples, seconds / 2.0)
             case, verified = simplify(judge, case, verified)
             result = claim.assess([case], drop)[0]
             return _result(judge, replace_best=(case, result), verified=verified)
@@ -217,7 +219,10 @@ def _draw(
         if violated or judge.exhausted:
             return
         cases = [case_of(shape, vector) for vector in vectors]
-        scores = _scores(judge, cases, violated)
+        try:
+            scores = _scores(judge, cases, violated)
+        except Exhausted:
+            return
         least = int(scores.argmin())
         hypothesis.target(-max(float(scores[least]), -1e6))
         if shape not in found or scores[least] < found[shape][0]:
@@ -228,7 +233,9 @@ def _draw(
         draw()
 
 
-def improve(judge: Judge, shape: Shape, start: np.ndarray, seed: int) -> list[Case]:
+def improve(
+    judge: Judge, shape: Shape, start: np.ndarray, seed: int, generations: int = GENERATIONS
+) -> list[Case]:
     """Search the neighbourhood of a problem for a violation, by its real numbers alone.
 
     Claims that are assessed one by one are improved by the simplex method of Nelder and Mead,
@@ -240,15 +247,20 @@ def improve(judge: Judge, shape: Shape, start: np.ndarray, seed: int) -> list[Ca
     list of Case
         The last, if there is one, is the worst.
     """
-    point, violated = _descend(judge, shape, start, seed, deeper=False)
+    point, violated = _descend(judge, shape, start, seed, generations, deeper=False)
     if violated:
         with suppress(Exhausted):
-            violated += _descend(judge, shape, point, seed, deeper=True)[1]
+            violated += _descend(judge, shape, point, seed, generations, deeper=True)[1]
     return violated
 
 
 def _descend(
-    judge: Judge, shape: Shape, start: np.ndarray, seed: int, deeper: bool
+    judge: Judge,
+    shape: Shape,
+    start: np.ndarray,
+    seed: int,
+    generations: int,
+    deeper: bool,
 ) -> tuple[np.ndarray, list[Case]]:
     """Run one local search; return its best point and the violations, the worst of them last."""
     random = np.random.default_rng(seed)
@@ -276,7 +288,7 @@ def _descend(
                 score,
                 bounds,
                 init=_around(best, judge.claim.batch, random),  # type: ignore[arg-type]  # the stub knows names only
-                maxiter=GENERATIONS,
+                maxiter=generations,
                 polish=False,
                 vectorized=True,
                 updating="deferred",
@@ -329,7 +341,7 @@ def _smaller(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
             for part in without_one_part(case):
                 if part.shape not in known:
                     continue
-                found = improve(judge, part.shape, vector_of(part), seed=0)
+                found = improve(judge, part.shape, vector_of(part), 0, BRIEFLY)
                 words = judge.claim.verify(found[-1], judge.drop) if found else None
                 if words is not None:
                     case, verified, again = found[-1], words, True

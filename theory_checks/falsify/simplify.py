@@ -8,6 +8,8 @@ from theory_checks.falsify.budget import Exhausted, Judge
 from theory_checks.falsify.case import Case
 
 DECIMALS = (0, 1, 2, 3, 4, 6)
+PLAIN = (1.0, 0.5, 0.1)
+"""Sizes that any number may be replaced by, because they are easily read."""
 KEPT = 0.3
 """Share of the violation that must be left after each array of numbers was shortened."""
 
@@ -15,7 +17,8 @@ KEPT = 0.3
 def simplify(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
     """Return the counterexample with shorter numbers, and how it was confirmed.
 
-    All numbers are rounded together first, then each by itself: to zero, or to fewer decimals.
+    All numbers are rounded together first, then each by itself: to zero, a plain size, or
+    fewer decimals.
     What is kept must be confirmed at higher accuracy like the original.
     """
     judge.phase = "rounding"
@@ -44,7 +47,8 @@ def _one(
     name, index = place
     value = case[name][index]
     candidates, seen = [], {float(value)}
-    for shorter in (0.0, *(float(np.round(value, digits)) for digits in DECIMALS)):
+    rounded = (float(np.round(value, digits)) for digits in DECIMALS)
+    for shorter in (0.0, *(float(np.copysign(size, value)) for size in PLAIN), *rounded):
         if shorter in seen or len(repr(shorter)) >= len(repr(float(value))):
             continue
         seen.add(shorter)
