@@ -26,6 +26,7 @@ from flowfa.simulation.run import Run
 from flowfa.simulation.settings import DTYPES
 from theory_checks.evidence import ROUNDING, Evidence, Record
 from theory_checks.ladder import build_ladder
+from theory_checks.soundness import check_soundness
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -93,6 +94,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     tree, label = _tree(run)
     configuration = _configuration(tree, label)
     try:
+        check_soundness(tree, configuration, label)
         return _evidence(tree, configuration, ladder, label)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(

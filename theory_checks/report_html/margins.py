@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -79,6 +80,6 @@ def _thinned(trace: Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return parts
     room = np.nan_to_num(trace.margin - trace.uncertainty, nan=-np.inf)
     edges = np.linspace(0, count, MOST_POINTS + 1).astype(int)
-    pairs = zip(edges[:-1], edges[1:], strict=True)
-    chosen = np.array([low + int(room[low:high].argmin()) for low, high in pairs])
+    parts_of_line = itertools.pairwise(edges.tolist())
+    chosen = np.array([low + int(room[low:high].argmin()) for low, high in parts_of_line])
     return trace.time[chosen], trace.margin[chosen], trace.uncertainty[chosen]

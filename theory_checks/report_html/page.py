@@ -16,7 +16,7 @@ from flowfa.files import replacing
 from flowfa.plots.alignment import alignment_panels
 from flowfa.plots.sheet import draw_sheet
 from theory_checks.report import Finding, Report
-from theory_checks.report_html.grid import Draw, draw_grid, image
+from theory_checks.report_html.grid import COLUMNS, ROWS, Draw, draw_grid, image
 from theory_checks.report_html.invariants import invariant_panels
 from theory_checks.report_html.loss import loss_panels
 from theory_checks.report_html.margins import margin_panels, worst_of_rules
@@ -40,7 +40,8 @@ img { max-width: 100%; height: auto; } p.small, li { font-size: .92em; }
 .headline { font-size: 1.1em; }
 @media print { @page { margin: 16mm 14mm; } body { margin: 0; max-width: none; font-size: 10.5pt; }
   h2 { break-after: avoid; } section.new-page { break-before: page; }
-  tr, img, h3 + p { break-inside: avoid; } .violated { outline: 1px solid #b00020;
+  tr, img, h3 + p { break-inside: avoid; } img { max-height: 235mm; object-fit: contain; }
+  .violated { outline: 1px solid #b00020;
   print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
@@ -151,9 +152,9 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
     yield from _section(
         "Margins over time",
         margin_panels(traces.margins),
-        "Of each rule the trajectory with least room, at each time its worst layer or neuron; band: "
-        "uncertainty. Below zero (shaded) a statement fails; it is violated where the band is, too. "
-        "The axis is logarithmic on both sides of zero.",
+        "Of each rule the trajectory with least room, at each time its worst layer or neuron; "
+        "band: uncertainty. Below zero (shaded) a statement fails; it is violated where the whole "
+        "band is below. The axis is logarithmic on both sides of zero.",
         rules,
     )
     worst = _worst(tree, traces)
@@ -193,7 +194,10 @@ def _section(
     title: str, panels: Sequence[Draw], text: str, rules: Sequence[str] = ()
 ) -> Iterable[str]:
     if panels:
-        yield _illustrated(title, image(draw_grid(panels, rules), escape(title)), text)
+        most = COLUMNS * ROWS
+        parts = [panels[first : first + most] for first in range(0, len(panels), most)]
+        pictures = [image(draw_grid(part, rules), escape(title)) for part in parts]
+        yield _illustrated(title, "\n".join(pictures), text)
 
 
 def _illustrated(title: str, picture: str, text: str) -> str:
