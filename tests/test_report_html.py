@@ -53,7 +53,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
     problem = flowfa.Problem(data, (4, 3), rule=("fa", "gd"))
-    flowfa.simulate(problem, 2, t_end=2.0, save=9, path=folder / "run.nc", argv=["simulate", "<x>"])
+    run = flowfa.simulate(problem, 2, t_end=2.0, save=9, argv=["simulate", "<x>"])
+    run.save(folder / "run.nc")
     with h5py.File(folder / "run.nc", "r+") as stored:
         stored["weights/B3"][:1] = 1.3 * stored["weights/B3"][:1]
     words = ["check", str(folder / "run.nc"), "--only", "C-1", "C-5", "Eq-1"]
@@ -106,7 +107,7 @@ def test_traces_hold_what_the_verdict_rests_on(made):
     """The least margin of a figure is that of the report."""
     traces = theory_checks.Traces()
     report = theory_checks.check(made / "run.nc", only=["C-1"], traces=traces)
-    worst = min(worst_of_rules(traces.margins["C-1"]), key=lambda each: each.room)
+    worst = min(worst_of_rules(traces.margins["C-1"]), key=lambda each: each.rank)
     index = int((worst.margin - worst.uncertainty).argmin())
     finding = report["C-1"]
     assert worst.margin[index] == finding.margin
@@ -126,19 +127,21 @@ def test_bound_of_the_figure_is_that_of_the_theorem():
     assert np.isnan(bounds(times, loss, -loss)[1.0]).all()
 
 
-def test_margins_that_are_no_numbers_are_the_worst():
+def test_violations_are_shown_before_what_is_no_number_and_that_before_the_rest():
     def trace(row, margin):
         values = np.array([1.0, margin])
         return Trace(row, "fa", "", np.array([0.0, 1.0]), values, 0.1 * np.ones(2))
 
-    (worst,) = worst_of_rules([trace(0, -5.0), trace(1, np.nan), trace(2, 1.0)])
-    assert worst.trajectory == 1
+    traces = [trace(0, -5.0), trace(1, np.nan), trace(2, 1.0)]
+    for number in (0, 1, 2):
+        (worst,) = worst_of_rules(traces[number:])
+        assert worst.trajectory == number
 
 
 def test_page_of_many_trajectories_stays_small(tmp_path):
     data = flowfa.datasets.orthogonally_separable(samples=3, dim=4, seed=0)
     problem = flowfa.Problem(data, (300,), rule=("fa", "signfa"))
-    run = flowfa.simulate(problem, 64, t_end=0.5, save=21)
+    run = flowfa.simulate(problem, 64, t_end=0.2, save=6)
     traces = theory_checks.Traces()
     report = theory_checks.check(run, only=["C-1", "record"], traces=traces)
     text = page(report, run.tree, traces, "run")

@@ -29,10 +29,10 @@ def margin_panels(margins: Mapping[str, Sequence[Trace]]) -> list[Draw]:
 
 
 def worst_of_rules(traces: Sequence[Trace]) -> list[Trace]:
-    """Return the trajectory of each rule that has least room."""
+    """Return the worst trajectory of each rule; see `Trace.rank`."""
     by_rule: dict[str, Trace] = {}
     for each in traces:
-        if each.rule not in by_rule or each.room < by_rule[each.rule].room:
+        if each.rule not in by_rule or each.rank < by_rule[each.rule].rank:
             by_rule[each.rule] = each
     return list(by_rule.values())
 

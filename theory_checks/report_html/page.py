@@ -152,14 +152,14 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
     yield from _section(
         "Margins over time",
         margin_panels(traces.margins),
-        "Of each rule the trajectory with least room, at each time its worst layer or neuron; "
+        "Of each rule the worst trajectory (a violation, else least room), at each time its worst layer or neuron; "
         "band: uncertainty. Below zero (shaded) a statement fails; it is violated where the whole "
         "band is below. The axis is logarithmic on both sides of zero.",
         rules,
     )
     worst = _worst(tree, traces)
     chosen = (
-        "Of each rule one trajectory: that with least room in C-1."
+        "Of each rule one trajectory: the worst in C-1."
         if traces.margins.get("C-1")
         else "Of each rule one trajectory: the first that was checked."
     )
