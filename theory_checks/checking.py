@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from flowfa.registry import unknown_name
 from flowfa.simulation.run import Run
 from theory_checks.base import Check, chosen
 from theory_checks.blocks import affordable, all_blocks
@@ -59,6 +60,7 @@ def check(
     run: Run | DataTree | str | FilePath,
     only: Iterable[str] | None = None,
     ladder: bool = False,
+    drop: Iterable[str] = (),
     *,
     seconds: float | None = None,
     watch: Watch | None = None,
@@ -74,6 +76,9 @@ def check(
         IDs of statements: ``["C-1", "Eq-1"]``; all by default.
     ladder : bool
         Repeat the run at rtol / 100 too, which sharpens every verdict.
+    drop : iterable of str
+        Names of hypotheses that are not asked for: what the statement claims is measured though
+        they fail, and a violation is then no counterexample to the theory.
     seconds : float, optional
         Check about as many trajectories as fit into this time, at least one of each rule; a note
         says how many. By default all.
@@ -89,7 +94,7 @@ def check(
     Raises
     ------
     InputError
-        If the run cannot be read, or a statement is unknown.
+        If the run cannot be read, or a statement or hypothesis is unknown.
 
     Examples
     --------
@@ -103,23 +108,31 @@ def check(
     """
     checks = chosen(None if only is None else tuple(only))
     return check_evidence(
-        evidence_of_run(run, ladder), checks, seconds=seconds, watch=watch, traces=traces
+        evidence_of_run(run, ladder), checks, drop, seconds=seconds, watch=watch, traces=traces
     )
 
 
 def check_evidence(
     evidence: Evidence,
     checks: Iterable[Check],
+    drop: Iterable[str] = (),
     *,
     seconds: float | None = None,
     watch: Watch | None = None,
     traces: Traces | None = None,
 ) -> Report:
-    """Check statements on any evidence; parameters as `check`."""
-    checks = tuple(checks)
+    """Check statements on any evidence; parameters as `check`.
+
+    Raises
+    ------
+    InputError
+        If none of the statements has a hypothesis that is to be dropped.
+    """
+    checks, drop = tuple(checks), tuple(drop)
     watch = _unwatched if watch is None else watch
     outcomes: list[list[Outcome]] = [[] for _ in checks]
     numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
+    ignored: dict[str, str] = {}
     rules: tuple[str, ...] = ()
     rows: list[int] = []
     for block in all_blocks(evidence) if seconds is None else affordable(evidence, seconds):
@@ -129,9 +142,12 @@ def check_evidence(
         _ = block.paths
         if traces is not None:
             traces.take_signs(block)
-        for position, each in enumerate(checks):
+        assumed = [each.hypotheses(block) for each in checks]
+        ignored |= _texts([each for hypotheses in assumed for each in hypotheses], drop)
+        for position, (each, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
             watch(f"{share}: {each.spec}")
-            outcomes[position] += outcomes_of(each, block, traces)
+            kept = tuple(one for one in hypotheses if one.name not in drop)
+            outcomes[position] += _outcomes(each, block, kept, traces)
             numbers[position].append(estimates_of(each, block))
         rules += block.rules
         rows += block.rows.tolist()
@@ -142,26 +158,60 @@ def check_evidence(
     )
     rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
     ground = f"measured with {rungs}; uncertainty: the difference of the two"
-    notes = _notes(evidence)
+    notes = tuple(f"not asked for: {name} ({text})" for name, text in ignored.items())
     if len(rows) < len(evidence):
-        notes = (
+        notes += (
             f"checked {len(rows)} of {len(evidence)} trajectories, as many as fit into about "
             f"{seconds:.0f} s",
-            *notes,
         )
-    return Report(findings, notes, ground)
+    return Report(findings, (*notes, *_notes(evidence)), ground)
 
 
-def outcomes_of(
-    statement: Check, evidence: Evidence, traces: Traces | None = None
+def outcomes_of(statement: Check, evidence: Evidence, drop: Iterable[str] = ()) -> list[Outcome]:
+    """Return the verdict of one statement on each trajectory.
+
+    Parameters
+    ----------
+    statement : Check
+    evidence : Evidence
+    drop : iterable of str
+        Names of hypotheses of the statement that are not asked for.
+
+    Raises
+    ------
+    InputError
+        If the statement has no hypothesis of such a name; the message names the nearest.
+    """
+    drop, hypotheses = tuple(drop), statement.hypotheses(evidence)
+    _ = _texts(hypotheses, drop)
+    return _outcomes(statement, evidence, tuple(h for h in hypotheses if h.name not in drop))
+
+
+def _texts(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[str, str]:
+    """Return what the hypotheses of some names say."""
+    known = {each.name: each.text for each in hypotheses}
+    for name in names:
+        if name not in known:
+            raise unknown_name("hypothesis", name, known)
+    return {name: known[name] for name in names}
+
+
+def _outcomes(
+    statement: Check,
+    evidence: Evidence,
+    assumed: tuple[Hypothesis, ...],
+    traces: Traces | None = None,
 ) -> list[Outcome]:
-    """Return the verdict of one statement on each trajectory; margins go to `traces`."""
+    """Return the verdict of one statement on each trajectory, under some hypotheses.
+
+    Margins go to `traces`.
+    """
     begun = Hypothesis(
         "begun",
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
         evidence.times[2] - evidence.reached,
     )
-    hypotheses = (begun, *statement.hypotheses(evidence))
+    hypotheses = (begun, *assumed)
     respected = torch.stack([each.excess <= 0.0 for each in hypotheses])
     able = respected.all(0)
     result = [

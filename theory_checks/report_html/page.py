@@ -152,7 +152,8 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
     yield from _section(
         "Margins over time",
         margin_panels(traces.margins),
-        "Of each rule the worst trajectory (a violation, else least room), at each time its worst layer or neuron; "
+        "Of each rule the worst trajectory (a violation, else least room), at each time its worst "
+        "layer or neuron; "
         "band: uncertainty. Below zero (shaded) a statement fails; it is violated where the whole "
         "band is below. The axis is logarithmic on both sides of zero.",
         rules,
