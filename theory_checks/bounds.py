@@ -73,10 +73,10 @@ def nonstrict(
     """Return margin, uncertainty and remainder of q >= 0 where q = 0 is to be expected.
 
     No computed q stays on the right side of zero then. With E the error of q, the statement holds
-    if q > -E at the times of the mesh, and between them if the polynomials are no further below than
-    what they may have missed; it is violated if q < -3 E beyond that. The margin is q and twice
-    these errors, its uncertainty the errors. For the statement to hold both errors must also be less than `RESOLVED` of the
-    terms of q.
+    if q > -E at the times of the mesh, and between them if the polynomials are no further below
+    than what they may have missed; it is violated if q < -3 E beyond that. The margin is q and
+    twice these errors, its uncertainty the errors. For the statement to hold they must also be less
+    than `RESOLVED` of the terms of q.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Estimated:
             if not known:
                 ranges.append(f"{rule} none")
                 continue
-            off = max((self.uncertainties[i] for i in own if math.isfinite(self.values[i])))
+            off = max(self.uncertainties[i] for i in own if math.isfinite(self.values[i]))
             low, high = f"{min(known):.4g}", f"{max(known):.4g}"
             shown = low if low == high else f"{low} to {high}"
             ranges.append(f"{rule} {shown} +- {off:.1g}{missing}")

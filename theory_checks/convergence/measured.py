@@ -124,5 +124,5 @@ def measured(evidence: Evidence) -> Measured:
 
 
 def nodes(values: Tensor) -> Tensor:
-    """Return values at start, midpoint and end of each interval, (3, trajectory, interval, item)."""
+    """Return start, midpoint and end of each interval, (3, trajectory, interval, item)."""
     return torch.stack([values[:, :-2:2], values[:, 1::2], values[:, 2::2]])
