@@ -26,8 +26,16 @@ MOST_DECADES = 14
 Draw = Callable[[Axes], None]
 
 
-def draw_grid(panels: Sequence[Draw], rules: Sequence[str] = ()) -> Figure:
-    """Return a figure of panels, three in a row, with a legend of the rules below."""
+def rule_handles(rules: Sequence[str]) -> list[Line2D]:
+    """Return what a legend shows of rules."""
+    return [
+        Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
+        for rule, style in rule_styles(rules).items()
+    ]
+
+
+def draw_grid(panels: Sequence[Draw], handles: Sequence[Line2D] = ()) -> Figure:
+    """Return a figure of panels, three in a row, with a legend below."""
     rows = -(-len(panels) // COLUMNS)
     columns = min(COLUMNS, len(panels))
     with mpl.rc_context(SETTINGS):
@@ -38,13 +46,9 @@ def draw_grid(panels: Sequence[Draw], rules: Sequence[str] = ()) -> Figure:
         FigureCanvasAgg(figure)
         for number, draw in enumerate(panels):
             draw(figure.add_subplot(rows, columns, number + 1))
-        if rules:
-            handles = [
-                Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
-                for rule, style in rule_styles(rules).items()
-            ]
+        if handles:
             figure.legend(
-                handles=handles,
+                handles=list(handles),
                 loc="outside lower center",
                 ncols=min(len(handles), 2 * columns),
                 frameon=False,
