@@ -216,9 +216,12 @@ def _outcomes(
     statement: Check,
     evidence: Evidence,
     assumed: tuple[Hypothesis, ...],
-    traces: Traces | None,
+    traces: Traces | None = None,
 ) -> list[Outcome]:
-    """Return the verdict of one statement on each trajectory, under some hypotheses."""
+    """Return the verdict of one statement on each trajectory, under some hypotheses.
+
+    Margins go to `traces`.
+    """
     if _misplaced(statement, evidence):
         # What it measures is not there to be asked for.
         kind = _kind(statement, evidence)

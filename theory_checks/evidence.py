@@ -22,6 +22,8 @@ from theory_checks.training import Training
 
 ROUNDING = 1e-12
 """Share of a quantity's terms that rounding may make up, after thousands of operations."""
+FEW_ITEMS = 4
+"""Columns of a quantity that is remembered: numbers of a network, not of its neurons."""
 CHUNK_NUMBERS = 2**21
 """Parameters of networks that are measured together."""
 
@@ -196,7 +198,19 @@ class Evidence:
         return dataclasses.replace(self, motion=motion, initial=initial, record=None)
 
     def along(self, quantity: Quantity) -> Course:
-        """Measure a quantity and its rate along the trajectories."""
+        """Measure a quantity and its rate along the trajectories.
+
+        Of the same function it is measured once, unless there is much to remember.
+        """
+        known: dict[Quantity, Course] = self.__dict__.setdefault("_known", {})
+        if quantity in known:
+            return known[quantity]
+        course = self._along(quantity)
+        if course.values.shape[2] <= FEW_ITEMS:
+            known[quantity] = course
+        return course
+
+    def _along(self, quantity: Quantity) -> Course:
         values, rates = self._measure(quantity, self.paths[-1], self.velocities)
         coarser, _ = self._measure(quantity, self.paths[-2])
         own = (

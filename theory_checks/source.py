@@ -30,6 +30,7 @@ from flowfa.simulation.training_settings import TrainingSettings
 from flowfa.training import StepRule
 from theory_checks.evidence import ROUNDING, Evidence, Record
 from theory_checks.ladder import build_ladder
+from theory_checks.soundness import check_soundness
 from theory_checks.training import Training
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     tree, label = _tree(run)
     configuration = _configuration(tree, label)
     try:
+        check_soundness(tree, configuration, label)
         if configuration.get("kind") == "discrete":
             return _evidence_of_steps(tree, configuration, label)
         return _evidence(tree, configuration, ladder, label)

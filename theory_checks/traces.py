@@ -33,10 +33,14 @@ class Trace:
     uncertainty: np.ndarray
 
     @property
-    def room(self) -> float:
-        """The least margin minus its uncertainty; minus infinity if one is no number."""
+    def rank(self) -> tuple[bool, float]:
+        """What orders traces from worst to best: violations first, then by the least room.
+
+        What is not a number has none.
+        """
         room = self.margin - self.uncertainty
-        return float(room.min()) if np.isfinite(room).all() else -np.inf
+        least = float(room.min()) if np.isfinite(room).all() else -np.inf
+        return not bool((self.margin < -self.uncertainty).any()), least
 
 
 @dataclass

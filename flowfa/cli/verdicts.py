@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowfa.simulation.run import Run
     from theory_checks import Report
 
-LEAST_SECONDS = 20.0
+LEAST_SECONDS = 30.0
 """Time that checks may take after any run, however short."""
 
 

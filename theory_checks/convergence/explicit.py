@@ -36,7 +36,7 @@ from theory_checks.data.geometry import (
     unless_positive,
 )
 from theory_checks.evidence import Course, Evidence
-from theory_checks.measurement import Hypothesis, Item, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 from theory_checks.networks import Networks
 from theory_checks.rate import ON_A_KINK, mean_loss
 from theory_checks.source import evidence_of_flow
@@ -124,6 +124,18 @@ class ExplicitRate:
                 for gain in gains
             ]
         return tuple(result)
+
+    def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
+        """Return mu of the trajectories that respect all hypotheses."""
+        applies = torch.stack([each.excess <= 0.0 for each in self.hypotheses(evidence)]).all(0)
+        mu = torch.full((len(evidence),), torch.nan, dtype=torch.float64)
+        if applies.any():
+            fixed = torch.tensor([rule in FIXED for rule in evidence.rules])
+            kappa = total_kappa(kappa_of_neurons(evidence), fixed)
+            square = claimed(evidence, _square_of_margin, certified)
+            mu = torch.where(applies, slope_factor(evidence.flow.problem.leak) * kappa * square, mu)
+        text = "alpha^2 ghat^2 kappa, of the bound 1/(1/Loss(0) + mu t)"
+        return (Estimate("mu", text, mu, 0.0 * mu, torch.full_like(mu, torch.nan), Item()),)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that learn too slowly, or the wrong way."""

@@ -17,15 +17,25 @@ from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
 
 COLUMNS = 3
+ROWS = 4
+"""Of one image: as many as fit on a sheet of paper."""
 RESOLUTION = 130
-MOST_DECADES = 8
+MOST_DECADES = 14
 """Powers of ten that a signed axis shows on each side of zero."""
 
 Draw = Callable[[Axes], None]
 
 
-def draw_grid(panels: Sequence[Draw], rules: Sequence[str] = ()) -> Figure:
-    """Return a figure of panels, three in a row, with a legend of the rules below."""
+def rule_handles(rules: Sequence[str]) -> list[Line2D]:
+    """Return what a legend shows of rules."""
+    return [
+        Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
+        for rule, style in rule_styles(rules).items()
+    ]
+
+
+def draw_grid(panels: Sequence[Draw], handles: Sequence[Line2D] = ()) -> Figure:
+    """Return a figure of panels, three in a row, with a legend below."""
     rows = -(-len(panels) // COLUMNS)
     columns = min(COLUMNS, len(panels))
     with mpl.rc_context(SETTINGS):
@@ -36,13 +46,9 @@ def draw_grid(panels: Sequence[Draw], rules: Sequence[str] = ()) -> Figure:
         FigureCanvasAgg(figure)
         for number, draw in enumerate(panels):
             draw(figure.add_subplot(rows, columns, number + 1))
-        if rules:
-            handles = [
-                Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
-                for rule, style in rule_styles(rules).items()
-            ]
+        if handles:
             figure.legend(
-                handles=handles,
+                handles=list(handles),
                 loc="outside lower center",
                 ncols=min(len(handles), 2 * columns),
                 frameon=False,
@@ -82,19 +88,32 @@ def signed_log_axis(axes: Axes, values: np.ndarray) -> None:
         return
     largest = float(sizes.max())
     smallest = max(float(np.quantile(sizes, 0.01)), largest * 10.0**-MOST_DECADES)
-    axes.set_yscale("symlog", linthresh=10.0 ** np.floor(np.log10(smallest)), linscale=0.4)
-    lowest, highest = min(0.0, float(np.nanmin(values))), max(0.0, float(np.nanmax(values)))
+    threshold = 10.0 ** np.floor(np.log10(smallest))
+    finite = values[np.isfinite(values)]
+    lowest, highest = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
+    two_sided = lowest < 0.0 < highest
+    axes.set_yscale("symlog", linthresh=threshold, linscale=1.0 if two_sided else 0.4)
     axes.set_ylim(2.0 * lowest, 2.0 * highest)
-    locator = SymmetricalLogLocator(base=10.0, linthresh=axes.yaxis.get_transform().linthresh)
+    few = largest / smallest < 50.0
+    locator = SymmetricalLogLocator(
+        base=10.0, linthresh=threshold, subs=(1.0, 2.0, 5.0) if few else (1.0,)
+    )
     locator.set_params(numticks=7)
     axes.yaxis.set_major_locator(locator)
-    axes.yaxis.set_major_formatter(FuncFormatter(_power))
+    # Between the two logarithmic parts there is room for the label of zero alone.
+    least = 2.0 * threshold if two_sided else 0.0
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: "" if 0.0 < abs(value) < least else _power(value))
+    )
     axes.minorticks_off()
 
 
-def _power(value: float, _: int) -> str:
-    """Return a tick's label: 0, or a signed power of ten."""
+def _power(value: float) -> str:
+    """Return a tick's label: 0, or a signed power of ten, perhaps with a factor."""
     if value == 0.0:
         return "0"
+    exponent = int(np.floor(np.log10(abs(value)) + 1e-9))
+    factor = round(abs(value) / 10.0**exponent)
     sign = "-" if value < 0.0 else ""
-    return rf"${sign}10^{{{round(np.log10(abs(value)))}}}$"
+    times = "" if factor == 1 else rf"{factor} \cdot "
+    return rf"${sign}{times}10^{{{exponent}}}$"

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from flowfa.plots.curves import group
 from flowfa.plots.style import rule_styles
-from theory_checks.report_html.grid import Draw, signed_log_axis
+from theory_checks.report_html.grid import Draw
 
 MOST_LINES = 40
 """Neurons that are drawn in a panel, those that drift most."""
@@ -52,6 +52,6 @@ def _draw(axes: Axes, times: np.ndarray, drift: np.ndarray, rule: str, row: int)
     axes.set_ylabel("$C_j(t) - C_j(0)$")
     color = rule_styles([rule])[rule].color
     axes.plot(times, drift[:, most], color=color, linewidth=0.6, alpha=0.55)
-    signed_log_axis(axes, drift[:, most])
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.axhline(0.0, color="#444444", linewidth=0.9)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from flowfa.plots.curves import group
@@ -16,6 +17,7 @@ from theory_checks.convergence.decay import GAMMAS, log_bound
 from theory_checks.report_html.grid import Draw
 
 GREYS = ("#BBBBBB", "#888888", "#444444")
+BLUE = "#56B4E9"
 
 
 def loss_panels(
@@ -46,6 +48,23 @@ def loss_panels(
         )
         for rule, row in worst.items()
     ]
+
+
+def bound_handles(with_explicit: bool) -> list[Line2D]:
+    """Return what a legend shows of the bounds: T-1's, and P-2's if there is one."""
+    found = [
+        Line2D(
+            [],
+            [],
+            color=grey,
+            linestyle=BOUND_DASHES,
+            linewidth=1.4,
+            label=f"T-1, gamma = {gamma:g}",
+        )
+        for grey, gamma in zip(GREYS, GAMMAS, strict=True)
+    ]
+    explicit = [Line2D([], [], color=BLUE, linewidth=1.0, label="P-2")]
+    return found + (explicit if with_explicit else [])
 
 
 def bounds(times: np.ndarray, loss: np.ndarray, descent: np.ndarray) -> dict[float, np.ndarray]:
@@ -86,7 +105,7 @@ def _draw(
         axes.text(0.5, 0.5, "no numbers", transform=axes.transAxes, ha="center", color="#555555")
         return
     times, loss, descent = times[known], loss[known], descent[known]
-    for grey, (gamma, bound) in zip(GREYS, bounds(times, loss, descent).items(), strict=True):
+    for grey, bound in zip(GREYS, bounds(times, loss, descent).values(), strict=True):
         if np.isfinite(bound).any():
             axes.plot(
                 times,
@@ -94,16 +113,12 @@ def _draw(
                 color=grey,
                 linestyle=BOUND_DASHES,
                 linewidth=1.4,
-                label=rf"T-1, $\gamma$ = {gamma:g}",
             )
     if rate is not None and np.isfinite(rate):
-        axes.plot(
-            times, 1.0 / (1.0 / loss[0] + rate * times), color="#0072B2", linewidth=1.0, label="P-2"
-        )
-    axes.plot(times, loss, color=color, linewidth=1.6, label="loss")
+        axes.plot(times, 1.0 / (1.0 / loss[0] + rate * times), color=BLUE, linewidth=1.0)
+    axes.plot(times, loss, color=color, linewidth=1.6)
     axes.set_yscale("log")
     # Bounds that fall to nothing would leave no room for the loss.
     low, high = float(loss.min()), float(loss.max())
     axes.set_ylim(0.5 * low, 2.0 * high)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.legend(frameon=False, fontsize=7.0, loc="best")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,10 +29,10 @@ def margin_panels(margins: Mapping[str, Sequence[Trace]]) -> list[Draw]:
 
 
 def worst_of_rules(traces: Sequence[Trace]) -> list[Trace]:
-    """Return the trajectory of each rule that has least room."""
+    """Return the worst trajectory of each rule; see `Trace.rank`."""
     by_rule: dict[str, Trace] = {}
     for each in traces:
-        if each.rule not in by_rule or each.room < by_rule[each.rule].room:
+        if each.rule not in by_rule or each.rank < by_rule[each.rule].rank:
             by_rule[each.rule] = each
     return list(by_rule.values())
 
@@ -79,6 +80,6 @@ def _thinned(trace: Trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return parts
     room = np.nan_to_num(trace.margin - trace.uncertainty, nan=-np.inf)
     edges = np.linspace(0, count, MOST_POINTS + 1).astype(int)
-    pairs = zip(edges[:-1], edges[1:], strict=True)
-    chosen = np.array([low + int(room[low:high].argmin()) for low, high in pairs])
+    parts_of_line = itertools.pairwise(edges.tolist())
+    chosen = np.array([low + int(room[low:high].argmin()) for low, high in parts_of_line])
     return trace.time[chosen], trace.margin[chosen], trace.uncertainty[chosen]

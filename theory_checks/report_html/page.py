@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from matplotlib.lines import Line2D
 
 from flowfa.files import replacing
 from flowfa.plots.alignment import alignment_panels
 from flowfa.plots.sheet import draw_sheet
 from theory_checks.report import Finding, Report
-from theory_checks.report_html.grid import Draw, draw_grid, image
+from theory_checks.report_html.grid import COLUMNS, ROWS, Draw, draw_grid, image, rule_handles
 from theory_checks.report_html.invariants import invariant_panels
-from theory_checks.report_html.loss import loss_panels
+from theory_checks.report_html.loss import bound_handles, loss_panels
 from theory_checks.report_html.margins import margin_panels, worst_of_rules
 from theory_checks.report_html.signs import sign_panels
 from theory_checks.traces import Traces
@@ -40,7 +41,8 @@ img { max-width: 100%; height: auto; } p.small, li { font-size: .92em; }
 .headline { font-size: 1.1em; }
 @media print { @page { margin: 16mm 14mm; } body { margin: 0; max-width: none; font-size: 10.5pt; }
   h2 { break-after: avoid; } section.new-page { break-before: page; }
-  tr, img, h3 + p { break-inside: avoid; } .violated { outline: 1px solid #b00020;
+  tr, img, h3 + p { break-inside: avoid; } img { max-height: 235mm; object-fit: contain; }
+  .violated { outline: 1px solid #b00020;
   print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
@@ -151,14 +153,15 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
     yield from _section(
         "Margins over time",
         margin_panels(traces.margins),
-        "Of each rule the trajectory with least room, at each time its worst layer or neuron; band: "
-        "uncertainty. Below zero (shaded) a statement fails; it is violated where the band is, too. "
-        "The axis is logarithmic on both sides of zero.",
-        rules,
+        "Of each rule the worst trajectory (a violation, else least room), at each time its worst "
+        "layer or neuron; "
+        "band: uncertainty. Below zero (shaded) a statement fails; it is violated where the whole "
+        "band is below. The axis is logarithmic on both sides of zero.",
+        rule_handles(rules),
     )
-    worst = _worst(tree, traces)
+    worst, rates = _worst(tree, traces), _rates(report, traces)
     chosen = (
-        "Of each rule one trajectory: that with least room in C-1."
+        "Of each rule one trajectory: the worst in C-1."
         if traces.margins.get("C-1")
         else "Of each rule one trajectory: the first that was checked."
     )
@@ -170,8 +173,9 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
     )
     yield from _section(
         "Loss and its bounds",
-        loss_panels(tree, worst, _rates(report, traces)),
+        loss_panels(tree, worst, rates),
         f"{chosen} Dotted: the bound of T-1 with the least ratio of the saved times up to each.",
+        bound_handles(any(math.isfinite(rates.get(row, math.nan)) for row in worst.values())),
     )
     if alignment_panels(tree):
         figure = draw_sheet(tree, [alignment_panels(tree)])
@@ -190,10 +194,13 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
 
 
 def _section(
-    title: str, panels: Sequence[Draw], text: str, rules: Sequence[str] = ()
+    title: str, panels: Sequence[Draw], text: str, handles: Sequence[Line2D] = ()
 ) -> Iterable[str]:
     if panels:
-        yield _illustrated(title, image(draw_grid(panels, rules), escape(title)), text)
+        most = COLUMNS * ROWS
+        parts = [panels[first : first + most] for first in range(0, len(panels), most)]
+        pictures = [image(draw_grid(part, handles), escape(title)) for part in parts]
+        yield _illustrated(title, "\n".join(pictures), text)
 
 
 def _illustrated(title: str, picture: str, text: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.ticker import MaxNLocator
 
 from flowfa.plots.curves import group
 from theory_checks.report_html.grid import Draw
@@ -24,11 +25,9 @@ def sign_panels(tree: xr.DataTree, traces: Traces, worst: Mapping[str, int]) -> 
         signs, times = traces.signs[row][:, 0], traces.times[row]
         if len(times) > 1:
             feedback, of = _feedback(tree, row, signs)
-            panels.append(
-                lambda axes, signs=signs, times=times, feedback=feedback, of=of, name=rule, row=row: (
-                    _draw(axes, signs, times, feedback, of, f"{name}, trajectory {row}")
-                )
-            )
+            title = f"{rule}, trajectory {row}"
+            parts = (signs, times, feedback, of, title)
+            panels.append(lambda axes, parts=parts: _draw(axes, *parts))
     return panels
 
 
@@ -61,5 +60,6 @@ def _draw(
         rasterized=True,
     )
     axes.axhline(float((feedback > 0).sum()), color="#000000", linewidth=1.0)
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.invert_yaxis()
     axes.grid(False)
