@@ -187,7 +187,8 @@ def test_the_saved_file_is_data_and_start_of_a_run_whose_loss_rises(tmp_path, ca
     run = tmp_path / "run.nc"
     line = (
         f"simulate --solver dopri5 --t-end 1e-4 --dataset {path} --init {path} --trajectories 1 "
-        f"--rule {case['rule']} --loss {case['loss']} --leak {case['leak']} --plot none --quiet --out {run}"
+        f"--rule {case['rule']} --loss {case['loss']} --leak {case['leak']} --plot none --quiet "
+        f"--out {run}"
     )
     assert main(line.split()) == 0
     trajectory = flowfa.load(run)["trajectory"]
