@@ -20,8 +20,18 @@ _HOMES = {
     "load": "flowfa.records",
     "rule": "flowfa.problems.rules",
     "simulate": "flowfa.simulation",
+    "train": "flowfa.simulation",
 }
-_PACKAGES = ("datasets", "flow", "plots", "problems", "records", "simulation", "testing")
+_PACKAGES = (
+    "datasets",
+    "flow",
+    "plots",
+    "problems",
+    "records",
+    "simulation",
+    "testing",
+    "training",
+)
 
 __all__ = [
     "Dataset",
@@ -41,16 +51,18 @@ __all__ = [
     "simulate",
     "simulation",
     "testing",
+    "train",
+    "training",
 ]
 
 if TYPE_CHECKING:
-    from flowfa import datasets, flow, plots, problems, records, simulation, testing
+    from flowfa import datasets, flow, plots, problems, records, simulation, testing, training
     from flowfa.datasets import Dataset
     from flowfa.errors import FlowfaError, InputError
     from flowfa.problems import Problem
     from flowfa.problems.rules import Rule, rule
     from flowfa.records import load
-    from flowfa.simulation import Run, simulate
+    from flowfa.simulation import Run, simulate, train
 
 
 def __getattr__(name: str) -> Any:

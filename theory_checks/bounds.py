@@ -6,12 +6,10 @@ import torch
 from torch import Tensor
 
 from theory_checks.between import Extremes, extremes
-from theory_checks.evidence import Evidence
+from theory_checks.evidence import ROUNDING, Evidence
 from theory_checks.measurement import Item, Measurement
 from theory_checks.networks import Quantity
 
-ROUNDING = 1e-12
-"""Share of a quantity's terms that rounding may make up, after thousands of operations."""
 NEGLIGIBLE = 1e-9
 """Share of a law's terms that a drift must exceed to be anybody's fault."""
 SAFETY = 2.0
@@ -53,7 +51,7 @@ def never_negative(
     """
     course = evidence.along(quantity)
     found = extremes(evidence.times, course.values, course.rates)
-    size = course.values if scale is None else evidence.along(scale).values
+    size = course.values if scale is None else evidence.values(scale)
     error = _so_far((course.values - course.coarser).abs())
     error = error + ROUNDING * _so_far(size.abs())
     margin, uncertainty, remainder = found.least, error[:, 2::2], found.remainder
@@ -75,10 +73,10 @@ def nonstrict(
     """Return margin, uncertainty and remainder of q >= 0 where q = 0 is to be expected.
 
     No computed q stays on the right side of zero then. With E the error of q, the statement holds
-    if q > -E at the times of the mesh, and between them if the polynomials are no further below than
-    what they may have missed; it is violated if q < -3 E beyond that. The margin is q and twice
-    these errors, its uncertainty the errors. For the statement to hold both errors must also be less than `RESOLVED` of the
-    terms of q.
+    if q > -E at the times of the mesh, and between them if the polynomials are no further below
+    than what they may have missed; it is violated if q < -3 E beyond that. The margin is q and
+    twice these errors, its uncertainty the errors. For the statement to hold they must also be less
+    than `RESOLVED` of the terms of q.
 
     Parameters
     ----------
@@ -141,7 +139,7 @@ def constant(
     """
     speaks_of = _all(evidence, items) if speaks_of is None else speaks_of
     course = evidence.along(law)
-    terms = evidence.along(turnover).values
+    terms = evidence.values(turnover)
     group = torch.tensor([item.layer or 0 for item in items])
 
     def of_layer(values: Tensor) -> Tensor:
@@ -153,7 +151,7 @@ def constant(
             result[:, :, own] = known[:, :, own].amax((1, 2), keepdim=True)
         return torch.where(values.isnan(), values, result)
 
-    sizes = terms if size is None else evidence.along(size).values
+    sizes = terms if size is None else evidence.values(size)
     # Where all terms are zero nothing drifts, and the law holds.
     negligible = NEGLIGIBLE * of_layer(sizes.abs()) + torch.finfo(sizes.dtype).tiny
     drift, coarser, own = (
@@ -181,6 +179,7 @@ def constant(
         return (dense,)
     other = coarser if evidence.own == len(evidence.rungs) - 1 else drift
     error = SAFETY * of_layer((other - own).abs())
+    negligible = max(NEGLIGIBLE, evidence.record.rounding) * of_layer(sizes.abs())
     return dense, _recorded(
         evidence, law, error + negligible, error > RESOLVED * moved + negligible, speaks_of, items
     )

@@ -62,22 +62,27 @@ def estimates_of(statement: Check, evidence: Evidence) -> tuple[Estimate, ...]:
     return statement.estimates(evidence) if isinstance(statement, Estimates) else ()
 
 
-def joined(parts: Sequence[tuple[Estimate, ...]], rules: tuple[str, ...]) -> tuple[Estimated, ...]:
-    """Put the estimates of neighbouring trajectories together.
+def joined(
+    parts: Sequence[tuple[Estimate, ...]], rules: tuple[str, ...], order: Sequence[int]
+) -> tuple[Estimated, ...]:
+    """Put the estimates of several sets of trajectories together.
 
     Parameters
     ----------
     parts : sequence of tuple of Estimate
         The same numbers, of some trajectories after the other.
     rules : tuple of str
-        Of all trajectories.
+        Of all trajectories, set by set.
+    order : sequence of int
+        Their places, in the order of the run.
     """
     result = []
     for same in zip(*parts, strict=True):
         first = same[0]
 
         def numbers(name: str, same: tuple[Estimate, ...] = same) -> tuple[float, ...]:
-            return tuple(number for each in same for number in getattr(each, name).tolist())
+            found = [number for each in same for number in getattr(each, name).tolist()]
+            return tuple(found[place] for place in order)
 
         result.append(
             Estimated(
@@ -85,7 +90,7 @@ def joined(parts: Sequence[tuple[Estimate, ...]], rules: tuple[str, ...]) -> tup
                 first.text,
                 first.item.layer,
                 first.item.neuron,
-                rules,
+                tuple(rules[place] for place in order),
                 numbers("value"),
                 numbers("uncertainty"),
                 numbers("time"),

@@ -14,6 +14,7 @@ from theory_checks.strategies.problems import RTOL, SAVES, RandomProblems
 from theory_checks.strategies.reduction import smallest
 from theory_checks.verdict import Verdict
 
+
 @dataclass(frozen=True)
 class Case:
     """The verdict of one statement on one random network.
@@ -202,4 +203,3 @@ def explain(
         shown.save(path, overwrite=True)
         lines.append(f"# {shown.command(path)}")
     return "\n".join([*lines, shown.snippet(case.statement, rtol=rtol, saves=saves, way=way)])
-

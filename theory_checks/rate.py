@@ -16,9 +16,9 @@ from torch import Tensor
 from flowfa.flow.field import ForwardPass, NetworkField
 from flowfa.flow.sliding import ZERO
 from theory_checks.base import Control, register
-from theory_checks.bounds import RESOLVED, ROUNDING
+from theory_checks.bounds import RESOLVED
 from theory_checks.controls import broken
-from theory_checks.evidence import Evidence
+from theory_checks.evidence import ROUNDING, Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
 from theory_checks.networks import Networks
 
@@ -56,7 +56,7 @@ class RateOfLoss:
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room three comparisons leave."""
         loss = evidence.along(mean_loss)
-        factors = evidence.along(eq1_factors).values
+        factors = evidence.values(eq1_factors)
         smooth = ~on_kink(evidence) & _reached(evidence)
         found = (
             _at_times(evidence, loss.rates, factors, smooth),
@@ -160,8 +160,8 @@ def on_kink(evidence: Evidence) -> Tensor:
         z, reach, push = course.values.chunk(3, 2)
         passing = course.rates.chunk(3, 2)[0].abs() > AT_REST * push
         return ((z.abs() <= reach) & passing).any(2)
-    course = evidence.along(nearest_kink)
-    return (torch.minimum(course.values, course.own) < ON_A_KINK).squeeze(2)
+    nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.own))
+    return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
 
 
 def _at_times(evidence: Evidence, rate: Tensor, factors: Tensor, smooth: Tensor) -> Measurement:
@@ -242,7 +242,7 @@ def _recorded(evidence: Evidence, rates: Tensor, smooth: Tensor) -> Measurement:
     stored = evidence.record.observables["loss_rate"][:, :, None]
     wrong = (stored - own[:, index]).abs()
     error = 2.0 * (rates - own).abs().cummax(1).values[:, index]
-    allowed = error + ROUNDING * own.abs().cummax(1).values[:, index]
+    allowed = error + evidence.record.rounding * own.abs().cummax(1).values[:, index]
     return Measurement(
         2.0 * allowed - wrong,
         allowed,

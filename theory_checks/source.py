@@ -24,8 +24,14 @@ from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
 from flowfa.records import load
 from flowfa.simulation.run import Run
-from theory_checks.evidence import Evidence, Record
+from flowfa.simulation.settings import DTYPES
+from flowfa.simulation.train import step_rule
+from flowfa.simulation.training_settings import TrainingSettings
+from flowfa.training import StepRule
+from theory_checks.evidence import ROUNDING, Evidence, Record
 from theory_checks.ladder import build_ladder
+from theory_checks.soundness import check_soundness
+from theory_checks.training import Training
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -107,6 +113,9 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     tree, label = _tree(run)
     configuration = _configuration(tree, label)
     try:
+        check_soundness(tree, configuration, label)
+        if configuration.get("kind") == "discrete":
+            return _evidence_of_steps(tree, configuration, label)
         return _evidence(tree, configuration, ladder, label)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
@@ -116,15 +125,8 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
 
 
 def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str) -> Evidence:
-    solver = tree.children["solver"].to_dataset()
     flow = NetworkFlow(*_problem(tree, configuration, label))
-    reached = _tensor(solver["t_reached"].values)
-    if not bool((reached > 0.0).any()):
-        status = ", ".join(sorted(set(solver["status"].values.astype(str))))
-        raise InputError(
-            f"{label} has no trajectory that got beyond t = 0 ({status}), so there is nothing to "
-            "check: flowfa info says why they ended"
-        )
+    reached = _reached(tree, label)
     rungs, own = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,
@@ -145,8 +147,107 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         times=_mesh(times),
         rows=torch.arange(len(flow)),
         reached=reached,
-        record=_record(tree, flow, times),
+        record=_record(tree, flow, times, configuration.get("dtype", "float64")),
         label=label,
+    )
+
+
+def _reached(tree: DataTree, label: str) -> Tensor:
+    """Return the time of the last good state of each trajectory; some must have got somewhere."""
+    solver = tree.children["solver"].to_dataset()
+    reached = _tensor(solver["t_reached"].values)
+    if not bool((reached > 0.0).any()):
+        status = ", ".join(sorted(set(solver["status"].values.astype(str))))
+        raise InputError(
+            f"{label} has no trajectory that got beyond t = 0 ({status}), so there is nothing to "
+            "check: flowfa info says why they ended"
+        )
+    return reached
+
+
+def _evidence_of_steps(tree: DataTree, configuration: dict[str, Any], label: str) -> Evidence:
+    """Return evidence on discrete training: its steps, to be taken again."""
+    _reached(tree, label)
+    known = {entry.name for entry in dataclasses.fields(TrainingSettings)}
+    settings = TrainingSettings(**{k: v for k, v in configuration.items() if k in known})
+    variants = len(settings.variants)
+    problem, ensemble = _problem(tree, configuration, label, variants)
+    flow = NetworkFlow(
+        problem,
+        ensemble,
+        dtype=DTYPES[settings.dtype],
+        repeats=variants,
+        reduce=settings.weight_decay == 0.0,
+    )
+    trajectory = tree.children["trajectory"].to_dataset()
+    done = np.asarray(tree.children["solver"].to_dataset()["steps"].values)
+    times = _tensor(trajectory["time"].values)
+    return evidence_of_training(
+        flow,
+        step_rule(flow, settings, ensemble.starts, int(configuration["seed"])),
+        np.asarray(trajectory["step"].values),
+        done=done,
+        axis=times,
+        record=_record(tree, flow, times, settings.dtype),
+        label=label,
+        threads=int(tree.attrs["threads"]),
+    )
+
+
+def evidence_of_training(
+    flow: NetworkFlow,
+    rule: StepRule,
+    steps: np.ndarray,
+    *,
+    moved_by: StepRule | None = None,
+    done: np.ndarray | None = None,
+    axis: Tensor | None = None,
+    record: Record | None = None,
+    label: str = "training",
+    threads: int | None = None,
+) -> Evidence:
+    """Return evidence on discrete training.
+
+    Parameters
+    ----------
+    flow : NetworkFlow
+        With a row for each trajectory.
+    rule : StepRule
+        The steps that the training claims to take.
+    steps : numpy.ndarray
+        Saved steps, increasing from 0, (trajectory, save).
+    moved_by : StepRule, optional
+        The steps that it takes, in negative controls.
+    done : numpy.ndarray, optional
+        Steps of each trajectory before it diverged, (trajectory,); by default all.
+    axis : Tensor, optional
+        The common axis of the saves, (save,); by default the steps of the first trajectory.
+    record, label
+        As `Evidence`.
+    threads : int, optional
+        Number of threads of the run: its matrix products round the same way with as many.
+    """
+    done = steps[:, -1] if done is None else done
+    axis = _tensor(steps[0]) if axis is None else axis
+    last = (steps <= done[:, None]).sum(1) - 1
+    return Evidence(
+        flow=flow,
+        motion=flow.field,
+        initial=flow.initial,
+        rungs=(),
+        own=0,
+        times=_mesh(axis),
+        rows=torch.arange(len(flow)),
+        reached=axis[torch.tensor(last)],
+        record=record,
+        label=label,
+        training=Training(
+            rule,
+            rule if moved_by is None else moved_by,
+            torch.tensor(steps),
+            torch.tensor(done),
+            threads,
+        ),
     )
 
 
@@ -186,13 +287,15 @@ def _configuration(tree: DataTree, label: str) -> dict[str, Any]:
     return configuration
 
 
-def _problem(tree: DataTree, configuration: dict[str, Any], label: str) -> tuple[Problem, Ensemble]:
-    """Return the problem and its networks at time 0, as stored."""
+def _problem(
+    tree: DataTree, configuration: dict[str, Any], label: str, repeats: int = 1
+) -> tuple[Problem, Ensemble]:
+    """Return the problem and its networks at time 0, as stored, `repeats` times in a row each."""
     data = tree.children["data"].to_dataset()
     weights = tree["weights"].to_dataset()
     rules = tuple(_rule(name, configuration, label) for name in configuration["rule"])
-    starts = weights.sizes["trajectory"] // len(rules)
-    first = slice(0, starts)
+    members = weights.sizes["trajectory"] // len(rules)
+    first = slice(0, members, repeats)
     known = {
         str(name): np.array(array.values[first, 0])
         for name, array in weights.data_vars.items()
@@ -203,13 +306,14 @@ def _problem(tree: DataTree, configuration: dict[str, Any], label: str) -> tuple
     problem = Problem(
         Dataset(data["X"].values, data["y"].values, label),
         leak=configuration["leak"],
+        smooth_kinks=configuration.get("smooth_kinks"),
         rule=rules,
         loss=configuration["loss"],
         initial=start,
     )
     kept = tuple(
         {
-            str(name): np.array(array.values[place * starts : (place + 1) * starts])
+            str(name): np.array(array.values[place * members : (place + 1) * members : repeats])
             for name, array in weights.data_vars.items()
             if rule.keeps and str(name)[0] == rule.keeps and "snapshot" not in array.dims
         }
@@ -236,7 +340,7 @@ def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
     return RULES.get(name)(**configuration["rule_parameters"][name])
 
 
-def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
+def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Record:
     """Return what is stored, the weights in the flow's own coordinates."""
     weights = tree["weights"].to_dataset()
     when = _tensor(weights["snapshot_time"].values)
@@ -244,7 +348,7 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
     inputs = _tensor(flow.problem.data.X)
     for column in range(when.shape[1]):
         found = {name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes}
-        span = InputSpan(inputs, found["W1"], torch.tensor(flow.starts))
+        span = InputSpan(inputs, found["W1"], torch.tensor(flow.starts), reduce=flow.span.reduced)
         states.append(flow.layout.pack(found | {"W1": span.coordinates}))
         outside.append(span.outside_norm2)
     observables = {
@@ -252,7 +356,16 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
     observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
-    return Record(torch.stack(states, 1), torch.stack(outside, 1), when, times, observables)
+    # Evidence is integrated in float64, also of a run that was not.
+    coarseness = torch.finfo(DTYPES[dtype]).eps / torch.finfo(torch.float64).eps
+    return Record(
+        torch.stack(states, 1),
+        torch.stack(outside, 1),
+        when,
+        times,
+        observables,
+        ROUNDING * coarseness,
+    )
 
 
 def _mesh(times: Tensor) -> Tensor:

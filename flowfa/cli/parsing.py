@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Union
 
@@ -12,21 +12,40 @@ from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
-from flowfa.configuration import SimulateConfiguration, from_toml, validate
+from flowfa.configuration import (
+    SimulateConfiguration,
+    TrainConfiguration,
+    from_toml,
+    validate,
+    validate_training,
+)
 from flowfa.registry import unknown_name
 
 Command = (
     SimulateConfiguration
+    | TrainConfiguration
     | CheckCommand
+    | FalsifyCommand
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
     | DataCertifyCommand
 )
-COMMANDS = {"simulate": (), "check": (), "plot": (), "info": (), "data": ("make", "certify")}
+CONFIGURATIONS = {"simulate": SimulateConfiguration, "train": TrainConfiguration}
+"""The commands that have a --config file."""
+COMMANDS = {
+    "simulate": (),
+    "train": (),
+    "check": (),
+    "falsify": (),
+    "plot": (),
+    "info": (),
+    "data": ("make", "certify"),
+}
 DESCRIPTION = """The instrument for training flows of (leaky) ReLU networks under gradient descent,
 feedback alignment and their relatives.
 
@@ -48,7 +67,7 @@ def parse(argv: list[str]) -> Command:
     Returns
     -------
     one of the commands
-        A `SimulateConfiguration` has its ``--config`` file merged in and is valid.
+        A configuration has its ``--config`` file merged in and is valid.
 
     Raises
     ------
@@ -61,17 +80,22 @@ def parse(argv: list[str]) -> Command:
     file = _config_file(argv)
     # The file's settings become the defaults, so that any flag overrides them, also one that
     # asks for the usual default.
-    settings = {} if file is None else from_toml(file)
-    command = _parse(argv, replace(SimulateConfiguration(), **settings))
+    defaults: dict[str, Any] = {name: kind() for name, kind in CONFIGURATIONS.items()}
+    if file is not None:
+        settings = from_toml(file, CONFIGURATIONS[argv[0]])
+        defaults[argv[0]] = replace(defaults[argv[0]], **settings)
+    command = _parse(argv, defaults)
     if isinstance(command, SimulateConfiguration):
         validate(command)
+    elif isinstance(command, TrainConfiguration):
+        validate_training(command)
     return command
 
 
 def _config_file(argv: list[str]) -> str | None:
-    """Return the value of the last ``--config`` of ``simulate``, if it has one."""
+    """Return the value of the last ``--config`` of a command that takes one, if it is there."""
     found = None
-    if argv[:1] == ["simulate"]:
+    if argv[:1] and argv[0] in CONFIGURATIONS:
         for word, following in zip(argv, [*argv[1:], None], strict=True):
             if word == "--config" and following is not None:
                 found = following
@@ -89,7 +113,7 @@ def _check_command(argv: Sequence[str]) -> None:
         raise unknown_name(f"command flowfa {words[0]}", words[1], COMMANDS[words[0]])
 
 
-def _parse(argv: Sequence[str], default: SimulateConfiguration) -> Command:
+def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     named = tyro.conf.subcommand
     data = Annotated[
         Union[  # noqa: UP007 - `|` takes no annotated types that are made at run time
@@ -99,8 +123,10 @@ def _parse(argv: Sequence[str], default: SimulateConfiguration) -> Command:
         named("data", description="Make and certify data sets."),
     ]
     kinds: Any = Union[  # noqa: UP007
-        Annotated[SimulateConfiguration, named("simulate", default=default)],
+        Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
+        Annotated[TrainConfiguration, named("train", default=defaults["train"])],
         Annotated[CheckCommand, named("check")],
+        Annotated[FalsifyCommand, named("falsify")],
         Annotated[PlotCommand, named("plot")],
         Annotated[InfoCommand, named("info")],
         data,

@@ -10,11 +10,13 @@ from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
 from flowfa.cli.console import complain
 from flowfa.cli.parsing import Command
+from flowfa.configuration import TrainConfiguration
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -51,6 +53,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.check import check
 
         return check(command)
+    if isinstance(command, FalsifyCommand):
+        from flowfa.cli.falsify import falsify
+
+        return falsify(command)
     if isinstance(command, InfoCommand):
         from flowfa.cli.info import info
 
@@ -63,6 +69,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.data import certify
 
         return certify(command)
+    if isinstance(command, TrainConfiguration):
+        from flowfa.cli.train import train
+
+        return train(command, argv)
     from flowfa.cli.simulate import simulate
 
     return simulate(command, argv)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
-from flowfa.configuration import SimulateConfiguration
+from flowfa.configuration import SimulateConfiguration, TrainConfiguration
 from flowfa.errors import FlowfaError
 from flowfa.files import check_place
+
+if TYPE_CHECKING:
+    from flowfa.simulation import Run
 
 SOLVER_FAILED = 3
 
@@ -28,12 +33,41 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, or 3 if a trajectory's solver failed.
+        3 if a trajectory's solver failed, else 1 if a statement of the theory is violated, 2 if
+        one is inconclusive, 0 otherwise.
 
     Raises
     ------
     FlowfaError
         If the run cannot begin, or was stopped by a signal.
+    """
+    from flowfa.simulation import simulate_configuration
+
+    return carry_out(
+        configuration, _opening(configuration), partial(simulate_configuration, argv=list(argv))
+    )
+
+
+def carry_out(
+    configuration: SimulateConfiguration | TrainConfiguration,
+    opening: str,
+    make: Callable[..., Run],
+) -> int:
+    """Make a run with a progress bar, draw its figure, and tell about it.
+
+    Parameters
+    ----------
+    configuration : configuration
+        Valid settings: where output goes and how much is said.
+    opening : str
+        Said when all input was found good.
+    make : callable
+        Returns the `Run` when called with the configuration and ``progress``.
+
+    Returns
+    -------
+    int
+        0, or 3 if a trajectory's solver failed.
     """
     began = time.perf_counter()
     figure = configuration.figure
@@ -45,12 +79,10 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
 
     def begun() -> None:
         if talks:
-            say(_opening(configuration))
-
-    from flowfa.simulation import simulate_configuration
+            say(opening)
 
     with ProgressBar(configuration.quiet, begun) as progress:
-        run = simulate_configuration(configuration, argv=list(argv), progress=progress)
+        run = make(configuration, progress=progress)
     if figure is not None:
         from flowfa.cli.figure import draw
 
@@ -60,9 +92,19 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
             # The result is complete; only its picture is not.
             raise type(error)(f"{error} (the result is in {run.path})") from error
     summary = run.summary()
+    if talks:
+        for line in (*rule_table(summary), *failure_lines(summary)):
+            say(line)
+    verdicts = None
+    if configuration.check:
+        from flowfa.cli.verdicts import check_finished
+
+        verdicts = check_finished(run, quiet=not talks, took=time.perf_counter() - began)
+        if talks:
+            for line in verdicts.lines():
+                say(line)
     seconds = time.perf_counter() - began
     solving = float(run.tree.attrs["solve_seconds"])
-    failed = any(status != "ok" for status in run.statuses)
     if configuration.json:
         say_json(
             {
@@ -72,11 +114,10 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
                 "solve_seconds": solving,
                 "seconds": seconds,
                 **summary,
+                "checks": None if verdicts is None else verdicts.to_json_dict(),
             }
         )
     elif talks:
-        for line in (*rule_table(summary), *failure_lines(summary)):
-            say(line)
         say(f"{seconds:.1f} s, of which {solving:.1f} s solving on {run.tree.attrs['device']}")
         say(f"result: {run.path}")
         if figure is None:
@@ -84,7 +125,9 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
         else:
             say(f"figure: {figure} (again, or as .pdf: flowfa plot {run.path} --out FIGURE)")
             say(f"next:   flowfa check {run.path}")
-    return SOLVER_FAILED if failed else 0
+    if run.failed:
+        return SOLVER_FAILED
+    return 0 if verdicts is None else verdicts.exit_code
 
 
 def _opening(configuration: SimulateConfiguration) -> str:

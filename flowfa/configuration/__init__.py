@@ -4,20 +4,25 @@ from flowfa.configuration.settings import (
     DATA_OPTIONS,
     PRESENTATION_KEYS,
     RESULT_KEYS,
+    ProblemFlags,
     SimulateConfiguration,
     flag_of,
     key_of,
 )
 from flowfa.configuration.toml import from_toml
-from flowfa.configuration.validation import validate
+from flowfa.configuration.training import TrainConfiguration
+from flowfa.configuration.validation import validate, validate_training
 
 __all__ = [
     "DATA_OPTIONS",
     "PRESENTATION_KEYS",
     "RESULT_KEYS",
+    "ProblemFlags",
     "SimulateConfiguration",
+    "TrainConfiguration",
     "flag_of",
     "from_toml",
     "key_of",
     "validate",
+    "validate_training",
 ]

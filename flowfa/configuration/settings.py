@@ -15,6 +15,7 @@ PRESENTATION_KEYS = (
     "plot",
     "overwrite",
     "resume",
+    "check",
     "checkpoint_every",
     "config",
     "quiet",
@@ -48,13 +49,8 @@ def optional_flag(metavar: str, name: str | None = None) -> object:
 
 
 @dataclass(frozen=True)
-class SimulateConfiguration:
-    """Integrate training flows of (leaky) ReLU networks, one or several rules side by side.
-
-    Without flags: a two-layer leaky ReLU network of width 100 under feedback alignment, nearly
-    orthogonal data, exponential loss, 8 trajectories from aligned starts. Writes a result file
-    and a figure. The same names are the keys of a --config file; a flag overrides the file.
-    """
+class ProblemFlags:
+    """Network, data and start: the flags that every kind of run has."""
 
     rule: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("fa",)
     """Learning rules, side by side from the same starts: gd, fa, adafa, signfa, dfa, frsf."""
@@ -102,6 +98,17 @@ class SimulateConfiguration:
     """Scale of the random start; by default the start's own."""
     signfa_scale: Annotated[str, arg(metavar="FLOAT|xavier")] = "1"
     """Scale s of signfa's feedback s sign(W)^T."""
+
+
+@dataclass(frozen=True)
+class SimulateConfiguration(ProblemFlags):
+    """Integrate training flows of (leaky) ReLU networks, one or several rules side by side.
+
+    Without flags: a two-layer leaky ReLU network of width 100 under feedback alignment, nearly
+    orthogonal data, exponential loss, 8 trajectories from aligned starts. Writes a result file
+    and a figure. The same names are the keys of a --config file; a flag overrides the file.
+    """
+
     t_end: float = 100.0
     """Time at which the flow ends."""
     solver: Annotated[str, arg(metavar="NAME")] = "auto"
@@ -133,6 +140,8 @@ class SimulateConfiguration:
     """Result file."""
     plot: Annotated[str | None, optional_flag(metavar="FIGURE|none")] = None
     """Figure (.png, .pdf or .svg), by default RUN.png beside the result; none for no figure."""
+    check: Annotated[bool, arg(help_behavior_hint="")] = True
+    """Skip the verdicts on the theory's statements, which take about as long as the run."""
     overwrite: bool = False
     """Replace existing output."""
     resume: bool = False
@@ -158,9 +167,14 @@ class SimulateConfiguration:
     @property
     def figure(self) -> Path | None:
         """Where the figure goes: beside the run if not said otherwise; None for no figure."""
-        if self.plot == "none":
-            return None
-        return Path(self.out).with_suffix(".png") if self.plot is None else Path(self.plot)
+        return figure_of(self.out, self.plot)
+
+
+def figure_of(out: str, plot: str | None) -> Path | None:
+    """Return where the figure of a result goes; None for no figure."""
+    if plot == "none":
+        return None
+    return Path(out).with_suffix(".png") if plot is None else Path(plot)
 
 
 def key_of(field_name: str) -> str:

@@ -8,25 +8,27 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from flowfa.configuration.settings import SimulateConfiguration, key_of
+from flowfa.configuration.settings import ProblemFlags, SimulateConfiguration, key_of
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name
 
 _EXPECTED = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def from_toml(path: str | Path) -> dict[str, Any]:
+def from_toml(path: str | Path, kind: type[ProblemFlags] = SimulateConfiguration) -> dict[str, Any]:
     """Read settings from a file.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        A TOML file whose keys are the flags of ``flowfa simulate``, written with ``-`` or ``_``.
+        A TOML file whose keys are the flags of the command, written with ``-`` or ``_``.
+    kind : type
+        The configuration whose fields they are.
 
     Returns
     -------
     dict
-        Values by field name of `SimulateConfiguration`, lists as tuples; keys that the file does
+        Values by field name, lists as tuples; keys that the file does
         not have are absent.
 
     Raises
@@ -35,10 +37,10 @@ def from_toml(path: str | Path) -> dict[str, Any]:
         If the file cannot be read, is not TOML, has an unknown key, or a value has a wrong type.
     """
     path = Path(path)
-    names = {key_of(field.name): field.name for field in fields(SimulateConfiguration)}
+    names = {key_of(field.name): field.name for field in fields(kind)}
     # A file that names another file would leave open which one counts.
     del names["config"]
-    kinds = get_type_hints(SimulateConfiguration)
+    kinds = get_type_hints(kind)
     settings: dict[str, Any] = {}
     for key, value in _load(path).items():
         name = names.get(key.replace("-", "_"))

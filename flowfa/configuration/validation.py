@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowfa.configuration.settings import SimulateConfiguration, flag_of
+from flowfa.configuration.settings import ProblemFlags, SimulateConfiguration, flag_of
+from flowfa.configuration.training import TrainConfiguration
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name
 
@@ -31,6 +32,42 @@ def validate(configuration: SimulateConfiguration) -> None:
         For the first setting that cannot be used: its flag, its value and what was expected.
     """
     c = configuration
+    _check_problem(c)
+    for name, least in (("max_steps", 1), ("save", 2), ("snapshots", 2), ("threads", 1)):
+        _at_least(name, getattr(c, name), least)
+    _check_snapshots(c)
+    for name in ("t_end", "rtol", "atol", "step", "checkpoint_every"):
+        _positive(name, getattr(c, name))
+    for name, known in (("controller", CONTROLLERS), ("spacing", SPACINGS), ("dtype", DTYPES)):
+        _check_known(name, getattr(c, name), known)
+    _check_paths(c)
+
+
+def validate_training(configuration: TrainConfiguration) -> None:
+    """Check the settings of ``flowfa train`` in the same way.
+
+    What rates, momenta, steps and schedule may be is for `flowfa.simulation.TrainingSettings`.
+
+    Raises
+    ------
+    InputError
+        As `validate`.
+    """
+    c = configuration
+    _check_problem(c)
+    for name, least in (("steps", 1), ("batch_size", 1), ("save", 2), ("snapshots", 2)):
+        _at_least(name, getattr(c, name), least)
+    _at_least("threads", c.threads, 1)
+    _check_snapshots(c)
+    for name in ("t_end", "checkpoint_every"):
+        _positive(name, getattr(c, name))
+    for name, known in (("spacing", SPACINGS), ("dtype", DTYPES)):
+        _check_known(name, getattr(c, name), known)
+    _check_paths(c)
+
+
+def _check_problem(c: ProblemFlags) -> None:
+    """Check network, data and start."""
     if not c.rule:
         raise InputError("--rule has no name: give one rule or several, such as --rule gd fa")
     if c.width is not None and not c.width:
@@ -44,45 +81,29 @@ def validate(configuration: SimulateConfiguration) -> None:
         ("samples", 1),
         ("dim", 1),
         ("components", 2),
-        ("max_steps", 1),
-        ("save", 2),
-        ("snapshots", 2),
-        ("threads", 1),
     ):
         _at_least(name, getattr(c, name), least)
+    for name in ("gamma", "norm_ratio", "lambda_", "separation", "init_scale", "smooth_kinks"):
+        _positive(name, getattr(c, name))
+    _fraction("leak", c.leak, "a slope between 0 (ReLU) and 1 (linear)")
+    _check_smooth_kinks(c)
+    _fraction("label_noise", c.label_noise, "a fraction between 0 and 1")
+    _check_known("bias", c.bias, BIASES)
+    _check_classes(c.classes)
+    _check_signfa_scale(c.signfa_scale)
+
+
+def _check_known(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise unknown_name(flag_of(name), value, known)
+
+
+def _check_snapshots(c: SimulateConfiguration | TrainConfiguration) -> None:
     if c.snapshots is not None and c.snapshots > c.save:
         raise InputError(
             f"--snapshots is {c.snapshots} but --save is {c.save}: weights are kept at recorded "
             "times, so ask for no more snapshots than those"
         )
-    for name in (
-        "gamma",
-        "norm_ratio",
-        "lambda_",
-        "separation",
-        "init_scale",
-        "t_end",
-        "rtol",
-        "atol",
-        "step",
-        "smooth_kinks",
-    ):
-        _positive(name, getattr(c, name))
-    _positive("checkpoint_every", c.checkpoint_every)
-    _fraction("leak", c.leak, "a slope between 0 (ReLU) and 1 (linear)")
-    _check_smooth_kinks(c)
-    _fraction("label_noise", c.label_noise, "a fraction between 0 and 1")
-    for name, known in (
-        ("bias", BIASES),
-        ("controller", CONTROLLERS),
-        ("spacing", SPACINGS),
-        ("dtype", DTYPES),
-    ):
-        if getattr(c, name) not in known:
-            raise unknown_name(flag_of(name), getattr(c, name), known)
-    _check_classes(c.classes)
-    _check_signfa_scale(c.signfa_scale)
-    _check_paths(c)
 
 
 def _at_least(name: str, value: int | None, least: int) -> None:
@@ -101,7 +122,7 @@ def _fraction(name: str, value: float | None, expected: str) -> None:
         raise InputError(f"{flag_of(name)} is {value}: expected {expected}")
 
 
-def _check_smooth_kinks(c: SimulateConfiguration) -> None:
+def _check_smooth_kinks(c: ProblemFlags) -> None:
     if c.smooth_kinks is not None and c.leak == 1.0:
         raise InputError(
             f"--smooth-kinks is {c.smooth_kinks} but --leak is 1, which has no kinks: leave it out"
@@ -135,7 +156,7 @@ def _check_signfa_scale(scale: str) -> None:
         raise InputError(f"--signfa-scale is {scale}: expected a positive number or xavier")
 
 
-def _check_paths(c: SimulateConfiguration) -> None:
+def _check_paths(c: SimulateConfiguration | TrainConfiguration) -> None:
     if not Path(c.out).name:
         raise InputError(f"--out is {c.out!r}: expected the name of a file, such as run.nc")
     figure = c.figure

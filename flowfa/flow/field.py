@@ -132,6 +132,34 @@ class NetworkField:
             self.smooth_kinks,
         )
 
+    def on_samples(self, chosen: Tensor) -> NetworkField:
+        """Return the field of other samples in each row: a minibatch.
+
+        Parameters
+        ----------
+        chosen : Tensor
+            Indices of samples, (trajectory, part); E_k becomes the mean over the part.
+        """
+        if self.inputs.ndim == 3:
+            rows = torch.arange(len(chosen), device=chosen.device)[:, None]
+            inputs = self.inputs[rows, chosen]
+        else:
+            inputs = self.inputs[chosen]
+        if self.targets.ndim == 3:
+            index = chosen[:, None].expand(-1, self.targets.shape[1], -1)
+            targets = self.targets.gather(2, index)
+        else:
+            targets = self.targets[:, chosen].transpose(0, 1).contiguous()
+        return NetworkField(
+            self.layout,
+            inputs,
+            targets,
+            self.loss,
+            self.leak,
+            self.groups,
+            self.smooth_kinks,
+        )
+
     def switching(self, state: Tensor) -> Tensor | None:
         """Return all preactivations, (trajectory, hidden neuron * sample); None without kinks."""
         if self.leak == 1.0 or self.smooth_kinks is not None:

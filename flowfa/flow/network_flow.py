@@ -17,7 +17,7 @@ from flowfa.problems.problem import Problem
 class NetworkFlow:
     """The training flow of all trajectories of a run.
 
-    Trajectory ``r * starts + i`` is start i under rule r.
+    Trajectory ``(r * starts + i) * repeats + v`` is repeat v of start i under rule r.
 
     Parameters
     ----------
@@ -26,6 +26,11 @@ class NetworkFlow:
         The initial networks.
     device : torch.device
     dtype : torch.dtype
+    repeats : int
+        How often each start stands under each rule, side by side: once in a flow, once for each
+        learning rate in discrete training.
+    reduce : bool
+        Whether W_1 may be reduced to the span of the data (`InputSpan`).
 
     Attributes
     ----------
@@ -45,21 +50,27 @@ class NetworkFlow:
         ensemble: Ensemble,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float64,
+        repeats: int = 1,
+        reduce: bool = True,
     ) -> None:
         self.problem = problem
         rules = len(problem.rules)
-        self.rules = tuple(rule.name for rule in problem.rules for _ in range(ensemble.starts))
-        self.starts = np.tile(np.arange(ensemble.starts), rules)
+        members = ensemble.starts * repeats
+        self.rules = tuple(rule.name for rule in problem.rules for _ in range(members))
+        self.starts = np.tile(np.repeat(np.arange(ensemble.starts), repeats), rules)
 
         def on_device(array: np.ndarray) -> Tensor:
             return torch.tensor(array, dtype=dtype, device=device)
 
+        def of_members(array: np.ndarray) -> Tensor:
+            return on_device(array).repeat_interleave(repeats, 0)
+
         def of_all(array: np.ndarray) -> Tensor:
-            return on_device(array).repeat(rules, *(1,) * (array.ndim - 1))
+            return of_members(array).repeat(rules, *(1,) * (array.ndim - 1))
 
         trajectory_start = torch.tensor(self.starts, device=device)
         self.span = InputSpan(
-            on_device(problem.data.X), of_all(ensemble.weights[0]), trajectory_start
+            on_device(problem.data.X), of_all(ensemble.weights[0]), trajectory_start, reduce
         )
         self.layout = ParameterLayout(
             (self.span.inputs.shape[-1], *problem.sizes[1:]), problem.has_bias
@@ -77,9 +88,9 @@ class NetworkFlow:
         groups = tuple(
             RuleGroup(
                 rule,
-                index * ensemble.starts,
-                (index + 1) * ensemble.starts,
-                {name: on_device(matrix) for name, matrix in kept.items()},
+                index * members,
+                (index + 1) * members,
+                {name: of_members(matrix) for name, matrix in kept.items()},
             )
             for index, (rule, kept) in enumerate(zip(problem.rules, ensemble.feedback, strict=True))
         )

@@ -22,20 +22,28 @@ class InputSpan:
         W_1(0), (trajectory, n_1, feature).
     trajectory_start : Tensor
         The start of each trajectory, (trajectory,); only used if the inputs differ by start.
+    reduce : bool
+        False keeps all of W_1, for motion that reaches beyond the span (weight decay).
 
     Attributes
     ----------
     reduced : bool
-        Whether n < d, so that there is something to gain.
+        Whether W_1 is split: it was asked for, and n < d, so that there is something to gain.
     inputs : Tensor
         Z, (sample, r) or (start, sample, r), r = min(n, d); X itself if not reduced.
     outside_norm2 : Tensor
         Squared norm of each row of W_1 outside the span, (trajectory, n_1).
     """
 
-    def __init__(self, inputs: Tensor, first_weight: Tensor, trajectory_start: Tensor) -> None:
+    def __init__(
+        self,
+        inputs: Tensor,
+        first_weight: Tensor,
+        trajectory_start: Tensor,
+        reduce: bool = True,
+    ) -> None:
         samples, features = inputs.shape[-2:]
-        self.reduced = samples < features
+        self.reduced = reduce and samples < features
         self.inputs = inputs
         self._starts = trajectory_start if inputs.ndim == 3 else None
         self._initial = first_weight

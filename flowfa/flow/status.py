@@ -47,6 +47,10 @@ class Status(Enum):
         "which happens where the flow jumps or the tolerance is near rounding: take --solver "
         "bosh3 where there are kinks (leak < 1), else loosen --rtol"
     )
+    DIVERGED = (
+        "diverged: the next discrete step makes weights that are not finite, which is a result of "
+        "this rate and no error; smaller rates (--rate) tell whether the flow stays finite"
+    )
 
     @property
     def code(self) -> int:

@@ -57,7 +57,8 @@ def draw_alignment(axes: Axes, tree: xr.DataTree, layer: int) -> None:
     )
     styles = rule_styles(each.rule for each in curves)
     for each in curves:
-        draw_bound(axes, alignment_bound(tree, each.rule, layer), styles[each.rule])
+        rule = each.rule.partition(",")[0]
+        draw_bound(axes, alignment_bound(tree, rule, layer), styles[each.rule])
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.04)
 
 
@@ -65,7 +66,8 @@ def alignment_bound(tree: xr.DataTree, rule: str, layer: int) -> float:
     """Return the lower bound that the theory puts on cos(W_l, B_l^T) under a rule.
 
     P-1 for signfa: ``1/sqrt(n_l n_{l-1})``. L-1 for fa and adafa, last layer, scalar output, no
-    b_j = 0 and every kappa_j >= 0: ``min_j |b_j| / ||b||_2``, which differs by trajectory.
+    b_j = 0 and every kappa_j >= 0: ``min_j |b_j| / ||b||_2``, which differs by trajectory. Discrete
+    steps do not conserve what L-1 rests on (C-11), so a training run has P-1 only.
 
     Parameters
     ----------
@@ -88,6 +90,8 @@ def alignment_bound(tree: xr.DataTree, rule: str, layer: int) -> float:
     rows, columns = weights[f"W{layer}"].shape[-2:]
     if rule in P1_RULES:
         return 1.0 / math.sqrt(rows * columns)
+    if "rate" in group(tree, "trajectory").variables:
+        return math.nan
     is_last = f"W{layer + 1}" not in weights
     if rule not in L1_RULES or rows != 1 or not is_last or f"B{layer}" not in weights:
         return math.nan

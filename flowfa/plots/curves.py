@@ -9,8 +9,14 @@ import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
+from flowfa.records.schema import STEPS_DONE, TRAINING_TIME
+from flowfa.records.series import series_labels
 
 # At the end of the interval, or not there yet in a file that is read while it is written.
+_TIME_LABELS = {
+    TRAINING_TIME: r"training time $\sum_k \eta_k$",
+    STEPS_DONE: "steps",
+}
 _STILL_GOOD = ("ok", "running")
 
 
@@ -21,19 +27,22 @@ class RuleCurves:
     Parameters
     ----------
     rule : str
-        Name of the rule.
+        Name of the rule; with the rate of discrete training where there are several.
     times : numpy.ndarray
         Save times, (time,).
     values : numpy.ndarray
         (trajectory, time), NaN where a trajectory did not get or has no such quantity.
     ended_early : numpy.ndarray
         Whether the solver gave up before the end, (trajectory,) of bool.
+    time_label : str
+        What the time axis shows.
     """
 
     rule: str
     times: np.ndarray
     values: np.ndarray
     ended_early: np.ndarray
+    time_label: str = "flow time $t$"
 
     @property
     def recorded(self) -> bool:
@@ -89,8 +98,8 @@ def group(tree: xr.DataTree, name: str) -> xr.Dataset:
 
 
 def rules_of(tree: xr.DataTree) -> tuple[str, ...]:
-    """Return the rules of a result in the order of its trajectories, each once."""
-    return tuple(dict.fromkeys(map(str, _variable(tree, "rule").values)))
+    """Return the series of a result, which are its rules, in the order of its trajectories."""
+    return tuple(dict.fromkeys(series_labels(group(tree, "trajectory")).tolist()))
 
 
 def read_curves(tree: xr.DataTree, name: str, layer: int | None = None) -> list[RuleCurves]:
@@ -116,10 +125,12 @@ def read_curves(tree: xr.DataTree, name: str, layer: int | None = None) -> list[
     values = variable.transpose("trajectory", "time").values.astype(np.float64)
     values[~np.isfinite(values)] = np.nan
     times = variable["time"].values.astype(np.float64)
-    rule_of_trajectory = _variable(tree, "rule").values.astype(str)
+    label = _TIME_LABELS.get(str(variable["time"].attrs.get("long_name", "")), "flow time $t$")
+    _variable(tree, "rule")
+    rule_of_trajectory = series_labels(group(tree, "trajectory"))
     early = _ended_early(tree, len(rule_of_trajectory))
     return [
-        RuleCurves(rule, times, values[chosen], early[chosen])
+        RuleCurves(rule, times, values[chosen], early[chosen], label)
         for rule in rules_of(tree)
         for chosen in [rule_of_trajectory == rule]
     ]

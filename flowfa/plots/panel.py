@@ -118,7 +118,7 @@ def _draw_rule(axes: Axes, curves: RuleCurves, style: RuleStyle, log: bool) -> N
 
 def _set_time_axis(axes: Axes, curves: Sequence[RuleCurves]) -> None:
     """Label the time axis, and make it logarithmic if the save times are spaced that way."""
-    axes.set_xlabel("flow time $t$")
+    axes.set_xlabel(curves[0].time_label if curves else "flow time $t$")
     if not curves:
         return
     times = curves[0].times

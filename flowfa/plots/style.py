@@ -15,6 +15,7 @@ _FIXED = {
     "signfa": ("#009E73", (0, (2.6, 1.0))),
     "dfa": ("#CC79A7", (0, (6, 1.4, 1.2, 1.4, 1.2, 1.4))),
     "frsf": ("#E69F00", (0, (10, 2))),
+    "brsf": ("#B3A000", (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2))),
 }
 _SPARE = (
     ("#56B4E9", (0, (14, 2))),
@@ -76,14 +77,25 @@ def rule_styles(rules: Iterable[str]) -> dict[str, RuleStyle]:
     Parameters
     ----------
     rules : iterable of str
-        Names of rules; those that flowfa does not know share the spare styles in turn.
+        Names of rules; those that flowfa does not know share the spare styles in turn. Variants
+        of a rule, named after a comma (``"fa, rate 0.1"``), get ever lighter shades of its colour.
     """
     styles: dict[str, RuleStyle] = {}
-    spares_used = 0
-    for rule in dict.fromkeys(rules):
-        if rule in _FIXED:
-            styles[rule] = RuleStyle(*_FIXED[rule])
+    spares: dict[str, RuleStyle] = {}
+    names = list(dict.fromkeys(rules))
+    families = [name.partition(",")[0] for name in names]
+    for place, (name, family) in enumerate(zip(names, families, strict=True)):
+        if family in _FIXED:
+            style = RuleStyle(*_FIXED[family])
         else:
-            styles[rule] = RuleStyle(*_SPARE[spares_used % len(_SPARE)])
-            spares_used += 1
+            spare = RuleStyle(*_SPARE[len(spares) % len(_SPARE)])
+            style = spares.setdefault(family, spare)
+        shade = families[:place].count(family) / families.count(family)
+        styles[name] = RuleStyle(_lighter(style.color, 0.75 * shade), style.dashes)
     return styles
+
+
+def _lighter(color: str, share: float) -> str:
+    """Return a colour mixed with a share of white."""
+    parts = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(part + (255 - part) * share):02X}" for part in parts)

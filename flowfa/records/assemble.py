@@ -70,6 +70,11 @@ def constant_values(
     found["trajectory", "layer"] = np.arange(1, layout.layers + 1)
     found["trajectory", "rule"] = np.array(layout.rules, dtype=object)
     found["trajectory", "start"] = layout.starts
+    if layout.training is not None:
+        found["trajectory", "rate"] = layout.training.rate
+        found["trajectory", "momentum"] = layout.training.momentum
+        found["trajectory", "step"] = layout.training.steps
+        found["trajectory", "training_time"] = layout.training.times
     found["neurons", "layer"] = layout.neuron_layer
     found["neurons", "index"] = layout.neuron_index
     found |= {("weights", name): matrix for name, matrix in feedback.items()}

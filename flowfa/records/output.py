@@ -51,6 +51,35 @@ def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None 
         )
 
 
+def check_memory(layout: RecordLayout) -> None:
+    """Check before a run without a file that its record fits into memory.
+
+    Raises
+    ------
+    InputError
+        If it does not, with what it needs, what there is, and the remedy.
+    """
+    # The rows as they come, and the tree that they are put together in.
+    needed = 2 * layout.nbytes
+    free = free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"the record of {layout.saves} save times and {len(layout.snapshot_columns)} snapshots "
+            f"needs about {readable(needed)} of memory and {readable(free)} are free: save less "
+            "(save, snapshots), or give a path to stream the record to disk"
+        )
+
+
+def free_memory() -> int | None:
+    """Return the bytes that processes may still take; None where the system does not say."""
+    try:
+        table = Path("/proc/meminfo").read_text().splitlines()
+        kibibytes = next(line.split()[1] for line in table if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    return 1024 * int(kibibytes)
+
+
 def readable(count: int) -> str:
     """Return a number of bytes in the unit that suits it, such as ``1.5 GiB``."""
     units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")

@@ -9,6 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+FLOW_TIME = "time of the flow"
+TRAINING_TIME = "training time: sum of the rates"
+STEPS_DONE = "steps done; the times of trajectories differ, see training_time"
+"""What the time axis shows."""
+
 Kind = Literal["float64", "int64", "text"]
 
 GROUPS = ("trajectory", "weights", "neurons", "data", "solver")
@@ -89,6 +94,26 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class TrainingAxes:
+    """What tells the trajectories of discrete training apart, and when each was saved.
+
+    Parameters
+    ----------
+    rate, momentum : numpy.ndarray
+        Of each trajectory, (trajectory,).
+    steps : numpy.ndarray
+        Steps done at each save, (trajectory, save), int64.
+    times : numpy.ndarray
+        Sum of the rates until then, (trajectory, save).
+    """
+
+    rate: np.ndarray
+    momentum: np.ndarray
+    steps: np.ndarray
+    times: np.ndarray
+
+
+@dataclass(frozen=True)
 class RecordLayout:
     """The shapes of a record, known before the run.
 
@@ -112,6 +137,8 @@ class RecordLayout:
         Rule of each trajectory.
     starts : numpy.ndarray
         Start of each trajectory, (trajectory,): equal starts have equal initial weights.
+    training : TrainingAxes, optional
+        Of discrete training; None for a flow.
 
     Raises
     ------
@@ -129,6 +156,7 @@ class RecordLayout:
     feedback: dict[str, tuple[int, ...]]
     rules: tuple[str, ...]
     starts: np.ndarray
+    training: TrainingAxes | None = None
 
     def __post_init__(self) -> None:
         columns = self.snapshot_columns
@@ -146,6 +174,21 @@ class RecordLayout:
     def saves(self) -> int:
         """Number of save times S."""
         return len(self.save_times)
+
+    @property
+    def times_of_trajectories(self) -> np.ndarray:
+        """The time of each trajectory at each save, (trajectory, save)."""
+        if self.training is not None:
+            return self.training.times
+        return np.broadcast_to(self.save_times, (self.trajectories, self.saves))
+
+    @property
+    def time_title(self) -> str:
+        """What the time axis shows."""
+        if self.training is None:
+            return FLOW_TIME
+        same = np.array_equal(self.save_times, self.training.times[0])
+        return TRAINING_TIME if same else STEPS_DONE
 
     @property
     def row_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -232,9 +275,25 @@ def _coordinates(layout: RecordLayout) -> list[Variable]:
         for group in ("trajectory", "weights", "neurons", "solver")
     ]
     found += [
-        _variable(group, "time", ("time",), (layout.saves,), "float64", "time of the flow", True)
+        _variable(group, "time", ("time",), (layout.saves,), "float64", layout.time_title, True)
         for group in ("trajectory", "neurons")
     ]
+    if layout.training is not None:
+        both = (*count, layout.saves)
+        found += [
+            _variable("trajectory", "rate", own, count, "float64", "first learning rate", True),
+            _variable("trajectory", "momentum", own, count, "float64", "momentum", True),
+            _variable("trajectory", "step", (*own, "time"), both, "int64", "steps done", True),
+            _variable(
+                "trajectory",
+                "training_time",
+                (*own, "time"),
+                both,
+                "float64",
+                "sum of the rates until then",
+                True,
+            ),
+        ]
     title = "time of the snapshot; NaN: not reached"
     return [
         *found,

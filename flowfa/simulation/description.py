@@ -41,6 +41,11 @@ def describe(
     resolved["solver_reason"] = choice.reason
     if settings.atol is None:
         resolved["atol"] = settings.rtol / 100.0
+    return {**describe_problem(problem, ensemble, seed), **resolved}
+
+
+def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
+    """Return the part of the configuration that says what is simulated, however it moves."""
     return {
         "rule": [rule.name for rule in problem.rules],
         "rule_parameters": {rule.name: _parameters(rule) for rule in problem.rules},
@@ -59,7 +64,6 @@ def describe(
         "bias": list(problem.has_bias),
         "init": problem.initial.name,
         "start_digest": _digest(ensemble),
-        **resolved,
     }
 
 

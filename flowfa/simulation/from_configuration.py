@@ -1,4 +1,4 @@
-"""From the flags of ``flowfa simulate`` to a problem and its run."""
+"""From the flags of ``flowfa simulate`` and ``flowfa train`` to a problem and its run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Any
 
 from flowfa import datasets
 from flowfa.allocator import keep_freed_memory
-from flowfa.configuration import DATA_OPTIONS, SimulateConfiguration
+from flowfa.configuration import (
+    DATA_OPTIONS,
+    ProblemFlags,
+    SimulateConfiguration,
+    TrainConfiguration,
+)
 from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.problems import Problem
@@ -24,6 +29,7 @@ from flowfa.problems.starts import (
 from flowfa.simulation.progress import Progress
 from flowfa.simulation.run import Run
 from flowfa.simulation.simulate import simulate
+from flowfa.simulation.train import train
 from flowfa.threads import apply_threads, choose_threads
 
 DEFAULT_STARTS = 8
@@ -59,20 +65,8 @@ def simulate_configuration(
     """
     apply_threads(choose_threads(configuration.threads))
     keep_freed_memory()
-    initial = _start(configuration)
-    data = _data(configuration, initial)
-    problem = Problem(
-        data,
-        widths=configuration.width if configuration.width is not None else (100,),
-        leak=configuration.leak,
-        smooth_kinks=configuration.smooth_kinks,
-        rule=[_rule(name, configuration) for name in configuration.rule],
-        loss=configuration.loss or LOSS_FOR_LABELS[data.label_kind],
-        bias=configuration.bias,
-        initial=initial,
-    )
     return simulate(
-        problem,
+        _problem(configuration),
         configuration.trajectories,
         seed=configuration.seed,
         path=configuration.out,
@@ -96,7 +90,57 @@ def simulate_configuration(
     )
 
 
-def _rule(name: str, configuration: SimulateConfiguration) -> Rule:
+def train_configuration(
+    configuration: TrainConfiguration,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Train as the command line asks for; parameters and errors as `simulate_configuration`."""
+    apply_threads(choose_threads(configuration.threads))
+    keep_freed_memory()
+    return train(
+        _problem(configuration),
+        configuration.trajectories,
+        seed=configuration.seed,
+        path=configuration.out,
+        overwrite=configuration.overwrite,
+        resume=configuration.resume,
+        checkpoint_every=configuration.checkpoint_every,
+        progress=progress,
+        argv=argv,
+        rate=configuration.rate,
+        steps=configuration.steps,
+        t_end=configuration.t_end,
+        momentum=configuration.momentum,
+        weight_decay=configuration.weight_decay,
+        batch_size=configuration.batch_size,
+        schedule=configuration.schedule,
+        save=configuration.save,
+        spacing=configuration.spacing,
+        snapshots=configuration.snapshots,
+        keep_every_step=configuration.keep_every_step,
+        device=configuration.device,
+        dtype=configuration.dtype,
+    )
+
+
+def _problem(configuration: ProblemFlags) -> Problem:
+    initial = _start(configuration)
+    data = _data(configuration, initial)
+    return Problem(
+        data,
+        widths=configuration.width if configuration.width is not None else (100,),
+        leak=configuration.leak,
+        smooth_kinks=configuration.smooth_kinks,
+        rule=[_rule(name, configuration) for name in configuration.rule],
+        loss=configuration.loss or LOSS_FOR_LABELS[data.label_kind],
+        bias=configuration.bias,
+        initial=initial,
+    )
+
+
+def _rule(name: str, configuration: ProblemFlags) -> Rule:
     cls = RULES.get(name)
     if cls is SignFeedbackAlignment:
         scale = configuration.signfa_scale
@@ -104,7 +148,7 @@ def _rule(name: str, configuration: SimulateConfiguration) -> Rule:
     return cls()
 
 
-def _start(configuration: SimulateConfiguration) -> RandomStart | GivenStart:
+def _start(configuration: ProblemFlags) -> RandomStart | GivenStart:
     """Return the start, from a name or a file."""
     name, scale = configuration.init, configuration.init_scale
     if name not in STARTS.names() and _is_file_name(name):
@@ -123,7 +167,7 @@ def _start(configuration: SimulateConfiguration) -> RandomStart | GivenStart:
     return cls()
 
 
-def _data(configuration: SimulateConfiguration, initial: RandomStart | GivenStart) -> Dataset:
+def _data(configuration: ProblemFlags, initial: RandomStart | GivenStart) -> Dataset:
     """Return the data, from a generator or a file."""
     name = configuration.dataset
     asked: dict[str, Any] = {

@@ -21,6 +21,7 @@ from flowfa.records import (
     Recorder,
     RecordLayout,
     build_tree,
+    check_memory,
     check_output,
     checkpoint_folder,
     compare_configurations,
@@ -29,9 +30,8 @@ from flowfa.records import (
 from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.progress import Progress, tell
 from flowfa.simulation.provenance import attributes
-from flowfa.simulation.recording import Recording, kept_feedback
+from flowfa.simulation.recording import Observe, Recording, kept_feedback
 from flowfa.simulation.run import Run
-from flowfa.simulation.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -42,24 +42,30 @@ class Job:
     ----------
     flow : NetworkFlow
     solver : Solver
-    settings : Settings
+    dtype : str
     layout : RecordLayout
     configuration : dict
         The resolved configuration, stored with the run.
     argv : list of str
     progress : Progress or None
+    kind : {"flow", "discrete"}
+    observe : Observe or None
+        As `Recording`.
     """
 
     flow: NetworkFlow
     solver: Solver
-    settings: Settings
+    dtype: str
     layout: RecordLayout
     configuration: dict[str, Any]
     argv: list[str]
     progress: Progress | None
+    kind: str = "flow"
+    observe: Observe | None = None
 
     def in_memory(self) -> Run:
         """Integrate; keep the record in memory."""
+        check_memory(self.layout)
         recorder = Recorder(self.layout, None)
         run = self._begin()
         began = time.monotonic()
@@ -95,20 +101,19 @@ class Job:
 
     def _begin(self) -> Integration:
         times = torch.tensor(
-            self.settings.save_times, dtype=self.flow.initial.dtype, device=self.flow.initial.device
+            self.layout.save_times, dtype=self.flow.initial.dtype, device=self.flow.initial.device
         )
         return Integration.begin(self.flow.initial, times)
 
     def recording(self, recorder: Recorder) -> Recording:
         """Return what measures states and hands them to `recorder`."""
-        return Recording(
-            self.flow, recorder, self.settings.snapshot_columns, self.settings.save_times
-        )
+        return Recording(self.flow, recorder, self.layout, self.observe)
 
     def report(self, run: Integration) -> None:
         """Tell the progress display, if there is one."""
         if self.progress is not None:
-            tell(run, self.progress)
+            training = self.layout.training
+            tell(run, self.progress, None if training is None else training.times[:, -1])
 
     def _close(self) -> None:
         if self.progress is not None:
@@ -166,8 +171,9 @@ class Job:
         return {
             "attributes": {
                 **origin,
+                "kind": self.kind,
                 "config": json.dumps(self.configuration),
-                "dtype": self.settings.dtype,
+                "dtype": self.dtype,
                 "threads": torch.get_num_threads(),
                 "seed": self.configuration["seed"],
                 "solve_seconds": seconds,

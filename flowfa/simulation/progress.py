@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from flowfa.flow.integration import Integration
 from flowfa.flow.status import Status
 
@@ -28,13 +30,26 @@ class Progress(Protocol):
         ...
 
 
-def tell(run: Integration, progress: Progress) -> None:
-    """Tell `progress` how `run` stands."""
+def tell(run: Integration, progress: Progress, ends: np.ndarray | None = None) -> None:
+    """Tell `progress` how `run` stands.
+
+    Parameters
+    ----------
+    run : Integration
+    progress : Progress
+    ends : numpy.ndarray, optional
+        The end time of each trajectory, where they differ, (trajectory,).
+    """
     running = len(run.working)
     done = run.status.count(Status.OK)
-    slowest = float(run.memory["time"].min()) if running else run.end
+    fraction, slowest = 1.0, run.end
+    if running:
+        times = run.memory["time"].cpu().numpy()
+        slowest = float(times.min())
+        end = run.end if ends is None else ends[run.working.cpu().numpy()]
+        fraction = float((times / end).min())
     progress.update(
-        slowest / run.end,
+        fraction,
         running,
         done,
         len(run.status) - running - done,

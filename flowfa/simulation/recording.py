@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.records import Recorder, RecordLayout
-from flowfa.simulation.settings import Settings
+from flowfa.records.schema import TrainingAxes
 
 
-def record_layout(flow: NetworkFlow, settings: Settings) -> RecordLayout:
+class Observe(Protocol):
+    """Measures states (row, parameter) of trajectories `rows` at save times `saves`."""
+
+    def __call__(self, states: Tensor, rows: Tensor, saves: Tensor) -> dict[str, Tensor]:
+        """Return what `flowfa.flow.observables.observe` does."""
+        ...
+
+
+def record_layout(
+    flow: NetworkFlow,
+    save_times: np.ndarray,
+    snapshot_columns: tuple[int, ...],
+    training: TrainingAxes | None = None,
+) -> RecordLayout:
     """Return the shapes of the record of a run."""
     sizes, user_sizes = flow.layout.sizes, flow.problem.sizes
     hidden = sizes[1:-1]
@@ -24,8 +39,8 @@ def record_layout(flow: NetworkFlow, settings: Settings) -> RecordLayout:
     }
     return RecordLayout(
         trajectories=len(flow),
-        save_times=settings.save_times,
-        snapshot_columns=settings.snapshot_columns,
+        save_times=save_times,
+        snapshot_columns=snapshot_columns,
         layers=flow.layout.layers,
         neuron_layer=np.repeat(np.arange(1, len(hidden) + 1), hidden),
         neuron_index=np.concatenate([np.arange(width) for width in hidden]),
@@ -33,6 +48,7 @@ def record_layout(flow: NetworkFlow, settings: Settings) -> RecordLayout:
         feedback=feedback,
         rules=flow.rules,
         starts=flow.starts,
+        training=training,
     )
 
 
@@ -53,30 +69,33 @@ class Recording:
     ----------
     flow : NetworkFlow
     recorder : Recorder
-    snapshot_columns : tuple of int
-        Indices of the save times at which weights are kept.
-    save_times : numpy.ndarray
-        (save,).
+    layout : RecordLayout
+    observe : Observe, optional
+        What measures states; by default the flow, which is the same at all times.
     """
 
     def __init__(
         self,
         flow: NetworkFlow,
         recorder: Recorder,
-        snapshot_columns: tuple[int, ...],
-        save_times: np.ndarray,
+        layout: RecordLayout,
+        observe: Observe | None = None,
     ) -> None:
         self._flow = flow
         self._recorder = recorder
-        self._columns = np.array(snapshot_columns)
-        self._times = save_times
+        self._observe = observe
+        self._columns = np.array(layout.snapshot_columns)
+        self._times = layout.times_of_trajectories
         rows = torch.arange(len(flow), device=flow.initial.device)
         with torch.no_grad():
             self.initial_conserved = flow.observe(flow.initial, rows)["conserved"]
 
     def __call__(self, rows: Tensor, saves: Tensor, states: Tensor) -> None:
         """Record states (row, parameter) at save times; see `SaveCallback`."""
-        values = self._flow.observe(states, rows)
+        if self._observe is None:
+            values = self._flow.observe(states, rows)
+        else:
+            values = self._observe(states, rows, saves)
         values["conservation_drift"] = self._drift(values["conserved"], rows)
         trajectory, save = rows.cpu().numpy(), saves.cpu().numpy()
         arrays = {name: value.cpu().numpy() for name, value in values.items()}
@@ -89,7 +108,7 @@ class Recording:
                 trajectory[kept],
                 np.searchsorted(self._columns, save[kept]),
                 {name: value.cpu().numpy() for name, value in parameters.items()},
-                self._times[save[kept]],
+                self._times[trajectory[kept], save[kept]],
             )
 
     def last_states(self, rows: Tensor, states: Tensor, times: np.ndarray) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flowfa.records import load, save_tree
+from flowfa.flow.status import Status
+from flowfa.records import load, save_tree, series_labels
 
 if TYPE_CHECKING:
     import xarray
@@ -48,8 +49,8 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        """Whether a trajectory did not reach the end."""
-        return any(label != "ok" for label in self.statuses)
+        """Whether the solver of a trajectory did not reach the end; divergence is a result."""
+        return any(label not in ("ok", Status.DIVERGED.label) for label in self.statuses)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the record to a file, atomically.
@@ -68,13 +69,14 @@ class Run:
         Returns
         -------
         dict
-            ``rules``: for each rule the number of trajectories, their statuses, the medians of
-            the last finite ``loss``, ``accuracy``, ``alignment`` (output layer), and the factors
-            of Eq. (1), the worst ``conservation_drift`` (C-1), and the medians of the counters.
+            ``rules``: for each rule (with rate and momentum, where there are several) the number
+            of trajectories, their statuses, the medians of the last finite ``loss``,
+            ``accuracy``, ``alignment`` (output layer), and the factors of Eq. (1), the worst
+            ``conservation_drift`` (C-1), and the medians of the counters.
             ``failures``: message and trajectories, for each message.
         """
         trajectory, solver = self._group("trajectory"), self._group("solver")
-        rules = trajectory["rule"].values.astype(str)
+        rules = series_labels(trajectory)
         result: dict[str, Any] = {"rules": {}, "failures": []}
         for rule in dict.fromkeys(rules.tolist()):
             own = np.flatnonzero(rules == rule)

@@ -102,7 +102,7 @@ class Settings:
     def snapshot_columns(self) -> tuple[int, ...]:
         """Indices of the save times with snapshots: first, last, and evenly between."""
         assert self.snapshots is not None
-        return tuple(np.linspace(0, self.save - 1, self.snapshots).round().astype(int).tolist())
+        return spread_columns(self.save, self.snapshots)
 
     def torch_device(self) -> torch.device:
         """Return the device.
@@ -112,20 +112,31 @@ class Settings:
         InputError
             If it is unknown or not there.
         """
-        try:
-            device = torch.device(self.device)
-        except RuntimeError:
-            raise InputError(
-                f"unknown device {self.device!r}: expected cpu, cuda or cuda:N"
-            ) from None
-        if device.type not in ("cpu", "cuda"):
-            raise InputError(
-                f"the device {self.device!r} has no float64: expected cpu, cuda or cuda:N"
-            )
-        found = torch.cuda.device_count()
-        if device.type == "cuda" and (device.index or 0) >= found:
-            raise InputError(
-                f"the device {self.device!r} is not there (CUDA devices found: {found}): use "
-                "--device cpu"
-            )
-        return device
+        return find_device(self.device)
+
+
+def spread_columns(saves: int, snapshots: int) -> tuple[int, ...]:
+    """Return the indices of `snapshots` among `saves` times: first, last, and evenly between."""
+    return tuple(np.linspace(0, saves - 1, snapshots).round().astype(int).tolist())
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device called `name`.
+
+    Raises
+    ------
+    InputError
+        If it is unknown or not there.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"unknown device {name!r}: expected cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"the device {name!r} has no float64: expected cpu, cuda or cuda:N")
+    found = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise InputError(
+            f"the device {name!r} is not there (CUDA devices found: {found}): use --device cpu"
+        )
+    return device

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flowfa.errors import InputError
 from flowfa.flow.choice import choose
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.solvers import make_solver
@@ -88,6 +89,12 @@ def simulate(
         # torch's own objects are welcome; records want names.
         settings[name] = str(settings[name]).removeprefix("torch.")
     chosen = Settings(**settings)
+    for rule in problem.rules:
+        if rule.redrawn:
+            raise InputError(
+                f"the rule {rule.name} draws its feedback anew at every step, and a flow has no "
+                "steps: train with it (flowfa train, flowfa.train), or choose frsf"
+            )
     device = chosen.torch_device()
     choice = choose(
         chosen.solver, problem, rtol=chosen.rtol, device=chosen.device, dtype=chosen.dtype
@@ -105,8 +112,8 @@ def simulate(
     job = Job(
         flow=flow,
         solver=solver,
-        settings=chosen,
-        layout=record_layout(flow, chosen),
+        dtype=chosen.dtype,
+        layout=record_layout(flow, chosen.save_times, chosen.snapshot_columns),
         configuration=describe(problem, ensemble, chosen, seed, choice),
         argv=list(argv),
         progress=progress,

@@ -7,14 +7,15 @@ whose feedback is not what its name promises is found out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from flowfa.flow.field import RuleGroup
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Item
-from theory_checks.networks import Networks
+from theory_checks.measurement import Item, Measurement
+from theory_checks.networks import Networks, Quantity
 
 
 def layers_with_feedback(evidence: Evidence) -> tuple[Item, ...]:
@@ -91,6 +92,14 @@ def no_angle(evidence: Evidence, sizes: Tensor) -> Tensor:
     """
     zero = sizes == 0.0
     return zero[:, :-2:2] | zero[:, 1::2] | zero[:, 2::2]
+
+
+def with_angle(
+    evidence: Evidence, found: Measurement, size: Quantity, note: str = ""
+) -> Measurement:
+    """Return a measurement that counts only where there is an angle; `size` as in `no_angle`."""
+    angle = ~no_angle(evidence, evidence.along(size).values)
+    return replace(found, valid=found.valid & angle, note=note)
 
 
 def _feedback(networks: Networks, group: RuleGroup, layer: int, weight: Tensor) -> Tensor:

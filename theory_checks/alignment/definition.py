@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import ClassVar
@@ -13,9 +12,9 @@ from torch import Tensor
 from theory_checks.alignment.cosines import (
     cosines,
     layers_with_feedback,
-    no_angle,
     norms,
     stands_in,
+    with_angle,
 )
 from theory_checks.alignment.lasting import lasting
 from theory_checks.base import Control, register
@@ -84,8 +83,7 @@ class Alignment:
             scale=promised,
             attained=True,
         )
-        angle = ~no_angle(evidence, evidence.along(norms).values)
-        return (dataclasses.replace(found, valid=found.valid & angle),)
+        return (with_angle(evidence, found, norms),)
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return how aligned each layer is, by whatever rule."""

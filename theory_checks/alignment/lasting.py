@@ -89,10 +89,9 @@ def _least(
     lowest = torch.where(counts, values - off, torch.inf).amin(1, keepdim=True)
     none = ~counts.any(1, keepdim=True)
     uncertain = torch.maximum(least - lowest, off.gather(1, index))
-    return tuple(
-        each.masked_fill(none, torch.nan).squeeze(1)
-        for each in (least, uncertain, times.gather(1, index))
-    )
+    shown = torch.stack([least, uncertain, times.gather(1, index)])
+    least, uncertain, when = shown.masked_fill(none, torch.nan).squeeze(2)
+    return least, uncertain, when
 
 
 def _since(evidence: Evidence, values: Tensor, c: Tensor, counts: Tensor) -> Tensor:

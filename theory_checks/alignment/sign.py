@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import ClassVar
@@ -17,9 +16,9 @@ from theory_checks.alignment.cosines import (
     layers_with_feedback,
     neuron_cosines,
     neuron_norms,
-    no_angle,
     norms,
     pairs,
+    with_angle,
 )
 from theory_checks.base import Control, register
 from theory_checks.bounds import ROUNDING, never_negative
@@ -53,21 +52,22 @@ class SignAlignment:
         """Return the room in the identities at each time, and in the bounds at all times."""
         layers = layers_with_feedback(evidence)
         sizes = evidence.flow.layout.sizes
-        least = torch.tensor([_least(sizes[i] * sizes[i - 1]) for i in range(2, len(sizes))])
+        least = [_least(sizes[i] * sizes[i - 1]) for i in range(2, len(sizes))]
         each = [_least(sizes[i + 1]) for i in range(1, len(sizes) - 1) for _ in range(sizes[i])]
-        of_neurons = torch.tensor(each)
         return (
             _identities(evidence, layers),
-            dataclasses.replace(
+            with_angle(
+                evidence,
                 never_negative(evidence, room, layers, scale=inner, attained=True),
-                note="<W, B^T> - s||W||_F",
+                norms,
+                "<W, B^T> - s||W||_F",
             ),
             _bounded(evidence, cosines, norms, least, layers, "cosine of the layer"),
             _bounded(
                 evidence,
                 neuron_cosines,
                 neuron_norms,
-                of_neurons,
+                each,
                 neurons(evidence),
                 "cosine of the neuron's out-weights",
             ),
@@ -135,20 +135,19 @@ def _bounded(
     evidence: Evidence,
     cosine: Quantity,
     size: Quantity,
-    least: Tensor,
+    least: list[float],
     items: tuple[Item, ...],
     note: str,
 ) -> Measurement:
     """Measure that a cosine is at least so much, where there is an angle."""
     found = never_negative(
         evidence,
-        lambda networks: cosine(networks) - least,
+        lambda networks: cosine(networks) - networks.state.new_tensor(least),
         items,
         scale=lambda networks: torch.ones_like(cosine(networks)),
         attained=True,
     )
-    angle = ~no_angle(evidence, evidence.along(size).values)
-    return dataclasses.replace(found, valid=found.valid & angle, note=note)
+    return with_angle(evidence, found, size, note)
 
 
 def _least(count: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -235,6 +236,15 @@ def batch_normalised(preactivation: Tensor) -> Tensor:
     centred = preactivation - preactivation.mean(-1, keepdim=True)
     spread = (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
     return centred / spread
+
+
+def opposed(field: NetworkField) -> NetworkField:
+    """Return a field whose kept matrices have the other sign."""
+    groups = tuple(
+        replace(group, kept={name: -matrix for name, matrix in group.kept.items()})
+        for group in field.groups
+    )
+    return with_groups(field, groups)
 
 
 def with_groups(field: NetworkField, groups: tuple[RuleGroup, ...]) -> NetworkField:

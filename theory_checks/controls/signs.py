@@ -69,6 +69,6 @@ def pretended(way: str) -> Control:
 
     def control() -> Evidence:
         flow = small_flow(PretendedSigns(PRETENDERS[way]))
-        return evidence_of_flow(flow, t_end=1.0, rtol=1e-5, saves=9, label=way)
+        return evidence_of_flow(flow, t_end=0.2, rtol=1e-5, saves=5, label=way)
 
     return control

@@ -51,9 +51,10 @@ class RunningMu:
 class Decay:
     """e(t) <= e0 [1 + (gamma-1) mu e0^(gamma-1) t]_+^(-1/(gamma-1)), e0 exp(-mu t) for gamma = 1.
 
-    By default gamma is 1/2, 1 and 2 in turn, and mu at time t is what the run itself had up to then,
-    the least <grad Loss, G> / e^gamma, as far as that is positive. The left side of the theorem is
-    then the loss of the motion, the right side gradient and update of the flow it claims to be.
+    By default gamma is 1/2, 1 and 2 in turn, and mu at time t is what the run itself had up to
+    then, the least <grad Loss, G> / e^gamma, as far as that is positive. The left side of the
+    theorem is then the loss of the motion, the right side gradient and update of the flow it claims
+    to be.
 
     Parameters
     ----------

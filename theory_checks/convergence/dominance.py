@@ -21,8 +21,8 @@ from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 GAMMAS = (1.0, 1.5, 2.0)
 PROMISED_GAMMA = 2.0
 """That of P-2."""
-REFINEMENTS = 3
-SHARP = 0.01
+REFINEMENTS = 2
+SHARP = 0.1
 """Share of mu to which the estimates are refined, where that goes."""
 NETWORK = (Item(),)
 PROVED = ("signfa", "fa", "adafa")
@@ -143,26 +143,29 @@ class Dominance:
 def best_mu(evidence: Evidence, found: Measured) -> tuple[Tensor, Tensor, Tensor]:
     """Return the least ratio for each gamma, its uncertainty and its time, (trajectory, gamma).
 
-    Intervals that may hold a ratio lower by more than `SHARP` of the least are looked at again.
+    Where the ratio may be lower between the times, by more than `SHARP` of the least, trajectory
+    and interval are looked at again.
     """
+    result = torch.full((3, len(evidence), len(GAMMAS)), torch.nan, dtype=found.times.dtype)
+    positions = torch.arange(len(evidence))
     for refinement in range(REFINEMENTS + 1):
         ratio = found.ratio(GAMMAS)
         counts = found.resolved[:, :, None]
-        shown = torch.where(counts, ratio.least, torch.inf)
-        mu, index = shown.min(1, keepdim=True)
-        lower = torch.where(counts, ratio.least - ratio.remainder, torch.inf)
-        again = ((mu - lower > SHARP * mu.abs()) & counts).any(2).any(0)
-        if refinement == REFINEMENTS or not again.any():
+        mu, index = torch.where(counts, ratio.least, torch.inf).min(1, keepdim=True)
+        lowest = torch.where(counts, ratio.least - ratio.remainder, torch.inf)
+        surely = (lowest - ratio.error).amin(1, keepdim=True)
+        off = torch.maximum(mu - surely, ratio.error.gather(1, index))
+        known = torch.stack([mu, off, ratio.time.gather(1, index)]).squeeze(2)
+        result[:, positions] = known.masked_fill(~counts.any(1), torch.nan)
+        again = ((mu - lowest > SHARP * mu.abs()) & counts).any(2)
+        looked = again.any(1)
+        if refinement == REFINEMENTS or not looked.any():
             break
-        evidence = evidence.refined(again)
+        positions = positions[looked]
+        evidence = evidence.select(looked.nonzero().flatten()).refined(again[looked].any(0))
         found = measured(evidence)
-    least = (lower - ratio.error).amin(1, keepdim=True)
-    uncertain = torch.maximum(mu - least, ratio.error.gather(1, index))
-    none = ~counts.any(1, keepdim=True)
-    return tuple(
-        each.masked_fill(none, torch.nan).squeeze(1)
-        for each in (mu, uncertain, ratio.time.gather(1, index))
-    )
+    least, uncertain, when = result
+    return least, uncertain, when
 
 
 def _inseparable(evidence: Evidence) -> Tensor:
@@ -170,10 +173,10 @@ def _inseparable(evidence: Evidence) -> Tensor:
     data = evidence.flow.problem.data
     if data.label_kind != "binary":
         return torch.ones(len(evidence))
-    margins = torch.tensor([found.margin or 0.0 for found in certify_each(data)])
+    margins = [found.margin or 0.0 for found in certify_each(data)]
     starts = torch.as_tensor(evidence.flow.starts)[evidence.rows]
-    own = margins[starts] if data.differs_by_trajectory else margins.expand(len(evidence))
-    return (own <= 0.0).double()
+    missing = torch.tensor([float(margin <= 0.0) for margin in margins])
+    return missing[starts] if data.differs_by_trajectory else missing.expand(len(evidence))
 
 
 def _kappa_missing(evidence: Evidence) -> Tensor:

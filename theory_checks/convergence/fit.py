@@ -26,7 +26,7 @@ def fitted_gamma(found: Measured) -> Estimate:
     coarse, _ = _slope(excess.coarser.squeeze(2), product.coarser.squeeze(2), known)
     return Estimate(
         "gamma",
-        "the slope of log <grad Loss, G> against log (Loss - Loss*) over the later half of its fall",
+        "the slope of log <grad Loss, G> over log (Loss - Loss*) in the later half of its fall",
         fine,
         off + (fine - coarse).abs(),
         torch.full_like(fine, torch.nan),

@@ -111,11 +111,14 @@ def descent_product(networks: Networks) -> Tensor:
     return -networks.observe()["loss_rate"][:, None]
 
 
+def excess_and_product(networks: Networks) -> Tensor:
+    """Return e and <grad Loss, G>, (row, 2)."""
+    return torch.cat([excess_loss(networks), descent_product(networks)], 1)
+
+
 def measured(evidence: Evidence) -> Measured:
     """Measure e and <grad Loss, G> along the run, once for all gammas."""
-    course = evidence.along(
-        lambda networks: torch.cat([excess_loss(networks), descent_product(networks)], 1)
-    )
+    course = evidence.along(excess_and_product)
     off = (course.values - course.coarser).abs()[:, :, 0]
     excess = course.values[:, :, 0]
     lost = (excess <= 0.0) | (off > RESOLVED * excess) | on_kink(evidence)
@@ -124,5 +127,5 @@ def measured(evidence: Evidence) -> Measured:
 
 
 def nodes(values: Tensor) -> Tensor:
-    """Return values at start, midpoint and end of each interval, (3, trajectory, interval, item)."""
+    """Return start, midpoint and end of each interval, (3, trajectory, interval, item)."""
     return torch.stack([values[:, :-2:2], values[:, 1::2], values[:, 2::2]])

@@ -22,7 +22,7 @@ from theory_checks.strategies.structure import (
 )
 
 HORIZONS = (1.0, 0.1, 10.0)
-"""Lengths of runs, in units of the time in which a quarter of the networks move by their size or by one."""
+"""Lengths of runs, in units of the time in which a quarter of the networks move by their size."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ Failing = Callable[[RandomProblems], bool]
 """Whether the failure is still there in a problem of one network."""
 
 
-def smallest(problems: RandomProblems, failing: Failing, network: int | None = None) -> RandomProblems:
+def smallest(
+    problems: RandomProblems, failing: Failing, network: int | None = None
+) -> RandomProblems:
     """Return a problem of one network, with as little in it as will fail.
 
     Samples, features, neurons are left out one after the other and numbers rounded, while the
@@ -75,9 +77,7 @@ def _smaller(problems: RandomProblems) -> Iterator[RandomProblems]:
             yield _without_neuron(problems, layer, neuron)
     for feature in range(problems.X.shape[2] if problems.X.shape[2] > 1 else 0):
         first = {"W1": np.delete(problems.start["W1"], feature, 2)}
-        yield replace(
-            problems, X=np.delete(problems.X, feature, 2), start=problems.start | first
-        )
+        yield replace(problems, X=np.delete(problems.X, feature, 2), start=problems.start | first)
     for name, array in problems.start.items():
         if name[0] == "c" and array.any():
             yield replace(problems, start=problems.start | {name: np.zeros_like(array)})

@@ -119,7 +119,7 @@ def _dead(seat: Seat, random: np.random.Generator) -> Arrays:
     off, *_ = np.linalg.lstsq(seat.X, -np.ones(len(seat.X)), rcond=1e-10)
     norm = np.linalg.norm(off)
     if norm > 0.0:
-        arrays["W1"][:: 2] = off / norm * random.uniform(0.5, 1.0, (len(arrays["W1"][::2]), 1))
+        arrays["W1"][::2] = off / norm * random.uniform(0.5, 1.0, (len(arrays["W1"][::2]), 1))
     return arrays
 
 
@@ -171,9 +171,7 @@ def draw_start(kind: str, seat: Seat, random: np.random.Generator) -> Arrays:
 def limited(arrays: Arrays, X: np.ndarray, y: np.ndarray, leak: float) -> Arrays:
     """Return the start with weights and biases made smaller until no -y f exceeds `EXPONENT`."""
     while (-y * _output(arrays, X, leak)).max() > EXPONENT:
-        arrays = {
-            name: 0.7 * array if name[0] in "Wc" else array for name, array in arrays.items()
-        }
+        arrays = {name: 0.7 * array if name[0] in "Wc" else array for name, array in arrays.items()}
     return arrays
 
 

@@ -2,6 +2,7 @@
 
 from flowfa.problems.rules.adafa import AdaptiveFeedbackAlignment
 from flowfa.problems.rules.base import RULES, FeedbackDraw, Rule, rule
+from flowfa.problems.rules.brsf import BatchwiseRandomSignFeedback
 from flowfa.problems.rules.dfa import DirectFeedbackAlignment
 from flowfa.problems.rules.fa import FeedbackAlignment
 from flowfa.problems.rules.frsf import FixedRandomSignFeedback
@@ -11,6 +12,7 @@ from flowfa.problems.rules.signfa import SignFeedbackAlignment
 __all__ = [
     "RULES",
     "AdaptiveFeedbackAlignment",
+    "BatchwiseRandomSignFeedback",
     "DirectFeedbackAlignment",
     "FeedbackAlignment",
     "FeedbackDraw",

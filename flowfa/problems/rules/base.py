@@ -50,6 +50,8 @@ class Rule(ABC):
         Whose delta the feedback carries back: ``"next layer"`` or ``"output"``.
     conserved_formula : str
         The invariant in words, for figures and records.
+    redrawn : bool
+        Whether what it keeps is drawn anew at every discrete step; such a rule has no flow.
     """
 
     name: ClassVar[str] = ""
@@ -57,6 +59,7 @@ class Rule(ABC):
     accepts_feedback: ClassVar[bool] = True
     feedback_from: ClassVar[Literal["next layer", "output"]] = "next layer"
     conserved_formula: ClassVar[str] = ""
+    redrawn: ClassVar[bool] = False
 
     @abstractmethod
     def draw_feedback(

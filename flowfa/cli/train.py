@@ -1,0 +1,50 @@
+"""``flowfa train``: from settings to a result file, a figure and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from flowfa.cli.simulate import carry_out
+from flowfa.configuration import TrainConfiguration
+
+
+def train(configuration: TrainConfiguration, argv: Sequence[str]) -> int:
+    """Train in discrete steps and tell about it.
+
+    Parameters
+    ----------
+    configuration : TrainConfiguration
+        Valid settings.
+    argv : sequence of str
+        The command line, for the record.
+
+    Returns
+    -------
+    int
+        0, or 3 if a trajectory could not start; one that diverges is a result.
+
+    Raises
+    ------
+    FlowfaError
+        If the run cannot begin, or was stopped by a signal.
+    """
+    from flowfa.simulation import train_configuration
+
+    return carry_out(
+        configuration, _opening(configuration), partial(train_configuration, argv=list(argv))
+    )
+
+
+def _opening(configuration: TrainConfiguration) -> str:
+    """Say in one line what is about to be trained."""
+    c = configuration
+    verb = "resuming" if c.resume else "training"
+    width = "" if c.width is None else f"width {' '.join(map(str, c.width))}, "
+    batch = "full batch" if c.batch_size is None else f"batches of {c.batch_size}"
+    length = f"to t = {c.t_end:g}" if c.t_end is not None else f"{c.steps or 1000} steps"
+    return (
+        f"{verb} {', '.join(c.rule)}: {width}leak {c.leak:g}, data {c.dataset}, start {c.init}, "
+        f"{length}, rate {' '.join(f'{rate:g}' for rate in c.rate)} ({c.schedule}), momentum "
+        f"{' '.join(f'{momentum:g}' for momentum in c.momentum)}, {batch}"
+    )

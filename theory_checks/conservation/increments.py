@@ -1,0 +1,212 @@
+"""By how much a discrete step changes what the flow conserves, exactly (C-11).
+
+With C = 1/2 ||w_in||^2 - g(w_out), F = grad g as the rule feeds it back, Delta(t) the change of the
+weights in step t, eta_t its rate, lambda the weight decay and m_t = mu eta_t / eta_{t-1}::
+
+    dC(t) = P(t) + 1/2 ||Delta_in(t)||^2 - R(t)
+    P(t)  = m_t [P(t-1) + ||Delta_in(t-1)||^2 - <F(t) - F(t-1), Delta_out(t-1)>]
+            - eta_t lambda [||w_in||^2 - <F, w_out>]
+    R(t)  = g(w_out + Delta_out) - g(w_out) - <F, Delta_out>
+
+- fa, adafa, dfa's last hidden layer: g = <w_out, b>, F = b, R = 0;
+- signfa: g = s ||w_out||_1, F = s sign(w_out), R = s sum_r (|w_r^+| - sign(w_r) w_r^+), w^+ being
+  the out-weights after the step: nothing where the sign is kept, 2 s |w_r^+| where it flips;
+- frsf: the same with M_r for s;
+- gd: g = 1/2 ||w_out||^2, F = w_out, R = 1/2 ||Delta_out||^2.
+
+Under gd C is half the quantity of C-1's table. Without momentum and decay P = 0. Biases join w_in
+(C-2). Proof: Delta(t) = m_t Delta(t-1) + eta_t (U - lambda W), and C-1 says <w_in, U_in> =
+<F, U_out> for the update of any minibatch; the rest is C(t+1) - C(t) multiplied out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.field import NetworkField, RuleGroup
+from flowfa.flow.layout import ParameterLayout
+from flowfa.problems.rules import SignFeedbackAlignment
+from flowfa.training import StepRule
+
+RULES = ("gd", "fa", "adafa", "signfa", "frsf", "dfa")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the identity is made of at one state, in float64.
+
+    Attributes
+    ----------
+    incoming : Tensor
+        ||w_in||^2 with the own bias, (row, hidden neuron).
+    outgoing : Tensor
+        g(w_out); NaN where there is no law.
+    fed : Tensor
+        <F, w_out>.
+    weights, feedback : tuple of Tensor
+        W_{l+1} and F of each hidden layer, (row, n_{l+1}, n_l).
+    """
+
+    incoming: Tensor
+    outgoing: Tensor
+    fed: Tensor
+    weights: tuple[Tensor, ...]
+    feedback: tuple[Tensor, ...]
+
+    @property
+    def law(self) -> Tensor:
+        """C, (row, hidden neuron)."""
+        return 0.5 * self.incoming - self.outgoing
+
+    @property
+    def size(self) -> Tensor:
+        """The size of the terms that C is the difference of."""
+        return 0.5 * self.incoming + self.outgoing.abs() + self.fed.abs()
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What momentum takes from one step to the next.
+
+    Attributes
+    ----------
+    pull : Tensor
+        P + ||Delta_in||^2, (row, hidden neuron).
+    feedback, outgoing : tuple of Tensor
+        F and Delta_out of each hidden layer, (row, n_{l+1}, n_l).
+    """
+
+    pull: Tensor
+    feedback: tuple[Tensor, ...]
+    outgoing: tuple[Tensor, ...]
+
+
+def terms(field: NetworkField, state: Tensor) -> Terms:
+    """Return the terms of every hidden neuron at states (row, parameter)."""
+    parameters = field.layout.views(state.double())
+    weights, feedback, outgoing = [], [], []
+    for layer in range(1, field.layout.layers):
+        weight = parameters[f"W{layer + 1}"]
+        fed_back, g = torch.zeros_like(weight), torch.full_like(weight[:, 0], torch.nan)
+        for group in field.groups:
+            rows = slice(group.start, group.stop)
+            found = _feedback(field.layout, group, layer, weight[rows])
+            if found is not None:
+                fed_back[rows] = found
+                share = 0.5 if group.rule.name == "gd" else 1.0
+                g[rows] = share * (found * weight[rows]).sum(1)
+        weights.append(weight)
+        feedback.append(fed_back)
+        outgoing.append(g)
+    fed = torch.cat([(f * w).sum(1) for f, w in zip(feedback, weights, strict=True)], 1)
+    return Terms(
+        incoming_squares(field.layout, state),
+        torch.cat(outgoing, 1),
+        fed,
+        tuple(weights),
+        tuple(feedback),
+    )
+
+
+def incoming_squares(layout: ParameterLayout, state: Tensor) -> Tensor:
+    """Return ||w_in||^2 with the own bias of every hidden neuron, (row, hidden neuron)."""
+    parameters = layout.views(state.double())
+    columns = []
+    for layer in range(1, layout.layers):
+        column = parameters[f"W{layer}"].square().sum(2)
+        if f"c{layer}" in parameters:
+            column = column + parameters[f"c{layer}"].square()
+        columns.append(column)
+    return torch.cat(columns, 1)
+
+
+def change(
+    field: NetworkField,
+    rule: StepRule,
+    step: int,
+    before: Terms,
+    after: Terms,
+    increment: Tensor,
+    carried: Carried | None,
+) -> tuple[Tensor, Carried]:
+    """Return dC of a step as the formula has it, (row, hidden neuron), and what it hands on.
+
+    Parameters
+    ----------
+    field : NetworkField
+    rule : StepRule
+        Rates, momentum and weight decay.
+    step : int
+        t, from 0.
+    before, after : Terms
+        At W(t) and W(t+1).
+    increment : Tensor
+        Delta(t), (row, parameter).
+    carried : Carried or None
+        Of the step before; None at the first.
+    """
+    moved = field.layout.views(increment.double())
+    outgoing = tuple(moved[f"W{layer + 1}"] for layer in range(1, field.layout.layers))
+    squares = incoming_squares(field.layout, increment)
+    pull = torch.zeros_like(squares)
+    if carried is not None and rule.has_momentum:
+        turned = [
+            ((now - then) * out).sum(1)
+            for now, then, out in zip(
+                before.feedback, carried.feedback, carried.outgoing, strict=True
+            )
+        ]
+        share = rule.schedule.scale(step) / rule.schedule.scale(step - 1)
+        momentum = share * rule.momentum.double()[:, None]
+        pull = momentum * (carried.pull - torch.cat(turned, 1))
+    if rule.weight_decay:
+        decay = rule.weight_decay * rule.schedule.scale(step) * rule.rate.double()[:, None]
+        pull = pull - decay * (before.incoming - before.fed)
+    found = pull + 0.5 * squares - _remainder(field, before, after, outgoing)
+    return found, Carried(pull + squares, before.feedback, outgoing)
+
+
+def _feedback(
+    layout: ParameterLayout, group: RuleGroup, layer: int, weight: Tensor
+) -> Tensor | None:
+    """Return F of a hidden layer for the rows of a group, (row, n_{l+1}, n_l), by the table."""
+    name = group.rule.name
+    if name == "gd":
+        return weight
+    if name in ("fa", "adafa"):
+        return group.kept[f"B{layer + 1}"].double().transpose(1, 2)
+    if name == "dfa" and layer == layout.layers - 1:
+        return group.kept[f"D{layer}"].double().transpose(1, 2)
+    if name == "frsf":
+        return group.kept[f"M{layer + 1}"].double().transpose(1, 2) * weight.sign()
+    if name == "signfa":
+        assert isinstance(group.rule, SignFeedbackAlignment)
+        scale = group.rule.scale
+        if scale == "xavier":
+            scale = math.sqrt(2.0 / (weight.shape[1] + weight.shape[2]))
+        return scale * weight.sign()
+    return None
+
+
+def _remainder(
+    field: NetworkField, before: Terms, after: Terms, outgoing: tuple[Tensor, ...]
+) -> Tensor:
+    """Return R, (row, hidden neuron)."""
+    columns = []
+    for place, out in enumerate(outgoing):
+        column = torch.zeros_like(out[:, 0])
+        for group in field.groups:
+            rows = slice(group.start, group.stop)
+            if group.rule.name == "gd":
+                column[rows] = 0.5 * out[rows].square().sum(1)
+            elif group.rule.name in ("signfa", "frsf"):
+                # Nothing where the sign is kept, 2 |F| |w^+| where it flips.
+                weight = after.weights[place][rows]
+                turned = after.feedback[place][rows] - before.feedback[place][rows]
+                column[rows] = (turned * weight).sum(1)
+        columns.append(column)
+    return torch.cat(columns, 1)

@@ -1,0 +1,76 @@
+"""Discrete training for controls and tests: sound, and not what it claims to be."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+import flowfa
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems import Problem
+from flowfa.problems.ensemble import Ensemble
+from flowfa.simulation.train import step_rule
+from flowfa.simulation.training_settings import TrainingSettings
+from theory_checks.base import Control
+from theory_checks.controls.flows import small_ensemble, small_problem
+from theory_checks.evidence import Evidence
+from theory_checks.source import evidence_of_run, evidence_of_training
+
+STEPS = 40
+
+
+def small_training(problem: Problem, ensemble: Ensemble, **settings: Any) -> Evidence:
+    """Return evidence on discrete training with the given `TrainingSettings`."""
+    return _training(problem, ensemble, settings, settings)
+
+
+def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control:
+    """Return a control: training that claims rate 0.2 and momentum `told`, and does otherwise.
+
+    Parameters
+    ----------
+    rule : str
+    told : float
+        The momentum it claims.
+    **settings
+        Those of the `TrainingSettings` that it does not tell.
+    """
+    claimed = {"rate": 0.2, "momentum": told}
+
+    def control() -> Evidence:
+        problem = small_problem(rule)
+        return _training(problem, small_ensemble(problem), claimed, claimed | settings)
+
+    return control
+
+
+def changed_file(name: str) -> Control:
+    """Return a control: a run in which a matrix, but for the start, was multiplied by 1.001."""
+
+    def control() -> Evidence:
+        run = flowfa.train(small_problem("fa"), 2, rate=0.2, steps=STEPS, save=11)
+        matrix = run.tree.children["weights"].to_dataset()[name]
+        factor = np.full(matrix.shape, 1.001)
+        if "snapshot" in matrix.dims:
+            factor[:, 0] = 1.0
+        run.tree["weights"] = run.tree.children["weights"].assign({name: matrix * factor})
+        return evidence_of_run(run)
+
+    return control
+
+
+def _training(
+    problem: Problem, ensemble: Ensemble, claimed: dict[str, Any], actual: dict[str, Any]
+) -> Evidence:
+    told = TrainingSettings(steps=STEPS, **claimed)
+    flow = NetworkFlow(
+        problem, ensemble, repeats=len(told.variants), reduce=told.weight_decay == 0.0
+    )
+    rule = step_rule(flow, told, ensemble.starts, seed=0)
+    steps = np.tile(np.arange(0, STEPS + 1, STEPS // 10), (len(flow), 1))
+    moved = None
+    if actual != claimed:
+        moved = step_rule(flow, dataclasses.replace(told, **actual), ensemble.starts, seed=0)
+    return evidence_of_training(flow, rule, steps, moved_by=moved)
