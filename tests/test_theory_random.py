@@ -10,7 +10,7 @@ import functools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 
 from flowfa.datasets import certify_each, load_npz
 from flowfa.flow.network_flow import NetworkFlow
@@ -58,18 +58,19 @@ def varied(**changes):
     return Plan(**(PLAIN.__dict__ | changes))
 
 
-@functools.lru_cache(maxsize=32)
-def evidence_on(plan, recorded=False):
-    """Evidence on a plan, once for all statements: the profile "ci" gives each the same plans."""
+@functools.cache
+def evidence_on(plan):
+    """Evidence on a plan, integrated once for all statements."""
     problems = build(plan)
-    return problems, problems.recorded() if recorded else problems.evidence()
+    return problems, problems.evidence()
 
 
 @pytest.mark.parametrize("statement", CHECKS.names())
 @given(plan=plans(networks=NETWORKS))
 @settings(max_examples=EXAMPLES)
 def test_no_statement_is_violated_on_random_problems(statement, plan):
-    problems, evidence = evidence_on(plan, recorded=statement == "record")
+    problems = build(plan)
+    evidence = problems.recorded() if statement == "record" else problems.evidence()
     for case in cases_of(chosen((statement,)), problems, evidence):
         assert case.verdict is not Verdict.VIOLATED, explain(case, ".")
 
@@ -103,9 +104,25 @@ def test_a_broken_flow_is_found_and_made_small(tmp_path, capsys):
     case = next(case for case in cases if case.verdict is Verdict.VIOLATED)
     text = explain(case, tmp_path, way="tanh", saves=9)
     exec(text, {})
-    assert "C-1        violated" in capsys.readouterr().out
+    assert "VIOLATED" in capsys.readouterr().out
     data, start = load_npz(tmp_path / "C-1.npz"), load_start(tmp_path / "C-1.npz")
     assert data.samples == 1 and data.dim == 1 and max(start.sizes) == 1
+
+
+def test_hypothesis_shrinks_a_broken_flow_to_one_neuron():
+    """What drifts is the feedback; one sample and one neuron are enough to see it."""
+    check = chosen(("C-1",))
+
+    def violated(plan):
+        problems = build(plan)
+        evidence = problems.evidence(way="drifting feedback", saves=9)
+        cases = cases_of(check, problems, evidence)
+        return any(case.verdict is Verdict.VIOLATED for case in cases)
+
+    drawn = plans(networks=1, rule_names=("fa",), depths=(1,))
+    few = settings(max_examples=20, derandomize=True, database=None)
+    plan = find(drawn, violated, settings=few)
+    assert plan.architecture.hidden == (1,) and plan.samples == 1 and plan.dim == 1
 
 
 def test_feedback_that_drifts_is_found():

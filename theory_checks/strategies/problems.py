@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import flowfa
 from flowfa.archives import write_npz
@@ -17,11 +18,13 @@ from flowfa.problems.rules import Rule, SignFeedbackAlignment
 from flowfa.problems.starts import given_start
 from theory_checks.controls import BREAKS
 from theory_checks.evidence import Evidence
+from theory_checks.rate import mean_loss
 from theory_checks.source import evidence_of_flow, evidence_of_run
 from theory_checks.strategies.starting import Arrays
 
 RTOL = 1e-6
 SAVES = 17
+GROWTH = 100.0
 MAX_STEPS = 600
 """Trial steps; a network that takes more is checked as far as it got."""
 
@@ -124,6 +127,9 @@ class RandomProblems:
     ) -> Evidence:
         """Return evidence on their flow, each as far as all solvers of the ladder got.
 
+        A network whose loss grows to `GROWTH` times what it was is looked at up to then only: it
+        is about to blow up or to overflow, and its last instants take all the time.
+
         Parameters
         ----------
         t_end : float, optional
@@ -135,7 +141,7 @@ class RandomProblems:
             A name in `theory_checks.controls.BREAKS`: moves them by a broken flow.
         """
         flow = self.flow()
-        return evidence_of_flow(
+        found = evidence_of_flow(
             flow,
             t_end=self.t_end if t_end is None else t_end,
             motion=None if way is None else BREAKS[way](flow.field),
@@ -145,6 +151,15 @@ class RandomProblems:
             max_steps=MAX_STEPS,
             as_reached=True,
         )
+        loss = found.values(mean_loss).squeeze(2)
+        grown = loss > GROWTH * loss[:, :1].clamp_min(1.0)
+        first = torch.where(grown, found.times, torch.inf).amin(1)
+        # The last time of the mesh before that, or none at all.
+        before = torch.searchsorted(found.times, first) - 1
+        reached = torch.minimum(found.reached, found.times[before.clamp_min(0)])
+        kept = replace(found, reached=torch.where(grown.any(1), reached, found.reached))
+        kept.__dict__["paths"] = found.paths
+        return kept
 
     def recorded(self, rtol: float = RTOL, saves: int = SAVES) -> Evidence:
         """Return evidence on a run of `flowfa.simulate` with its record, kept in memory."""
