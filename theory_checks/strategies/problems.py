@@ -25,6 +25,7 @@ from theory_checks.strategies.starting import Arrays
 RTOL = 1e-6
 SAVES = 17
 GROWTH = 100.0
+"""Times that the loss may grow, from what it was or one, before a network is looked at no more."""
 MAX_STEPS = 600
 """Trial steps; a network that takes more is checked as far as it got."""
 
@@ -124,6 +125,7 @@ class RandomProblems:
         rtol: float = RTOL,
         saves: int = SAVES,
         way: str | None = None,
+        max_steps: int = MAX_STEPS,
     ) -> Evidence:
         """Return evidence on their flow, each as far as all solvers of the ladder got.
 
@@ -139,6 +141,8 @@ class RandomProblems:
             Times, both ends included.
         way : str, optional
             A name in `theory_checks.controls.BREAKS`: moves them by a broken flow.
+        max_steps : int
+            Trial steps of a network on a rung.
         """
         flow = self.flow()
         found = evidence_of_flow(
@@ -148,7 +152,7 @@ class RandomProblems:
             rtol=rtol,
             solver=self.solver(rtol) if way is None else "dopri5",
             saves=saves,
-            max_steps=MAX_STEPS,
+            max_steps=max_steps,
             as_reached=True,
         )
         loss = found.values(mean_loss).squeeze(2)
