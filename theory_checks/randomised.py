@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from theory_checks.base import Check, chosen
 from theory_checks.checking import Outcome, outcomes_of
 from theory_checks.evidence import Evidence
-from theory_checks.strategies.problems import RTOL, SAVES, RandomProblems
+from theory_checks.strategies.problems import MAX_STEPS, RTOL, SAVES, RandomProblems
 from theory_checks.strategies.reduction import smallest
 from theory_checks.verdict import Verdict
+
+CLOSER = 10.0
+"""By what the tolerance is divided where a verdict is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Case:
     outcome : Outcome
     status : str
         How the integration ended: ``ok``, ``chattering``, ...
+    first : Verdict or None
+        What it was before it was looked at again, at a finer tolerance; None if it was not.
     """
 
     statement: str
@@ -37,6 +42,7 @@ class Case:
     network: int
     outcome: Outcome
     status: str
+    first: Verdict | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -66,6 +72,8 @@ class Tally:
     ----------
     networks : int
         Networks that were looked at.
+    again : int
+        Verdicts that were looked at again.
     counts : Counter
         By (division, group, verdict): ``("data", "gaussian", Verdict.HOLDS)``.
     open : list of Case
@@ -73,6 +81,7 @@ class Tally:
     """
 
     networks: int = 0
+    again: int = 0
     counts: Counter[tuple[str, str, Verdict]] = field(default_factory=Counter)
     open: list[Case] = field(default_factory=list)
 
@@ -83,6 +92,7 @@ class Tally:
 
     def add(self, case: Case) -> None:
         """Count a case."""
+        self.again += case.first is not None
         for division, group in case.groups().items():
             self.counts[division, group, case.verdict] += 1
         if case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):
@@ -137,7 +147,8 @@ def run_randomised(
     checks = chosen(None if statements is None else tuple(statements))
     tally = Tally()
     for problems in batches:
-        found = list(cases_of(checks, problems, problems.evidence(rtol=rtol, saves=saves)))
+        evidence = problems.evidence(rtol=rtol, saves=saves)
+        found = list(cases_of(checks, problems, evidence, look_closer))
         for case in found:
             tally.add(case)
         tally.networks += len(problems)
@@ -147,18 +158,45 @@ def run_randomised(
 
 
 def cases_of(
-    checks: Iterable[Check], problems: RandomProblems, evidence: Evidence
+    checks: Iterable[Check],
+    problems: RandomProblems,
+    evidence: Evidence,
+    again: Callable[[RandomProblems], Evidence] | None = None,
 ) -> Iterator[Case]:
-    """Yield the verdict of each statement on each network of a batch."""
+    """Yield the verdict of each statement on each network of a batch.
+
+    Parameters
+    ----------
+    checks : iterable of Check
+    problems : RandomProblems
+    evidence : Evidence
+        On the batch.
+    again : callable, optional
+        Returns finer evidence on one network: what is violated or inconclusive is looked at again,
+        and its verdict is what is found then. Two rungs of a ladder agree by chance now and then
+        on a drift that a third makes smaller.
+    """
     # The worst status: a rung that stopped early shortened what was looked at.
     status = [
         next((each for each in ended if each != "ok"), "ok")
         for ended in zip(*(path.status for path in evidence.paths), strict=True)
     ]
+    closer: dict[int, Evidence] = {}
     for check in checks:
         for outcome in outcomes_of(check, evidence):
             network = outcome.trajectory
-            yield Case(check.spec, problems, network, outcome, status[network])
+            case = Case(check.spec, problems, network, outcome, status[network])
+            if again is not None and case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):
+                if network not in closer:
+                    closer[network] = again(problems.select(network))
+                (outcome,) = outcomes_of(check, closer[network])
+                case = replace(case, outcome=outcome, first=case.verdict)
+            yield case
+
+
+def look_closer(problems: RandomProblems) -> Evidence:
+    """Return evidence at a tenth of the usual tolerance."""
+    return problems.evidence(rtol=RTOL / CLOSER, max_steps=int(CLOSER) * MAX_STEPS)
 
 
 def explain(
@@ -180,6 +218,8 @@ def explain(
         As `RandomProblems.evidence`, with which the case was found.
     """
     (check,) = chosen((case.statement,))
+    if case.first is not None:
+        rtol = rtol / CLOSER
 
     def fails(one: RandomProblems) -> bool:
         (outcome,) = outcomes_of(check, one.evidence(rtol=rtol, saves=saves, way=way))

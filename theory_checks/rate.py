@@ -26,8 +26,6 @@ ON_A_KINK = 1e-8
 """Share of the largest preactivation below which one is taken for zero: its slope is any."""
 CANCELLATION = 1e-15
 """Share of the terms of the rate of the loss that rounding makes up where they cancel."""
-AT_REST = 1e-9
-"""Share of the bound of its speed below which a preactivation is at rest."""
 NETWORK = (Item(),)
 
 
@@ -123,8 +121,14 @@ def nearest_kink(networks: Networks) -> Tensor:
     return (z.abs().amin(1) / z.abs().amax(1))[:, None]
 
 
-def preactivations_and_sizes(networks: Networks) -> Tensor:
-    """Return z of one hidden layer, what counts as zero, and a bound of dz/dt, (row, 3 items)."""
+def kinks(networks: Networks) -> Tensor:
+    """Return z of one hidden layer and by how much the rate of the loss jumps there, by dz/dt.
+
+    Returns
+    -------
+    Tensor
+        z, and (1 - alpha) |dLoss/dh| where z is zero to rounding, else 0: (row, 2 items).
+    """
     field = networks.field
     forward = field.forward(networks.state)
     inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
@@ -132,12 +136,11 @@ def preactivations_and_sizes(networks: Networks) -> Tensor:
     square = inputs.square().sum(2) + (0.0 if bias is None else 1.0)
     weight = networks.parameters["W1"].square().sum(2)
     weight = weight if bias is None else weight + bias.square()
-    length = square.sqrt()[:, None]
-    signal = field.output_signal(forward)
-    push = (field.rule_signal(2, forward, signal, signal).abs() * length).sum(2, keepdim=True)
     z = forward.preactivations[0]
-    parts = (z, ZERO * (weight[:, :, None] * square[:, None]).sqrt(), push * length)
-    return torch.cat([part.expand_as(z).flatten(1) for part in parts], 1)
+    near = z.abs() <= ZERO * (weight[:, :, None] * square[:, None]).sqrt()
+    signal = field.output_signal(forward)
+    jump = (1.0 - field.leak) * field.true_signal(2, forward, signal, signal).abs()
+    return torch.cat([z.flatten(1), torch.where(near, jump, 0.0).flatten(1)], 1)
 
 
 def slopes_are_known(evidence: Evidence) -> bool:
@@ -156,23 +159,27 @@ def on_kink(evidence: Evidence) -> Tensor:
     if evidence.flow.field.leak == 1.0:
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
     if slopes_are_known(evidence):
-        course = evidence.along(preactivations_and_sizes)
-        z, reach, push = course.values.chunk(3, 2)
-        passing = course.rates.chunk(3, 2)[0].abs() > AT_REST * push
-        return ((z.abs() <= reach) & passing).any(2)
+        course = evidence.along(kinks)
+        jumps = course.values.chunk(2, 2)[1] * course.rates.chunk(2, 2)[0].abs()
+        return jumps.sum(2) > _resolution(evidence.values(eq1_factors)).squeeze(2)
     nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.own))
     return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
 
 
+def _resolution(factors: Tensor) -> Tensor:
+    """Return what rounding makes of the rate of the loss, (trajectory, time, 1)."""
+    _, _, gradient, update, terms = factors.split(1, 2)
+    return ROUNDING * gradient * update + CANCELLATION * terms + torch.finfo(factors.dtype).tiny
+
+
 def _at_times(evidence: Evidence, rate: Tensor, factors: Tensor, smooth: Tensor) -> Measurement:
     """Compare the automatic derivative with both forms of the factorisation, at each time."""
-    claimed, cosine, gradient, update, terms = (part[:, :, None] for part in factors.unbind(2))
+    claimed, cosine, gradient, update, _ = (part[:, :, None] for part in factors.unbind(2))
     size = gradient * update
     # Where a factor vanishes there is no angle, and the product is zero.
     product = torch.where(size > 0.0, -cosine * size, 0.0)
     wrong = torch.maximum((rate - claimed).abs(), (rate - product).abs())
-    allowed = ROUNDING * torch.maximum(size, rate.abs()) + CANCELLATION * terms
-    allowed = allowed + torch.finfo(rate.dtype).tiny
+    allowed = _resolution(factors) + ROUNDING * rate.abs()
     return Measurement(
         2.0 * allowed - wrong,
         allowed,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import flowfa
 from flowfa.archives import write_npz
@@ -17,11 +18,14 @@ from flowfa.problems.rules import Rule, SignFeedbackAlignment
 from flowfa.problems.starts import given_start
 from theory_checks.controls import BREAKS
 from theory_checks.evidence import Evidence
+from theory_checks.rate import mean_loss
 from theory_checks.source import evidence_of_flow, evidence_of_run
 from theory_checks.strategies.starting import Arrays
 
 RTOL = 1e-6
 SAVES = 17
+GROWTH = 100.0
+"""Times that the loss may grow, from what it was or one, before a network is looked at no more."""
 MAX_STEPS = 600
 """Trial steps; a network that takes more is checked as far as it got."""
 
@@ -121,8 +125,12 @@ class RandomProblems:
         rtol: float = RTOL,
         saves: int = SAVES,
         way: str | None = None,
+        max_steps: int = MAX_STEPS,
     ) -> Evidence:
         """Return evidence on their flow, each as far as all solvers of the ladder got.
+
+        A network whose loss grows to `GROWTH` times what it was is looked at up to then only: it
+        is about to blow up or to overflow, and its last instants take all the time.
 
         Parameters
         ----------
@@ -133,18 +141,29 @@ class RandomProblems:
             Times, both ends included.
         way : str, optional
             A name in `theory_checks.controls.BREAKS`: moves them by a broken flow.
+        max_steps : int
+            Trial steps of a network on a rung.
         """
         flow = self.flow()
-        return evidence_of_flow(
+        found = evidence_of_flow(
             flow,
             t_end=self.t_end if t_end is None else t_end,
             motion=None if way is None else BREAKS[way](flow.field),
             rtol=rtol,
             solver=self.solver(rtol) if way is None else "dopri5",
             saves=saves,
-            max_steps=MAX_STEPS,
+            max_steps=max_steps,
             as_reached=True,
         )
+        loss = found.values(mean_loss).squeeze(2)
+        grown = loss > GROWTH * loss[:, :1].clamp_min(1.0)
+        first = torch.where(grown, found.times, torch.inf).amin(1)
+        # The last time of the mesh before that, or none at all.
+        before = torch.searchsorted(found.times, first) - 1
+        reached = torch.minimum(found.reached, found.times[before.clamp_min(0)])
+        kept = replace(found, reached=torch.where(grown.any(1), reached, found.reached))
+        kept.__dict__["paths"] = found.paths
+        return kept
 
     def recorded(self, rtol: float = RTOL, saves: int = SAVES) -> Evidence:
         """Return evidence on a run of `flowfa.simulate` with its record, kept in memory."""
