@@ -20,6 +20,8 @@ COLUMNS = 3
 ROWS = 4
 """Of one image: as many as fit on a sheet of paper."""
 RESOLUTION = 130
+ENTRY_WIDTH = 1.7
+"""Inches that an entry of the legend takes."""
 MOST_DECADES = 14
 """Powers of ten that a signed axis shows on each side of zero."""
 
@@ -38,9 +40,11 @@ def draw_grid(panels: Sequence[Draw], handles: Sequence[Line2D] = ()) -> Figure:
     """Return a figure of panels, three in a row, with a legend below."""
     rows = -(-len(panels) // COLUMNS)
     columns = min(COLUMNS, len(panels))
+    beside = max(1, min(len(handles), int(PANEL_WIDTH * columns / ENTRY_WIDTH)))
+    legend_rows = -(-len(handles) // beside)
     with mpl.rc_context(SETTINGS):
         figure = Figure(
-            figsize=(PANEL_WIDTH * max(columns, 1), PANEL_HEIGHT * rows + 0.35),
+            figsize=(PANEL_WIDTH * max(columns, 1), PANEL_HEIGHT * rows + 0.1 + 0.22 * legend_rows),
             layout="constrained",
         )
         FigureCanvasAgg(figure)
@@ -50,7 +54,7 @@ def draw_grid(panels: Sequence[Draw], handles: Sequence[Line2D] = ()) -> Figure:
             figure.legend(
                 handles=list(handles),
                 loc="outside lower center",
-                ncols=min(len(handles), 2 * columns),
+                ncols=beside,
                 frameon=False,
                 handlelength=3.4,
             )
