@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,13 @@ def check(
     """
     checks = chosen(None if only is None else tuple(only))
     return check_evidence(
-        evidence_of_run(run, ladder), checks, drop, seconds=seconds, watch=watch, traces=traces
+        evidence_of_run(run, ladder),
+        checks,
+        drop,
+        seconds=seconds,
+        watch=watch,
+        traces=traces,
+        confirm=True,
     )
 
 
@@ -120,8 +126,12 @@ def check_evidence(
     seconds: float | None = None,
     watch: Watch | None = None,
     traces: Traces | None = None,
+    confirm: bool = False,
 ) -> Report:
     """Check statements on any evidence; parameters as `check`.
+
+    With `confirm`, as `check` has it, what seems violated is looked at again with one finer rung:
+    two rungs may agree by chance on a drift that a third makes smaller.
 
     Raises
     ------
@@ -147,7 +157,8 @@ def check_evidence(
         for position, (each, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
             watch(f"{share}: {each.spec}")
             kept = tuple(one for one in hypotheses if one.name not in drop)
-            outcomes[position] += _outcomes(each, block, kept, traces)
+            found = _outcomes(each, block, kept, traces)
+            outcomes[position] += _confirmed(each, block, kept, found) if confirm else found
             numbers[position].append(() if _misplaced(each, block) else estimates_of(each, block))
         rules += block.rules
         rows += block.rows.tolist()
@@ -210,6 +221,22 @@ def _texts(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[str
         if name not in known:
             raise unknown_name("hypothesis", name, known)
     return {name: known[name] for name in names}
+
+
+def _confirmed(
+    statement: Check,
+    evidence: Evidence,
+    assumed: tuple[Hypothesis, ...],
+    found: list[Outcome],
+) -> list[Outcome]:
+    """Return the outcomes, those that are violated as a finer rung finds them."""
+    doubtful = [place for place, each in enumerate(found) if each.verdict is Verdict.VIOLATED]
+    closer = evidence.select(torch.tensor(doubtful)).closer() if doubtful else None
+    if closer is None:
+        return found
+    own = tuple(replace(each, excess=each.excess[doubtful]) for each in assumed)
+    again = dict(zip(doubtful, _outcomes(statement, closer, own), strict=True))
+    return [again.get(place, each) for place, each in enumerate(found)]
 
 
 def _outcomes(

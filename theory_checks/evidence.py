@@ -177,6 +177,11 @@ class Evidence:
             chosen.__dict__["velocities"] = self.velocities[positions]
         return chosen
 
+    def closer(self) -> Evidence | None:
+        """Return the evidence with a finer rung more; None if there can be none."""
+        rung = self.rungs[-1].closer() if self.rungs else None
+        return None if rung is None else dataclasses.replace(self, rungs=(*self.rungs, rung))
+
     def refined(self, intervals: Tensor) -> Evidence:
         """Return evidence that looks twice as often at some intervals, (interval,) bool."""
         fine = torch.stack([self.times[:-1], self.times[1:]], 1).mean(1)
