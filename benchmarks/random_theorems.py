@@ -92,7 +92,7 @@ def main() -> None:
     names = tuple(arguments.only or (n for n in CHECKS.names() if n not in ("record", "C-11")))
     checks = chosen(names)
     tally, begun, failures = Tally(), time.perf_counter(), []
-    seconds: collections.Counter[str] = collections.Counter()
+    seconds: dict[str, float] = collections.defaultdict(float)
     bar = tqdm(total=arguments.problems, unit="problem")
     batch = arguments.first
     while tally.networks < arguments.problems:
@@ -124,11 +124,11 @@ def main() -> None:
 
 
 def report(
-    tally: Tally, seconds: collections.Counter[str], wall: float, failures: list[str]
+    tally: Tally, seconds: dict[str, float], wall: float, failures: list[str]
 ) -> None:
     """Print all tables."""
     print(f"\n{tally.networks} problems, {wall:.0f} s; processor seconds:")
-    print(", ".join(f"{name} {amount:.0f}" for name, amount in seconds.most_common()))
+    print(", ".join(f"{name} {amount:.0f}" for name, amount in seconds.items()))
     for division in ("statement", "data", "start", "hidden layers", "rule", "loss", "ended"):
         print(f"\n{tally.table(division)}")
     counts: collections.Counter[Verdict] = collections.Counter()
