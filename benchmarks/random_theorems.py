@@ -123,11 +123,12 @@ def main() -> None:
         print(explain(case, arguments.folder))
 
 
-def report(tally: Tally, seconds: dict[str, float], wall: float, failures: list[str]) -> None:
+def report(
+    tally: Tally, seconds: dict[str, float], wall: float, failures: list[str]
+) -> None:
     """Print all tables."""
     print(f"\n{tally.networks} problems, {wall:.0f} s; processor seconds:")
-    longest = sorted(seconds.items(), key=lambda item: -item[1])
-    print(", ".join(f"{name} {amount:.0f}" for name, amount in longest))
+    print(", ".join(f"{name} {amount:.0f}" for name, amount in seconds.items()))
     for division in ("statement", "data", "start", "hidden layers", "rule", "loss", "ended"):
         print(f"\n{tally.table(division)}")
     counts: collections.Counter[Verdict] = collections.Counter()

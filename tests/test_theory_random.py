@@ -149,9 +149,9 @@ def test_data_are_of_the_kind_that_they_are_called(kind):
     norms = np.linalg.norm(X, axis=2)
     holds = {
         "gaussian": np.linalg.matrix_rank(X) == 4,
-        "orthogonally separable": [0.009 < one.lambda_ < 1.001 for one in found],
+        "orthogonally separable": [0.009 < (one.lambda_ or 0.0) < 1.001 for one in found],
         "nearly orthogonal": [1.099 < one.gamma < 10.001 for one in found],
-        "separable": [one.margin >= 0.00999 for one in found],
+        "separable": [(one.margin or 0.0) >= 0.00999 for one in found],
         "duplicates": (X[:, 0] == X[:, 1]).all(1),
         "opposites": (X[:, 0] == -X[:, 1]).all(1),
         "zero rows": (X[:, 0, :2] == 0.0).all(1),

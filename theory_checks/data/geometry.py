@@ -174,6 +174,10 @@ def not_below(evidence: Evidence, room: Tensor, allowed: Tensor, note: str) -> M
 
 
 def _at_start(evidence: Evidence, margin: Tensor, uncertainty: Tensor, note: str) -> Measurement:
+    # Data that are all zero leave no room for rounding, and need none.
+    tiny = torch.finfo(margin.dtype).tiny
+    margin, uncertainty = margin + 2.0 * tiny, uncertainty + tiny
+
     def shaped(values: Tensor) -> Tensor:
         return values[:, None, None]
 

@@ -24,6 +24,8 @@ from theory_checks.strategies.starting import Arrays
 
 RTOL = 1e-6
 SAVES = 17
+DENSITY = 2.0
+"""The first of 16 intervals is a 256th of the run, the last an eighth."""
 GROWTH = 100.0
 """Times that the loss may grow, from what it was or one, before a network is looked at no more."""
 MAX_STEPS = 600
@@ -154,6 +156,7 @@ class RandomProblems:
             saves=saves,
             max_steps=max_steps,
             as_reached=True,
+            density=DENSITY,
         )
         loss = found.values(mean_loss).squeeze(2)
         grown = loss > GROWTH * loss[:, :1].clamp_min(1.0)

@@ -15,8 +15,9 @@ from theory_checks.strategies.data import seeds
 from theory_checks.strategies.structure import Architecture
 
 Arrays = dict[str, np.ndarray]
-EXPONENT = 15.0
-"""Largest -y f at time 0 under the exponential loss: what overflows is no matter of theorems."""
+EXPONENT = 5.0
+"""Largest -y f at time 0 under the exponential loss: overflow is no matter of theorems, and a
+loss of millions falls in a millionth of the run, which no mesh sees."""
 
 
 @dataclass(frozen=True)
