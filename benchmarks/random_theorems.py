@@ -123,9 +123,7 @@ def main() -> None:
         print(explain(case, arguments.folder))
 
 
-def report(
-    tally: Tally, seconds: dict[str, float], wall: float, failures: list[str]
-) -> None:
+def report(tally: Tally, seconds: dict[str, float], wall: float, failures: list[str]) -> None:
     """Print all tables."""
     print(f"\n{tally.networks} problems, {wall:.0f} s; processor seconds:")
     print(", ".join(f"{name} {amount:.0f}" for name, amount in seconds.items()))
