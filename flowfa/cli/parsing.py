@@ -11,6 +11,7 @@ import tyro
 from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
+    DataFetchCommand,
     DataMakeCommand,
     InfoCommand,
     PlotCommand,
@@ -24,9 +25,16 @@ Command = (
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
+    | DataFetchCommand
     | DataCertifyCommand
 )
-COMMANDS = {"simulate": (), "check": (), "plot": (), "info": (), "data": ("make", "certify")}
+COMMANDS = {
+    "simulate": (),
+    "check": (),
+    "plot": (),
+    "info": (),
+    "data": ("make", "fetch", "certify"),
+}
 DESCRIPTION = """The instrument for training flows of (leaky) ReLU networks under gradient descent,
 feedback alignment and their relatives.
 
@@ -94,9 +102,10 @@ def _parse(argv: Sequence[str], default: SimulateConfiguration) -> Command:
     data = Annotated[
         Union[  # noqa: UP007 - `|` takes no annotated types that are made at run time
             Annotated[DataMakeCommand, named("make")],
+            Annotated[DataFetchCommand, named("fetch")],
             Annotated[DataCertifyCommand, named("certify")],
         ],
-        named("data", description="Make and certify data sets."),
+        named("data", description="Make, fetch and certify data sets."),
     ]
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=default)],

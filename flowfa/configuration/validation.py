@@ -44,6 +44,8 @@ def validate(configuration: SimulateConfiguration) -> None:
         ("samples", 1),
         ("dim", 1),
         ("components", 2),
+        ("random_classes", 2),
+        ("size", 1),
         ("max_steps", 1),
         ("save", 2),
         ("snapshots", 2),
