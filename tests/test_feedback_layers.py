@@ -11,7 +11,7 @@ from torch import nn
 
 from flowfa.datasets import Dataset
 from flowfa.errors import InputError
-from flowfa.experiments.models import lenet, resnet18
+from flowfa.experiments.models import lenet, resnet18, xavier_start
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.rules import Rule, SignFeedbackAlignment
@@ -28,6 +28,11 @@ from flowfa.training.feedback_layers import (
 
 LAYERWISE = ("gd", "fa", "adafa", "signfa", "frsf", "brsf")
 EXACT = {"rtol": 1e-12, "atol": 1e-14}
+
+
+@pytest.fixture(autouse=True)
+def _seed_of_torch():
+    torch.manual_seed(0)
 
 
 def normal(*shape, key="tensor"):
@@ -342,7 +347,7 @@ def test_dfa_refuses_inputs_of_another_size_than_the_example():
 
 def positions():
     """Groups, stride and a flattening of several positions a channel, with average pooling."""
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1),
         nn.LeakyReLU(0.2),
         nn.AvgPool2d(2),
@@ -353,6 +358,8 @@ def positions():
         nn.ReLU(),
         nn.Linear(5, 3),
     )
+    xavier_start(model, 1)
+    return model
 
 
 NETS = {"lenet": lambda: lenet(5, padding=1), "positions": positions}
@@ -410,6 +417,7 @@ def test_batch_norm_breaks_the_law():
         *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
         *(nn.Flatten(), nn.Linear(4, 3)),
     ).double()
+    xavier_start(model, 0)
     model = convert(model, "fa")
     with pytest.raises(InputError, match=r"1 \(BatchNorm2d\) stands between 0 and 5"):
         conserved_by_channel(model)

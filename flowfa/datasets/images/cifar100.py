@@ -38,7 +38,7 @@ def files(folder: Path, split: str) -> list[Path]:
                 f"{folder / name} is the Python version of cifar100, whose pickles are never "
                 f"loaded: get the binary version, {ARCHIVE}"
             )
-    raise missing("cifar100", folder, EXPECTED)
+    raise missing("cifar100", "cifar100", folder, EXPECTED)
 
 
 def decode(paths: list[Path], split: str) -> ImageSet:

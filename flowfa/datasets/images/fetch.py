@@ -15,7 +15,7 @@ from flowfa.files import reason
 
 PART = ".part"
 TIMEOUT = 30.0
-BLOCK = 1 << 20
+BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ def _fetch(download: Download, folder: Path, source: Source) -> Path:
             f"md5:{download.md5}",
             path.name,
             path.parent,
-            downloader=_Resuming(path.with_name(path.name + PART)),
+            # pooch's protocol names the arguments otherwise than pooch calls it: by position.
+            downloader=_Resuming(path.with_name(path.name + PART)),  # type: ignore[arg-type]
         )
     except requests.RequestException as error:
         raise InputError(

@@ -33,7 +33,7 @@ def files(folder: Path, split: str) -> list[Path]:
             return [path for path in found if path]
     for name in names:
         if not any(_either(folder / place / name) for place in FOLDERS):
-            raise missing(f"{name}[.gz] of mnist", folder, EXPECTED)
+            raise missing("mnist", f"{name}[.gz]", folder, EXPECTED)
     raise InputError(
         f"images and labels of mnist ({split}) are in different folders below {folder}: put them "
         "into one, mnist"

@@ -70,10 +70,10 @@ def check_split(split: str) -> None:
         raise unknown_name("split", split, SPLITS)
 
 
-def missing(what: str, folder: Path, expected: str) -> InputError:
-    """Return the error for files that are not there."""
+def missing(name: str, what: str, folder: Path, expected: str) -> InputError:
+    """Return the error for files of the set `name` that are not there."""
     found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     return InputError(
-        f"{what} is not in {folder} (it has {found}): expected {expected}; get it with "
-        "flowfa data fetch"
+        f"{what} is not in {folder} (it has {found}): expected {expected}; flowfa data fetch "
+        f"{name} gets it"
     )

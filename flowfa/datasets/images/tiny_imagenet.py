@@ -81,7 +81,7 @@ def files(folder: Path, split: str) -> list[Path]:
             )
         if parts:
             return parts
-    raise missing("tiny-imagenet", folder, EXPECTED)
+    raise missing("tiny-imagenet", "tiny-imagenet", folder, EXPECTED)
 
 
 def decode(paths: list[Path], split: str) -> ImageSet:
@@ -96,18 +96,21 @@ def decode(paths: list[Path], split: str) -> ImageSet:
         wnids = [line.strip() for line in tree.lines("wnids.txt")]
         if len(set(wnids)) != len(wnids) or not wnids:
             raise InputError(f"wnids.txt in {tree.place} is empty or names a class twice")
-        words = dict(line.partition("\t")[::2] for line in tree.lines("words.txt"))
+        words = {
+            wnid: text
+            for wnid, _, text in (line.partition("\t") for line in tree.lines("words.txt"))
+        }
         listed = _train(tree, wnids) if split == "train" else _validation(tree, wnids)
         first = _picture(tree, listed[0][0])
         images = np.empty((len(listed), *first.shape), np.uint8)
-        for target, (name, _) in zip(images, listed, strict=True):
+        for place, (name, _) in enumerate(listed):
             picture = _picture(tree, name)
             if picture.shape != first.shape:
                 raise InputError(
                     f"{name} in {tree.place} is {picture.shape[2]} x {picture.shape[1]} but "
                     f"{listed[0][0]} is {first.shape[2]} x {first.shape[1]}: expected equal sizes"
                 )
-            target[:] = picture
+            images[place] = picture
     labels = np.array([label for _, label in listed], dtype=np.int64)
     names = tuple(words.get(wnid, wnid) for wnid in wnids)
     return ImageSet(images, labels, names, "tiny-imagenet", split)
