@@ -124,9 +124,10 @@ def expected_channel_change(
     """Return what the next plain SGD step adds to `conserved_by_channel`, exactly (C-11).
 
     With eta the rate, lambda the decay of *all* parameters and U = -(G + lambda W) the step, C
-    changes by (eta^2 / 2) ||U_in||^2 - eta lambda (||w_in||^2 - <w_out, b>) under fa and adafa;
-    signfa and frsf lose in addition m (|w'| - sign(w) w') for each out-weight w that becomes w',
-    m its magnitude of feedback; gd: eta^2 (||U_in||^2 - ||U_out||^2) - 2 eta lambda C.
+    changes by ``(eta^2 / 2) ||U_in||^2 - eta lambda (||w_in||^2 - <w_out, b>)`` under fa and
+    adafa; signfa and frsf lose in addition ``m (abs(w + eta u) - sign(w) (w + eta u))`` for each
+    out-weight w with step u, m its magnitude of feedback; gd:
+    ``eta^2 (||U_in||^2 - ||U_out||^2) - 2 eta lambda (||w_in||^2 - ||w_out||^2)``.
 
     Parameters
     ----------
