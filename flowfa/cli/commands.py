@@ -98,7 +98,8 @@ class DataMakeCommand:
     """Generate a data set and write it to a file with arrays X and y."""
 
     name: Annotated[Positional[str], arg(metavar="NAME")]
-    """Data set: nearly-orthogonal, orthogonally-separable, gaussian, mixture or digits."""
+    """Data set: nearly-orthogonal, orthogonally-separable, gaussian, mixture, digits, mnist,
+    cifar100 or tiny-imagenet."""
     out: Annotated[str, arg(metavar="FILE.npz")]
     """File to write."""
     samples: Annotated[int | None, optional_flag(metavar="INT")] = None
@@ -119,12 +120,36 @@ class DataMakeCommand:
     """Distance of the means of a mixture."""
     label_noise: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
     """Fraction of labels that are wrong, of data sets that have such noise."""
+    noise_kind: Annotated[str | None, optional_flag(metavar="NAME")] = None
+    """Label noise of images: uniform-other (default), uniform or pair-flip."""
     classes: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None
-    """Which classes of digits: a pair gives labels -1/+1, more give class numbers."""
+    """Which classes of digits or images: a pair gives labels -1/+1, more give class numbers."""
+    random_classes: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """How many random classes of images, instead of --classes."""
+    split: Annotated[str | None, optional_flag(metavar="train|test")] = None
+    """Which images of an image set, by default train."""
+    size: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Height and width that images are resized to; by default their own."""
+    data_dir: Annotated[str | None, optional_flag(metavar="FOLDER")] = None
+    """Folder of the image sets; by default that in FLOWFA_DATA."""
     seed: int = 0
     """Seed of everything random."""
     overwrite: bool = False
     """Replace an existing file."""
+    quiet: bool = False
+    """Print errors only."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+@dataclass(frozen=True)
+class DataFetchCommand:
+    """Download an image set from its official address, checked by its checksum; resumes."""
+
+    name: Annotated[Positional[str], arg(metavar="NAME")]
+    """Image set: mnist, cifar100 or tiny-imagenet."""
+    data_dir: Annotated[str | None, optional_flag(metavar="FOLDER")] = None
+    """Folder of the image sets; by default that in FLOWFA_DATA."""
     quiet: bool = False
     """Print errors only."""
     debug: bool = False

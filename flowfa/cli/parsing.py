@@ -11,6 +11,7 @@ import tyro
 from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
+    DataFetchCommand,
     DataMakeCommand,
     FalsifyCommand,
     InfoCommand,
@@ -33,6 +34,7 @@ Command = (
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
+    | DataFetchCommand
     | DataCertifyCommand
 )
 CONFIGURATIONS = {"simulate": SimulateConfiguration, "train": TrainConfiguration}
@@ -44,7 +46,7 @@ COMMANDS = {
     "falsify": (),
     "plot": (),
     "info": (),
-    "data": ("make", "certify"),
+    "data": ("make", "fetch", "certify"),
 }
 DESCRIPTION = """The instrument for training flows of (leaky) ReLU networks under gradient descent,
 feedback alignment and their relatives.
@@ -118,9 +120,10 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     data = Annotated[
         Union[  # noqa: UP007 - `|` takes no annotated types that are made at run time
             Annotated[DataMakeCommand, named("make")],
+            Annotated[DataFetchCommand, named("fetch")],
             Annotated[DataCertifyCommand, named("certify")],
         ],
-        named("data", description="Make and certify data sets."),
+        named("data", description="Make, fetch and certify data sets."),
     ]
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],

@@ -9,6 +9,7 @@ from typing import Any
 from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
+    DataFetchCommand,
     DataMakeCommand,
     FalsifyCommand,
     InfoCommand,
@@ -65,6 +66,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.data import make
 
         return make(command)
+    if isinstance(command, DataFetchCommand):
+        from flowfa.cli.data import fetch
+
+        return fetch(command)
     if isinstance(command, DataCertifyCommand):
         from flowfa.cli.data import certify
 
