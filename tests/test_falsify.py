@@ -7,6 +7,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 from decimal import Decimal
 
 import numpy as np
@@ -75,11 +77,15 @@ def test_the_smallest_rising_loss_has_one_neuron_one_sample_and_one_feature(foun
 
 @pytest.mark.parametrize("name", TRUE)
 def test_a_true_claim_is_not_falsified_and_its_tightest_case_is_told(name):
-    result = search(*find(name), seed=2, examples=1500, seconds=30.0)
-    assert not result.falsified
-    assert result.unconfirmed == 0
-    assert result.applicable > 200
-    assert result.assessment.margin > -result.assessment.uncertainty
+    # In a process of its own: hypothesis draws by the constants of all modules that are loaded,
+    # and after other tests it may draw hardly any state that meets the hypotheses.
+    command = [sys.executable, "-m", "flowfa", "falsify", name, "--seed", "2", "--quiet", "--json"]
+    ran = subprocess.run([*command, "--examples", "1500"], capture_output=True, check=True)
+    found = json.loads(ran.stdout)
+    assert not found["falsified"]
+    assert found["unconfirmed"] == 0
+    assert found["met_hypotheses"] > 200
+    assert found["margin"] > -found["uncertainty"]
 
 
 def test_the_constant_of_dominance_is_tight():

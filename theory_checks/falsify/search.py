@@ -199,6 +199,7 @@ def _draw(
     @hypothesis.seed(seed)
     @hypothesis.settings(
         max_examples=DRAWS,
+        derandomize=False,
         database=None,
         deadline=None,
         phases=(hypothesis.Phase.generate, hypothesis.Phase.target),
