@@ -8,7 +8,6 @@ from flowfa.flow.base import Field
 from flowfa.flow.controller import Tolerance
 from flowfa.flow.integration import Integration
 
-
 ORDINARY = 1e-4
 """Tolerance from which on finer ones begin with shorter steps."""
 
