@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from theory_checks.alignment.balance import feedback_into, half_squares, kappas, products, start_of
+from theory_checks.alignment.cosines import frobenius, root, with_angle
 from theory_checks.base import Control, register
 from theory_checks.bounds import ROUNDING, constant, never_negative
 from theory_checks.controls import broken
@@ -95,9 +96,12 @@ class DalesPrinciple:
             scale=lambda networks: torch.ones_like(networks.state[:, :1]),
             speaks_of=more,
         )
+        cosine = with_angle(
+            evidence, cosine, lambda networks: frobenius(networks)[:, -1:], "the cosine"
+        )
         sign = replace(aligned, valid=aligned.valid & fixed[:, None], note="the sign of b_j")
         bound = above(aligned, kappas(evidence, layer))
-        return (*identity, bound, sign, replace(cosine, note="the cosine"))
+        return (*identity, bound, sign, cosine)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that break the lemma."""
@@ -150,9 +154,9 @@ def cosine_above_bound(networks: Networks, layer: int) -> Tensor:
     """Return cos(W_{l+1}, B_{l+1}^T) - min_j ||b_j|| / ||B_{l+1}||_F, (row, 1)."""
     feedback = feedback_into(networks, layer)
     size = feedback.square().sum((1, 2)).sqrt()
-    weight = networks.parameters[f"W{layer + 1}"].square().sum((1, 2)).sqrt()
+    weight = root(networks.parameters[f"W{layer + 1}"].square().sum((1, 2)))
     least = feedback.square().sum(2).amin(1).sqrt()
-    cosine = products(networks, layer).sum(1) / (weight * size)
+    cosine = products(networks, layer).sum(1) / (torch.where(weight == 0.0, 1.0, weight) * size)
     return (cosine - least / size)[:, None]
 
 
