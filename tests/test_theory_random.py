@@ -164,11 +164,7 @@ def test_data_are_of_the_kind_that_they_are_called(kind):
 @pytest.mark.parametrize("rule", ["fa", "gd", "signfa", "frsf", "dfa", "adafa"])
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_boundary_starts_have_kappa_zero(rule, outputs):
-<<<<<<< HEAD
-    # Under the exponential loss starts with huge exponents are made smaller, off the boundary.
-=======
     """But for those that the exponential loss makes smaller."""
->>>>>>> random
     loss = "logistic" if outputs == 1 else "cross-entropy"
     plan = varied(rule=rule, start=("boundary",), loss=loss, outputs=outputs, samples=6, scale=0.25)
     problems, evidence = evidence_on(plan)
