@@ -102,7 +102,7 @@ def test_row_of_each_rule_holds_with_and_without_bias(rule):
     for bias, leak in (("none", 0.3), ("hidden", 1.0)):
         problem = small_problem(rule, bias, leak)
         flow = NetworkFlow(problem, small_ensemble(problem))
-        evidence = evidence_of_flow(flow, t_end=1.0, rtol=1e-5, saves=9)
+        evidence = evidence_of_flow(flow, t_end=1.0, rtol=1e-6, saves=9)
         report = check_evidence(evidence, [NeuronConservation(), LayerConservation()])
         assert report["C-1"].verdict is Verdict.HOLDS, str(report)
         assert report["C-3"].verdict is Verdict.HOLDS, str(report)
