@@ -180,6 +180,22 @@ def test_a_network_does_not_depend_on_the_size_of_its_batch():
         np.testing.assert_array_equal(array, many.start[name][:2])
 
 
+def test_dominance_is_not_claimed_of_smoothed_kinks():
+    """The update under gd has the slope s(z), the gradient s + z s': their product can be < 0."""
+    plan = varied(
+        seed=23,
+        rule="gd",
+        architecture=Architecture((2, 2, 1), "all", 0.3),
+        start=("huge",),
+        data_scale=1e-3,
+        smooth_kinks=0.1,
+    )
+    cases = cases_of(chosen(("A-2",)), *evidence_on(plan))
+    assert {case.outcome.hypothesis and case.outcome.hypothesis[:20] for case in cases} == {
+        "the kinks are exact "
+    }
+
+
 def test_what_is_open_is_looked_at_again():
     """The verdict is that of the finer evidence, and the first one is kept."""
     problems, evidence = evidence_on(PLAIN)

@@ -63,6 +63,11 @@ class Dominance:
                 (~(proved | descends)).double(),
             ),
             Hypothesis(
+                "exact-kinks",
+                "the kinks are exact (with --smooth-kinks gd's own update is not the gradient)",
+                torch.full((len(evidence),), problem.smooth_kinks or 0.0),
+            ),
+            Hypothesis(
                 "gradient",
                 "under gd the gradient never vanishes",
                 torch.where(descends & still, 1.0, nothing),
