@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from flowfa.plots.style import rule_styles
 from theory_checks.report_html.grid import Draw, signed_log_axis
 from theory_checks.traces import Trace
 
+TITLE_WIDTH = 42
+"""Letters of a title that fit above a panel."""
 MOST_POINTS = 400
 """Of a line: more cannot be told apart in a panel."""
 
@@ -38,7 +41,7 @@ def worst_of_rules(traces: Sequence[Trace]) -> list[Trace]:
 
 
 def _draw(axes: Axes, title: str, traces: Sequence[Trace]) -> None:
-    axes.set_title(title)
+    axes.set_title("\n".join(textwrap.wrap(title, TITLE_WIDTH)))
     axes.set_xlabel("flow time $t$")
     axes.set_ylabel("margin")
     styles = rule_styles(each.rule for each in traces)
