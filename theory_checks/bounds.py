@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from theory_checks.between import Extremes, extremes
+from theory_checks.between import Extremes, extremes, least_with_jumps
 from theory_checks.evidence import ROUNDING, Evidence
 from theory_checks.measurement import Item, Measurement
 from theory_checks.networks import Quantity
@@ -25,9 +27,11 @@ def never_negative(
     *,
     scale: Quantity | None = None,
     speaks_of: Tensor | None = None,
+    least: Tensor | None = None,
     attained: bool = False,
+    jumps: bool = False,
 ) -> Measurement:
-    """Measure the statement q >= 0 at all times.
+    """Measure the statement q >= 0, or q >= least, at all times.
 
     The margin is the least q on each interval, on the finest rung. Its uncertainty is the largest
     difference to the next coarser rung up to then, which exceeds the error where rungs converge,
@@ -45,18 +49,27 @@ def never_negative(
         By default that of q itself.
     speaks_of : Tensor, optional
         Of which items the statement speaks, (trajectory, item) bool; all by default.
+    least : Tensor, optional
+        What q is at least, (trajectory, item); zero by default.
     attained : bool
-        Whether q = 0 is within the statement and to be expected, as in a sharp inequality: see
+        Whether equality is within the statement and to be expected, as in a sharp inequality: see
         `nonstrict`.
+    jumps : bool
+        Whether q may jump: see `theory_checks.between.least_with_jumps`.
     """
     course = evidence.along(quantity)
-    found = extremes(evidence.times, course.values, course.rates)
-    size = course.values if scale is None else evidence.values(scale)
-    error = _so_far((course.values - course.coarser).abs())
-    error = error + ROUNDING * _so_far(size.abs())
+    size = (course.values if scale is None else evidence.values(scale)).abs()
+    values = course.values
+    if least is not None:
+        values, size = values - least[:, None], size + least.abs()[:, None]
+    found = extremes(evidence.times, values, course.rates)
+    if jumps:
+        lowest, missed = least_with_jumps(evidence.times, values, course.rates)
+        found = replace(found, least=lowest, remainder=missed)
+    error = _so_far((course.values - course.coarser).abs()) + ROUNDING * _so_far(size)
     margin, uncertainty, remainder = found.least, error[:, 2::2], found.remainder
     if attained:
-        margin, uncertainty, remainder = nonstrict(course.values, found, error, size)
+        margin, uncertainty, remainder = nonstrict(values, found, error, size)
     return Measurement(
         margin=margin,
         uncertainty=uncertainty,
@@ -72,11 +85,13 @@ def nonstrict(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return margin, uncertainty and remainder of q >= 0 where q = 0 is to be expected.
 
-    No computed q stays on the right side of zero then. With E the error of q, the statement holds
-    if q > -E at the times of the mesh, and between them if the polynomials are no further below
-    than what they may have missed; it is violated if q < -3 E beyond that. The margin is q and
-    twice these errors, its uncertainty the errors. For the statement to hold they must also be less
-    than `RESOLVED` of the terms of q.
+    No computed q stays on the right side of zero then. With E the error of q so far, the statement
+    holds if q > -E at the times of the mesh, and between them if the polynomials are no further
+    below than what they may have missed; it is violated if q < -3 E beyond that. The margin is q
+    and twice these errors, its uncertainty the errors. For the statement to hold E must also be
+    less than `RESOLVED` of the terms of q at each time, and E and what may have been missed between
+    the times less than that of the terms there: where all terms vanish at a time, as in a network
+    of zeros at its start, nothing can be wrong with them at that time.
 
     Parameters
     ----------
@@ -85,15 +100,17 @@ def nonstrict(
     found : Extremes
         Of q.
     """
-    lowest = torch.stack([values[:, :-2:2], values[:, 1::2], values[:, 2::2]]).amin(0)
-    allowed = error[:, 2::2] + torch.finfo(values.dtype).tiny
-    terms = torch.stack([size[:, :-2:2], size[:, 1::2], size[:, 2::2]]).abs().amin(0)
-    limit = RESOLVED * terms + torch.finfo(values.dtype).tiny
+    tiny = torch.finfo(values.dtype).tiny
+    allowed_then, limit = error + tiny, RESOLVED * size.abs() + tiny
+    low = values <= -allowed_then
+    faint = allowed_then > limit
+    allowed = allowed_then[:, 2::2]
+    between = _nodes(limit).amax(0)
     # Nothing was missed at the times of the mesh, so no remainder excuses what is seen there.
-    fine = (lowest > -allowed) & (found.least > -allowed - found.remainder)
+    fine = ~_nodes(low).any(0) & (found.least > -allowed - found.remainder)
     margin = found.least + 2.0 * (allowed + torch.where(fine, found.remainder, 0.0))
-    blurred = fine & (allowed > limit)
-    unseen = fine & (allowed + found.remainder > limit)
+    blurred = fine & (_nodes(faint).any(0) | (allowed > between))
+    unseen = fine & (allowed + found.remainder > between)
     uncertainty = torch.where(blurred, torch.maximum(margin, allowed), allowed)
     remainder = torch.where(unseen, torch.maximum(margin, found.remainder), found.remainder)
     return margin, uncertainty, remainder
@@ -216,6 +233,11 @@ def _equality(drift: Tensor, allowed: Tensor, unresolved: Tensor) -> tuple[Tenso
     """Return margin and uncertainty of the statement that there is no drift; see `constant`."""
     margin = 2.0 * allowed - drift
     return margin, torch.where(unresolved & (margin > 0.0), 2.0 * allowed, allowed)
+
+
+def _nodes(values: Tensor) -> Tensor:
+    """Return what is at the start, middle and end of each interval, stacked."""
+    return torch.stack([values[:, :-2:2], values[:, 1::2], values[:, 2::2]])
 
 
 def _so_far(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from theory_checks.alignment.balance import feedback_into, half_squares, kappas, products, start_of
 from theory_checks.alignment.cosines import frobenius, root, with_angle
 from theory_checks.base import Control, register
-from theory_checks.bounds import ROUNDING, constant, never_negative
+from theory_checks.bounds import constant, never_negative
 from theory_checks.controls import broken
 from theory_checks.controls.fields import WeightDecay, opposed
 from theory_checks.controls.flows import small_flow
@@ -41,7 +41,7 @@ class DalesPrinciple:
     )
     reading: ClassVar[str] = (
         "margin: of the identity the drift allowed, twice the uncertainty, minus drift; of the "
-        "bounds b_j w_j - kappa_j, b_j w_j, and cosine minus its bound"
+        "bounds b_j w_j - kappa_j and b_j w_j plus twice the error, and cosine minus its bound"
     )
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
@@ -86,7 +86,14 @@ class DalesPrinciple:
             items,
             note="the identity",
         )
-        aligned = never_negative(evidence, lambda networks: products(networks, layer), items)
+        sign = never_negative(
+            evidence,
+            lambda networks: products(networks, layer),
+            items,
+            scale=lambda networks: terms(networks, layer),
+            speaks_of=fixed.expand(-1, width),
+            attained=True,
+        )
         # One neuron has the cosine 1 with b, or -1, and its bound is 1: that is its sign.
         more = fixed if width > 1 or outputs > 1 else torch.zeros_like(fixed)
         cosine = never_negative(
@@ -99,9 +106,8 @@ class DalesPrinciple:
         cosine = with_angle(
             evidence, cosine, lambda networks: frobenius(networks)[:, -1:], "the cosine"
         )
-        sign = replace(aligned, valid=aligned.valid & fixed[:, None], note="the sign of b_j")
-        bound = above(aligned, kappas(evidence, layer))
-        return (*identity, bound, sign, cosine)
+        bound = bounded(evidence, layer)
+        return (*identity, bound, replace(sign, note="the sign of b_j"), cosine)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that break the lemma."""
@@ -123,7 +129,7 @@ class NeverObtuse:
     statement: ClassVar[str] = (
         "<w_out, b> >= kappa_j in every hidden layer, any number of outputs (no cosine bound)"
     )
-    reading: ClassVar[str] = "margin: <w_out, b> - kappa_j"
+    reading: ClassVar[str] = "margin: <w_out, b> - kappa_j, plus twice the error (it is attained)"
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume fixed feedback."""
@@ -132,18 +138,7 @@ class NeverObtuse:
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return <w_out, b> - kappa_j, layer by layer."""
-        sizes = evidence.flow.layout.sizes
-        return tuple(
-            above(
-                never_negative(
-                    evidence,
-                    lambda networks, layer=layer: products(networks, layer),
-                    tuple(Item(layer, neuron) for neuron in range(sizes[layer])),
-                ),
-                kappas(evidence, layer),
-            )
-            for layer in range(1, len(sizes) - 1)
-        )
+        return tuple(bounded(evidence, layer) for layer in range(1, evidence.flow.layout.layers))
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that break the bound."""
@@ -160,14 +155,22 @@ def cosine_above_bound(networks: Networks, layer: int) -> Tensor:
     return (cosine - least / size)[:, None]
 
 
-def above(found: Measurement, least: Tensor) -> Measurement:
-    """Return the measurement of q >= least from that of q >= 0; least is (trajectory, item)."""
-    return replace(
-        found,
-        margin=found.margin - least[:, None],
-        uncertainty=found.uncertainty + ROUNDING * least.abs()[:, None],
-        note="the bound kappa_j",
+def bounded(evidence: Evidence, layer: int) -> Measurement:
+    """Measure <w_out, b> >= kappa_j of hidden layer l, attained where the in-weights vanish."""
+    found = never_negative(
+        evidence,
+        lambda networks: products(networks, layer),
+        tuple(Item(layer, neuron) for neuron in range(evidence.flow.layout.sizes[layer])),
+        scale=lambda networks: terms(networks, layer),
+        least=kappas(evidence, layer),
+        attained=True,
     )
+    return replace(found, note="the bound kappa_j")
+
+
+def terms(networks: Networks, layer: int) -> Tensor:
+    """Return how large the terms are that balance in a neuron's law, (row, n_l)."""
+    return products(networks, layer).abs() + half_squares(networks, layer)
 
 
 def opposed_feedback() -> Evidence:

@@ -82,6 +82,8 @@ class Alignment:
             layers_with_feedback(evidence),
             scale=promised,
             attained=True,
+            # sign(0) = 0: with weights of exactly zero the feedback of signfa, and the angle, jump.
+            jumps=True,
         )
         return (with_angle(evidence, found, norms),)
 

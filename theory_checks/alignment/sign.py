@@ -146,6 +146,7 @@ def _bounded(
         items,
         scale=lambda networks: torch.ones_like(cosine(networks)),
         attained=True,
+        jumps=True,
     )
     return with_angle(evidence, found, size, note)
 
