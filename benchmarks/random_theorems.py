@@ -144,7 +144,7 @@ class Kept:
     """
 
     tally: Tally = field(default_factory=Tally)
-    seconds: collections.Counter[str] = field(default_factory=collections.Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     wall: float = 0.0
     failures: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -170,7 +170,8 @@ class Kept:
         self.tally.again += other.tally.again
         self.tally.counts.update(other.tally.counts)
         self.tally.open += other.tally.open
-        self.seconds.update(other.seconds)
+        for name, amount in other.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + amount
         self.wall += other.wall
         self.failures += other.failures
         self.lines += other.lines
@@ -187,7 +188,7 @@ def read(path: Path) -> Kept:
         kept.join(
             Kept(
                 Tally(line["networks"], line["again"], collections.Counter(counts)),
-                collections.Counter(line["seconds"]),
+                line["seconds"],
                 line["wall"],
                 line["failures"],
                 line["open"],
@@ -203,7 +204,7 @@ def study(checks: tuple[Check, ...], batch: int, networks: int) -> Kept:
     problems = build(make_plan(batch, networks))
     at = time.process_time()
     evidence = problems.evidence()
-    found.seconds["integration"] += time.process_time() - at
+    found.seconds["integration"] = time.process_time() - at
     for check in checks:
         at = time.process_time()
         try:
@@ -212,7 +213,7 @@ def study(checks: tuple[Check, ...], batch: int, networks: int) -> Kept:
             found.failures.append(f"{check.spec} batch {batch}: {type(error).__name__}: {error}")
             tqdm.write(found.failures[-1])
             continue
-        found.seconds[check.spec] += time.process_time() - at
+        found.seconds[check.spec] = time.process_time() - at
         for case in cases:
             found.tally.add(case)
             if case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):

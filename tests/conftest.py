@@ -68,3 +68,14 @@ def flowfa_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"FLOWFA_DATA is {named!r}, which is not a folder")
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of data sets, and a cache of this test's own."""
+    place = tmp_path / "data"
+    place.mkdir()
+    monkeypatch.setenv("FLOWFA_DATA", str(place))
+    monkeypatch.setenv("FLOWFA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return place

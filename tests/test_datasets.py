@@ -20,7 +20,7 @@ SMALL = {
     "digits": {"samples": 20},
 }
 
-# Image sets need files: tests/test_image_data.py makes some.
+# Image sets need files: tests/image_files.py makes some.
 GENERATED = [name for name in datasets.DATASETS.names() if name not in datasets.IMAGE_SETS]
 
 

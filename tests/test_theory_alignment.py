@@ -71,6 +71,25 @@ def test_two_weights_of_which_one_crosses_zero_are_no_violation(report):
     assert (np.sign(out[:, 0]) != np.sign(out[:, -1])).any()
 
 
+@pytest.mark.parametrize(("scale", "verdict"), [(1.0, Verdict.HOLDS), (-1.0, Verdict.VIOLATED)])
+def test_weights_that_leave_zero_let_the_angle_jump(scale, verdict):
+    """sign(0) = 0: the cosine of one weight of three is 1, and at once after it about 1/sqrt(3)."""
+    random = np.random.default_rng(0)
+    data = flowfa.datasets.Dataset(random.standard_normal((6, 4)), np.arange(6) % 3)
+    out = np.array([[0.5, 0.0], [0.0, 0.0], [0.0, -0.5]])
+    start = given_start({"W1": random.standard_normal((2, 4)), "W2": out})
+
+    class Signs(SignFeedbackAlignment):
+        def feedback(self, layer, weight, kept):
+            return scale * super().feedback(layer, weight, kept)
+
+    problem = flowfa.Problem(data, leak=1.0, rule=Signs(), initial=start)
+    flow = NetworkFlow(problem, build_ensemble(problem, 1, seed=0))
+    evidence = evidence_of_flow(flow, t_end=0.5, rtol=1e-6, saves=17)
+    report = check_evidence(evidence, [SignAlignment(), Alignment()])
+    assert {report["P-1"].verdict, report["A-1"].verdict} == {verdict}
+
+
 def test_estimates_are_those_of_the_observed_cosines(report):
     run, found = report
     by_name = {each.name: each for each in found["A-1"].estimates}

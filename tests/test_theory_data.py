@@ -13,11 +13,11 @@ import flowfa
 from flowfa.datasets import Dataset
 from flowfa.flow.network_flow import NetworkFlow
 from theory_checks import Verdict, evidence_of_flow
-from theory_checks.checking import outcomes_of
 from theory_checks.controls.flows import small_ensemble
 from theory_checks.data.geometry import bracket, certified, geometry_of
 from theory_checks.data.margin import MarginOfData
 from theory_checks.data.orthogonal import NearlyOrthogonal, OrthogonallySeparable
+from theory_checks.outcomes import outcomes_of
 from theory_checks.testing import CheckTestCase
 
 CHECKS = (OrthogonallySeparable, NearlyOrthogonal, MarginOfData)

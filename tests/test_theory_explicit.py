@@ -11,12 +11,12 @@ from flowfa.datasets import Dataset, certify
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.ensemble import Ensemble
 from theory_checks import Verdict, check_evidence, evidence_of_flow
-from theory_checks.checking import outcomes_of
 from theory_checks.controls.flows import small_ensemble
 from theory_checks.controls.tight import tight_flow
 from theory_checks.convergence import explicit
 from theory_checks.convergence.explicit import ExplicitRate, dominance
 from theory_checks.networks import Networks
+from theory_checks.outcomes import outcomes_of
 from theory_checks.testing import CheckTestCase
 
 

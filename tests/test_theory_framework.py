@@ -17,11 +17,12 @@ from flowfa.flow.solvers import make_solver
 from theory_checks import Verdict
 from theory_checks.between import extremes
 from theory_checks.bounds import never_negative
-from theory_checks.checking import check_evidence, outcomes_of
+from theory_checks.checking import check_evidence
 from theory_checks.conservation import MatrixConservation, NeuronConservation
 from theory_checks.controls import broken, small_flow
 from theory_checks.ladder import Rung, build_ladder
 from theory_checks.measurement import Item
+from theory_checks.outcomes import outcomes_of
 from theory_checks.report import EXIT_CODES, Report
 from theory_checks.verdict import severities
 
@@ -131,6 +132,33 @@ def test_violation_between_two_saves_is_found(statement):
     finding = theory_checks.check_evidence(evidence, [statement]).findings[0]
     assert finding.verdict is Verdict.VIOLATED
     assert 0.4 < finding.place.time < 0.45 and finding.margin < 0.0
+
+
+class Touching(Dip):
+    """q is zero at the start, where all its terms vanish, and moves away like t^2."""
+
+    def __init__(self, attained, factor=1.0):
+        self.attained, self.factor = attained, factor
+
+    def measure(self, evidence):
+        def parabola(networks):
+            return self.factor * networks.time.square()[:, None] + self.kink(networks)
+
+        return (never_negative(evidence, parabola, (Item(),), attained=self.attained),)
+
+
+@pytest.mark.parametrize(
+    ("statement", "verdict"),
+    [
+        (Touching(attained=True), Verdict.HOLDS),
+        (Touching(attained=False), Verdict.INCONCLUSIVE),
+        (Touching(attained=True, factor=-1.0), Verdict.VIOLATED),
+        (Touching(attained=True, factor=-1e-9), Verdict.VIOLATED),
+    ],
+)
+def test_equality_at_the_start_holds_where_it_is_within_the_statement(statement, verdict):
+    evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=1.0, saves=3)
+    assert theory_checks.check_evidence(evidence, [statement]).findings[0].verdict is verdict
 
 
 def test_hypothesis_that_fails_for_some_leaves_the_others():

@@ -12,8 +12,9 @@ from flowfa.problems.ensemble import Ensemble
 from theory_checks import Verdict, check_evidence, evidence_of_flow
 from theory_checks.alignment.balance import kappas
 from theory_checks.alignment.dale import DalesPrinciple, NeverObtuse
-from theory_checks.checking import outcomes_of
+from theory_checks.controls.fields import opposed
 from theory_checks.controls.flows import small_ensemble, small_problem
+from theory_checks.outcomes import outcomes_of
 from theory_checks.testing import CheckTestCase
 
 
@@ -82,6 +83,20 @@ def test_kappa_of_exactly_zero_is_within_the_hypothesis():
     evidence = evidence_on(problem, weights, {"B2": np.array([[[1.0], [-0.5]]])})
     assert kappas(evidence, 1).tolist() == [[0.0, 0.0]]
     assert outcomes_of(DalesPrinciple(), evidence)[0].verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("readout", [0.0, 0.3])
+def test_equality_at_a_start_without_in_weights_holds_and_can_still_fail(readout):
+    """b_j w_j = kappa_j at time 0; feedback of the other sign leads below it."""
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=2, seed=0)
+    problem = flowfa.Problem(data, (2,), 1.0, rule="fa")
+    weights = np.zeros((1, 2, 2)), np.full((1, 1, 2), readout)
+    ensemble = Ensemble(weights, (None, None), ({"B2": np.array([[[1.0], [0.5]]])},))
+    flow = NetworkFlow(problem, ensemble)
+    for motion, verdict in ((flow.field, Verdict.HOLDS), (opposed(flow.field), Verdict.VIOLATED)):
+        evidence = evidence_of_flow(flow, t_end=0.5, motion=motion, rtol=1e-6, saves=9)
+        for check in (DalesPrinciple(), NeverObtuse()):
+            assert outcomes_of(check, evidence)[0].verdict is verdict
 
 
 def test_kappa_has_half_the_square_of_the_own_bias():

@@ -8,8 +8,9 @@ from theory_checks.convergence import decay, dominance, explicit
 from theory_checks.data import margin, orthogonal
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
+from theory_checks.recorded import evidence_of_run
 from theory_checks.report import Finding, Place, Report
-from theory_checks.source import evidence_of_flow, evidence_of_run
+from theory_checks.source import evidence_of_flow
 from theory_checks.stored import store
 from theory_checks.traces import Traces
 from theory_checks.verdict import Verdict

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from theory_checks.base import Check, chosen
-from theory_checks.checking import Outcome, outcomes_of
 from theory_checks.evidence import Evidence
+from theory_checks.outcomes import Outcome, outcomes_of
 from theory_checks.strategies.problems import MAX_STEPS, RTOL, SAVES, RandomProblems
 from theory_checks.strategies.reduction import smallest
 from theory_checks.verdict import Verdict

@@ -17,7 +17,7 @@ import flowfa
 from theory_checks.base import Control, register
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
-from theory_checks.source import evidence_of_run
+from theory_checks.recorded import evidence_of_run
 
 
 @register

@@ -13,9 +13,10 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
 from theory_checks.base import CHECKS, Check
-from theory_checks.checking import check_evidence, outcomes_of
+from theory_checks.checking import check_evidence
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.evidence import Evidence
+from theory_checks.outcomes import outcomes_of
 from theory_checks.source import evidence_of_flow
 from theory_checks.verdict import Verdict
 

@@ -16,7 +16,8 @@ from flowfa.simulation.training_settings import TrainingSettings
 from theory_checks.base import Control
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.evidence import Evidence
-from theory_checks.source import evidence_of_run, evidence_of_training
+from theory_checks.recorded import evidence_of_run
+from theory_checks.source import evidence_of_training
 
 STEPS = 40
 

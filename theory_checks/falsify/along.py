@@ -18,10 +18,10 @@ from flowfa.problems import Problem
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.starts import given_start
 from theory_checks.base import CHECKS
-from theory_checks.checking import Outcome, outcomes_of
 from theory_checks.evidence import Evidence
 from theory_checks.falsify.case import Case, Shape, case_of
 from theory_checks.falsify.claim import DROPPED, FAR, MISSED, Assessment
+from theory_checks.outcomes import Outcome, outcomes_of
 from theory_checks.source import evidence_of_flow
 from theory_checks.verdict import Verdict
 
@@ -97,7 +97,7 @@ class CheckClaim:
                 "from flowfa.problems.ensemble import build_ensemble",
                 "from flowfa.problems.starts import given_start",
                 "from theory_checks import CHECKS, evidence_of_flow",
-                "from theory_checks.checking import outcomes_of",
+                "from theory_checks.outcomes import outcomes_of",
                 "",
                 *case.lines(),
                 "",

@@ -19,7 +19,8 @@ from flowfa.problems.starts import given_start
 from theory_checks.controls import BREAKS
 from theory_checks.evidence import Evidence
 from theory_checks.rate import mean_loss
-from theory_checks.source import evidence_of_flow, evidence_of_run
+from theory_checks.recorded import evidence_of_run
+from theory_checks.source import evidence_of_flow
 from theory_checks.strategies.starting import Arrays
 
 RTOL = 1e-6
