@@ -7,7 +7,7 @@ error of flowfa or of the check; of what applies, less than 2 % should be ``inco
 Run with ``python benchmarks/random_theorems.py [--problems N] [--first N] [--only ID ...]``; one
 thread; prints the Markdown tables of docs/random-tests.md, and each violated case as a program.
 Ctrl-C ends it early, with the tables of what was done. With ``--out FILE`` each finished batch
-is a line of FILE (JSON), the same command goes on where it was interrupted, and
+is a line of FILE (JSON), the same command does those that are not there yet, and
 ``--table FILE`` prints the tables of what is there. Takes about a second for each problem.
 """
 
@@ -105,10 +105,13 @@ def main() -> None:
     names = tuple(arguments.only or (n for n in CHECKS.names() if n not in ("record", "C-11")))
     checks = chosen(names)
     kept = Kept() if arguments.out is None else read(arguments.out)
-    tally, batch = kept.tally, max(arguments.first, kept.next_batch)
+    tally, batch = kept.tally, arguments.first
     bar = tqdm(total=arguments.problems, initial=tally.networks, unit="problem")
     with contextlib.suppress(KeyboardInterrupt):
         while tally.networks < arguments.problems:
+            if batch in kept.batches:
+                batch += 1
+                continue
             left = arguments.problems - tally.networks
             done = study(checks, batch, min(NETWORKS, left))
             if arguments.out is not None:
@@ -139,8 +142,8 @@ class Kept:
         Errors of checks.
     lines : list of str
         A line about each open case.
-    next_batch : int
-        The number of the first batch that is not in it.
+    batches : set of int
+        Their numbers, if they are from a file.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -148,7 +151,7 @@ class Kept:
     wall: float = 0.0
     failures: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    next_batch: int = 0
+    batches: set[int] = field(default_factory=set)
 
     def as_line(self, batch: int) -> dict[str, object]:
         """Return what a file keeps of one batch."""
@@ -194,7 +197,7 @@ def read(path: Path) -> Kept:
                 line["open"],
             )
         )
-        kept.next_batch = max(kept.next_batch, line["batch"] + 1)
+        kept.batches.add(line["batch"])
     return kept
 
 

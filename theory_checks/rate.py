@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField
-from flowfa.flow.sliding import ZERO
+from flowfa.flow.sliding import reach_of_zero
 from theory_checks.base import Control, register
 from theory_checks.bounds import RESOLVED
 from theory_checks.controls import broken
@@ -131,13 +131,8 @@ def kinks(networks: Networks) -> Tensor:
     """
     field = networks.field
     forward = field.forward(networks.state)
-    inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
-    bias = networks.parameters.get("c1")
-    square = inputs.square().sum(2) + (0.0 if bias is None else 1.0)
-    weight = networks.parameters["W1"].square().sum(2)
-    weight = weight if bias is None else weight + bias.square()
     z = forward.preactivations[0]
-    near = z.abs() <= ZERO * (weight[:, :, None] * square[:, None]).sqrt()
+    near = z.abs() <= reach_of_zero(field, forward)
     signal = field.output_signal(forward)
     jump = (1.0 - field.leak) * field.true_signal(2, forward, signal, signal).abs()
     return torch.cat([z.flatten(1), torch.where(near, jump, 0.0).flatten(1)], 1)

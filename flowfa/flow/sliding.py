@@ -19,6 +19,8 @@ from flowfa.flow.field import ForwardPass, NetworkField
 
 ZERO = 1e-12
 """Below this share of ||w|| ||x|| a preactivation counts as zero."""
+VANISHING = 1e-15
+"""Below this share of all parameters' norm in-weights are zero: a neuron may slide at w = 0."""
 BEYOND = 1e-6
 """Slopes this far outside [alpha, 1] are rounding; farther, and a sample does not slide."""
 
@@ -40,10 +42,10 @@ def with_sliding_slopes(
         return forward
     z = forward.preactivations[0]
     inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
-    square, weight2 = inputs.square().sum(2), forward.parameters["W1"].square().sum(2)
+    square = inputs.square().sum(2)
     if "c1" in field.layout.shapes:
-        square, weight2 = square + 1.0, weight2 + forward.parameters["c1"].square()
-    reach = ZERO * (weight2[:, :, None] * square[:, None]).sqrt()
+        square = square + 1.0
+    reach = reach_of_zero(field, forward)
     if not (z.abs() <= reach).any():
         return forward
     g = field.rule_signal(2, forward, output_signal, output_signal)
@@ -62,6 +64,28 @@ def with_sliding_slopes(
     if len(several):
         slope = _with_several(several, held, gram, velocity, g, slope, field.leak)
     return dataclasses.replace(forward, slopes=(slope,))
+
+
+def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
+    """Return up to which size a preactivation of the hidden layer is rounding of zero.
+
+    In-weights that slide at zero themselves, as they do on data of one dimension, are rounding of
+    what they were, so that a share of their own norm says nothing.
+
+    Returns
+    -------
+    Tensor
+        (row, neuron, sample).
+    """
+    inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
+    square, weight2 = inputs.square().sum(2), forward.parameters["W1"].square().sum(2)
+    if "c1" in field.layout.shapes:
+        square, weight2 = square + 1.0, weight2 + forward.parameters["c1"].square()
+    everything = torch.stack(
+        [each.square().flatten(1).sum(1) for each in forward.parameters.values()]
+    ).sum(0)
+    size = ZERO * weight2.sqrt() + VANISHING * everything.sqrt()[:, None]
+    return size[:, :, None] * square.sqrt()[:, None]
 
 
 def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:

@@ -134,7 +134,8 @@ class HybridSolver:
         )
         memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
         biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
-        memory["scale"] = biggest.clamp_min(torch.finfo(v.dtype).tiny)
+        # A network of zeros has no size of its own: one is that of what it grows to.
+        memory["scale"] = torch.where(biggest > 0.0, biggest, torch.ones_like(biggest))
         # A step in which the signals alone would move the output weights by a tenth.
         rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
         longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
