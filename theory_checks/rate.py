@@ -206,7 +206,8 @@ def _integrated(
     rise = loss[:, 2::2] - loss[:, :-2:2]
     wrong = summed(rise - simpson).abs()
     missed = summed(quadrature)
-    rounding = ROUNDING * loss.abs().cummax(1).values[:, 2::2]
+    tiny = torch.finfo(loss.dtype).tiny
+    rounding = ROUNDING * loss.abs().cummax(1).values[:, 2::2] + tiny
     error = (loss - coarser).abs().cummax(1).values[:, 2::2] + rounding
     moved = summed(rise.abs())[:, -1:]
     allowed = error + missed

@@ -169,8 +169,12 @@ def bounded(evidence: Evidence, layer: int) -> Measurement:
 
 
 def terms(networks: Networks, layer: int) -> Tensor:
-    """Return how large the terms are that balance in a neuron's law, (row, n_l)."""
-    return products(networks, layer).abs() + half_squares(networks, layer)
+    """Return how large the terms are that balance in a layer's laws, (row, n_l).
+
+    The largest of the layer, as in `constant`: a neuron that slides at zero is rounding of others.
+    """
+    own = products(networks, layer).abs() + half_squares(networks, layer)
+    return own.amax(1, keepdim=True).expand_as(own)
 
 
 def opposed_feedback() -> Evidence:

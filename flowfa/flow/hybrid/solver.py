@@ -134,17 +134,22 @@ class HybridSolver:
         )
         memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
         biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
-        # A network of zeros has no size of its own: one is that of what it grows to.
-        memory["scale"] = torch.where(biggest > 0.0, biggest, torch.ones_like(biggest))
+        # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
+        # step is zero, and it leaves as step underflow; under gd it rests.
+        nothing = biggest == 0.0
+        b = setting.feedback.weights(v.numpy(), memory["signs"].numpy())
+        driven = torch.from_numpy(np.abs(b).max(axis=(1, 2)) > 0.0)
+        memory["scale"] = torch.where(nothing, torch.ones_like(biggest), biggest)
         # A step in which the signals alone would move the output weights by a tenth.
         rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
         longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
-        memory["step"] = self.first_step * longest.clamp_max(run.end / 4.0)
+        first = self.first_step * longest.clamp_max(run.end / 4.0)
+        memory["step"] = first.masked_fill(nothing & driven, 0.0)
         for name in ("trials", "sweeps", "rejected_last"):
             memory[name] = torch.zeros(len(v), dtype=torch.int64)
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
         memory["newton"] = torch.zeros(len(v), dtype=torch.bool)
-        memory["predictor_step"] = memory["step"].clone()
+        memory["predictor_step"] = first
 
     @staticmethod
     def _undecided(
