@@ -163,7 +163,7 @@ class Protocol:
 
 
 PAPER = Protocol()
-"""E-1; what the paper does not state (scale of the weights, leak, form of the noise) is flowfa's."""
+"""E-1; the paper does not state scale of the weights, leak and form of the noise."""
 
 QUICK = Protocol(
     scale="quick",

@@ -112,7 +112,9 @@ def width_job(
         start.draw_weights(sizes, generator(protocol.seed, "noisy-mnist weights", width, run))
         for run in range(runs)
     ]
-    weights = [put(np.stack(matrices)).repeat(len(rules), 1, 1) for matrices in zip(*drawn)]
+    weights = [
+        put(np.stack(matrices)).repeat(len(rules), 1, 1) for matrices in zip(*drawn, strict=True)
+    ]
     layout = ParameterLayout(sizes, (False, False))
     groups = []
     for place, rule in enumerate(rules):

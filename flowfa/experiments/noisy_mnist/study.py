@@ -27,6 +27,7 @@ from flowfa.files import check_place, make_folder, replacing
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
 from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.provenance import attributes
+from flowfa.simulation.settings import find_device
 
 RESULT = "noisy-mnist.nc"
 CHECKPOINT_EPOCHS = 100
@@ -77,6 +78,7 @@ def run_study(
     Interrupted
         After a signal, when the checkpoint has been written.
     """
+    place = find_device(device)
     out = Path(out)
     make_folder(out)
     path = out / RESULT
@@ -93,13 +95,13 @@ def run_study(
         for width in protocol.widths:
             keep = Checkpoint(folder / f"width-{width}")
             standing, spent = _train_width(
-                protocol, width, images, device, keep, checkpoint_every, resume, stop, clock
+                protocol, width, images, place, keep, checkpoint_every, resume, stop, clock
             )
             records.append(standing.records)
             seconds.append(spent)
             width_done(clock.line(width, spent))
     data = assemble(protocol, records, seconds)
-    data.attrs.update(attributes(list(argv), torch.device(device)))
+    data.attrs.update(attributes(list(argv), place))
     with replacing(path) as partial:
         data.to_netcdf(partial, engine="h5netcdf")
     _remove(folder)
@@ -143,7 +145,7 @@ def _train_width(
     protocol: Protocol,
     width: int,
     images: RunImages,
-    device: str,
+    device: torch.device,
     keep: Checkpoint,
     checkpoint_every: int,
     resume: bool,
