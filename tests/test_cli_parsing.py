@@ -127,7 +127,7 @@ def test_settings_from_a_file_are_validated(empty_folder):
     [
         ("", "Missing subcommand"),
         ("simulat", "did you mean 'simulate'?"),
-        ("falsify L-1", "unknown command 'falsify'"),
+        ("sweep L-1", "unknown command 'sweep'"),
         ("data", "Expected one of {make, fetch, certify}"),
         ("data certfy x.npz", "did you mean 'certify'?"),
         ("simulate extra", "Unrecognized options: extra"),

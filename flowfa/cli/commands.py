@@ -52,6 +52,41 @@ class CheckCommand:
     """Repeat the run at rtol / 100 too: slower, sharper."""
     store: bool = False
     """Add the verdicts to the file, as group /checks."""
+    html: Annotated[str | None, optional_flag(metavar="REPORT.html")] = None
+    """Write a page with verdicts, figures and how the run was made; everything is inside it."""
+    overwrite: bool = False
+    """Replace an existing page."""
+    json: bool = False
+    """Print one JSON document."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+
+@dataclass(frozen=True)
+class FalsifyCommand:
+    """Search a counterexample of a statement, or else its tightest case.
+
+    Exit status: 0 none was found, 1 one was found, 2 no problem met the hypotheses.
+    """
+
+    statement: Annotated[Positional[str], arg(metavar="STATEMENT")]
+    """What to attack: an ID such as L-1, P-2-state, paper-C.3, descent."""
+    drop_hypothesis: Annotated[tuple[str, ...] | None, optional_flag(metavar="NAME [NAME ...]")] = (
+        None
+    )
+    """Hypotheses not to ask for: the search then goes through problems that miss one of them."""
+    seed: int = 0
+    """Seed of everything random."""
+    examples: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Most problems to try; by default 20000 states, or 1000 flows."""
+    time_limit: Annotated[float, arg(metavar="SECONDS")] = 60.0
+    """Longest time to search; a counterexample may take as long again to be made smaller."""
+    out: Annotated[str | None, optional_flag(metavar="FILE.npz")] = None
+    """File for the counterexample, or the tightest case: data and start of flowfa simulate."""
+    overwrite: bool = False
+    """Replace an existing file."""
+    quiet: bool = False
+    """Print counterexamples and errors only."""
     json: bool = False
     """Print one JSON document."""
     debug: bool = False

@@ -13,6 +13,7 @@ from flowfa.cli.commands import (
     DataCertifyCommand,
     DataFetchCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
@@ -33,6 +34,7 @@ Command = (
     | TrainConfiguration
     | ExperimentConfiguration
     | CheckCommand
+    | FalsifyCommand
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
@@ -50,6 +52,7 @@ COMMANDS = {
     "train": (),
     "experiment": EXPERIMENTS,
     "check": (),
+    "falsify": (),
     "plot": (),
     "info": (),
     "data": ("make", "fetch", "certify"),
@@ -138,6 +141,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[TrainConfiguration, named("train", default=defaults["train"])],
         Annotated[ExperimentConfiguration, named("experiment", default=defaults["experiment"])],
         Annotated[CheckCommand, named("check")],
+        Annotated[FalsifyCommand, named("falsify")],
         Annotated[PlotCommand, named("plot")],
         Annotated[InfoCommand, named("info")],
         data,

@@ -11,6 +11,7 @@ from flowfa.cli.commands import (
     DataCertifyCommand,
     DataFetchCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
@@ -53,6 +54,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.check import check
 
         return check(command)
+    if isinstance(command, FalsifyCommand):
+        from flowfa.cli.falsify import falsify
+
+        return falsify(command)
     if isinstance(command, InfoCommand):
         from flowfa.cli.info import info
 

@@ -15,6 +15,7 @@ PRESENTATION_KEYS = (
     "plot",
     "overwrite",
     "resume",
+    "check",
     "checkpoint_every",
     "data_dir",
     "config",
@@ -156,6 +157,8 @@ class SimulateConfiguration(ProblemFlags):
     """Result file."""
     plot: Annotated[str | None, optional_flag(metavar="FIGURE|none")] = None
     """Figure (.png, .pdf or .svg), by default RUN.png beside the result; none for no figure."""
+    check: Annotated[bool, arg(help_behavior_hint="")] = True
+    """Skip the verdicts on the theory's statements, which take about as long as the run."""
     overwrite: bool = False
     """Replace existing output."""
     resume: bool = False

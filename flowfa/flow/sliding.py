@@ -47,7 +47,8 @@ def with_sliding_slopes(
     if not (z.abs() <= reach).any():
         return forward
     g = field.rule_signal(2, forward, output_signal, output_signal)
-    held = (z.abs() <= reach) & (g < 0.0)
+    # A sample that is zero has no surface: its preactivation is zero whatever the weights.
+    held = (z.abs() <= reach) & (g < 0.0) & (square > 0.0)[:, None]
     slope = torch.where(z > 0.0, z.new_tensor(1.0), z.new_tensor(field.leak))
     gram = inputs @ inputs.transpose(1, 2)
     if "c1" in field.layout.shapes:
@@ -111,10 +112,12 @@ def _with_several(
     one = torch.eye(most, dtype=gram.dtype, device=gram.device)
     source = rows if len(gram) > 1 else torch.zeros_like(rows)
     part = gram[source[:, None, None], order[:, :, None], order[:, None, :]]
-    ridge = 1e-12 * part.abs().amax((1, 2), keepdim=True) * one
-    matrix = torch.where(pairs, part, one) + ridge
-    rest = torch.where(member, velocity[rows, neurons].gather(1, order), 0.0)
-    strength = torch.where(member, -g[rows, neurons].gather(1, order), 1.0)
+    # In units of each sample's length: else short samples drown in what makes the matrix regular.
+    length = torch.where(member, torch.diagonal(part, dim1=1, dim2=2).sqrt(), 1.0)
+    part = part / (length[:, :, None] * length[:, None, :])
+    matrix = torch.where(pairs, part, one) + 1e-12 * one
+    rest = torch.where(member, velocity[rows, neurons].gather(1, order) / length, 0.0)
+    strength = torch.where(member, -g[rows, neurons].gather(1, order) * length, 1.0)
     chosen = _Chosen.apply(matrix, rest, strength, member, leak)
     inside = member & (chosen > leak) & (chosen < 1.0)
     equations = torch.where(inside[:, :, None], matrix, one)
