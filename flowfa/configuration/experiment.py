@@ -1,4 +1,4 @@
-"""What an experiment is asked to do: the flags of ``flowfa experiment`` and the keys of its TOML."""
+"""What an experiment is asked to do: flags of ``flowfa experiment``, keys of its TOML."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ PROTOCOL_KEYS = (
     "signfa_scale",
     "track_every",
     "dtype",
+    "flow_up_to",
+    "flow_rtol",
 )
 """Numbers of the protocol that a flag replaces."""
 
@@ -77,6 +79,10 @@ class ExperimentConfiguration:
     """Epochs between two records (5)."""
     dtype: Annotated[str | None, optional_flag(metavar="float64|float32")] = None
     """Floating point type (paper float32, quick float64)."""
+    flow_up_to: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Widths up to this one are also integrated as flows; 0 for none (paper 15, quick 200)."""
+    flow_rtol: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """Relative tolerance of the flows (1e-5)."""
     seed: int = 0
     """Seed of everything random."""
     data_dir: Annotated[str | None, optional_flag(metavar="FOLDER")] = None
