@@ -16,6 +16,8 @@ from flowfa.experiments.noisy_mnist.measures import mean_and_error, ratio_errors
 from flowfa.plots.style import BOUND_DASHES, SETTINGS, rule_styles
 
 SHOWN_WIDTHS = 3
+DOTS = 15
+"""For the flow, in each curve."""
 _PANEL = (2.9, 2.3)
 _TINY = 1e-18
 
@@ -153,8 +155,9 @@ def steps_and_flow(data: xr.Dataset) -> Figure:
         "test accuracy": (data["test_accuracy"], data["flow_test_accuracy"]),
         "$|C - C(0)| / |C(0)|$": (drift(""), drift("flow_")),
     }
-    # So many dots that they can be told from a line.
-    dots = np.unique(np.linspace(1, data.sizes["epoch"] - 1, 16).round().astype(int))
+    # So few, and so evenly, that the dots can be told from a line.
+    evenly = np.linspace(0.0, float(data.time[-1]), DOTS + 1)[1:]
+    dots = np.unique(np.searchsorted(data.time.values, evenly * (1.0 - 1e-12)))
 
     def draw(axes: Axes, width: int, name: str) -> None:
         steps, flow = (values.sel(width=width).mean("run") for values in quantities[name])

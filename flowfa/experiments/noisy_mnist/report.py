@@ -273,8 +273,8 @@ def _provenance(data: xr.Dataset) -> tuple[str, ...]:
     )
     flows = float(data["flow_seconds"].sum())
     return (
-        f"steps {duration(float(seconds.sum()))}, flows {duration(flows)} on {data.attrs['device']}; milliseconds per epoch of "
-        f"all rules and runs: {each}",
+        f"steps {duration(float(seconds.sum()))} on {data.attrs['device']}, flows "
+        f"{duration(flows)}; milliseconds per epoch of all rules and runs: {each}",
         f"flowfa {versions['flowfa']}, torch {versions['torch']}, revision "
         f"{data.attrs['git_revision'] or 'unknown'}, {data.attrs['created']}",
         f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(called from Python)'}",
