@@ -12,8 +12,9 @@ import flowfa
 import theory_checks
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.training import Minibatches, Schedule, StepRule, strides
+from flowfa.training import law as increments
 from theory_checks import Verdict, check_evidence, evidence_of_flow, evidence_of_run
-from theory_checks.conservation import StepConservation, increments
+from theory_checks.conservation import StepConservation
 from theory_checks.controls.flows import small_ensemble, small_flow, small_problem
 from theory_checks.controls.steps import moved_otherwise, small_training
 from theory_checks.outcomes import outcomes_of

@@ -18,17 +18,21 @@ from flowfa.cli.commands import (
     PlotCommand,
 )
 from flowfa.configuration import (
+    ExperimentConfiguration,
     SimulateConfiguration,
     TrainConfiguration,
     from_toml,
     validate,
+    validate_experiment,
     validate_training,
 )
+from flowfa.configuration.experiment import EXPERIMENTS
 from flowfa.registry import unknown_name
 
 Command = (
     SimulateConfiguration
     | TrainConfiguration
+    | ExperimentConfiguration
     | CheckCommand
     | FalsifyCommand
     | PlotCommand
@@ -37,11 +41,16 @@ Command = (
     | DataFetchCommand
     | DataCertifyCommand
 )
-CONFIGURATIONS = {"simulate": SimulateConfiguration, "train": TrainConfiguration}
+CONFIGURATIONS = {
+    "simulate": SimulateConfiguration,
+    "train": TrainConfiguration,
+    "experiment": ExperimentConfiguration,
+}
 """The commands that have a --config file."""
 COMMANDS = {
     "simulate": (),
     "train": (),
+    "experiment": EXPERIMENTS,
     "check": (),
     "falsify": (),
     "plot": (),
@@ -91,6 +100,8 @@ def parse(argv: list[str]) -> Command:
         validate(command)
     elif isinstance(command, TrainConfiguration):
         validate_training(command)
+    elif isinstance(command, ExperimentConfiguration):
+        validate_experiment(command)
     return command
 
 
@@ -128,6 +139,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
         Annotated[TrainConfiguration, named("train", default=defaults["train"])],
+        Annotated[ExperimentConfiguration, named("experiment", default=defaults["experiment"])],
         Annotated[CheckCommand, named("check")],
         Annotated[FalsifyCommand, named("falsify")],
         Annotated[PlotCommand, named("plot")],

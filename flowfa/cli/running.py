@@ -17,7 +17,7 @@ from flowfa.cli.commands import (
 )
 from flowfa.cli.console import complain
 from flowfa.cli.parsing import Command
-from flowfa.configuration import TrainConfiguration
+from flowfa.configuration import ExperimentConfiguration, TrainConfiguration
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -78,6 +78,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.train import train
 
         return train(command, argv)
+    if isinstance(command, ExperimentConfiguration):
+        from flowfa.cli.experiment import experiment
+
+        return experiment(command, argv)
     from flowfa.cli.simulate import simulate
 
     return simulate(command, argv)

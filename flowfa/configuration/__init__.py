@@ -1,5 +1,6 @@
 """The settings of one simulation: their names, defaults, files and limits."""
 
+from flowfa.configuration.experiment import ExperimentConfiguration, validate_experiment
 from flowfa.configuration.settings import (
     DATA_OPTIONS,
     PRESENTATION_KEYS,
@@ -17,6 +18,7 @@ __all__ = [
     "DATA_OPTIONS",
     "PRESENTATION_KEYS",
     "RESULT_KEYS",
+    "ExperimentConfiguration",
     "ProblemFlags",
     "SimulateConfiguration",
     "TrainConfiguration",
@@ -24,5 +26,6 @@ __all__ = [
     "from_toml",
     "key_of",
     "validate",
+    "validate_experiment",
     "validate_training",
 ]

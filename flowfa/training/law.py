@@ -30,7 +30,7 @@ from torch import Tensor
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
 from flowfa.problems.rules import SignFeedbackAlignment
-from flowfa.training import StepRule
+from flowfa.training.step_rule import StepRule
 
 RULES = ("gd", "fa", "adafa", "signfa", "frsf", "dfa")
 

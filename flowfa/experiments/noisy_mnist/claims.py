@@ -1,0 +1,224 @@
+"""The paper's qualitative claims about E-1, each beside what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from flowfa.experiments.noisy_mnist.measures import mean_and_error, ratio_errors
+
+CONFIRMED = "confirmed"
+REFUTED = "not confirmed"
+UNTESTED = "not tested at this scale"
+ERRORS = 2.0
+"""A difference counts if it is more than so many standard errors."""
+MOVED = 1e-3
+"""A cosine that moves by less does not count as rising or falling."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim and what became of it.
+
+    Attributes
+    ----------
+    claim : str
+        What the paper says.
+    verdict : str
+        `CONFIRMED`, `REFUTED` or `UNTESTED`.
+    measured : str
+        The numbers, or what is missing for a test.
+    """
+
+    claim: str
+    verdict: str
+    measured: str
+
+
+def judge(data: xr.Dataset) -> list[Finding]:
+    """Judge every claim of E-1 on a result.
+
+    A difference is confirmed where its mean over runs is more than `ERRORS` standard errors above
+    zero. With one run there is no standard error, and the sign alone decides; the text says so.
+    """
+    at_end = abs(ratio_errors(data)).isel(epoch=-1)
+    return [
+        *(_small_widths(at_end[name], name) for name in ("R1", "R2")),
+        *(_fa_worst(at_end[name], name) for name in ("R1", "R2")),
+        _rises(data, "fa"),
+        _rises(data, "adafa"),
+        _adafa_above_fa(data),
+        _not_monotone(data),
+        _above_bound(data),
+        _overfitting(data),
+    ]
+
+
+def _small_widths(errors: xr.DataArray, name: str) -> Finding:
+    claim = f"Figure 2: |{name} - 1| at the end is larger for small widths"
+    if errors.sizes["width"] < 2:
+        return Finding(claim, UNTESTED, "there is one width")
+    least, most = int(errors.width[0]), int(errors.width[-1])
+
+    def differs(rule: str) -> tuple[bool, str]:
+        own = errors.sel(rule=rule)
+        small, large = own.sel(width=least), own.sel(width=most)
+        (a, da), (b, db) = mean_and_error(small), mean_and_error(large)
+        text = f"{rule} {float(a):.2g} at {least}, {float(b):.2g} at {most}"
+        # Other widths have other starts: two independent samples.
+        return _exceeds(float(a - b), float(np.hypot(da, db))), text
+
+    return _of_all(claim, errors, errors.rule.values, differs)
+
+
+def _fa_worst(errors: xr.DataArray, name: str) -> Finding:
+    claim = f"Figure 2: |{name} - 1| at the end, mean over widths, is largest for fa"
+    others = [rule for rule in errors.rule.values if rule != "fa"]
+    if "fa" not in errors.rule or not others:
+        return Finding(claim, UNTESTED, "this needs fa and another rule")
+    means = errors.mean("width")
+
+    def differs(rule: str) -> tuple[bool, str]:
+        own = float(means.sel(rule=rule).mean("run"))
+        return _paired(means.sel(rule="fa") - means.sel(rule=rule)), f"{rule} {own:.2g}"
+
+    fa = float(means.sel(rule="fa").mean("run"))
+    return _of_all(claim, errors, others, differs, f"fa {fa:.2g} against ")
+
+
+def _rises(data: xr.Dataset, rule: str) -> Finding:
+    claim = f"Figure 3: the alignment of W_2 and B_2 rises under {rule}"
+    if rule not in data.rule:
+        return Finding(claim, UNTESTED, f"{rule} was not run")
+    cosine = data["cosine"].sel(rule=rule)
+
+    def differs(width: int) -> tuple[bool, str]:
+        own = cosine.sel(width=width)
+        begin, end = own.isel(epoch=0), own.isel(epoch=-1)
+        least = own.mean("run").min()
+        text = (
+            f"width {width}: {float(begin.mean()):.3f} at the start, {float(end.mean()):.3f} at "
+            f"the end (least mean {float(least):.3f})"
+        )
+        return _paired(end - begin), text
+
+    found = _of_all(claim, cosine, data.width.values, differs)
+    if rule == "adafa":
+        note = "; B_2 = W_2(0)^T makes it exactly 1 at the start, so that it cannot rise above that"
+        found = Finding(claim, found.verdict, found.measured + note)
+    return found
+
+
+def _adafa_above_fa(data: xr.Dataset) -> Finding:
+    claim = "Figure 3: the alignment of adafa is above that of fa, mean over epochs"
+    if not {"fa", "adafa"} <= set(data.rule.values):
+        return Finding(claim, UNTESTED, "this needs fa and adafa")
+    means = data["cosine"].mean("epoch")
+
+    def differs(width: int) -> tuple[bool, str]:
+        adafa, fa = (means.sel(width=width, rule=rule) for rule in ("adafa", "fa"))
+        text = f"width {width}: {float(adafa.mean()):.3f} against {float(fa.mean()):.3f}"
+        return _paired(adafa - fa), text
+
+    return _of_all(claim, means, data.width.values, differs)
+
+
+def _not_monotone(data: xr.Dataset) -> Finding:
+    claim = "Figure 3: the alignment of signfa is not monotone"
+    if "signfa" not in data.rule:
+        return Finding(claim, UNTESTED, "signfa was not run")
+    cosine = data["cosine"].sel(rule="signfa")
+    steps = cosine.diff("epoch")
+    rise = steps.where(steps > 0, 0.0).sum("epoch", skipna=False)
+    fall = -steps.where(steps < 0, 0.0).sum("epoch", skipna=False)
+    both = (rise > MOVED) & (fall > MOVED)
+    text = (
+        f"it rises and falls by more than {MOVED:g} in {int(both.sum())} of {both.size} runs "
+        f"(least total rise {float(rise.min()):.2g}, least total fall {float(fall.min()):.2g})"
+    )
+    return Finding(claim, CONFIRMED if bool(both.all()) else REFUTED, text)
+
+
+def _above_bound(data: xr.Dataset) -> Finding:
+    claim = "Figure 3: the alignment of signfa stays above P-1's bound 1/sqrt(nnz W_2)"
+    if "signfa" not in data.rule:
+        return Finding(claim, UNTESTED, "signfa was not run")
+    own = data.sel(rule="signfa")
+    margin = (own["cosine"] - own["sign_bound"]).min(skipna=False)
+    text = (
+        f"least cosine minus bound over all runs, widths and recorded epochs: {float(margin):.3f}"
+    )
+    return Finding(claim, CONFIRMED if float(margin) >= 0.0 else REFUTED, text)
+
+
+def _overfitting(data: xr.Dataset) -> Finding:
+    """Judge Figure 4 where a network learnt wrong labels beyond chance, which is what hurts."""
+    claim = "Figure 4: overfitting does not hurt the test accuracy"
+    chance = 1.0 / 9.0
+    learnt = data["memorised"].isel(epoch=-1).mean("run")
+    over = learnt > 2.0 * chance
+    if not bool(over.any()):
+        greatest = float(learnt.max())
+        what = (
+            f"at most {greatest:.2f} of the wrong labels were learnt"
+            if greatest == greatest
+            else "there are no wrong labels"
+        )
+        return Finding(claim, UNTESTED, f"no network overfits: {what} (chance 0.11)")
+    best = data["test_accuracy"].mean("run")
+    loss = (data["test_accuracy"].max("epoch") - data["test_accuracy"].isel(epoch=-1)).where(over)
+    mean, error = mean_and_error(loss)
+    hurt = (mean > 0.01) & ~(mean <= ERRORS * error.fillna(0.0))
+    worst = mean.argmax(("width", "rule"))
+    width, rule = (data[name][int(worst[name])].item() for name in ("width", "rule"))
+    text = (
+        f"{int(over.sum())} of {over.size} pairs of width and rule learn more than "
+        f"{2 * chance:.2f} of the wrong labels; from its best epoch to the last their test "
+        f"accuracy falls by at most {float(mean.max()):.3f} ({rule} at width {width}, from "
+        f"{float(best.sel(width=width, rule=rule).max()):.3f}); more than 0.010 counts as hurt"
+    )
+    return Finding(claim, REFUTED if bool(hurt.any()) else CONFIRMED, text)
+
+
+def alignment_orders(data: xr.Dataset) -> list[str]:
+    """Return the order of the rules by cos(W_2, B_2^T) at the end, a line for each width."""
+    end = data["cosine"].isel(epoch=-1).mean("run")
+    lines = []
+    for width in data.width.values:
+        # Under gd W_2 is its own feedback.
+        own = {rule: float(end.sel(width=width, rule=rule)) for rule in data.rule.values}
+        own.pop("gd", None)
+        ordered = sorted(own, key=own.__getitem__, reverse=True)
+        lines.append(f"width {width}: " + " > ".join(f"{rule} {own[rule]:.3f}" for rule in ordered))
+    return lines
+
+
+def _of_all(
+    claim: str,
+    data: xr.DataArray,
+    places: np.ndarray | list[str],
+    differs: Callable[..., tuple[bool, str]],
+    opening: str = "",
+) -> Finding:
+    """Confirm a claim that must hold at every place, and say where it does not."""
+    outcomes = {place: differs(place) for place in places}
+    failed = [str(place) for place, (holds, _) in outcomes.items() if not holds]
+    text = opening + "; ".join(text for _, text in outcomes.values())
+    if failed and len(failed) < len(outcomes):
+        text += f". Not at: {', '.join(failed)}"
+    if data.sizes.get("run") == 1:
+        text += " (one run: no standard error)"
+    return Finding(claim, REFUTED if failed else CONFIRMED, text)
+
+
+def _paired(difference: xr.DataArray) -> bool:
+    """Return whether a difference between rules from the same starts, (run,), is positive."""
+    mean, error = mean_and_error(difference)
+    return _exceeds(float(mean), float(error))
+
+
+def _exceeds(mean: float, error: float) -> bool:
+    return mean > 0.0 if np.isnan(error) else mean > ERRORS * error

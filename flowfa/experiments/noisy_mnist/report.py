@@ -1,0 +1,296 @@
+"""The report: the paper's claims beside the measurements, Figures 2 to 4, table B.1."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from flowfa.documents import (
+    Document,
+    Heading,
+    List,
+    Paragraph,
+    Picture,
+    Table,
+    render_html,
+    render_markdown,
+)
+from flowfa.experiments.noisy_mnist import figures
+from flowfa.experiments.noisy_mnist.claims import ERRORS, alignment_orders, judge
+from flowfa.experiments.noisy_mnist.measures import (
+    mean_and_error,
+    ratio_errors,
+    relative_rest,
+)
+from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
+from flowfa.experiments.noisy_mnist.study import duration
+from flowfa.files import replacing
+
+REPORTS = ("report.html", "report.md")
+FIGURES = {
+    "figure-2.png": figures.deviation_by_width,
+    "figure-3.png": figures.alignment,
+    "figure-4.png": figures.learning_curves,
+    "law.png": figures.law_split,
+}
+ROUNDING = 1e-6
+"""The greatest rest over deviation that counts as rounding in float64."""
+_DPI = 110
+
+
+def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
+    """Write report.html, report.md and the figures beside the result.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        What `flowfa.experiments.noisy_mnist.run_study` returned or wrote.
+    out : path
+        A folder that is there; files of these names are replaced.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    InputError
+        If the file system refuses.
+    """
+    out = Path(out)
+    pictures = {name: _png(draw(data)) for name, draw in FIGURES.items()}
+    if has_flows(data):
+        pictures[PICTURE] = _png(figures.steps_and_flow(data))
+    document = make_report(data, pictures)
+    content = dict(pictures)
+    content["report.html"] = render_html(document).encode()
+    content["report.md"] = render_markdown(document).encode()
+    for name, encoded in content.items():
+        with replacing(out / name) as partial:
+            partial.write_bytes(encoded)
+    return [out / name for name in content]
+
+
+def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
+    """Return the report of a result with its figures."""
+    errors = ratio_errors(data)
+    findings = judge(data)
+    return Document(
+        f"{data.attrs['title']}: conservation and alignment",
+        (
+            Paragraph(_opening(data)),
+            List(_protocol_lines(data)),
+            Heading("The paper's claims"),
+            Table(
+                "Claims",
+                ("claim", "verdict", "measured"),
+                tuple((each.claim, each.verdict, each.measured) for each in findings),
+                f"A difference is confirmed if its mean over the {data.sizes['run']} runs is more "
+                f"than {ERRORS:g} standard errors above zero; with few runs that is a weak test.",
+            ),
+            Heading("Figure 2 and table B.1: deviation from the law"),
+            Paragraph(
+                "R1 = [1/2||W_1(t)||^2 - 1/2||W_1(0)||^2] / [g(t) - g(0)] and R2 = C(t)/C(0), with "
+                "C = 1/2||W_1||^2 - g and g = <W_2, B_2^T> (fa, adafa), s||W_2||_1 (signfa) or "
+                "1/2||W_2||^2 (gd). The flow keeps both at one. R1 is large where g has moved "
+                "little since the start, whatever C does; R2 is small where C(0) is large."
+            ),
+            _picture(pictures, "figure-2.png", "Mean |R - 1| at the last epoch by width."),
+            _ratio_table(data, errors.isel(epoch=-1), "at the last epoch"),
+            _ratio_table(data, errors, "mean over the recorded epochs"),
+            Heading("Figure 3: alignment"),
+            _picture(
+                pictures,
+                "figure-3.png",
+                "cos(W_2, F) over epochs, F = B_2^T (fa, adafa), sign(W_2) (signfa), W_2 (gd); "
+                "dots: P-1's bound for signfa.",
+            ),
+            Paragraph("Order at the last epoch, means over runs (gd is its own feedback):"),
+            List(tuple(alignment_orders(data))),
+            Heading("Figure 4: training and test"),
+            _picture(pictures, "figure-4.png", "Loss and accuracy; thin lines are the runs."),
+            _accuracy_table(data),
+            Heading("The law: what the steps add, and the rest"),
+            Paragraph(
+                "A flow keeps C. A step of full-batch training changes it by an amount that C-11 "
+                "tells exactly, with momentum and changing rates. What that sum leaves of C(t) - "
+                "C(0) must be rounding."
+            ),
+            _picture(
+                pictures,
+                "law.png",
+                "Lines: |C(t) - C(0)| as C-11 predicts it; dots: what that leaves over.",
+            ),
+            _law_table(data),
+            Paragraph(_law_verdict(data)),
+            *flow_part(data, pictures.get(PICTURE)),
+            Heading("How it was made"),
+            List(_provenance(data)),
+        ),
+    )
+
+
+def rest_is_rounding(data: xr.Dataset) -> bool | None:
+    """Return whether C-11 explains the deviation to `ROUNDING`; None in float32."""
+    if data.attrs["dtype"] != "float64":
+        return None
+    return bool(relative_rest(data).max(skipna=False) <= ROUNDING)
+
+
+def _opening(data: xr.Dataset) -> str:
+    if not json.loads(data.attrs["departures"]):
+        return "The protocol E-1 of the paper, with its own numbers."
+    return (
+        f"Scale {data.attrs['scale']}: NOT the numbers of the paper. The same code, with the "
+        "departures listed below; what it shows need not hold at full length and size."
+    )
+
+
+def _protocol_lines(data: xr.Dataset) -> tuple[str, ...]:
+    p = json.loads(data.attrs["protocol"])
+    lines = [
+        f"{p['images']} training images of MNIST per run, random, {p['label_noise']:.0%} of the "
+        f"labels replaced ({p['noise_kind']}); "
+        f"{'all' if p['test_images'] is None else p['test_images']} clean test images; pixels "
+        "from 0 to 1",
+        f"two layers without biases, leak {p['leak']:g}, cross-entropy, weights and feedback "
+        f"N(0, {p['init_scale']:g}^2/width), signfa scale {p['signfa_scale']:g}",
+        f"full batch, {p['epochs']} epochs, rate {p['rate']:g} divided by 10 every "
+        f"{p['divide_every']}, momentum {p['momentum']:g}, no weight decay",
+        f"rules {', '.join(p['rules'])} from the same starts on the same images; {p['runs']} runs "
+        f"of each of the widths {' '.join(map(str, p['widths']))}; recorded every "
+        f"{p['track_every']} epochs; {p['dtype']}, seed {p['seed']}",
+    ]
+    departures = json.loads(data.attrs["departures"])
+    if departures:
+        lines.append("departures from E-1: " + "; ".join(departures))
+    diverged = int((~np.isfinite(data["train_loss"].isel(epoch=-1))).sum())
+    if diverged:
+        lines.append(f"{diverged} networks diverged; what is made of them is NaN")
+    return tuple(lines)
+
+
+def _ratio_table(data: xr.Dataset, errors: xr.Dataset, when: str) -> Table:
+    rules = data.rule.values
+    header = ("width", *(f"{name} {rule}" for name in ("R1", "R2") for rule in rules))
+    rows = []
+    for width in data.width.values:
+        cells = [str(width)]
+        for name in ("R1", "R2"):
+            for rule in rules:
+                own = abs(errors[name].sel(width=width, rule=rule))
+                cells.append(_with_error(own.mean("epoch") if "epoch" in own.dims else own))
+        rows.append(tuple(cells))
+    note = f"Mean over {data.sizes['run']} runs and its standard error."
+    return Table(f"Table B.1: mean |R - 1| {when}", header, tuple(rows), note)
+
+
+def _accuracy_table(data: xr.Dataset) -> Table:
+    names = ("train_loss", "train_accuracy", "memorised", "test_loss", "test_accuracy")
+    end = data.isel(epoch=-1)
+    rows = []
+    for width in data.width.values:
+        for rule in data.rule.values:
+            own = end.sel(width=width, rule=rule)
+            best = data["test_accuracy"].sel(width=width, rule=rule).max("epoch")
+            cells = [_with_error(own[name]) for name in names]
+            rows.append((str(width), rule, *cells, _with_error(best)))
+    header = (
+        "width",
+        "rule",
+        "training loss",
+        "training accuracy",
+        "wrong labels learnt",
+        "test loss",
+        "test accuracy",
+        "best test accuracy",
+    )
+    note = "At the last epoch, but the best test accuracy of all epochs; by chance 0.11 of the "
+    note += "wrong labels are given back."
+    return Table("Loss and accuracy", header, tuple(rows), note)
+
+
+def _law_table(data: xr.Dataset) -> Table:
+    change = data["conserved"].isel(epoch=-1) - data["conserved"].isel(epoch=0)
+    share, rest = data["step_share"].isel(epoch=-1), relative_rest(data)
+    rows = []
+    for width in data.width.values:
+        for rule in data.rule.values:
+            at = {"width": width, "rule": rule}
+            rows.append(
+                (
+                    str(width),
+                    rule,
+                    f"{float(data['conserved'].isel(epoch=0).sel(at).mean()):.4g}",
+                    f"{float(change.sel(at).mean()):.4g}",
+                    f"{float(share.sel(at).mean()):.4g}",
+                    f"{float(rest.sel(at).max(skipna=False)):.1e}",
+                    f"{float(data['neuron_rest'].sel(at).max(skipna=False)):.1e}",
+                )
+            )
+    header = (
+        "width",
+        "rule",
+        "C(0)",
+        "C(end) - C(0)",
+        "share of the steps",
+        "rest / deviation, worst run",
+        "rest / size, worst neuron",
+    )
+    note = "C of the layer, means over runs. Rest: the greatest over all recorded epochs, against "
+    note += "the greatest deviation; in the last column of any neuron, against the terms of its C."
+    return Table("Deviation of C", header, tuple(rows), note)
+
+
+def _law_verdict(data: xr.Dataset) -> str:
+    greatest = float(relative_rest(data).max(skipna=False))
+    rounding = rest_is_rounding(data)
+    if rounding is None:
+        return (
+            f"In float32 C-11 leaves at most {greatest:.1e} of the deviation: the weights are "
+            "rounded to seven digits at every step. Run with --dtype float64 for the exact split."
+        )
+    if rounding:
+        return f"C-11 explains the deviation to {greatest:.1e} of itself: the rest is rounding."
+    return (
+        f"C-11 leaves {greatest:.1e} of the deviation, more than {ROUNDING:g}: this is NOT "
+        "rounding, and something is wrong."
+    )
+
+
+def _provenance(data: xr.Dataset) -> tuple[str, ...]:
+    versions = json.loads(data.attrs["versions"])
+    seconds = data["solve_seconds"].values
+    each = ", ".join(
+        f"width {width} {1000 * spent / float(data.epoch[-1]):.0f}"
+        for width, spent in zip(data.width.values, seconds, strict=True)
+    )
+    flows = float(data["flow_seconds"].sum())
+    return (
+        f"steps {duration(float(seconds.sum()))} on {data.attrs['device']}, flows "
+        f"{duration(flows)}; milliseconds per epoch of all rules and runs: {each}",
+        f"flowfa {versions['flowfa']}, torch {versions['torch']}, revision "
+        f"{data.attrs['git_revision'] or 'unknown'}, {data.attrs['created']}",
+        f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(called from Python)'}",
+    )
+
+
+def _with_error(values: xr.DataArray) -> str:
+    mean, error = (float(each) for each in mean_and_error(values))
+    return f"{mean:.3g}" if np.isnan(error) else f"{mean:.3g} ± {error:.1g}"
+
+
+def _picture(pictures: dict[str, bytes], name: str, caption: str) -> Picture:
+    return Picture(name, pictures[name], caption)
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": "flowfa"})
+    return stream.getvalue()
