@@ -126,7 +126,9 @@ def judge(
     """
     sound = sound & np.isfinite(change) & np.isfinite(error)
     converged = sound & (change <= CONVERGED)
-    contraction = change / last_change
+    # What did not change in two sweeps, or overflowed in both, has no contraction: NaN.
+    with np.errstate(invalid="ignore"):
+        contraction = change / last_change
     hopeless = (sweeps > 2) & (contraction > STALLED)
     stopped = ~sound | (~converged & (hopeless | (sweeps >= SWEEPS)))
     accepted = converged & (error <= 1.0)
