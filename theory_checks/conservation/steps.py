@@ -11,7 +11,7 @@ from torch import Tensor
 
 from theory_checks.base import Control, register
 from theory_checks.bounds import RESOLVED
-from theory_checks.conservation import increments
+from flowfa.training import law as increments
 from theory_checks.conservation.laws import neurons, with_law
 from theory_checks.controls.steps import changed_file, moved_otherwise
 from theory_checks.evidence import Evidence
@@ -27,7 +27,7 @@ AMPLIFICATION = 100.0
 
 @register
 class StepConservation:
-    """C(t+1) - C(t) is what `theory_checks.conservation.increments` says, at every step."""
+    """C(t+1) - C(t) is what `flowfa.training.law` says, at every step."""
 
     spec: ClassVar[str] = "C-11"
     of_training: ClassVar[bool] = True

@@ -34,7 +34,7 @@ from torch import Tensor
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
 from flowfa.problems.rules import SignFeedbackAlignment
-from flowfa.training import StepRule
+from flowfa.training.step_rule import StepRule
 
 RULES = ("gd", "fa", "adafa", "signfa", "frsf", "dfa")
 
@@ -71,6 +71,16 @@ class Terms:
         """The size of the terms that C is the difference of."""
         return 0.5 * self.incoming + self.outgoing.abs() + self.fed.abs()
 
+    def select(self, rows: Tensor) -> Terms:
+        """Return the terms of some rows."""
+        return Terms(
+            self.incoming[rows],
+            self.outgoing[rows],
+            self.fed[rows],
+            tuple(weight[rows] for weight in self.weights),
+            tuple(matrix[rows] for matrix in self.feedback),
+        )
+
 
 @dataclass(frozen=True)
 class Carried:
@@ -87,6 +97,14 @@ class Carried:
     pull: Tensor
     feedback: tuple[Tensor, ...]
     outgoing: tuple[Tensor, ...]
+
+    def select(self, rows: Tensor) -> Carried:
+        """Return what is handed on for some rows."""
+        return Carried(
+            self.pull[rows],
+            tuple(matrix[rows] for matrix in self.feedback),
+            tuple(matrix[rows] for matrix in self.outgoing),
+        )
 
 
 def terms(field: NetworkField, state: Tensor) -> Terms:
