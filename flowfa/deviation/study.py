@@ -33,6 +33,11 @@ BEYOND = 1.25
 EDGE_TIMES = (0.0, 0.01, 0.1, 0.5, 1.0)
 """Where the stability edge is measured, as shares of t_end; the least counts."""
 
+EDGE_RTOL = 1e-5
+"""Tolerance of the flow along which it is measured."""
+SHOWN_NEURONS = 4
+"""Neurons of the first start whose weights are kept, to show flow and steps side by side."""
+
 Monitor = Callable[[str, float], None]
 """Told what is being done and the share of it that is done; may raise to stop."""
 
@@ -48,6 +53,7 @@ class _Block:
 
 def study(
     problem: Problem,
+    index: int,
     trajectories: int,
     settings: DeviationSettings,
     *,
@@ -60,8 +66,10 @@ def study(
     ----------
     problem : Problem
         Its data are shared by all trajectories.
+    index : int
+        Which of its rules is studied.
     trajectories : int
-        Starts, each under every rule.
+        Starts.
     settings : DeviationSettings
     seed : int
     monitor : callable, optional
@@ -69,45 +77,45 @@ def study(
     Returns
     -------
     xarray.Dataset
-        Dimensions rule, start, variant, point, layer, neuron; see docs/deviation.md.
+        Dimensions start, variant, point, layer, refinement, shown; see docs/deviation.md.
 
     Raises
     ------
     InputError
-        If data differ by start, a rule has no flow, or not even one start fits into memory.
+        If data differ by start, the rule has no flow, or not even one start fits into memory.
     """
+    check_problem(problem)
+    flow = NetworkFlow(problem, build_ensemble(problem, trajectories, seed))
+    rows = torch.arange(index * trajectories, (index + 1) * trajectories)
+    fresh = FreshInputs(*flow.span.other_inputs(_fresh_inputs(problem, settings.fresh, seed)))
+    monitor("stability edge", 0.0)
+    edges = _edges(flow, rows, settings, seed)
+    variants = make_variants(settings, float(np.median(edges)))
+    size = _block_size(flow, variants, trajectories)
+    blocks = []
+    for first in range(0, len(rows), size):
+
+        def told(what: str, share: float, first: int = first) -> None:
+            monitor(what, (first + share * min(size, len(rows) - first)) / len(rows))
+
+        block = _Block(flow, rows[first : first + size], fresh)
+        blocks.append(_measure(block, variants, settings, told))
+    found = xr.concat(blocks, "start", data_vars="minimal", coords="minimal", compat="override")
+    found["edge"] = ("start", edges)
+    return found.assign_coords(
+        start=np.arange(trajectories),
+        layer=np.arange(1, problem.layers + 1),
+        refinement=np.array(settings.refinements, dtype=np.int64),
+    )
+
+
+def check_problem(problem: Problem) -> None:
+    """Refuse what has no flow to compare with, or data that differ by start."""
     if problem.data.differs_by_trajectory:
         raise InputError("deviation needs one data set for all starts: leave out --fresh-data")
     for rule in problem.rules:
         if rule.redrawn:
             raise InputError(f"{rule.name} has no flow to deviate from: choose another rule")
-    ensemble = build_ensemble(problem, trajectories, seed)
-    flow = NetworkFlow(problem, ensemble)
-    fresh = FreshInputs(*flow.span.other_inputs(_fresh_inputs(problem, settings.fresh, seed)))
-    parts = []
-    for place, rule in enumerate(problem.rules):
-        rows = torch.arange(place * trajectories, (place + 1) * trajectories)
-        edges = _edges(flow, rows, settings, seed)
-        edge = float(np.median(edges))
-        variants = make_variants(settings, edge)
-        size = _block_size(flow, variants, trajectories)
-        blocks = []
-        for part in rows.split(size):
-
-            def told(
-                what: str, share: float, name: str = rule.name, first: int = int(part[0] - rows[0])
-            ) -> None:
-                monitor(f"{name}: {what}", (first + share * size) / trajectories)
-
-            blocks.append(_measure(_Block(flow, part, fresh), variants, settings, told))
-        merged = xr.concat(blocks, "start", data_vars="minimal")
-        merged["edge"] = ("start", edges)
-        parts.append(merged.assign_coords(rule=rule.name))
-    found = xr.concat(parts, "rule")
-    found = found.assign_coords(
-        start=np.arange(trajectories), layer=np.arange(1, problem.layers + 1)
-    )
-    return found
 
 
 def _fresh_inputs(problem: Problem, count: int, seed: int) -> Tensor:
@@ -124,7 +132,7 @@ def _edges(flow: NetworkFlow, rows: Tensor, settings: DeviationSettings, seed: i
     """Return the least stability edge of each start along its flow, (start,)."""
     times = np.unique(np.append(0.0, np.array(EDGE_TIMES) * settings.t_end))
     field = flow.field.select(rows)
-    states = refer(flow.problem, field, flow.initial[rows], times, 1e-5).states
+    states = refer(flow.problem, field, flow.initial[rows], times, EDGE_RTOL).states
     found = [spectrum(field, states[:, k], seed).edge for k in range(len(times))]
     return np.fmin.reduce(found)
 
@@ -199,6 +207,12 @@ def _measure(
         name: ((*over[3], "layer") if values.ndim == 4 else over[values.ndim], values)
         for name, values in full.items()
     }
+    data["apparent"] = (
+        ("start", "refinement", "point"),
+        _apparent(block, variants, settings, chosen, walked, reference),
+    )
+    if flow.starts[int(rows[0])] == 0:
+        data |= _shown(block, variants, chosen, walked, reference)
     data |= {
         "rate": ("variant", variants.rate),
         "time": (("variant", "point"), variants.times),
@@ -274,3 +288,65 @@ def _spread(values: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
     full = np.full((len(values), count, *values.shape[2:]), nothing, dtype=values.dtype)
     full[:, chosen] = values
     return full
+
+
+def _apparent(
+    block: _Block,
+    variants: Variants,
+    settings: DeviationSettings,
+    chosen: np.ndarray,
+    walked: Walk,
+    reference: Reference,
+) -> np.ndarray:
+    """Return Elkabetz and Cohen's distances, (start, refinement, point).
+
+    Steps at the largest rate against those at rate / r, as a share of ||theta_flow||; the
+    first momentum.
+    """
+    outside = block.flow.span.outside_norm2[block.rows].sum(1)
+    largest = max(settings.rates)
+    first = variants.momentum[chosen] == settings.momenta[0]
+
+    def states_of(rate: float) -> Tensor:
+        place = int(np.flatnonzero(first & (variants.rate[chosen] == rate))[0])
+        return walked.states[place :: len(chosen)]
+
+    coarse = states_of(largest)
+    place = np.flatnonzero((variants.rate == largest) & (variants.momentum == settings.momenta[0]))
+    norm2 = reference.states[:, reference.at(variants.times[place[0]])].square().sum(2)
+    whole = (norm2 + outside[:, None]).sqrt()
+    found = [
+        (coarse - states_of(largest / r)).norm(dim=2) / whole for r in settings.refinements
+    ]
+    shape = (len(block.rows), 0, variants.times.shape[1])
+    return torch.stack(found, 1).numpy() if found else np.empty(shape)
+
+
+def _shown(
+    block: _Block, variants: Variants, chosen: np.ndarray, walked: Walk, reference: Reference
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Return a few neurons' weights of the first start: w_out and ||w_in||, flow and steps."""
+    flow = block.flow
+    last = flow.layout.layers
+    width = flow.layout.sizes[-2]
+    neurons = torch.linspace(0, width - 1, min(SHOWN_NEURONS, width)).round().long()
+
+    def read(states: Tensor) -> tuple[Tensor, Tensor]:
+        views = flow.layout.views(states)
+        inner = views[f"W{last - 1}"].square().sum(2)
+        if last == 2:
+            inner = inner + flow.span.outside_norm2[block.rows[:1]]
+        return views[f"W{last}"][:, 0, neurons], inner[:, neurons].sqrt()
+
+    shape = (len(variants), variants.times.shape[1], len(neurons))
+    names = ("shown_out_flow", "shown_in_flow", "shown_out_steps", "shown_in_steps")
+    found = {name: np.full(shape, np.nan) for name in names}
+    for position, variant in enumerate(chosen):
+        place = torch.from_numpy(reference.at(variants.times[variant]))
+        pairs = (*read(reference.states[0, place]), *read(walked.states[position]))
+        for name, values in zip(names, pairs, strict=True):
+            found[name][variant] = values.numpy()
+    dims = ("variant", "point", "shown")
+    return {name: (dims, values) for name, values in found.items()} | {
+        "shown_neuron": (("shown",), neurons.numpy())
+    }
