@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from flowfa.configuration import (
     PRESENTATION_KEYS,
     RESULT_KEYS,
+    ProblemFlags,
     SimulateConfiguration,
     from_toml,
     validate,
@@ -127,7 +128,7 @@ def test_the_figure_is_beside_the_run_unless_said_otherwise(settings, figure):
 
 def test_every_field_has_help_of_its_own():
     # A class docstring and then one after each field, read from the source as tyro does.
-    source = inspect.getsource(SimulateConfiguration)
+    source = inspect.getsource(ProblemFlags) + inspect.getsource(SimulateConfiguration)
     for field in FIELDS:
         after = source.split(f"\n    {field.name}: ", 1)[1].split("\n", 1)[1]
         assert after.lstrip().startswith('"""'), field.name

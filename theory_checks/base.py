@@ -17,9 +17,9 @@ Control = Callable[[], Evidence]
 class Check(Protocol):
     """One statement of the theory, as a test of a run.
 
-    It speaks of flows, unless it has an attribute ``of_training`` that is True: then of discrete
-    training. It keeps no state, and each trajectory's numbers depend on that trajectory alone. It returns
-    numbers, never verdicts: `theory_checks.verdict` is the one place for those.
+    It keeps no state, and each trajectory's numbers depend on that trajectory alone. It returns
+    numbers, never verdicts: `theory_checks.verdict` is the one place for those. It speaks of flows,
+    unless it has an attribute ``of_training`` that is True: then of discrete training.
 
     Attributes
     ----------

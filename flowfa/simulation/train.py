@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -233,14 +234,16 @@ def _count_steps(settings: TrainingSettings) -> int:
 
 def _check_every_step(settings: TrainingSettings, flow: NetworkFlow, path: object) -> None:
     """Refuse more stored states than memory holds, before arrays of that length are made."""
-    count = _count_steps(settings) + 1
-    parameters = sum(
-        a * b for a, b in zip(flow.problem.sizes, flow.problem.sizes[1:], strict=False)
-    )
-    needed, free = 16 * count * len(flow) * parameters, free_memory()
-    if path is None and free is not None and needed > free:
+    count, rows = _count_steps(settings) + 1, len(flow)
+    sizes = flow.problem.sizes
+    parameters = sum(a * b for a, b in itertools.pairwise(sizes))
+    # Times and step numbers stay in memory; the states too, twice, where no file takes them.
+    numbers = 5 if path is not None else 5 + 2 * parameters
+    needed, free = 8 * count * rows * numbers, free_memory()
+    if free is not None and needed > free:
+        remedy = "" if path is not None else ", or give a path to stream them to disk"
         raise InputError(
-            f"every one of {count - 1} steps of {len(flow)} trajectories needs about "
+            f"every one of {count - 1} steps of {rows} trajectories needs about "
             f"{readable(needed)} of memory and {readable(free)} are free: save fewer states "
-            "(save, snapshots), or give a path to stream them to disk"
+            f"(save, snapshots instead of keep-every-step){remedy}"
         )

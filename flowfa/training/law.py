@@ -8,15 +8,11 @@ weights in step t, eta_t its rate, lambda the weight decay and m_t = mu eta_t / 
             - eta_t lambda [||w_in||^2 - <F, w_out>]
     R(t)  = g(w_out + Delta_out) - g(w_out) - <F, Delta_out>
 
-=================================  ======================  ============  ==============================
-rule                               g                       F             R
-=================================  ======================  ============  ==============================
-fa, adafa, dfa's last hidden       <w_out, b>              b             0
-layer
-signfa                             s ||w_out||_1           s sign(w)     s sum_r (|w_r^+| - sign(w_r) w_r^+)
-frsf                               sum_r M_r |w_r|         M sign(w)     the same with M_r for s
-gd                                 1/2 ||w_out||^2         w_out         1/2 ||Delta_out||^2
-=================================  ======================  ============  ==============================
+- fa, adafa, dfa's last hidden layer: g = <w_out, b>, F = b, R = 0;
+- signfa: g = s ||w_out||_1, F = s sign(w_out), R = s sum_r (|w_r^+| - sign(w_r) w_r^+), w^+ being
+  the out-weights after the step: nothing where the sign is kept, 2 s |w_r^+| where it flips;
+- frsf: the same with M_r for s;
+- gd: g = 1/2 ||w_out||^2, F = w_out, R = 1/2 ||Delta_out||^2.
 
 Under gd C is half the quantity of C-1's table. Without momentum and decay P = 0. Biases join w_in
 (C-2). Proof: Delta(t) = m_t Delta(t-1) + eta_t (U - lambda W), and C-1 says <w_in, U_in> =

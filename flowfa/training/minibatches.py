@@ -38,6 +38,7 @@ class Minibatches:
 
     Examples
     --------
+    >>> from flowfa.training import Minibatches
     >>> batches = Minibatches(samples=5, size=2, starts=3, seed=0)
     >>> [tuple(batches.of_step(step).shape) for step in range(3)]
     [(3, 2), (3, 2), (3, 1)]

@@ -9,7 +9,7 @@ from torch import Tensor
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.problem import Problem
 from flowfa.problems.rules import Rule
-from flowfa.problems.starts import GivenStart, XavierStart
+from flowfa.problems.starts import GivenStart, RandomStart, XavierStart
 from flowfa.seeds import generator
 
 
@@ -27,8 +27,8 @@ class Redraws:
     """
 
     def __init__(self, problem: Problem, ensemble: Ensemble, seed: int) -> None:
-        given = isinstance(problem.initial, GivenStart)
-        self._law = XavierStart() if given else problem.initial
+        initial = problem.initial
+        self._law: RandomStart = XavierStart() if isinstance(initial, GivenStart) else initial
         self._weights = [
             tuple(weight[start] for weight in ensemble.weights) for start in range(ensemble.starts)
         ]

@@ -39,6 +39,7 @@ class Schedule:
 
     Examples
     --------
+    >>> from flowfa.training import Schedule
     >>> schedule = Schedule.parse("10@every:1000")
     >>> [schedule.scale(step) for step in (0, 999, 1000, 2000)]
     [1.0, 1.0, 0.1, 0.01]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,8 +14,8 @@ from flowfa.flow.integration import Integration, SaveCallback
 from flowfa.flow.status import Status
 from flowfa.training.step_rule import StepRule
 
-BURST = 64
-"""Most steps between two looks at signals and the progress display."""
+BURST_SECONDS = 0.1
+"""Time between two looks at signals and the progress display; results do not depend on it."""
 
 
 class DiscreteSteps:
@@ -52,7 +54,7 @@ class DiscreteSteps:
         memory = run.memory
         begun = int(memory["step"][0])
         upcoming = self.steps[rows, run.next_save[rows]]
-        goal = min(int(upcoming.min()), begun + BURST)
+        goal, pause = int(upcoming.min()), time.monotonic() + BURST_SECONDS
         state, velocity = memory["state"], memory.get("velocity")
         step, diverged = begun, torch.zeros(len(rows), dtype=torch.bool)
         while step < goal and not diverged.any():
@@ -64,6 +66,8 @@ class DiscreteSteps:
                 state = torch.where(finite[:, None], state, stride.before)
                 diverged = ~finite.cpu()
             step += 1
+            if time.monotonic() > pause:
+                break
         done = np.where(diverged.numpy(), step - 1, step)
         run.count("steps", done - begun)
         run.count("evaluations", step - begun)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from theory_checks.training import with_threads
 
 ROUNDINGS = 32.0
 ROUNDINGS_PER_STEP = 1.0
-"""Units of rounding of the terms of C that the sum of all steps may be off: at first, and by step."""
+"""Units of rounding of the terms of C that the sum of steps may be off: at first, and by step."""
 AMPLIFICATION = 100.0
 """Times the effect of a change in the last digit that rounding on another machine may have."""
 
@@ -141,7 +142,7 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
         worse = alive & ~(wrong * allowed[place] <= error[place] * limit)
         error[place] = torch.where(worse, wrong, error[place])
         allowed[place] = torch.where(worse, limit, allowed[place])
-        unit = float(claimed.schedule.times(1.0, (saves[0, :1] * 0 + step + 1).numpy())[0])
+        unit = float(claimed.schedule.times(1.0, np.array([step + 1]))[0])
         now = (claimed.rate.double() * unit)[:, None].expand_as(wrong)
         time[place] = torch.where(worse, now, time[place])
         for column, there in (
@@ -151,7 +152,7 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
             kept = columns[:, everyone, column]
             new = torch.stack([summed, limit, after.law])
             columns[:, everyone, column] = torch.where(there[:, None] & alive, new, kept)
-    return _Walk(error, allowed, time, *columns, deviation)
+    return _Walk(error, allowed, time, columns[0], columns[1], columns[2], deviation)
 
 
 def _limit(size: Tensor, layer_of: Tensor, steps: int, state: Tensor) -> Tensor:

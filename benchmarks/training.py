@@ -1,0 +1,66 @@
+"""Steps per second of processor time of discrete training, many networks side by side.
+
+Run with ``python benchmarks/training.py [--threads N]``; prints the Markdown table of
+docs/training.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from flowfa import datasets
+from flowfa.allocator import keep_freed_memory
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems import Problem, build_ensemble
+from flowfa.simulation import TrainingSettings
+from flowfa.simulation.train import step_rule
+from flowfa.training import strides
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "full batch": {},
+    "momentum 0.9": {"momentum": 0.9},
+    "batches of 10": {"batch_size": 10},
+    "weight decay (no span reduction)": {"weight_decay": 1e-4},
+}
+STARTS, RATES = 16, (0.1, 0.05, 0.025, 0.0125)
+STEPS, REPETITIONS = 100, 5
+
+
+def steps_per_second(settings: TrainingSettings) -> float:
+    """Return the median over repetitions, after a warm-up."""
+    data = datasets.nearly_orthogonal(samples=50, dim=500, gamma=2.0, seed=0)
+    problem = Problem(data, widths=(100,), rule="fa")
+    ensemble = build_ensemble(problem, STARTS, 0)
+    flow = NetworkFlow(
+        problem, ensemble, repeats=len(settings.variants), reduce=settings.weight_decay == 0.0
+    )
+    rule = step_rule(flow, settings, STARTS, 0)
+    found = []
+    for repetition in range(REPETITIONS + 1):
+        began = time.process_time()
+        for _ in strides(rule, flow.field, flow.initial, STEPS):
+            pass
+        if repetition:
+            found.append(STEPS / (time.process_time() - began))
+    return statistics.median(found)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    torch.set_num_threads(parser.parse_args().threads)
+    keep_freed_memory()
+    print("| fa, 64 networks, width 100, n = 50, d = 500 | steps of all / s | network steps / s |")
+    print("|---|---|---|")
+    for name, more in SETTINGS.items():
+        speed = steps_per_second(TrainingSettings(rate=RATES, **more))  # pyright: ignore
+        print(f"| {name} | {speed:.0f} | {64 * speed:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
