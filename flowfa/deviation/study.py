@@ -196,6 +196,7 @@ def _measure(
                 "warped": warped,
                 "matched_time": matched,
                 "law_drift": _largest(walked.drift),
+                "law_predicted": _largest(walked.predicted),
                 "law_error": _largest((walked.drift - walked.predicted) / walked.turnover),
                 "diverged_step": walked.diverged,
                 "first_flip_step": walked.first_flip,

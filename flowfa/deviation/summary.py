@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flowfa.deviation.slopes import Slope, fit_slope
+from flowfa.documents import Table
 
 STABLE_SHARE = 0.25
 """Rates above this share of the stability edge do not enter slopes: what grows there is no power."""
@@ -19,24 +20,6 @@ SLOPED = {
     "warped": "weights, time-warped",
 }
 """Quantities whose slopes are fitted, and what people call them."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a report.
-
-    Attributes
-    ----------
-    title : str
-    header : tuple of str
-    rows : tuple of tuple of str
-    note : str
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 @dataclass(frozen=True)
