@@ -26,11 +26,17 @@ SAFETY = 0.8
 """Share of the step that would just be good; the defect falls with its third power at least."""
 GROWTH = 2.0
 """Greatest growth of a step."""
-_END = np.ones((1, 1))
+_ENDS = np.array([[0.0, 1.0]])
+"""The times of a step at which the guess is free, and so can be found wrong."""
 
 
 def change_and_error(
-    guess: Guess, path: Path, found: np.ndarray, feedback: Feedback, unit: np.ndarray
+    guess: Guess,
+    path: Path,
+    begin: np.ndarray,
+    found: np.ndarray,
+    feedback: Feedback,
+    unit: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how much a sweep changed the signals, and the error of its step.
 
@@ -39,6 +45,8 @@ def change_and_error(
     guess : Guess
     path : Path
         What the sweep made of it.
+    begin : numpy.ndarray
+        Residuals where the step begins, (trajectory, output, sample).
     found : numpy.ndarray
         Residuals on the path at the nodes and the end, (trajectory, 4, output, sample).
     feedback : Feedback
@@ -50,7 +58,8 @@ def change_and_error(
     -------
     tuple of numpy.ndarray
         Each (trajectory,). The change is that of the signals at the nodes; the error is the
-        defect at the end point, at which the guess is free.
+        larger of the defects at the two ends. A kink of the residuals, which an event makes, can
+        hide from one of them.
     """
     per_length = unit * guess.size
     own = feedback.kind == OWN
@@ -58,14 +67,16 @@ def change_and_error(
     if own.any():
         strength = np.where(own, np.abs(guess.v_nodes[:, 0]).sum(axis=2).max(axis=1), strength)
     change = np.abs(found[:, :3] - guess.signals).sum(axis=2).max(axis=(1, 2))
-    error = np.abs(found[:, 3] - values(guess.polynomial, _END)[:, 0]).sum(axis=1).max(axis=1)
+    at_ends = np.stack([begin, found[:, 3]], axis=1)
+    error = np.abs(at_ends - values(guess.polynomial, _ENDS)).sum(axis=2).max(axis=(1, 2))
     change, error = change * strength * per_length, error * strength * per_length
     if own.any():
         # Under gd the out-weights are part of the guess: a wrong v counts through v . r.
         weight = np.where(own, np.abs(found).sum(axis=2).max(axis=(1, 2)), 0.0) * per_length
         moved = np.abs(path.v_at[:, :3] - guess.v_nodes).sum(axis=3).max(axis=(1, 2))
-        at_end = values(to_polynomial(guess.v_nodes), _END)[:, 0]
-        defect = np.abs(path.v_at[:, 3] - at_end).sum(axis=2).max(axis=1)
+        at_ends = np.stack([guess.v, path.v_at[:, 3]], axis=1)
+        off = at_ends - values(to_polynomial(guess.v_nodes), _ENDS)
+        defect = np.abs(off).sum(axis=3).max(axis=(1, 2))
         change, error = change + weight * moved, error + weight * defect
     return change, error
 
@@ -131,7 +142,7 @@ def next_steps(
     Parameters
     ----------
     memory : dict of numpy.ndarray
-        The solver's: ``step``, ``predictor`` and ``predictor_step`` (of the last accepted step),
+        The solver's: ``step``, ``begin`` (residuals there), ``predictor`` and ``predictor_step`` (of the last accepted step),
         ``signals``, ``rejected_last``, ``sweeps``, ``trials``.
     guess : Guess
         Of the sweep that was judged.
@@ -150,6 +161,7 @@ def next_steps(
     memory["step"][begins] = (guess.size * factor)[begins]
     memory["predictor"][accepted] = predictor(found[accepted])
     memory["predictor_step"][accepted] = guess.size[accepted]
+    memory["begin"][accepted] = found[accepted, 3]
     memory["trials"] += accepted
     # A rejected step begins where the last accepted quadratic ends, as a new one does; before
     # the first there is none.

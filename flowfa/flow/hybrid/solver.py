@@ -123,6 +123,7 @@ class HybridSolver:
         output = output if bias is None else output + bias[:, :, None]
         signal = torch.from_numpy(setting.residuals(output[:, None].numpy()))
         memory["signals"] = signal.repeat(1, 3, 1, 1)
+        memory["begin"] = signal[:, 0]
         run.counters["repelling"][run.working.numpy()] += self._undecided(
             setting, zeta.numpy(), memory["signs"].numpy(), v.numpy(), signal.numpy()[:, 0]
         )
@@ -167,7 +168,9 @@ class HybridSolver:
         outputs = path.outputs if bias is None else path.outputs + bias[:, :, :, None]
         found = setting.residuals(outputs)
         unit = LOCAL * setting.surfaces.scale / (memory["scale"] * self.tolerance)
-        change, error = change_and_error(guess, path, found, setting.feedback, unit)
+        change, error = change_and_error(
+            guess, path, memory["begin"], found, setting.feedback, unit
+        )
         verdict = judge(change, error, path.sound, memory["sweeps"], memory["last_change"])
         accepted = verdict.accepted
         if accepted.any():
