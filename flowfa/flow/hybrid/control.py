@@ -142,8 +142,8 @@ def next_steps(
     Parameters
     ----------
     memory : dict of numpy.ndarray
-        The solver's: ``step``, ``begin`` (residuals there), ``predictor`` and ``predictor_step`` (of the last accepted step),
-        ``signals``, ``rejected_last``, ``sweeps``, ``trials``.
+        The solver's: ``step``, ``begin`` (residuals there), ``predictor`` and ``predictor_step``
+        (of the last accepted step), ``signals``, ``rejected_last``, ``sweeps``, ``trials``.
     guess : Guess
         Of the sweep that was judged.
     found : numpy.ndarray
