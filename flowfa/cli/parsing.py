@@ -16,10 +16,12 @@ from flowfa.cli.commands import (
     PlotCommand,
 )
 from flowfa.configuration import (
+    DeviationConfiguration,
     SimulateConfiguration,
     TrainConfiguration,
     from_toml,
     validate,
+    validate_deviation,
     validate_training,
 )
 from flowfa.registry import unknown_name
@@ -27,17 +29,23 @@ from flowfa.registry import unknown_name
 Command = (
     SimulateConfiguration
     | TrainConfiguration
+    | DeviationConfiguration
     | CheckCommand
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
     | DataCertifyCommand
 )
-CONFIGURATIONS = {"simulate": SimulateConfiguration, "train": TrainConfiguration}
+CONFIGURATIONS = {
+    "simulate": SimulateConfiguration,
+    "train": TrainConfiguration,
+    "deviation": DeviationConfiguration,
+}
 """The commands that have a --config file."""
 COMMANDS = {
     "simulate": (),
     "train": (),
+    "deviation": (),
     "check": (),
     "plot": (),
     "info": (),
@@ -86,6 +94,8 @@ def parse(argv: list[str]) -> Command:
         validate(command)
     elif isinstance(command, TrainConfiguration):
         validate_training(command)
+    elif isinstance(command, DeviationConfiguration):
+        validate_deviation(command)
     return command
 
 
@@ -122,6 +132,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
         Annotated[TrainConfiguration, named("train", default=defaults["train"])],
+        Annotated[DeviationConfiguration, named("deviation", default=defaults["deviation"])],
         Annotated[CheckCommand, named("check")],
         Annotated[PlotCommand, named("plot")],
         Annotated[InfoCommand, named("info")],

@@ -15,7 +15,7 @@ from flowfa.cli.commands import (
 )
 from flowfa.cli.console import complain
 from flowfa.cli.parsing import Command
-from flowfa.configuration import TrainConfiguration
+from flowfa.configuration import DeviationConfiguration, TrainConfiguration
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -68,6 +68,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.train import train
 
         return train(command, argv)
+    if isinstance(command, DeviationConfiguration):
+        from flowfa.cli.deviation import deviation
+
+        return deviation(command, argv)
     from flowfa.cli.simulate import simulate
 
     return simulate(command, argv)

@@ -72,7 +72,11 @@ def _panels(found: xr.Dataset, draw: Callable[[Axes, list[Case]], None]) -> Figu
         handles, labels = axes[0].get_legend_handles_labels()
         if labels:
             figure.legend(
-                handles, labels, loc="outside lower center", ncols=min(6, len(labels)), frameon=False
+                handles,
+                labels,
+                loc="outside lower center",
+                ncols=min(6, len(labels)),
+                frameon=False,
             )
     return figure
 
@@ -106,7 +110,9 @@ def _against_rate(axes: Axes, own: list[Case]) -> None:
     case = own[-1]
     variants = _plain(case)
     rate = np.sort(case.found["rate"].values[variants])
-    level = np.nanmedian(case.last("parameters")[:, variants[np.argmin(case.found["rate"].values[variants])]])
+    level = np.nanmedian(
+        case.last("parameters")[:, variants[np.argmin(case.found["rate"].values[variants])]]
+    )
     axes.plot(rate, level * rate / rate[0], linestyle=":", color="#555555", linewidth=1.2)
     axes.set(xscale="log", yscale="log", xlabel="rate", ylabel="deviation of the weights")
 
@@ -121,7 +127,9 @@ def _over_time(axes: Axes, own: list[Case]) -> None:
         time = part["time"].values
         axes.plot(time, middle, color=color, linewidth=1.2, label=f"rate {float(part['rate']):.3g}")
         axes.fill_between(time, low, high, color=color, alpha=0.2, linewidth=0)
-        axes.plot(time, _spread(part["warped"].values)[0], color=color, linewidth=1.0, linestyle=":")
+        axes.plot(
+            time, _spread(part["warped"].values)[0], color=color, linewidth=1.0, linestyle=":"
+        )
     axes.set(yscale="log", xlabel="time", ylabel="deviation of the weights")
 
 
@@ -133,9 +141,7 @@ def _against_width(axes: Axes, own: list[Case]) -> None:
         middle, low, high = (np.array([float(c[k][0]) for c in columns]) for k in range(3))
         color = _shade(place, len(variants))
         rate = float(own[0].found["rate"].values[variant])
-        axes.plot(
-            widths, middle, marker="o", markersize=3, color=color, label=f"rate {rate:.3g}"
-        )
+        axes.plot(widths, middle, marker="o", markersize=3, color=color, label=f"rate {rate:.3g}")
         axes.fill_between(widths, low, high, color=color, alpha=0.2, linewidth=0)
     axes.set(yscale="log", xlabel="width", ylabel="deviation of the weights")
     axes.set_xticks(widths, [case.architecture for case in own])
@@ -152,8 +158,13 @@ def _neurons(axes: Axes, own: list[Case]) -> None:
             continue
         color = colors[place % len(colors)]
         time = part["time"].values
-        axes.plot(time, part["shown_out_flow"].values[:, place], color=color, linewidth=1.1,
-                  label=f"neuron {int(neuron)}")
+        axes.plot(
+            time,
+            part["shown_out_flow"].values[:, place],
+            color=color,
+            linewidth=1.1,
+            label=f"neuron {int(neuron)}",
+        )
         axes.plot(time, part["shown_out_steps"].values[:, place], ".", color=color, markersize=3)
     axes.set(xlabel="time", ylabel="output weight")
 

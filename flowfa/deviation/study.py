@@ -316,9 +316,7 @@ def _apparent(
     place = np.flatnonzero((variants.rate == largest) & (variants.momentum == settings.momenta[0]))
     norm2 = reference.states[:, reference.at(variants.times[place[0]])].square().sum(2)
     whole = (norm2 + outside[:, None]).sqrt()
-    found = [
-        (coarse - states_of(largest / r)).norm(dim=2) / whole for r in settings.refinements
-    ]
+    found = [(coarse - states_of(largest / r)).norm(dim=2) / whole for r in settings.refinements]
     shape = (len(block.rows), 0, variants.times.shape[1])
     return torch.stack(found, 1).numpy() if found else np.empty(shape)
 

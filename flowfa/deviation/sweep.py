@@ -16,11 +16,11 @@ from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.study import check_problem, study
 from flowfa.errors import InputError, Interrupted
 from flowfa.files import make_folder, replacing
+from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.provenance import attributes
-from flowfa.problems.ensemble import build_ensemble
 
 PARTS = "parts"
 """Folder of the finished parts, each a width and a rule."""
@@ -93,7 +93,9 @@ def sweep(
     with StopRequest() as stop:
         for place, (name, index, rule) in enumerate(units):
 
-            def monitor(what: str, share: float, name: str = name, rule: str = rule, place: int = place) -> None:
+            def monitor(
+                what: str, share: float, name: str = name, rule: str = rule, place: int = place
+            ) -> None:
                 tell(f"width {name}, {rule}: {what}", (place + share) / len(units))
                 if stop.received is not None:
                     raise Interrupted(

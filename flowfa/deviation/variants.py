@@ -61,7 +61,11 @@ def make_variants(settings: DeviationSettings, edge: float) -> Variants:
             for mu in settings.momenta
         ]
     else:
-        pairs += [(np.nan, multiple, mu) for multiple in settings.edge_multiples for mu in settings.momenta]
+        pairs += [
+            (np.nan, multiple, mu)
+            for multiple in settings.edge_multiples
+            for mu in settings.momenta
+        ]
     rate, multiple, momentum = (np.array(column) for column in zip(*pairs, strict=True))
     coarsest = max(settings.rates)
     last = max(1, round(settings.t_end / coarsest))

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowfa.training import law as increments
 from theory_checks.base import Control, register
 from theory_checks.bounds import RESOLVED
-from flowfa.training import law as increments
 from theory_checks.conservation.laws import neurons, with_law
 from theory_checks.controls.steps import changed_file, moved_otherwise
 from theory_checks.evidence import Evidence
