@@ -9,6 +9,9 @@ from tyro.conf import arg
 
 from flowfa.configuration.settings import ProblemFlags, optional_flag
 
+RULES = ("gd", "fa", "adafa", "signfa")
+RATES = (0.1, 0.05, 0.025, 0.0125)
+
 
 @dataclass(frozen=True)
 class DeviationConfiguration(ProblemFlags):
@@ -19,28 +22,18 @@ class DeviationConfiguration(ProblemFlags):
     file; a flag overrides the file.
     """
 
-    rule: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = (
-        "gd",
-        "fa",
-        "adafa",
-        "signfa",
-    )
+    rule: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = RULES
     """Learning rules: gd, fa, adafa, signfa, dfa, frsf."""
     widths: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None
     """Widths of nets of one hidden layer to sweep over, instead of --width."""
-    rates: Annotated[tuple[float, ...], arg(metavar="FLOAT [FLOAT ...]")] = (
-        0.1,
-        0.05,
-        0.025,
-        0.0125,
-    )
+    rates: Annotated[tuple[float, ...], arg(metavar="FLOAT [FLOAT ...]")] = RATES
     """Learning rates."""
     edge_multiples: Annotated[tuple[float, ...], arg(metavar="FLOAT [FLOAT ...]")] = ()
     """More rates, as multiples of each rule's stability edge (2 / sharpness under gd)."""
     momenta: Annotated[tuple[float, ...], arg(metavar="FLOAT [FLOAT ...]")] = (0.0,)
     """Heavy-ball momenta, from 0 to below 1; compared at time k rate / (1 - momentum)."""
     refinements: Annotated[tuple[int, ...], arg(metavar="INT [INT ...]")] = ()
-    """Elkabetz and Cohen's protocol: the largest rate against itself divided by each, say 2 5 10."""
+    """Elkabetz and Cohen's protocol: the largest rate against itself divided by each, as 2 5 10."""
     t_end: float = 50.0
     """Time of the flow at which the comparison ends."""
     points: int = 50

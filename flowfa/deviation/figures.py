@@ -9,12 +9,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from flowfa.deviation.summary import Case, cases
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
 
-SHADES = ("#D9D9D9", "#000000")
 MOST_COLUMNS = 4
 
 
@@ -29,8 +29,8 @@ def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
     )
     yield (
         "deviation-time",
-        "Deviation of the weights over time for each rate (darker is smaller), median and quartiles "
-        "over starts, at the largest width; dotted: time-warped.",
+        "Deviation of the weights over time for each rate (darker is smaller), median and "
+        "quartiles over starts, at the largest width; dotted: time-warped.",
         _panels(found, _over_time),
     )
     if found.sizes["architecture"] > 1:
@@ -109,11 +109,9 @@ def _against_rate(axes: Axes, own: list[Case]) -> None:
             axes.axvline(case.edge, color=color, alpha=shade, linewidth=0.7, linestyle="--")
     case = own[-1]
     variants = _plain(case)
-    rate = np.sort(case.found["rate"].values[variants])
-    level = np.nanmedian(
-        case.last("parameters")[:, variants[np.argmin(case.found["rate"].values[variants])]]
-    )
-    axes.plot(rate, level * rate / rate[0], linestyle=":", color="#555555", linewidth=1.2)
+    rate = case.found["rate"].values[variants]
+    level = float(_spread(case.last("parameters")[:, variants[-1:]])[0][0])
+    axes.plot(rate, level * rate / rate[-1], linestyle=":", color="#555555", linewidth=1.2)
     axes.set(xscale="log", yscale="log", xlabel="rate", ylabel="deviation of the weights")
 
 
@@ -198,11 +196,11 @@ def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return median and quartiles over starts; NaN where all are."""
     good = np.isfinite(values)
     safe = np.where(good.any(0), np.where(good, values, np.nan), 0.0)
-    low, middle, high = np.nanpercentile(safe, [25, 50, 75], axis=0)
-    return tuple(np.where(good.any(0), each, np.nan) for each in (middle, low, high))
+    low, middle, high = np.where(good.any(0), np.nanpercentile(safe, [25, 50, 75], axis=0), np.nan)
+    return middle, low, high
 
 
 def _shade(place: int, count: int) -> str:
     """Return greys from light to black, for rates from large to small."""
     level = 0.72 * (1.0 - (place + 1) / count)
-    return mpl.colors.to_hex((level, level, level))
+    return to_hex((level, level, level))

@@ -61,13 +61,13 @@ def integrate(
         # Order 3 is the cheapest at the default tolerance, and hopeless at a fine one.
         solver = "dopri5"
     run = Integration.begin(initial, torch.from_numpy(times).to(initial))
-    states = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+    found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
 
-    def save(rows: Tensor, saves: Tensor, found: Tensor) -> None:
-        states[rows, saves] = found
+    def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
+        found[rows, saves] = states
 
     solve(field, run, make_solver(solver, rtol=rtol), save, monitor)
-    return states, solver
+    return found, solver
 
 
 def refer(

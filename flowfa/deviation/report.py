@@ -86,9 +86,9 @@ def _opening(found: xr.Dataset) -> str:
     return (
         f"{config['trajectories']} starts each of {', '.join(first['rule'])} at width {widths}; "
         f"{first['samples']} samples of {first['dataset']} in {first['dim']} dimensions, "
-        f"{first['loss']} loss, leak {first['leak']:g}. From each start the flow dW/dt = -G and the "
-        "steps W <- W - eta G (with momentum mu: v <- mu v + G, W <- W - eta v, compared at time "
-        f"k eta / (1 - mu)) until t = {config['t_end']:g}."
+        f"{first['loss']} loss, leak {first['leak']:g}. From each start the flow dW/dt = -G and "
+        "the steps W <- W - eta G (with momentum mu: v <- mu v + G, W <- W - eta v, compared "
+        f"at time k eta / (1 - mu)) until t = {config['t_end']:g}."
     )
 
 

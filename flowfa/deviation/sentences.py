@@ -54,16 +54,16 @@ def _within(case: Case) -> Iterator[str]:
         kept = [limit for limit in WITHIN if worst <= limit]
         if kept:
             yield (
-                f"with rate {rate:g} the weights of the step run stay within {100 * kept[0]:g} % of "
-                f"the flow in all starts until t = {time[-1]:g}."
+                f"with rate {rate:g} the weights of the step run stay within {100 * kept[0]:g} % "
+                f"of the flow in all starts until t = {time[-1]:g}."
             )
             continue
         for limit in WITHIN[::-1][:2]:
             good = np.cumprod(farthest <= limit).astype(bool)
             until = f"until t = {time[good][-1]:g}" if good.any() else "at no time compared"
             yield (
-                f"with rate {rate:g} the weights of the step run are within {100 * limit:g} % of the "
-                f"flow in all starts {until}."
+                f"with rate {rate:g} the weights of the step run are within {100 * limit:g} % of "
+                f"the flow in all starts {until}."
             )
 
 
@@ -83,8 +83,8 @@ def _power(case: Case) -> Iterator[str]:
     crossed = float(np.nanmax(patterns))
     if crossed > 0.0:
         reason = (
-            f"the step run and the flow have up to {100 * crossed:.2g} % of their preactivations on "
-            "different sides of zero, and Euler's error is a pure power only between kinks"
+            f"the step run and the flow have up to {100 * crossed:.2g} % of their preactivations "
+            "on different sides of zero, and Euler's error is a pure power only between kinks"
         )
     elif abs(slope.curvature) > 0.05:
         reason = f"the slope still changes by {slope.curvature:+.2f} over these rates"
@@ -108,12 +108,12 @@ def _path(case: Case) -> Iterator[str]:
     if left < ANOTHER_PATH:
         yield (
             f"at rate {rate:g} the steps are on the flow's path, {abs(ahead):.3g} {way} in time: "
-            f"{100 * left:.2g} % of the distance is left when time is matched."
+            f"{100 * left:.0f} % of the distance is left when time is matched."
         )
     else:
         yield (
-            f"at rate {rate:g} the steps are on another path: {100 * left:.2g} % of the distance is "
-            "left when time is matched."
+            f"at rate {rate:g} the steps are on another path: {100 * left:.0f} % of the distance "
+            "is left when time is matched."
         )
 
 
@@ -121,8 +121,9 @@ def _law(case: Case) -> Iterator[str]:
     drift, error = case.found["law_drift"].values, case.found["law_error"].values
     if not np.isfinite(error).any():
         return
+    moved = np.nanmax(drift[:, _main(case), -1])
     yield (
-        f"the conserved quantities of C-1 move by up to {np.nanmax(drift[:, _main(case), -1]):.3g}, "
+        f"the conserved quantities of C-1 move by up to {moved:.3g}, "
         f"and that is what C-11 says to {np.nanmax(error):.1e} of their terms."
     )
 

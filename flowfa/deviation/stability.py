@@ -88,12 +88,12 @@ def _read(projected: np.ndarray) -> Spectrum:
         # An invariant subspace ends the matter early.
         below = np.flatnonzero(np.diag(matrix[1:]) <= 1e-12 * np.abs(matrix).max())
         size = int(below[0]) + 1 if len(below) else size
-        values, vectors = np.linalg.eig(matrix[:size, :size])
+        values, vectors = np.linalg.eig(matrix[:size, :size].astype(np.complex128))
         vectors = vectors / np.linalg.norm(vectors, axis=0)
         residual = np.abs(matrix[size, size - 1] * vectors[-1])
-        largest = np.abs(values).max()
-        good = (residual <= CONVERGED * largest) & (values.real > CONVERGED * largest)
-        limits = np.where(good, 2.0 * values.real / np.abs(values) ** 2, np.inf)
+        largest = float(np.abs(values).max())
+        good = (residual <= CONVERGED * largest) & (np.real(values) > CONVERGED * largest)
+        limits = np.where(good, 2.0 * np.real(values) / np.abs(values) ** 2, np.inf)
         least = int(limits.argmin())
         edges.append(limits[least])
         radii.append(largest)

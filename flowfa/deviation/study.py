@@ -339,13 +339,13 @@ def _shown(
 
     shape = (len(variants), variants.times.shape[1], len(neurons))
     names = ("shown_out_flow", "shown_in_flow", "shown_out_steps", "shown_in_steps")
-    found = {name: np.full(shape, np.nan) for name in names}
+    weights = {name: np.full(shape, np.nan) for name in names}
     for position, variant in enumerate(chosen):
         place = torch.from_numpy(reference.at(variants.times[variant]))
         pairs = (*read(reference.states[0, place]), *read(walked.states[position]))
         for name, values in zip(names, pairs, strict=True):
-            found[name][variant] = values.numpy()
-    dims = ("variant", "point", "shown")
-    return {name: (dims, values) for name, values in found.items()} | {
-        "shown_neuron": (("shown",), neurons.numpy())
+            weights[name][variant] = values.numpy()
+    result: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        name: (("variant", "point", "shown"), values) for name, values in weights.items()
     }
+    return result | {"shown_neuron": (("shown",), neurons.numpy())}

@@ -12,7 +12,7 @@ from flowfa.deviation.slopes import Slope, fit_slope
 from flowfa.documents import Table
 
 STABLE_SHARE = 0.25
-"""Rates above this share of the stability edge do not enter slopes: what grows there is no power."""
+"""Rates above this share of the stability edge do not enter slopes."""
 SLOPED = {
     "parameters": "weights",
     "outputs": "outputs",
@@ -189,10 +189,10 @@ def path_table(found: xr.Dataset) -> Table:
         "Median over starts [quartiles]. Law's drift: largest |C(k) - C(0)| of a neuron (C-1); off "
         "C-11: the largest difference to the exact prediction of C-11, as a share of the terms of "
         "C, any start and time. Alignment gap: largest difference of cos(W, B^T) of a layer. "
-        "Patterns differ from: the first time of comparison at which a neuron is on another side of "
-        "a sample than in the flow (- if never). First sign flip: time at which an output weight of "
-        "the steps first has another sign than at the start. Ahead by: matched time of the flow's "
-        "curve minus the time of the steps; the distance that remains is the time-warped one.",
+        "Patterns differ from: the first time of comparison at which a neuron is on another side "
+        "of a sample than in the flow (- if never). First sign flip: time at which an output "
+        "weight of the steps first has another sign than at the start. Ahead by: matched "
+        "time of the flow's curve minus the time of the steps; the distance that remains is the time-warped one.",
     )
 
 
@@ -233,9 +233,9 @@ def protocol_table(found: xr.Dataset) -> Table | None:
             "1 - 1/r",
         ),
         tuple(rows),
-        "Distance of the weights at the end, relative to ||theta_flow||: to steps at a rate r times "
-        "smaller, which stand for the flow in the protocol, and to the flow itself. Where the error "
-        "is of first order the ratio is 1 - 1/r.",
+        "Distance of the weights at the end, relative to ||theta_flow||: to steps at a rate r "
+        "times smaller, which stand for the flow in the protocol, and to the flow itself. Where "
+        "the error is of first order the ratio is 1 - 1/r.",
     )
 
 

@@ -176,4 +176,6 @@ def _merged(
         parts = [found[name, rule.name].assign_coords(rule=rule.name) for rule in problem.rules]
         row = xr.concat(parts, "rule", data_vars="all", coords="minimal", compat="override")
         rows.append(row.assign_coords(architecture=name))
-    return xr.concat(rows, "architecture", data_vars="all", coords="minimal", compat="override")
+    merged = xr.concat(rows, "architecture", data_vars="all", coords="minimal", compat="override")
+    assert isinstance(merged, xr.Dataset)
+    return merged
