@@ -127,8 +127,8 @@ def test_settings_from_a_file_are_validated(empty_folder):
     [
         ("", "Missing subcommand"),
         ("simulat", "did you mean 'simulate'?"),
-        ("falsify L-1", "unknown command 'falsify'"),
-        ("data", "Expected one of {make, certify}"),
+        ("sweep L-1", "unknown command 'sweep'"),
+        ("data", "Expected one of {make, fetch, certify}"),
         ("data certfy x.npz", "did you mean 'certify'?"),
         ("simulate extra", "Unrecognized options: extra"),
         ("simulate --rulee gd", "--rule NAME"),

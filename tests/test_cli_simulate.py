@@ -21,7 +21,7 @@ SEPARABLE = np.array([[1.0, 0.1, 0.0], [0.9, 0.2, 0.1], [-0.1, -1.0, 0.0], [-0.2
 LABELS = np.array([1.0, 1.0, -1.0, -1.0])
 SMALL = (
     "simulate --dataset data.npz --width 4 --trajectories 2 --t-end 2 --save 5 --snapshots 2 "
-    "--rtol 1e-4 --threads 1"
+    "--rtol 1e-4 --threads 1 --no-check"
 )
 
 
@@ -93,7 +93,7 @@ def test_json_is_the_only_thing_on_stdout(capsys):
 def test_a_configuration_file_makes_the_same_run_as_flags(folder):
     (folder / "run.toml").write_text(
         'dataset = "data.npz"\nwidth = [4]\ntrajectories = 2\nt-end = 2\nsave = 5\nsnapshots = 2\n'
-        "rtol = 1e-4\nthreads = 1\n"
+        "rtol = 1e-4\nthreads = 1\ncheck = false\n"
     )
     assert run(f"{SMALL} --quiet --plot none --out flags.nc") == 0
     assert run("simulate --config run.toml --quiet --plot none --out file.nc") == 0
@@ -294,7 +294,7 @@ def test_an_existing_result_is_replaced_when_asked(folder, capsys):
 # Two thousand fixed steps: far from done when the signal comes.
 LONG = (
     "simulate --dataset data.npz --width 4 --trajectories 2 --t-end 2 --save 5 --snapshots 2 "
-    "--solver euler --step 1e-3 --plot none --threads 1"
+    "--solver euler --step 1e-3 --plot none --threads 1 --no-check"
 )
 
 
@@ -347,7 +347,7 @@ def test_a_resumed_run_with_another_setting_is_refused_by_its_name(capsys):
 def test_killed_run_resumes_to_the_uninterrupted_result_bit_for_bit(tmp_path):
     """kill -9 leaves no time to tidy up: only checkpoints already on disk count."""
     flags = "--rule gd fa --width 30 --dataset orthogonally-separable --rtol 1e-6 --plot none"
-    words = ["simulate", *flags.split()]
+    words = ["simulate", *flags.split(), "--no-check"]
     whole = subprocess.run(
         [sys.executable, "-m", "flowfa", *words, "--out", "whole.nc"],
         cwd=tmp_path,

@@ -128,3 +128,43 @@ def test_without_kinks_it_is_the_linear_network():
 
     found = solve_ivp(velocity, (0.0, 8.0), state, "DOP853", rtol=1e-12, atol=1e-13)
     assert np.abs(found.y[:, -1] - run.state[0].numpy()).max() < 1e-7
+
+
+def test_trajectories_that_end_early_leave_room_for_the_surfaces_of_others():
+    """Sets of their own have as many surfaces as lines: that of the first to end has the most."""
+    X = np.ones((3, 3, 2)) * np.array([1.0, 2.0, 4.0])[:, None]
+    X[0] = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    y = np.array([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])
+    W1 = np.random.default_rng(0).standard_normal((3, 4, 2))
+    W2, B2 = np.ones((3, 1, 4)), np.ones((3, 4, 1))
+    # It hardly moves, so that it takes the fewest steps.
+    X[0] *= 1e-3
+    start = given_start({"W1": W1, "W2": W2, "B2": B2})
+    problem = flowfa.Problem(Dataset(X, y), leak=0.1, rule="fa", initial=start)
+    flow = NetworkFlow(problem, build_ensemble(problem, 3, 0))
+    run, _ = integrate(flow, end=1.0, saves=5, rtol=1e-6)
+    assert run.status == [Status.OK] * 3
+    assert run.counters["evaluations"][0] < run.counters["evaluations"][1:].min()
+
+
+def test_two_tolerances_do_not_agree_on_a_wrong_first_step():
+    """The first guess is the same at every tolerance: taken for the solution, it hid its error."""
+    flow = from_start([[1e-3, 2e-4]], [1], [[1.0, 1.0]], [[1.0]], [[1.0]])
+    first, second = (integrate(flow, end=1.0, saves=17, rtol=r)[1][0] for r in (1e-5, 1e-6))
+
+    def velocity(time, x):
+        return flow.field(torch.tensor([time]), torch.from_numpy(x)[None])[0].numpy()
+
+    x, times = flow.initial[0].numpy(), np.linspace(0.0, 1.0, 17)
+    true = solve_ivp(velocity, (0.0, 1.0), x, "DOP853", times, rtol=1e-13, atol=1e-18).y.T
+    error = np.abs(second.numpy() - true).max()
+    assert error < 2.0 * float((second - first).abs().max()) + 1e-14
+
+
+def test_slopes_of_held_samples_leave_out_those_that_are_zero():
+    """A sample that is zero has z = 0 for ever, whatever the weights, and no slope to speak of."""
+    X = [[0.0, 0.0], [0.0, 0.0], [1.0, 0.3]]
+    flow = from_start(X, [-1, -1, 1], [[0.5, 0.1]], [[0.3]], [[1.0]])
+    observed = flow.observe(flow.initial, torch.tensor([0]))
+    names = ("loss_rate", "gradient_norm", "update_norm", "cosine")
+    assert all(bool(observed[name].isfinite().all()) for name in names)

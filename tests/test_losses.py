@@ -10,6 +10,7 @@ import torch
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
 from flowfa.problems.losses import LOSSES, check_labels
+from flowfa.problems.losses.logistic import sigmoid, softplus
 
 LABELS = {
     "binary": np.array([1.0, -1.0, 1.0, -1.0]),
@@ -95,3 +96,11 @@ def test_correct_samples_are_those_of_the_right_class():
         # The second sample is a tie, which is not right.
         assert LOSSES.get(name)().correct(scores, labels).tolist() == [[True, False]]
     assert LOSSES.get("squared")().correct(f, 0.5 * y) is None
+
+
+@pytest.mark.parametrize("x", [-2.0, 0.0, 2.0])
+def test_automatic_derivative_of_softplus_is_the_sigmoid_also_at_zero(x):
+    """Networks whose out-weights start at zero begin there."""
+    at = torch.tensor([x], dtype=torch.float64, requires_grad=True)
+    (derivative,) = torch.autograd.grad(softplus(at), at)
+    torch.testing.assert_close(derivative, sigmoid(at).detach(), rtol=1e-15, atol=0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ from theory_checks.conservation import (
 from theory_checks.conservation.laws import neuron_law
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.networks import Networks
-from theory_checks.rate import RateOfLoss
+from theory_checks.rate import RateOfLoss, nearest_kink
 from theory_checks.reproduction import Reproduction
 from theory_checks.testing import CheckTestCase
 
@@ -100,7 +102,7 @@ def test_row_of_each_rule_holds_with_and_without_bias(rule):
     for bias, leak in (("none", 0.3), ("hidden", 1.0)):
         problem = small_problem(rule, bias, leak)
         flow = NetworkFlow(problem, small_ensemble(problem))
-        evidence = evidence_of_flow(flow, t_end=1.0, rtol=1e-5, saves=9)
+        evidence = evidence_of_flow(flow, t_end=1.0, rtol=1e-6, saves=9)
         report = check_evidence(evidence, [NeuronConservation(), LayerConservation()])
         assert report["C-1"].verdict is Verdict.HOLDS, str(report)
         assert report["C-3"].verdict is Verdict.HOLDS, str(report)
@@ -130,6 +132,33 @@ def test_sliding_neurons_conserve_too(rule):
     report = theory_checks.check(run)
     assert report.exit_code == 0, str(report)
     assert report["C-2"].verdict is Verdict.HOLDS
+
+
+@pytest.fixture(scope="module")
+def sliding_evidence():
+    """Random labels: at nearly all times some neuron slides, and kinks crowd between the times."""
+    data = flowfa.datasets.gaussian(samples=20, dim=20, seed=1)
+    rules = ("gd", "dfa")
+    problem = flowfa.Problem(data, (20,), rule=rules, loss="squared", initial="xavier")
+    return evidence_of_run(flowfa.simulate(problem, 3, t_end=4.0, rtol=1e-6, save=11))
+
+
+def test_rate_of_loss_holds_while_neurons_slide(sliding_evidence):
+    finding = check_evidence(sliding_evidence, [RateOfLoss()])["Eq-1"]
+    assert finding.trajectories == {"holds": 6}, str(finding)
+
+
+def test_rate_of_loss_counts_the_times_of_sliding(sliding_evidence):
+    """A loss_rate in the file that is wrong at one such time, by a thousandth, is seen."""
+    rates = sliding_evidence.record.observables["loss_rate"]
+    wrong = rates.clone()
+    wrong[:, 7] *= 1.001
+    observables = sliding_evidence.record.observables | {"loss_rate": wrong}
+    record = replace(sliding_evidence.record, observables=observables)
+    kinks = sliding_evidence.along(nearest_kink).values[:, 14]
+    assert int((kinks < 1e-12).sum()) >= 5
+    finding = check_evidence(replace(sliding_evidence, record=record), [RateOfLoss()])["Eq-1"]
+    assert finding.trajectories == {"violated": 6}, str(finding)
 
 
 def test_readouts_of_earlier_layers_are_what_conserves_under_direct_feedback():

@@ -13,12 +13,14 @@ import flowfa
 import theory_checks
 from flowfa.cli.main import main
 from flowfa.errors import InputError
+from flowfa.flow.solvers import make_solver
 from theory_checks import Verdict
 from theory_checks.between import extremes
 from theory_checks.bounds import never_negative
-from theory_checks.conservation import NeuronConservation
+from theory_checks.checking import check_evidence, outcomes_of
+from theory_checks.conservation import MatrixConservation, NeuronConservation
 from theory_checks.controls import broken, small_flow
-from theory_checks.ladder import build_ladder
+from theory_checks.ladder import Rung, build_ladder
 from theory_checks.measurement import Item
 from theory_checks.report import EXIT_CODES, Report
 from theory_checks.verdict import severities
@@ -196,7 +198,7 @@ def test_bad_input_is_refused_in_one_line(run, file, tmp_path, capsys):
     for arguments, message in (
         (["missing.nc"], "no file"),
         ([str(tmp_path / "text.nc")], "no netCDF4 file"),
-        ([str(file), "--only", "C-9"], "known: C-1, "),
+        ([str(file), "--only", "C-9"], "did you mean 'C-5'? known: "),
     ):
         assert main(["check", *arguments]) == 64
         error = capsys.readouterr().err
@@ -233,3 +235,45 @@ def test_simulator_never_imports_the_checks():
         if "theory_checks" in path.read_text()
     }
     assert users == {"cli"}
+
+
+def test_dropped_hypothesis_lets_the_claim_be_measured():
+    """What the statement says is then tried on a flow that it does not speak of."""
+    evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=1.0, rtol=1e-5, saves=9)
+    check = MatrixConservation()
+    report = theory_checks.check_evidence(evidence, [check, NeuronConservation()])
+    assert report["C-5"].verdict is Verdict.NOT_APPLICABLE
+    report = theory_checks.check_evidence(
+        evidence, [check, NeuronConservation()], drop=("linear-activation",)
+    )
+    assert report["C-5"].verdict is Verdict.VIOLATED and report["C-1"].verdict is Verdict.HOLDS
+    assert "not asked for: linear-activation" in report.notes[0]
+    outcomes = outcomes_of(check, evidence, drop=("linear-activation",))
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.VIOLATED}
+
+
+def test_dropping_an_unknown_hypothesis_is_refused():
+    evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=1.0, rtol=1e-5, saves=9)
+    drop = ("linear-activatoin",)
+    with pytest.raises(InputError, match="did you mean 'linear-activation'"):
+        outcomes_of(MatrixConservation(), evidence, drop)
+    with pytest.raises(InputError, match="did you mean 'linear-activation'"):
+        theory_checks.check_evidence(evidence, [MatrixConservation()], drop)
+
+
+def test_what_seems_violated_is_looked_at_with_a_finer_rung():
+    """Two rungs that make the same error speak for a violation that is none."""
+
+    def fine():
+        return Rung("fine", lambda: make_solver("dopri5", rtol=1e-9))
+
+    coarse = Rung("coarse", lambda: make_solver("heun", step=0.5), fine)
+    evidence = theory_checks.evidence_of_flow(small_flow("gd"), t_end=4.0, saves=9)
+    deceived = dataclasses.replace(evidence, rungs=(coarse, coarse), own=0)
+    conservation = NeuronConservation()
+    assert check_evidence(deceived, [conservation])["C-1"].verdict is Verdict.VIOLATED
+    confirmed = check_evidence(deceived, [conservation], confirm=True)["C-1"]
+    assert confirmed.verdict in (Verdict.HOLDS, Verdict.INCONCLUSIVE)
+    control = conservation.controls()["weight decay"]()
+    found = check_evidence(control, [conservation], confirm=True)["C-1"]
+    assert found.verdict is Verdict.VIOLATED

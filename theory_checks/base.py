@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from flowfa.errors import InputError
 from flowfa.registry import Registry, unknown_name
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Hypothesis, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Measurement
 
 Control = Callable[[], Evidence]
 """Sets up a flow of which a check must say that it violates the statement."""
@@ -48,6 +48,15 @@ class Check(Protocol):
 
     def controls(self) -> Mapping[str, Control]:
         """Return, by name, flows of which this check must say ``violated``."""
+        ...
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """What a check may have beside: numbers for the reader, which no verdict depends on."""
+
+    def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
+        """Return numbers of all trajectories, also of those that fail a hypothesis."""
         ...
 
 

@@ -68,6 +68,31 @@ def extremes(times: Tensor, values: Tensor, rates: Tensor) -> Extremes:
     )
 
 
+def least_with_jumps(times: Tensor, values: Tensor, rates: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the least value on each interval of a quantity that may jump, and the remainder.
+
+    A product of slopes jumps where a preactivation changes sign. Polynomials through the two sides
+    of a jump say nothing of it; on each side q is what its rate at the nearest time says, to first
+    order. Of that and of `extremes` the one with the higher bound counts.
+
+    Parameters
+    ----------
+    times : Tensor
+        As `extremes`.
+    values, rates : Tensor
+        (trajectory, time, item).
+    """
+    found = extremes(times, values, rates)
+    half = (times[2::2] - times[:-2:2])[:, None] / 2.0
+    least, steepest = (
+        torch.stack([each[:, :-2:2], each[:, 1::2], each[:, 2::2]])
+        for each in (values, rates.abs())
+    )
+    least, moved = least.amin(0), half * steepest.amax(0)
+    jumps = least - moved > found.least - found.remainder
+    return torch.where(jumps, least, found.least), torch.where(jumps, moved, found.remainder)
+
+
 def _cubic(
     left: Tensor, right: Tensor, rate_left: Tensor, rate_right: Tensor
 ) -> list[tuple[Tensor, Tensor]]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from theory_checks.between import extremes
-from theory_checks.evidence import Evidence
+from theory_checks.between import Extremes, extremes
+from theory_checks.evidence import ROUNDING, Evidence
 from theory_checks.measurement import Item, Measurement
 from theory_checks.networks import Quantity
 
-ROUNDING = 1e-12
-"""Share of a quantity's terms that rounding may make up, after thousands of operations."""
 NEGLIGIBLE = 1e-9
 """Share of a law's terms that a drift must exceed to be anybody's fault."""
 SAFETY = 2.0
@@ -27,6 +25,7 @@ def never_negative(
     *,
     scale: Quantity | None = None,
     speaks_of: Tensor | None = None,
+    attained: bool = False,
 ) -> Measurement:
     """Measure the statement q >= 0 at all times.
 
@@ -46,20 +45,58 @@ def never_negative(
         By default that of q itself.
     speaks_of : Tensor, optional
         Of which items the statement speaks, (trajectory, item) bool; all by default.
+    attained : bool
+        Whether q = 0 is within the statement and to be expected, as in a sharp inequality: see
+        `nonstrict`.
     """
     course = evidence.along(quantity)
     found = extremes(evidence.times, course.values, course.rates)
-    size = course.values if scale is None else evidence.along(scale).values
+    size = course.values if scale is None else evidence.values(scale)
     error = _so_far((course.values - course.coarser).abs())
     error = error + ROUNDING * _so_far(size.abs())
+    margin, uncertainty, remainder = found.least, error[:, 2::2], found.remainder
+    if attained:
+        margin, uncertainty, remainder = nonstrict(course.values, found, error, size)
     return Measurement(
-        margin=found.least,
-        uncertainty=error[:, 2::2],
-        remainder=found.remainder,
+        margin=margin,
+        uncertainty=uncertainty,
+        remainder=remainder,
         time=found.least_time,
         valid=_valid(evidence, items, speaks_of),
         items=items,
     )
+
+
+def nonstrict(
+    values: Tensor, found: Extremes, error: Tensor, size: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return margin, uncertainty and remainder of q >= 0 where q = 0 is to be expected.
+
+    No computed q stays on the right side of zero then. With E the error of q, the statement holds
+    if q > -E at the times of the mesh, and between them if the polynomials are no further below
+    than what they may have missed; it is violated if q < -3 E beyond that. The margin is q and
+    twice these errors, its uncertainty the errors. For the statement to hold they must also be less
+    than `RESOLVED` of the terms of q.
+
+    Parameters
+    ----------
+    values, error, size : Tensor
+        q, E and the size of the terms, (trajectory, time, item).
+    found : Extremes
+        Of q.
+    """
+    lowest = torch.stack([values[:, :-2:2], values[:, 1::2], values[:, 2::2]]).amin(0)
+    allowed = error[:, 2::2] + torch.finfo(values.dtype).tiny
+    terms = torch.stack([size[:, :-2:2], size[:, 1::2], size[:, 2::2]]).abs().amin(0)
+    limit = RESOLVED * terms + torch.finfo(values.dtype).tiny
+    # Nothing was missed at the times of the mesh, so no remainder excuses what is seen there.
+    fine = (lowest > -allowed) & (found.least > -allowed - found.remainder)
+    margin = found.least + 2.0 * (allowed + torch.where(fine, found.remainder, 0.0))
+    blurred = fine & (allowed > limit)
+    unseen = fine & (allowed + found.remainder > limit)
+    uncertainty = torch.where(blurred, torch.maximum(margin, allowed), allowed)
+    remainder = torch.where(unseen, torch.maximum(margin, found.remainder), found.remainder)
+    return margin, uncertainty, remainder
 
 
 def constant(
@@ -102,7 +139,7 @@ def constant(
     """
     speaks_of = _all(evidence, items) if speaks_of is None else speaks_of
     course = evidence.along(law)
-    terms = evidence.along(turnover).values
+    terms = evidence.values(turnover)
     group = torch.tensor([item.layer or 0 for item in items])
 
     def of_layer(values: Tensor) -> Tensor:
@@ -114,8 +151,9 @@ def constant(
             result[:, :, own] = known[:, :, own].amax((1, 2), keepdim=True)
         return torch.where(values.isnan(), values, result)
 
-    sizes = terms if size is None else evidence.along(size).values
-    negligible = NEGLIGIBLE * of_layer(sizes.abs())
+    sizes = terms if size is None else evidence.values(size)
+    # Where all terms are zero nothing drifts, and the law holds.
+    negligible = NEGLIGIBLE * of_layer(sizes.abs()) + torch.finfo(sizes.dtype).tiny
     drift, coarser, own = (
         each - each[:, :1] for each in (course.values, course.coarser, course.own)
     )
@@ -141,6 +179,7 @@ def constant(
         return (dense,)
     other = coarser if evidence.own == len(evidence.rungs) - 1 else drift
     error = SAFETY * of_layer((other - own).abs())
+    negligible = max(NEGLIGIBLE, evidence.record.rounding) * of_layer(sizes.abs())
     return dense, _recorded(
         evidence, law, error + negligible, error > RESOLVED * moved + negligible, speaks_of, items
     )

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from flowfa.registry import unknown_name
 from flowfa.simulation.run import Run
 from theory_checks.base import Check, chosen
+from theory_checks.blocks import affordable, all_blocks
+from theory_checks.estimates import Estimated, estimates_of, joined
 from theory_checks.evidence import Evidence
-from theory_checks.measurement import Hypothesis, Measurement
+from theory_checks.measurement import Estimate, Hypothesis, Measurement
 from theory_checks.report import Finding, Place, Report
 from theory_checks.source import evidence_of_run
+from theory_checks.traces import Traces
 from theory_checks.verdict import Verdict, from_severity, severities
 
 if TYPE_CHECKING:
@@ -24,8 +28,7 @@ if TYPE_CHECKING:
 
 REFINEMENTS = 5
 """Times that the mesh is refined where what lies between its times leaves a verdict open."""
-BLOCK_BYTES = 2**29
-"""Memory for the states of trajectories that are checked together."""
+Watch = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ def check(
     run: Run | DataTree | str | FilePath,
     only: Iterable[str] | None = None,
     ladder: bool = False,
+    drop: Iterable[str] = (),
+    *,
+    seconds: float | None = None,
+    watch: Watch | None = None,
+    traces: Traces | None = None,
 ) -> Report:
     """Check every statement of the theory on a run.
 
@@ -68,6 +76,16 @@ def check(
         IDs of statements: ``["C-1", "Eq-1"]``; all by default.
     ladder : bool
         Repeat the run at rtol / 100 too, which sharpens every verdict.
+    drop : iterable of str
+        Names of hypotheses that are not asked for: what the statement claims is measured though
+        they fail, and a violation is then no counterexample to the theory.
+    seconds : float, optional
+        Check about as many trajectories as fit into this time, at least one of each rule; a note
+        says how many. By default all.
+    watch : callable, optional
+        Is told in a few words what is being checked.
+    traces : Traces, optional
+        Collects what figures need.
 
     Returns
     -------
@@ -76,7 +94,7 @@ def check(
     Raises
     ------
     InputError
-        If the run cannot be read, or a statement is unknown.
+        If the run cannot be read, or a statement or hypothesis is unknown.
 
     Examples
     --------
@@ -89,20 +107,74 @@ def check(
     <Verdict.HOLDS: 'holds'>
     """
     checks = chosen(None if only is None else tuple(only))
-    return check_evidence(evidence_of_run(run, ladder), checks)
+    return check_evidence(
+        evidence_of_run(run, ladder),
+        checks,
+        drop,
+        seconds=seconds,
+        watch=watch,
+        traces=traces,
+        confirm=True,
+    )
 
 
-def check_evidence(evidence: Evidence, checks: Iterable[Check]) -> Report:
-    """Check statements on any evidence."""
-    checks = tuple(checks)
+def check_evidence(
+    evidence: Evidence,
+    checks: Iterable[Check],
+    drop: Iterable[str] = (),
+    *,
+    seconds: float | None = None,
+    watch: Watch | None = None,
+    traces: Traces | None = None,
+    confirm: bool = False,
+) -> Report:
+    """Check statements on any evidence; parameters as `check`.
+
+    With `confirm`, as `check` has it, what seems violated is looked at again with one finer rung:
+    two rungs may agree by chance on a drift that a third makes smaller.
+
+    Raises
+    ------
+    InputError
+        If none of the statements has a hypothesis that is to be dropped.
+    """
+    checks, drop = tuple(checks), tuple(drop)
+    watch = _unwatched if watch is None else watch
     outcomes: list[list[Outcome]] = [[] for _ in checks]
-    for block in _blocks(evidence):
+    numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
+    rules: tuple[str, ...] = ()
+    rows: list[int] = []
+    ignored: dict[str, str] = {}
+    for block in all_blocks(evidence) if seconds is None else affordable(evidence, seconds):
+        share = f"{len(rows) + len(block)} of {len(evidence)} trajectories"
+        watch(f"{share}: integrating anew")
         # Integrated here once, for all statements.
         _ = block.paths
-        for position, each in enumerate(checks):
-            outcomes[position] += outcomes_of(each, block)
-    findings = tuple(_finding(c, found) for c, found in zip(checks, outcomes, strict=True))
-    return Report(findings, _notes(evidence), _ground(evidence))
+        if traces is not None:
+            traces.take_signs(block)
+        assumed = [() if _misplaced(each, block) else each.hypotheses(block) for each in checks]
+        ignored |= _texts([each for hypotheses in assumed for each in hypotheses], drop)
+        for position, (each, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
+            watch(f"{share}: {each.spec}")
+            kept = tuple(one for one in hypotheses if one.name not in drop)
+            found = _outcomes(each, block, kept, traces)
+            outcomes[position] += _confirmed(each, block, kept, found) if confirm else found
+            numbers[position].append(() if _misplaced(each, block) else estimates_of(each, block))
+        rules += block.rules
+        rows += block.rows.tolist()
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    findings = tuple(
+        _finding(statement, found, joined(parts, rules, order))
+        for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
+    )
+    notes = tuple(f"not asked for: {name} ({text})" for name, text in ignored.items())
+    if len(rows) < len(evidence):
+        notes = (
+            f"checked {len(rows)} of {len(evidence)} trajectories, as many as fit into about "
+            f"{seconds:.0f} s",
+            *notes,
+        )
+    return Report(findings, (*notes, *_notes(evidence)), _ground(evidence))
 
 
 def _ground(evidence: Evidence) -> str:
@@ -113,11 +185,73 @@ def _ground(evidence: Evidence) -> str:
     return f"measured with {rungs}; uncertainty: the difference of the two"
 
 
-def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
-    """Return the verdict of one statement on each trajectory."""
-    kind = _kind(statement, evidence)
-    if bool((kind.excess > 0.0).any()):
+def outcomes_of(
+    statement: Check,
+    evidence: Evidence,
+    drop: Iterable[str] = (),
+    traces: Traces | None = None,
+) -> list[Outcome]:
+    """Return the verdict of one statement on each trajectory.
+
+    Parameters
+    ----------
+    statement : Check
+    evidence : Evidence
+    drop : iterable of str
+        Names of hypotheses of the statement that are not asked for.
+    traces : Traces, optional
+        Gets the margins.
+
+    Raises
+    ------
+    InputError
+        If the statement has no hypothesis of such a name; the message names the nearest.
+    """
+    drop = tuple(drop)
+    hypotheses = () if _misplaced(statement, evidence) else statement.hypotheses(evidence)
+    _ = _texts(hypotheses, drop)
+    kept = tuple(each for each in hypotheses if each.name not in drop)
+    return _outcomes(statement, evidence, kept, traces)
+
+
+def _texts(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[str, str]:
+    """Return what the hypotheses of some names say."""
+    known = {each.name: each.text for each in hypotheses}
+    for name in names:
+        if name not in known:
+            raise unknown_name("hypothesis", name, known)
+    return {name: known[name] for name in names}
+
+
+def _confirmed(
+    statement: Check,
+    evidence: Evidence,
+    assumed: tuple[Hypothesis, ...],
+    found: list[Outcome],
+) -> list[Outcome]:
+    """Return the outcomes, those that are violated as a finer rung finds them."""
+    doubtful = [place for place, each in enumerate(found) if each.verdict is Verdict.VIOLATED]
+    closer = evidence.select(torch.tensor(doubtful)).closer() if doubtful else None
+    if closer is None:
+        return found
+    own = tuple(replace(each, excess=each.excess[doubtful]) for each in assumed)
+    again = dict(zip(doubtful, _outcomes(statement, closer, own), strict=True))
+    return [again.get(place, each) for place, each in enumerate(found)]
+
+
+def _outcomes(
+    statement: Check,
+    evidence: Evidence,
+    assumed: tuple[Hypothesis, ...],
+    traces: Traces | None = None,
+) -> list[Outcome]:
+    """Return the verdict of one statement on each trajectory, under some hypotheses.
+
+    Margins go to `traces`.
+    """
+    if _misplaced(statement, evidence):
         # What it measures is not there to be asked for.
+        kind = _kind(statement, evidence)
         missed = torch.zeros(1, len(evidence), dtype=torch.bool)
         return [
             _not_applicable(int(row), (kind,), missed, position)
@@ -128,7 +262,7 @@ def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
         evidence.times[2] - evidence.reached,
     )
-    hypotheses = (begun, *statement.hypotheses(evidence))
+    hypotheses = (begun, *assumed)
     respected = torch.stack([each.excess <= 0.0 for each in hypotheses])
     able = respected.all(0)
     result = [
@@ -144,6 +278,8 @@ def outcomes_of(statement: Check, evidence: Evidence) -> list[Outcome]:
         again = intervals.any(1) & (refinement < REFINEMENTS)
         settled = (~again).nonzero().flatten().tolist()
         result += [_judge(looked_at, measurements, position) for position in settled]
+        if traces is not None:
+            traces.take_margins(statement.spec, looked_at, measurements, settled)
         if not again.any():
             break
         # Only what is still open is integrated once more.
@@ -159,6 +295,11 @@ def _kind(statement: Check, evidence: Evidence) -> Hypothesis:
     if of_training:
         return Hypothesis("steps", "the run takes discrete steps (flowfa train)", excess)
     return Hypothesis("flow", "the run is a flow (flowfa simulate)", excess)
+
+
+def _misplaced(statement: Check, evidence: Evidence) -> bool:
+    """Return whether a statement is about the other kind of run."""
+    return bool((_kind(statement, evidence).excess > 0.0).any())
 
 
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
@@ -235,7 +376,9 @@ def _not_applicable(
     )
 
 
-def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
+def _finding(
+    statement: Check, outcomes: list[Outcome], estimates: tuple[Estimated, ...]
+) -> Finding:
     """Return the worst of all trajectories."""
     counts = Counter(outcome.verdict for outcome in outcomes)
     verdict = max(counts, key=lambda each: each.severity)
@@ -257,6 +400,7 @@ def _finding(statement: Check, outcomes: list[Outcome]) -> Finding:
         if nearest is None or nearest.failed_by != nearest.failed_by
         else nearest.failed_by,
         sentence=statement.reading if applies else "",
+        estimates=estimates,
     )
 
 
@@ -269,13 +413,8 @@ def _miss(outcome: Outcome) -> float:
     return outcome.failed_by if outcome.failed_by == outcome.failed_by else float("inf")
 
 
-def _blocks(evidence: Evidence) -> Iterable[Evidence]:
-    """Split evidence by trajectories, so that its states fit into memory."""
-    # Room for one refinement, on every rung.
-    bytes_each = 16 * max(1, len(evidence.rungs)) * len(evidence.times) * evidence.initial.shape[1]
-    size = max(1, BLOCK_BYTES // bytes_each)
-    for positions in torch.arange(len(evidence)).split(size):
-        yield evidence.select(positions)
+def _unwatched(doing: str) -> None:
+    """Tell nobody."""
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:

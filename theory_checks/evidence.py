@@ -20,6 +20,10 @@ from theory_checks.networks import Networks, Quantity
 from theory_checks.path import Path, integrate
 from theory_checks.training import Training
 
+ROUNDING = 1e-12
+"""Share of a quantity's terms that rounding may make up, after thousands of operations."""
+FEW_ITEMS = 4
+"""Columns of a quantity that is remembered: numbers of a network, not of its neurons."""
 CHUNK_NUMBERS = 2**21
 """Parameters of networks that are measured together."""
 
@@ -40,6 +44,8 @@ class Record:
         Of the observables, (save,).
     observables : dict of Tensor
         Group /trajectory and ``conserved`` by name, (trajectory, save, ...).
+    rounding : float
+        Share of a quantity's terms that rounding may make up, in the precision of the run.
     """
 
     states: Tensor
@@ -47,6 +53,7 @@ class Record:
     snapshot_time: Tensor
     time: Tensor
     observables: dict[str, Tensor]
+    rounding: float = ROUNDING
 
     def select(self, rows: Tensor) -> Record:
         """Return the record of some trajectories."""
@@ -56,6 +63,7 @@ class Record:
             self.snapshot_time[rows],
             self.time,
             {name: values[rows] for name, values in self.observables.items()},
+            self.rounding,
         )
 
 
@@ -148,8 +156,15 @@ class Evidence:
         """Which intervals (between times of even index) were reached, (trajectory, interval)."""
         return self.times[2::2] <= self.reached[:, None]
 
+    @cached_property
+    def velocities(self) -> Tensor:
+        """dtheta/dt on the finest rung, (trajectory, time, parameter), when first asked."""
+        return self._velocities_on(self.paths[-1])
+
     def select(self, positions: Tensor) -> Evidence:
         """Return the evidence on some trajectories, by increasing position."""
+        if len(positions) == len(self):
+            return self
         chosen = dataclasses.replace(
             self,
             rows=self.rows[positions],
@@ -158,7 +173,14 @@ class Evidence:
         )
         if "paths" in self.__dict__:
             chosen.__dict__["paths"] = tuple(path.select(positions) for path in self.paths)
+        if "velocities" in self.__dict__:
+            chosen.__dict__["velocities"] = self.velocities[positions]
         return chosen
+
+    def closer(self) -> Evidence | None:
+        """Return the evidence with a finer rung more; None if there can be none."""
+        rung = self.rungs[-1].closer() if self.rungs else None
+        return None if rung is None else dataclasses.replace(self, rungs=(*self.rungs, rung))
 
     def refined(self, intervals: Tensor) -> Evidence:
         """Return evidence that looks twice as often at some intervals, (interval,) bool."""
@@ -181,21 +203,38 @@ class Evidence:
         return dataclasses.replace(self, motion=motion, initial=initial, record=None)
 
     def along(self, quantity: Quantity) -> Course:
-        """Measure a quantity and its rate along the trajectories."""
-        values, rates = self._measure(quantity, self.paths[-1], with_rates=True)
-        coarser, _ = self._measure(quantity, self.paths[-2], with_rates=False)
+        """Measure a quantity and its rate along the trajectories.
+
+        Of the same function it is measured once, unless there is much to remember.
+        """
+        known: dict[Quantity, Course] = self.__dict__.setdefault("_known", {})
+        if quantity in known:
+            return known[quantity]
+        course = self._along(quantity)
+        if course.values.shape[2] <= FEW_ITEMS:
+            known[quantity] = course
+        return course
+
+    def _along(self, quantity: Quantity) -> Course:
+        values, rates = self._measure(quantity, self.paths[-1], self.velocities)
+        coarser, _ = self._measure(quantity, self.paths[-2])
         own = (
             coarser
             if self.own == len(self.rungs) - 2
             else values
             if self.own == len(self.rungs) - 1
-            else self._measure(quantity, self.paths[self.own], with_rates=False)[0]
+            else self._measure(quantity, self.paths[self.own])[0]
         )
         return Course(values, rates, coarser, own)
 
+    def values(self, quantity: Quantity, rung: int = -1) -> Tensor:
+        """Measure a quantity alone on a rung, by default the finest, (trajectory, time, item)."""
+        return self._measure(quantity, self.paths[rung])[0]
+
     def own_rates(self, quantity: Quantity) -> Tensor:
         """Measure dq/dt on the run's own rung, (trajectory, time, item)."""
-        return self._measure(quantity, self.paths[self.own], with_rates=True)[1]
+        own = self.paths[self.own]
+        return self._measure(quantity, own, self._velocities_on(own))[1]
 
     def in_record(self, quantity: Quantity) -> Tensor:
         """Measure a quantity of the weights in the file, (trajectory, snapshot, item)."""
@@ -211,15 +250,15 @@ class Evidence:
         with torch.no_grad():
             return quantity(networks).unflatten(0, (trajectories, snapshots))
 
-    def _measure(self, quantity: Quantity, path: Path, with_rates: bool) -> tuple[Tensor, Tensor]:
-        """Measure states of a path, in parts that fit into memory."""
-        trajectories, times, parameters = path.states.shape
+    def _measure(
+        self, quantity: Quantity, path: Path, velocities: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Measure states of a path, with rates if there are velocities, in parts that fit."""
+        times = path.states.shape[1]
         outside = self.flow.span.outside_norm2[self.rows]
-        moving = self.motion.select(self.rows)
         values, rates = [], []
-        order = torch.arange(trajectories * times)
         with torch.no_grad():
-            for part in order.split(max(1, CHUNK_NUMBERS // parameters)):
+            for part in self._parts(path):
                 rows = part // times
                 field = self.field.select(rows)
                 state = path.states.flatten(0, 1)[part]
@@ -234,16 +273,33 @@ class Evidence:
                 ) -> Tensor:
                     return quantity(Networks(field, state, own_outside, time))
 
-                if with_rates:
-                    velocity = _velocity(moving.select(rows), time, state)
-                    value, rate = _with_rate(at, state, time, velocity)
+                if velocities is None:
+                    values.append(at(state, time))
+                else:
+                    value, rate = _with_rate(at, state, time, velocities.flatten(0, 1)[part])
                     values.append(value)
                     rates.append(rate)
-                else:
-                    values.append(at(state, time))
-        shape = (trajectories, times)
+        shape = path.states.shape[:2]
         found = torch.cat(values).unflatten(0, shape)
         return found, torch.cat(rates).unflatten(0, shape) if rates else found
+
+    def _velocities_on(self, path: Path) -> Tensor:
+        """Return the velocity at each state of a path."""
+        moving = self.motion.select(self.rows)
+        times = path.states.shape[1]
+        found = torch.empty_like(path.states)
+        with torch.no_grad():
+            for part in self._parts(path):
+                state, time = path.states.flatten(0, 1)[part], self.times[part % times]
+                velocity = _velocity(moving.select(part // times), time, state)
+                found.view(-1, found.shape[2])[part] = velocity
+        return found
+
+    @staticmethod
+    def _parts(path: Path) -> tuple[Tensor, ...]:
+        """Split the states of a path, flattened, into parts that are measured together."""
+        trajectories, times, parameters = path.states.shape
+        return torch.arange(trajectories * times).split(max(1, CHUNK_NUMBERS // parameters))
 
 
 def _velocity(motion: Field, time: Tensor, state: Tensor) -> Tensor:

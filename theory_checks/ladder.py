@@ -24,10 +24,13 @@ class Rung:
         For the reader: ``"bosh3, rtol 1e-05"``.
     make : callable
         Returns a fresh solver.
+    closer : callable
+        Returns the next finer rung; None if there can be none.
     """
 
     label: str
     make: Callable[[], Solver]
+    closer: Callable[[], Rung | None] = lambda: None
 
 
 def build_ladder(
@@ -76,8 +79,12 @@ def build_ladder(
                 else int(max_steps * STEP_FACTOR ** max(level, 0)),
             )
 
+        def closer() -> Rung | None:
+            finer = rung(level + 1)
+            return finer if _possible(finer) else None
+
         accuracy = f"rtol {rtol * scale:.3g}" if own_step is None else f"step {own_step:.3g}"
-        return Rung(f"{solver}, {accuracy}", make)
+        return Rung(f"{solver}, {accuracy}", make, closer)
 
     finest = 0
     while finest < rungs - 1 and _possible(rung(finest + 1)):

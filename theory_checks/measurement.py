@@ -1,4 +1,4 @@
-"""What a check hands to the framework: hypotheses, and margins with their uncertainty and place."""
+"""What a check hands to the framework: hypotheses, margins with their uncertainty, estimates."""
 
 from __future__ import annotations
 
@@ -77,3 +77,29 @@ class Measurement:
     items: tuple[Item, ...]
     note: str = ""
     coarse: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number that a check measures beside its verdict, on every trajectory.
+
+    Attributes
+    ----------
+    name : str
+        A slug: ``"mu"``.
+    text : str
+        What it is, in a line.
+    value, uncertainty : Tensor
+        (trajectory,); NaN where there is no such number. The uncertainty is the difference of the
+        two finest rungs, and what may have been missed between the times.
+    time : Tensor
+        Where it was found, (trajectory,); NaN if at no one time.
+    item : Item
+    """
+
+    name: str
+    text: str
+    value: Tensor
+    uncertainty: Tensor
+    time: Tensor
+    item: Item = Item()

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from theory_checks.estimates import Estimated
 from theory_checks.verdict import Verdict
 
+WIDTH = 100
+"""Columns of a terminal that does not say how many it has."""
+NARROWEST = 16
+"""Columns below which a cell is not broken into lines."""
+UNBROKEN = "\xa0=\xa0"
 EXIT_CODES = {
     Verdict.NOT_APPLICABLE: 0,
     Verdict.HOLDS: 0,
@@ -73,6 +80,8 @@ class Finding:
         By how much.
     sentence : str
         What a reader should know of the numbers.
+    estimates : tuple of Estimated
+        Numbers measured beside the verdict, if the check has any.
     """
 
     spec: str
@@ -85,6 +94,7 @@ class Finding:
     failed_hypothesis: str | None
     failed_by: float | None
     sentence: str
+    estimates: tuple[Estimated, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,25 +144,83 @@ class Report:
         return _plain(document)
 
     def __str__(self) -> str:
-        """Return the table for a terminal."""
+        """Return the table and the explanations for a terminal of 100 columns."""
+        return "\n".join([*self.table(), *self.explanations()])
+
+    def table(self, width: int = WIDTH, only_applicable: bool = False) -> list[str]:
+        """Return the lines of the table, and of a summary by verdict.
+
+        Parameters
+        ----------
+        width : int
+            Of the terminal.
+        only_applicable : bool
+            Leave out the rows of statements that do not apply; the summary names them.
+        """
         rows = [("statement", "verdict", "margin", "uncertainty", "where the margin is least")]
         rows += [
             (
                 finding.spec,
-                finding.verdict.value,
+                _shown(finding.verdict),
                 _number(finding.margin),
                 _number(finding.uncertainty),
                 "-" if finding.place is None else str(finding.place),
             )
             for finding in self.findings
+            if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
         ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
+        if len(rows) == 1:
+            return _wrapped(self._summary(), width, 2)
+        widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+        lines = []
+        for row in rows:
+            start = "".join(cell.ljust(size + 2) for cell, size in zip(row, widths, strict=False))
+            lines += _wrapped(start + row[-1], width, len(start))
+        return [*lines, *_wrapped(self._summary(), width, 2)]
+
+    def explanations(self, width: int = WIDTH) -> list[str]:
+        """Return the lines that say what was tested, what the numbers are, and what they rest on.
+
+        Parameters
+        ----------
+        width : int
+            Of the terminal.
+        """
+        texts = [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
+        texts += [
+            f"{each.spec} measured {number}" for each in self.findings for number in each.estimates
         ]
-        lines += [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
-        return "\n".join([*lines, *self.notes, *([self.evidence] if self.evidence else [])])
+        texts += [*self.notes, *([self.evidence] if self.evidence else [])]
+        return [line for text in texts for line in _wrapped(text, width, 2)]
+
+    def _summary(self) -> str:
+        """Name the statements by verdict, the worst verdict first."""
+        parts = []
+        for verdict in reversed(Verdict):
+            own = [finding.spec for finding in self.findings if finding.verdict is verdict]
+            if own:
+                parts.append(f"{_shown(verdict)}: {', '.join(own)}")
+        return "; ".join(parts)
+
+
+def _shown(verdict: Verdict) -> str:
+    """Return the word of a verdict, loud where a statement fails."""
+    return verdict.value.upper() if verdict is Verdict.VIOLATED else verdict.value
+
+
+def _wrapped(text: str, width: int, indent: int) -> list[str]:
+    """Break a text into lines, all but the first indented."""
+    if indent > width - NARROWEST:
+        return [text]
+    lines = textwrap.wrap(
+        # "t = 100" stays in one line.
+        text.replace(" = ", UNBROKEN),
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(UNBROKEN, " = ") for line in lines]
 
 
 def _explain(finding: Finding) -> str:
@@ -177,6 +245,6 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, dict):
         return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return value

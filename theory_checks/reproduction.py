@@ -15,7 +15,6 @@ from torch import Tensor
 
 import flowfa
 from theory_checks.base import Control, register
-from theory_checks.bounds import ROUNDING
 from theory_checks.evidence import Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
 from theory_checks.source import evidence_of_run
@@ -60,7 +59,7 @@ class Reproduction:
         states = own.gather(1, place.expand(-1, -1, own.shape[2]))
         wrong = norms(evidence.record.states - states)
         allowed = error.gather(1, place.expand(-1, -1, len(layers)))
-        allowed = allowed + ROUNDING * norms(states)
+        allowed = allowed + evidence.record.rounding * norms(states)
         # The last state of a trajectory that ended early lies between the times of the mesh.
         on_mesh = evidence.times[index] == when
         return (

@@ -28,8 +28,9 @@ from flowfa.simulation.settings import DTYPES
 from flowfa.simulation.train import step_rule
 from flowfa.simulation.training_settings import TrainingSettings
 from flowfa.training import StepRule
-from theory_checks.evidence import Evidence, Record
+from theory_checks.evidence import ROUNDING, Evidence, Record
 from theory_checks.ladder import build_ladder
+from theory_checks.soundness import check_soundness
 from theory_checks.training import Training
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def evidence_of_flow(
     saves: int = 41,
     ladder: bool = False,
     label: str = "flow",
+    max_steps: int = 100_000,
+    as_reached: bool = False,
+    density: float = 1.0,
 ) -> Evidence:
     """Return evidence on a flow that was never recorded.
 
@@ -67,13 +71,29 @@ def evidence_of_flow(
     ladder : bool
         Three rungs instead of two.
     label : str
+    max_steps : int
+        As `flowfa.flow.solvers.make_solver`.
+    as_reached : bool
+        Integrate at once, and take each trajectory as far as every rung got. By default all count
+        as having reached the end, so that one whose integration fails is inconclusive.
+    density : float
+        Times are ``t_end (k / (saves - 1))^density``: above 1 they are denser early, where flows
+        from random starts move fastest.
     """
-    rungs, own = build_ladder(solver, rungs=3 if ladder else 2, rtol=rtol)
+    rungs, own = build_ladder(solver, rungs=3 if ladder else 2, rtol=rtol, max_steps=max_steps)
     moving = flow.field if motion is None else motion
-    times = _mesh(torch.linspace(0.0, t_end, saves, dtype=torch.float64))
+    share = torch.linspace(0.0, 1.0, saves, dtype=torch.float64)
+    times = _mesh(t_end * share**density)
     everywhere = torch.full((len(flow),), t_end, dtype=torch.float64)
     rows = torch.arange(len(flow))
-    return Evidence(flow, moving, flow.initial, rungs, own, times, rows, everywhere, label=label)
+    found = Evidence(flow, moving, flow.initial, rungs, own, times, rows, everywhere, label=label)
+    if not as_reached:
+        return found
+    reached = torch.stack([path.reached for path in found.paths]).amin(0)
+    kept = dataclasses.replace(found, reached=reached)
+    # What was integrated is integrated: the rungs do not depend on how far they are looked at.
+    kept.__dict__["paths"] = found.paths
+    return kept
 
 
 def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) -> Evidence:
@@ -98,6 +118,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     tree, label = _tree(run)
     configuration = _configuration(tree, label)
     try:
+        check_soundness(tree, configuration, label)
         if configuration.get("kind") == "discrete":
             return _evidence_of_steps(tree, configuration, label)
         return _evidence(tree, configuration, ladder, label)
@@ -131,7 +152,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         times=_mesh(times),
         rows=torch.arange(len(flow)),
         reached=reached,
-        record=_record(tree, flow, times),
+        record=_record(tree, flow, times, configuration.get("dtype", "float64")),
         label=label,
     )
 
@@ -172,7 +193,7 @@ def _evidence_of_steps(tree: DataTree, configuration: dict[str, Any], label: str
         np.asarray(trajectory["step"].values),
         done=done,
         axis=times,
-        record=_record(tree, flow, times),
+        record=_record(tree, flow, times, settings.dtype),
         label=label,
         threads=int(tree.attrs["threads"]),
     )
@@ -290,6 +311,7 @@ def _problem(
     problem = Problem(
         Dataset(data["X"].values, data["y"].values, label),
         leak=configuration["leak"],
+        smooth_kinks=configuration.get("smooth_kinks"),
         rule=rules,
         loss=configuration["loss"],
         initial=start,
@@ -323,7 +345,7 @@ def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
     return RULES.get(name)(**configuration["rule_parameters"][name])
 
 
-def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
+def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Record:
     """Return what is stored, the weights in the flow's own coordinates."""
     weights = tree["weights"].to_dataset()
     when = _tensor(weights["snapshot_time"].values)
@@ -339,7 +361,16 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor) -> Record:
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
     observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
-    return Record(torch.stack(states, 1), torch.stack(outside, 1), when, times, observables)
+    # Evidence is integrated in float64, also of a run that was not.
+    coarseness = torch.finfo(DTYPES[dtype]).eps / torch.finfo(torch.float64).eps
+    return Record(
+        torch.stack(states, 1),
+        torch.stack(outside, 1),
+        when,
+        times,
+        observables,
+        ROUNDING * coarseness,
+    )
 
 
 def _mesh(times: Tensor) -> Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowfa.cli.commands import CheckCommand
-from flowfa.cli.console import say, say_json
+from flowfa.cli.console import columns, say, say_json
+from flowfa.cli.progress import StatusLine
+from flowfa.files import check_place
 
 SOLVER_FAILED = 3
 
@@ -22,7 +24,7 @@ def check(command: CheckCommand) -> int:
     Raises
     ------
     InputError
-        If the file is no result, or a statement is unknown.
+        If the file is no result, a statement is unknown, or the page cannot be written.
     """
     import theory_checks
     from flowfa.records import load
@@ -31,15 +33,33 @@ def check(command: CheckCommand) -> int:
     from theory_checks.base import chosen
 
     chosen(command.only)  # refuses unknown statements before anything is read
+    if command.html is not None:
+        check_place(command.html, command.overwrite, "--html")
     apply_threads(choose_threads(None))
     run = Run(load(command.run), Path(command.run))
-    report = theory_checks.check(run, command.only, command.ladder)
+    traces = None if command.html is None else theory_checks.Traces()
+    with StatusLine(quiet=command.json) as status:
+        report = theory_checks.check(
+            run,
+            command.only,
+            command.ladder,
+            watch=lambda doing: status.show(f"checking {doing}"),
+            traces=traces,
+        )
+        if command.html is not None and traces is not None:
+            from theory_checks.report_html import save_page
+
+            status.show("drawing")
+            save_page(report, run.tree, traces, command.html, command.run)
     if command.store:
         theory_checks.store(report, command.run)
     if command.json:
         say_json({"run": command.run, **report.to_json_dict()})
     else:
-        say(str(report))
+        for line in (*report.table(columns()), *report.explanations(columns())):
+            say(line)
+        if command.html is not None:
+            say(f"page: {command.html}")
     if report.exit_code != 1 and run.failed:
         return SOLVER_FAILED
     return report.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 from typing import Any
 
@@ -26,6 +27,11 @@ def complain(text: str) -> None:
 def say_json(document: Any) -> None:
     """Write one JSON document to stdout; numbers that are not finite become null."""
     say(json.dumps(_strict(document), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def columns() -> int:
+    """Return the width of the terminal (or COLUMNS); 100 where there is none."""
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def silence_stdout() -> None:

@@ -1,4 +1,4 @@
-"""``flowfa data make`` and ``flowfa data certify``."""
+"""``flowfa data make``, ``fetch`` and ``certify``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flowfa import datasets
-from flowfa.cli.commands import DataCertifyCommand, DataMakeCommand
+from flowfa.cli.commands import DataCertifyCommand, DataFetchCommand, DataMakeCommand
 from flowfa.cli.console import say, say_json
 from flowfa.cli.report import aligned
 from flowfa.configuration.settings import DATA_OPTIONS
@@ -37,6 +37,24 @@ def make(command: DataMakeCommand) -> int:
         size = f"{data.samples} samples of {data.dim} features"
         say(f"{path}: {data.name}, {size}, seed {command.seed}")
         say(f"next: flowfa data certify {path}, flowfa simulate --dataset {path}")
+    return 0
+
+
+def fetch(command: DataFetchCommand) -> int:
+    """Download an image set.
+
+    Raises
+    ------
+    InputError
+        If there is no such set or no place for it, or it cannot be downloaded.
+    """
+    from flowfa.datasets.images.fetch import fetch_images
+
+    for path in fetch_images(command.name, command.data_dir):
+        if not command.quiet:
+            say(f"{path}: complete, its checksum is the official one")
+    if not command.quiet:
+        say(f"next: flowfa simulate --dataset {command.name} --classes 0 1")
     return 0
 
 

@@ -11,7 +11,9 @@ import tyro
 from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
+    DataFetchCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
@@ -31,9 +33,11 @@ Command = (
     | TrainConfiguration
     | DeviationConfiguration
     | CheckCommand
+    | FalsifyCommand
     | PlotCommand
     | InfoCommand
     | DataMakeCommand
+    | DataFetchCommand
     | DataCertifyCommand
 )
 CONFIGURATIONS = {
@@ -47,9 +51,10 @@ COMMANDS = {
     "train": (),
     "deviation": (),
     "check": (),
+    "falsify": (),
     "plot": (),
     "info": (),
-    "data": ("make", "certify"),
+    "data": ("make", "fetch", "certify"),
 }
 DESCRIPTION = """The instrument for training flows of (leaky) ReLU networks under gradient descent,
 feedback alignment and their relatives.
@@ -125,15 +130,17 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     data = Annotated[
         Union[  # noqa: UP007 - `|` takes no annotated types that are made at run time
             Annotated[DataMakeCommand, named("make")],
+            Annotated[DataFetchCommand, named("fetch")],
             Annotated[DataCertifyCommand, named("certify")],
         ],
-        named("data", description="Make and certify data sets."),
+        named("data", description="Make, fetch and certify data sets."),
     ]
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
         Annotated[TrainConfiguration, named("train", default=defaults["train"])],
         Annotated[DeviationConfiguration, named("deviation", default=defaults["deviation"])],
         Annotated[CheckCommand, named("check")],
+        Annotated[FalsifyCommand, named("falsify")],
         Annotated[PlotCommand, named("plot")],
         Annotated[InfoCommand, named("info")],
         data,

@@ -148,6 +148,44 @@ class ShareBar:
             self._bar.close()
 
 
+class StatusLine:
+    """Shows on a terminal what is being done, in one line; says nothing elsewhere.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing even in a terminal.
+    stream : text stream, optional
+        Where to write; stderr by default.
+
+    Notes
+    -----
+    A context manager: leaving it clears the line, also after an error or Ctrl-C.
+    """
+
+    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
+        stream = sys.stderr if stream is None else stream
+        self._stream = None if quiet or stream is None or not stream.isatty() else stream
+
+    def show(self, text: str) -> None:
+        """Replace the line."""
+        if self._stream is not None:
+            # Back to the start, and clear to the end of the line.
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+
+    def __enter__(self) -> StatusLine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.show("")
+
+
 def _bar(stream: TextIO) -> tqdm:
     from tqdm import tqdm
 

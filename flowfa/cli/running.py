@@ -9,7 +9,9 @@ from typing import Any
 from flowfa.cli.commands import (
     CheckCommand,
     DataCertifyCommand,
+    DataFetchCommand,
     DataMakeCommand,
+    FalsifyCommand,
     InfoCommand,
     PlotCommand,
 )
@@ -52,6 +54,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.check import check
 
         return check(command)
+    if isinstance(command, FalsifyCommand):
+        from flowfa.cli.falsify import falsify
+
+        return falsify(command)
     if isinstance(command, InfoCommand):
         from flowfa.cli.info import info
 
@@ -60,6 +66,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.data import make
 
         return make(command)
+    if isinstance(command, DataFetchCommand):
+        from flowfa.cli.data import fetch
+
+        return fetch(command)
     if isinstance(command, DataCertifyCommand):
         from flowfa.cli.data import certify
 

@@ -33,7 +33,8 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, or 3 if a trajectory's solver failed.
+        3 if a trajectory's solver failed, else 1 if a statement of the theory is violated, 2 if
+        one is inconclusive, 0 otherwise.
 
     Raises
     ------
@@ -91,6 +92,17 @@ def carry_out(
             # The result is complete; only its picture is not.
             raise type(error)(f"{error} (the result is in {run.path})") from error
     summary = run.summary()
+    if talks:
+        for line in (*rule_table(summary), *failure_lines(summary)):
+            say(line)
+    verdicts = None
+    if configuration.check:
+        from flowfa.cli.verdicts import check_finished
+
+        verdicts = check_finished(run, quiet=not talks, took=time.perf_counter() - began)
+        if talks:
+            for line in verdicts.lines():
+                say(line)
     seconds = time.perf_counter() - began
     solving = float(run.tree.attrs["solve_seconds"])
     if configuration.json:
@@ -102,11 +114,10 @@ def carry_out(
                 "solve_seconds": solving,
                 "seconds": seconds,
                 **summary,
+                "checks": None if verdicts is None else verdicts.to_json_dict(),
             }
         )
     elif talks:
-        for line in (*rule_table(summary), *failure_lines(summary)):
-            say(line)
         say(f"{seconds:.1f} s, of which {solving:.1f} s solving on {run.tree.attrs['device']}")
         say(f"result: {run.path}")
         if figure is None:
@@ -114,7 +125,9 @@ def carry_out(
         else:
             say(f"figure: {figure} (again, or as .pdf: flowfa plot {run.path} --out FIGURE)")
             say(f"next:   flowfa check {run.path}")
-    return SOLVER_FAILED if run.failed else 0
+    if run.failed:
+        return SOLVER_FAILED
+    return 0 if verdicts is None else verdicts.exit_code
 
 
 def _opening(configuration: SimulateConfiguration) -> str:

@@ -15,7 +15,9 @@ PRESENTATION_KEYS = (
     "plot",
     "overwrite",
     "resume",
+    "check",
     "checkpoint_every",
+    "data_dir",
     "config",
     "quiet",
     "json",
@@ -34,7 +36,12 @@ DATA_OPTIONS = (
     "components",
     "separation",
     "label_noise",
+    "noise_kind",
     "classes",
+    "random_classes",
+    "split",
+    "size",
+    "data_dir",
 )
 
 
@@ -60,7 +67,8 @@ class ProblemFlags:
     seed: int = 0
     """Seed of everything random; start i is the same whatever the number of starts."""
     dataset: Annotated[str, arg(metavar="NAME|FILE.npz")] = "nearly-orthogonal"
-    """nearly-orthogonal, orthogonally-separable, gaussian, mixture, digits, or file of X and y."""
+    """nearly-orthogonal, orthogonally-separable, gaussian, mixture, digits, mnist, cifar100,
+    tiny-imagenet, or file of X and y."""
     samples: Annotated[int | None, optional_flag(metavar="INT")] = None
     """Number of samples n; by default the data set's own."""
     dim: Annotated[int | None, optional_flag(metavar="INT")] = None
@@ -79,8 +87,18 @@ class ProblemFlags:
     """Distance of the means of a mixture."""
     label_noise: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
     """Fraction of labels that are wrong, of data sets that have such noise."""
+    noise_kind: Annotated[str | None, optional_flag(metavar="NAME")] = None
+    """Label noise of images: uniform-other (default), uniform or pair-flip."""
     classes: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None
-    """Which classes of digits: a pair gives labels -1/+1, more give class numbers."""
+    """Which classes of digits or images: a pair gives labels -1/+1, more give class numbers."""
+    random_classes: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """How many random classes of images, instead of --classes."""
+    split: Annotated[str | None, optional_flag(metavar="train|test")] = None
+    """Which images of an image set, by default train."""
+    size: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """Height and width that images are resized to; by default their own."""
+    data_dir: Annotated[str | None, optional_flag(metavar="FOLDER")] = None
+    """Folder of the image sets; by default that in FLOWFA_DATA."""
     fresh_data: bool = False
     """Give each start a data set of its own instead of one for all."""
     leak: float = 0.1
@@ -139,6 +157,8 @@ class SimulateConfiguration(ProblemFlags):
     """Result file."""
     plot: Annotated[str | None, optional_flag(metavar="FIGURE|none")] = None
     """Figure (.png, .pdf or .svg), by default RUN.png beside the result; none for no figure."""
+    check: Annotated[bool, arg(help_behavior_hint="")] = True
+    """Skip the verdicts on the theory's statements, which take about as long as the run."""
     overwrite: bool = False
     """Replace existing output."""
     resume: bool = False

@@ -52,6 +52,8 @@ class TrainConfiguration(ProblemFlags):
     """Result file."""
     plot: Annotated[str | None, optional_flag(metavar="FIGURE|none")] = None
     """Figure (.png, .pdf or .svg), by default RUN.png beside the result; none for no figure."""
+    check: Annotated[bool, arg(help_behavior_hint="")] = True
+    """Skip the verdicts on the statements about discrete training (C-11)."""
     overwrite: bool = False
     """Replace existing output."""
     resume: bool = False

@@ -110,6 +110,8 @@ def _check_problem(c: ProblemFlags) -> None:
         ("samples", 1),
         ("dim", 1),
         ("components", 2),
+        ("random_classes", 2),
+        ("size", 1),
     ):
         _at_least(name, getattr(c, name), least)
     for name in ("gamma", "norm_ratio", "lambda_", "separation", "init_scale", "smooth_kinks"):

@@ -3,6 +3,7 @@
 from flowfa.datasets.certificate import Certificate, certify, certify_each
 from flowfa.datasets.dataset import Dataset
 from flowfa.datasets.digits import digits
+from flowfa.datasets.images import IMAGE_SETS, ImageSet, flat_images, load_images
 from flowfa.datasets.mixture import mixture
 from flowfa.datasets.nearly_orthogonal import nearly_orthogonal
 from flowfa.datasets.npz import load_npz, save_npz
@@ -12,12 +13,16 @@ from flowfa.datasets.registry import DATASETS, make, per_trajectory, stack
 
 __all__ = [
     "DATASETS",
+    "IMAGE_SETS",
     "Certificate",
     "Dataset",
+    "ImageSet",
     "certify",
     "certify_each",
     "digits",
+    "flat_images",
     "gaussian",
+    "load_images",
     "load_npz",
     "make",
     "mixture",

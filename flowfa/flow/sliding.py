@@ -47,7 +47,8 @@ def with_sliding_slopes(
     if not (z.abs() <= reach).any():
         return forward
     g = field.rule_signal(2, forward, output_signal, output_signal)
-    held = (z.abs() <= reach) & (g < 0.0)
+    # A sample that is zero has no surface: its preactivation is zero whatever the weights.
+    held = (z.abs() <= reach) & (g < 0.0) & (square > 0.0)[:, None]
     slope = torch.where(z > 0.0, z.new_tensor(1.0), z.new_tensor(field.leak))
     gram = inputs @ inputs.transpose(1, 2)
     if "c1" in field.layout.shapes:
@@ -57,16 +58,10 @@ def with_sliding_slopes(
     own = torch.diagonal(gram, dim1=1, dim2=2)[:, None]
     alone = held & (held.sum(2, keepdim=True) == 1)
     slope = torch.where(alone, (-velocity / (own * g)).clamp(field.leak, 1.0), slope)
-    slopes = slope.clone()
-    for row, neuron in (held.sum(2) > 1).nonzero().tolist():
-        members = held[row, neuron].nonzero().flatten()
-        slopes[row, neuron, members] = _slopes(
-            gram[row if len(gram) > 1 else 0][members][:, members],
-            velocity[row, neuron, members],
-            -g[row, neuron, members],
-            field.leak,
-        )
-    return dataclasses.replace(forward, slopes=(slopes,))
+    several = (held.sum(2) > 1).nonzero()
+    if len(several):
+        slope = _with_several(several, held, gram, velocity, g, slope, field.leak)
+    return dataclasses.replace(forward, slopes=(slope,))
 
 
 def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
@@ -80,29 +75,57 @@ def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
     return field.descent(forward, output_signal, field.rule_signal)
 
 
-def _slopes(gram: Tensor, rest: Tensor, strength: Tensor, leak: float) -> Tensor:
-    """Return the slopes of several attracting samples of one neuron.
-
-    Which of them slide is found by `_Chosen`, and their slopes from linear equations, which have a
-    derivative along the motion.
+def _with_several(
+    places: Tensor,
+    held: Tensor,
+    gram: Tensor,
+    velocity: Tensor,
+    g: Tensor,
+    slope: Tensor,
+    leak: float,
+) -> Tensor:
+    """Return the slopes with those of neurons that are held at several samples.
 
     Parameters
     ----------
+    places : Tensor
+        Row and neuron of each, (place, 2).
+    held : Tensor
+        (row, neuron, sample), bool.
     gram : Tensor
-        Of the samples, (sample, sample).
-    rest : Tensor
-        Their velocities without their own drives, (sample,).
-    strength : Tensor
-        -g > 0, (sample,).
+        (1 or row, sample, sample).
+    velocity : Tensor
+        Of all samples without the drives of those that are held, (row, neuron, sample).
+    g : Tensor
+        Signals into the neurons, (row, neuron, sample).
+    slope : Tensor
+        (row, neuron, sample).
     leak : float
     """
-    one = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    gram = gram + 1e-12 * gram.amax() * one
-    chosen = _Chosen.apply(gram, rest, strength, leak)
-    inside = (chosen > leak) & (chosen < 1.0)
-    equations = torch.where(inside[:, None], gram, one)
+    rows, neurons = places.unbind(1)
+    own = held[rows, neurons]
+    # The held samples of each first, as many columns as the neuron with most of them has.
+    most = int(own.sum(1).max())
+    order = own.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
+    member = own.gather(1, order)
+    pairs = member[:, :, None] & member[:, None, :]
+    one = torch.eye(most, dtype=gram.dtype, device=gram.device)
+    source = rows if len(gram) > 1 else torch.zeros_like(rows)
+    part = gram[source[:, None, None], order[:, :, None], order[:, None, :]]
+    # In units of each sample's length: else short samples drown in what makes the matrix regular.
+    length = torch.where(member, torch.diagonal(part, dim1=1, dim2=2).sqrt(), 1.0)
+    part = part / (length[:, :, None] * length[:, None, :])
+    matrix = torch.where(pairs, part, one) + 1e-12 * one
+    rest = torch.where(member, velocity[rows, neurons].gather(1, order) / length, 0.0)
+    strength = torch.where(member, -g[rows, neurons].gather(1, order) * length, 1.0)
+    chosen = _Chosen.apply(matrix, rest, strength, member, leak)
+    inside = member & (chosen > leak) & (chosen < 1.0)
+    equations = torch.where(inside[:, :, None], matrix, one)
     drive = torch.linalg.solve(equations, torch.where(inside, rest, chosen * strength))
-    return drive / strength
+    found = slope[rows, neurons].scatter(1, order, drive / strength)
+    result = slope.clone()
+    result[rows, neurons] = torch.where(own, found, slope[rows, neurons])
+    return result
 
 
 class _Chosen(torch.autograd.Function):
@@ -113,12 +136,24 @@ class _Chosen(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(gram: Tensor, rest: Tensor, strength: Tensor, leak: float) -> Tensor:
-        """Return the slopes, (sample,)."""
-        found = _bounded_slopes(
-            gram.cpu().numpy(), rest.cpu().numpy(), strength.cpu().numpy(), leak
-        )
-        return torch.from_numpy(found).to(gram)
+    def forward(
+        matrix: Tensor, rest: Tensor, strength: Tensor, member: Tensor, leak: float
+    ) -> Tensor:
+        """Return the slopes, (place, sample): of members in [leak, 1], `leak` elsewhere."""
+        slopes = torch.linalg.solve(matrix, rest) / strength
+        slopes = torch.where(member, slopes, leak)
+        outside = ((slopes < leak - BEYOND) | (slopes > 1.0 + BEYOND)).any(1)
+        for place in outside.nonzero().flatten().tolist():
+            # Not all of them slide.
+            own = member[place]
+            found = _bounded_slopes(
+                matrix[place][own][:, own].cpu().numpy(),
+                rest[place][own].cpu().numpy(),
+                strength[place][own].cpu().numpy(),
+                leak,
+            )
+            slopes[place, own] = torch.from_numpy(found).to(slopes)
+        return slopes.clamp(leak, 1.0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -133,13 +168,8 @@ class _Chosen(torch.autograd.Function):
 def _bounded_slopes(
     gram: np.ndarray, rest: np.ndarray, strength: np.ndarray, leak: float
 ) -> np.ndarray:
-    """Return the solution in [leak, 1] of the box problem of docs/hybrid.md; see `_slopes`."""
+    """Return the solution of the box problem of docs/hybrid.md as bounded least squares."""
     root = np.linalg.cholesky(gram)
-    y = np.linalg.solve(root.T, np.linalg.solve(root, rest))
-    slopes = y / strength
-    if ((slopes < leak - BEYOND) | (slopes > 1.0 + BEYOND)).any():
-        # Not all of them slide: bounded least squares.
-        bounds = (leak * strength, strength)
-        y = lsq_linear(root.T, np.linalg.solve(root, rest), bounds, method="bvls").x
-        slopes = y / strength
-    return slopes.clip(leak, 1.0)
+    bounds = (leak * strength, strength)
+    found = lsq_linear(root.T, np.linalg.solve(root, rest), bounds, method="bvls")
+    return (found.x / strength).clip(leak, 1.0)

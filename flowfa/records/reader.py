@@ -44,7 +44,8 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
         with h5py.File(path, "r") as file:
             missing = [name for name in GROUPS if not isinstance(file.get(name), h5py.Group)]
         if not missing:
-            tree = xr.open_datatree(path, engine="h5netcdf")
+            # Parts that netCDF did not write, in a file that was changed, have no named dimensions.
+            tree = xr.open_datatree(path, engine="h5netcdf", phony_dims="sort")
             if not lazy:
                 tree = tree.load()
                 tree.close()

@@ -91,7 +91,7 @@ def _row(networks: Networks, group: RuleGroup, layer: int) -> Tensor | None:
     if name == "frsf":
         return 0.5 * incoming - (out.abs() * group.kept[f"M{layer + 1}"]).sum(2)
     if name == "signfa":
-        return 0.5 * incoming - _scale(group, weight) * out.abs().sum(2)
+        return 0.5 * incoming - sign_scale(group, weight) * out.abs().sum(2)
     if name == "dfa":
         if layer < networks.field.layout.layers - 1:
             return None
@@ -99,7 +99,7 @@ def _row(networks: Networks, group: RuleGroup, layer: int) -> Tensor | None:
     return group.rule.conserved(layer, incoming, weight, group.kept)
 
 
-def _scale(group: RuleGroup, weight: Tensor) -> float:
+def sign_scale(group: RuleGroup, weight: Tensor) -> float:
     """Return s of the layer that the out-weights belong to."""
     assert isinstance(group.rule, SignFeedbackAlignment)
     if group.rule.scale == "xavier":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -115,6 +116,73 @@ class DriftingFeedback:
         return self.field.surface_name(surface)
 
 
+class AgainstFeedback:
+    """The flow with a drift of the output layer away from its feedback, -rate * B_L^T.
+
+    Parameters
+    ----------
+    field : NetworkField
+    rate : float
+    """
+
+    def __init__(self, field: NetworkField, rate: float) -> None:
+        self.field = field
+        self.rate = rate
+
+    def __call__(self, time: Tensor, state: Tensor) -> Tensor:
+        """Return the velocity, (trajectory, parameter)."""
+        velocity, last = self.field(time, state), self.field.layout.layers
+        weight = self.field.layout.views(state)[f"W{last}"]
+        part = self.field.layout.views(velocity)[f"W{last}"]
+        for group in self.field.groups:
+            rows = slice(group.start, group.stop)
+            matrix = group.rule.feedback(last, weight[rows], group.kept)
+            part[rows] -= self.rate * matrix.transpose(-1, -2)
+        return velocity
+
+    def select(self, rows: Tensor) -> AgainstFeedback:
+        """Return the field of some rows."""
+        return AgainstFeedback(self.field.select(rows), self.rate)
+
+    def switching(self, state: Tensor) -> Tensor | None:
+        """Return the preactivations."""
+        return self.field.switching(state)
+
+    def surface_name(self, surface: int) -> str:
+        """Return the name of a preactivation."""
+        return self.field.surface_name(surface)
+
+
+class Slowed:
+    """The flow at a share of its speed, as if the clock were wrong.
+
+    Parameters
+    ----------
+    field : Field
+    share : float
+    """
+
+    def __init__(self, field: Field, share: float) -> None:
+        self.field = field
+        self.share = share
+
+    def __call__(self, time: Tensor, state: Tensor) -> Tensor:
+        """Return the velocity, (trajectory, parameter)."""
+        return self.share * self.field(time, state)
+
+    def select(self, rows: Tensor) -> Slowed:
+        """Return the field of some rows."""
+        return Slowed(self.field.select(rows), self.share)
+
+    def switching(self, state: Tensor) -> Tensor | None:
+        """Return the preactivations."""
+        return self.field.switching(state)
+
+    def surface_name(self, surface: int) -> str:
+        """Return the name of a preactivation."""
+        return self.field.surface_name(surface)
+
+
 class GradientOf:
     """Gradient descent, by autograd, on a network with any activation.
 
@@ -168,6 +236,15 @@ def batch_normalised(preactivation: Tensor) -> Tensor:
     centred = preactivation - preactivation.mean(-1, keepdim=True)
     spread = (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
     return centred / spread
+
+
+def opposed(field: NetworkField) -> NetworkField:
+    """Return a field whose kept matrices have the other sign."""
+    groups = tuple(
+        replace(group, kept={name: -matrix for name, matrix in group.kept.items()})
+        for group in field.groups
+    )
+    return with_groups(field, groups)
 
 
 def with_groups(field: NetworkField, groups: tuple[RuleGroup, ...]) -> NetworkField:

@@ -19,9 +19,11 @@ from flowfa.registry import unknown_name
 from flowfa.seeds import generator
 from theory_checks.base import Control
 from theory_checks.controls.fields import (
+    AgainstFeedback,
     DriftingFeedback,
     FrozenBiases,
     GradientOf,
+    Slowed,
     WeightDecay,
     batch_normalised,
     with_leak,
@@ -35,16 +37,22 @@ BREAKS: Mapping[str, Callable[[NetworkField], Field]] = {
     "weight decay": lambda field: WeightDecay(field, 0.05),
     "frozen bias": FrozenBiases,
     "drifting feedback": lambda field: DriftingFeedback(field, 0.2),
+    "against feedback": lambda field: AgainstFeedback(field, 2.0),
+    "slowed": lambda field: Slowed(field, 0.1),
     "leaky activation": lambda field: with_leak(field, 0.3),
 }
 
 
 def small_problem(
-    rule: str | Rule, bias: str = "none", leak: float = 0.3, widths: tuple[int, ...] = (4, 3)
+    rule: str | Rule,
+    bias: str = "none",
+    leak: float = 0.3,
+    widths: tuple[int, ...] = (4, 3),
+    loss: str = "logistic",
 ) -> Problem:
     """Return a problem whose neurons meet few kinks and never slide."""
     data = orthogonally_separable(samples=5, dim=4, seed=0)
-    return Problem(data, widths, leak, rule, "logistic", bias, initial="aligned")
+    return Problem(data, widths, leak, rule, loss, bias, initial="aligned")
 
 
 def small_ensemble(problem: Problem, trajectories: int = 3) -> Ensemble:
@@ -58,13 +66,26 @@ def small_ensemble(problem: Problem, trajectories: int = 3) -> Ensemble:
     return replace(ensemble, biases=biases)
 
 
-def small_flow(rule: str | Rule, bias: str = "none", leak: float = 0.3) -> NetworkFlow:
+def small_flow(
+    rule: str | Rule,
+    bias: str = "none",
+    leak: float = 0.3,
+    widths: tuple[int, ...] = (4, 3),
+    loss: str = "logistic",
+) -> NetworkFlow:
     """Return a flow of three small networks under a rule."""
-    problem = small_problem(rule, bias, leak)
+    problem = small_problem(rule, bias, leak, widths, loss)
     return NetworkFlow(problem, small_ensemble(problem))
 
 
-def broken(rule: str | Rule, way: str, bias: str = "none", leak: float = 0.3) -> Control:
+def broken(
+    rule: str | Rule,
+    way: str,
+    bias: str = "none",
+    leak: float = 0.3,
+    widths: tuple[int, ...] = (4, 3),
+    loss: str = "logistic",
+) -> Control:
     """Return a control: a small flow that claims a rule, moved by something else.
 
     Parameters
@@ -76,6 +97,9 @@ def broken(rule: str | Rule, way: str, bias: str = "none", leak: float = 0.3) ->
     bias : {"none", "hidden", "all"}
     leak : float
         The leak it claims.
+    widths : tuple of int
+        Of the hidden layers.
+    loss : str
 
     Raises
     ------
@@ -86,7 +110,7 @@ def broken(rule: str | Rule, way: str, bias: str = "none", leak: float = 0.3) ->
         raise unknown_name("way to break a flow", way, BREAKS)
 
     def control() -> Evidence:
-        flow = small_flow(rule, bias, leak)
+        flow = small_flow(rule, bias, leak, widths, loss)
         return evidence_of_flow(
             flow, t_end=2.0, motion=BREAKS[way](flow.field), rtol=1e-5, saves=9, label=way
         )

@@ -94,16 +94,19 @@ class Surfaces:
         )
 
 
-def find_surfaces(inputs: np.ndarray) -> Surfaces:
+def find_surfaces(inputs: np.ndarray, shared: bool = True) -> Surfaces:
     """Merge collinear samples.
 
     Parameters
     ----------
     inputs : numpy.ndarray
         (set, sample, feature), the bias's constant column included where there is one.
+    shared : bool
+        Whether all trajectories have one set. Sets of their own have room for all samples, so that
+        shapes do not depend on which trajectories are still running.
     """
     found = [_merge(samples) for samples in inputs]
-    most = max(len(directions) for directions, _, _ in found)
+    most = max(len(directions) for directions, _, _ in found) if shared else inputs.shape[1]
     directions = np.zeros((len(found), most, inputs.shape[2]))
     for i, (own, _, _) in enumerate(found):
         directions[i, : len(own)] = own

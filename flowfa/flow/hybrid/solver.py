@@ -47,6 +47,8 @@ CHEAP_UNKNOWNS, MOST_UNKNOWNS = 150, 400
 """Samples times outputs up to which a correction costs little, and up to which it pays."""
 COARSE = 1e-4
 """Below this a step's share of the tolerance shrinks, because there are more steps."""
+FAR = 1e3
+"""A change, in units of the tolerance, that is never taken for convergence."""
 FINEST = 1e-10
 """Finest tolerance that the signals' rounding lets the iteration reach."""
 
@@ -98,6 +100,9 @@ class HybridSolver:
             )
         # Errors of steps add up, and finer tolerances take more steps (about rtol^-0.4).
         self.tolerance = tolerance.rtol * min(1.0, tolerance.rtol / COARSE) ** 0.25
+        # So that two runs of an easy problem do not begin with the same steps: checks take their
+        # difference for the error.
+        self.first_step = min(1.0, tolerance.rtol / COARSE) ** 0.2
         self.max_steps = max_steps
         # Derived from the field alone, and kept because merging samples takes time.
         self._setting: Setting | None = None
@@ -132,7 +137,8 @@ class HybridSolver:
         memory["scale"] = biggest.clamp_min(torch.finfo(v.dtype).tiny)
         # A step in which the signals alone would move the output weights by a tenth.
         rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
-        memory["step"] = (0.1 * memory["scale"] / rate.clamp_min(1e-300)).clamp_max(run.end / 4.0)
+        longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
+        memory["step"] = self.first_step * longest.clamp_max(run.end / 4.0)
         for name in ("trials", "sweeps", "rejected_last"):
             memory[name] = torch.zeros(len(v), dtype=torch.int64)
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
@@ -171,6 +177,10 @@ class HybridSolver:
         change, error = change_and_error(
             guess, path, memory["begin"], found, setting.feedback, unit
         )
+        # A run's first guess, of constant signals, is never good enough: it is the same whatever
+        # the tolerance, so that runs at two tolerances would agree on its error.
+        unguessed = (memory["trials"] == 0) & (memory["sweeps"] == 1)
+        change = np.where(unguessed, np.maximum(change, FAR), change)
         verdict = judge(change, error, path.sound, memory["sweeps"], memory["last_change"])
         accepted = verdict.accepted
         if accepted.any():
@@ -206,7 +216,7 @@ class HybridSolver:
         if known is not None and known.net.inputs is net.inputs:
             surfaces = known.surfaces
         else:
-            surfaces = find_surfaces(augmented_inputs(net))
+            surfaces = find_surfaces(augmented_inputs(net), net.inputs.ndim == 2)
         self._setting = Setting(net, surfaces, feedback_of(net))
         return self._setting
 

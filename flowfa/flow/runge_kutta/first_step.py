@@ -8,9 +8,17 @@ from flowfa.flow.base import Field
 from flowfa.flow.controller import Tolerance
 from flowfa.flow.integration import Integration
 
+ORDINARY = 1e-4
+"""Tolerance from which on finer ones begin with shorter steps."""
+
 
 def start_stepping(field: Field, run: Integration, tolerance: Tolerance, error_order: int) -> None:
     """Choose first steps by Hairer's rule (Hairer, Norsett & Wanner II.4).
+
+    Its upper bound, 100 times a step in which the state moves by a hundredth, is the same at every
+    tolerance, and so is a bound divided by the controller's greatest reduction some times. Two runs
+    would begin with the same steps and agree on the error of these; checks take the difference of
+    two tolerances for the error. So finer tolerances begin with shorter steps.
 
     Adds ``step``, ``previous_error``, ``after_rejection`` and ``first_velocity`` to the memory.
 
@@ -38,7 +46,8 @@ def start_stepping(field: Field, run: Integration, tolerance: Tolerance, error_o
     refined = torch.where(greatest <= 1e-15, small, torch.exp(power * torch.log(0.01 / greatest)))
     # An overflow in the trial Euler step says that even the guess is too long.
     step = torch.minimum(100.0 * guess, refined)
-    memory["step"] = torch.where(step.isfinite(), step, 1e-3 * guess).clamp_max(run.end)
+    step = torch.where(step.isfinite(), step, 1e-3 * guess).clamp_max(run.end)
+    memory["step"] = min(1.0, tolerance.rtol / ORDINARY) ** 0.1 * step
     memory["previous_error"] = torch.full_like(guess, 1e-4)
     memory["after_rejection"] = torch.zeros_like(guess, dtype=torch.bool)
     memory["first_velocity"] = velocity.norm(dim=1)

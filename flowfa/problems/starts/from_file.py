@@ -13,6 +13,9 @@ from flowfa.archives import read_npz
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name
 
+DATA = ("X", "y", "provenance")
+"""Arrays of a data set, which may share a file with a start."""
+
 
 @dataclass(frozen=True)
 class GivenStart:
@@ -51,14 +54,16 @@ def load_start(path: str | Path) -> GivenStart:
     ----------
     path : str or Path
         Arrays ``W1``..``WL``, optional ``c1``.., ``B2``.., ``D1``.., ``M2``.., all with or all
-        without a leading trajectory dimension.
+        without a leading trajectory dimension. A data set in the same file (``X``, ``y``) is not
+        looked at.
 
     Raises
     ------
     InputError
         If the file cannot be read, or `given_start` refuses its arrays.
     """
-    return given_start(read_npz(path, "W1, W2, ..."), name=str(path))
+    arrays = read_npz(path, "W1, W2, ...")
+    return given_start({k: a for k, a in arrays.items() if k not in DATA}, name=str(path))
 
 
 def given_start(arrays: Mapping[str, np.ndarray], name: str = "arrays") -> GivenStart:

@@ -1,0 +1,117 @@
+"""``flowfa falsify``: the search for a counterexample of a statement."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowfa.cli.commands import FalsifyCommand
+from flowfa.cli.console import say, say_json
+from flowfa.errors import InputError
+from flowfa.files import check_place
+
+if TYPE_CHECKING:
+    from theory_checks.falsify.budget import Standing
+
+SIGNALLED = 128
+_INTERVAL = 0.1
+
+
+def falsify(command: FalsifyCommand) -> int:
+    """Search a counterexample, or else the tightest case.
+
+    Returns
+    -------
+    int
+        1 if a counterexample was found, 128 + N if signal N stopped the search before, 2 if no
+        problem met the hypotheses, else 0.
+
+    Raises
+    ------
+    InputError
+        If the statement or a hypothesis is unknown, a number is out of range, or the file cannot
+        be written.
+    """
+    path = _check(command)
+
+    from flowfa.simulation.interruption import StopRequest
+    from flowfa.threads import apply_threads, choose_threads
+    from theory_checks.falsify import find, search
+    from theory_checks.falsify.report import exit_code, hint, lines, to_json_dict
+
+    apply_threads(choose_threads(None))
+    claim, drop = find(command.statement, command.drop_hypothesis or ())
+    with StopRequest() as request, _Bar(command.quiet) as bar:
+        found = search(
+            claim,
+            drop,
+            seed=command.seed,
+            examples=command.examples,
+            seconds=command.time_limit,
+            stopped=lambda: request.received is not None,
+            progress=bar.update,
+        )
+    if path is not None and found.case is not None:
+        found.case.save(path, command.overwrite)
+    if command.json:
+        say_json(to_json_dict(found))
+    elif not (command.quiet and not found.falsified):
+        for line in lines(found):
+            say(line)
+        if path is not None and found.case is not None:
+            say(f"\nsaved to {path}; next: {hint(found.case, str(path))}")
+    if request.received is not None and not found.falsified:
+        return SIGNALLED + request.received
+    return exit_code(found)
+
+
+def _check(command: FalsifyCommand) -> Path | None:
+    """Refuse what cannot be used, before anything heavy is imported."""
+    if command.seed < 0:
+        raise InputError(f"--seed is {command.seed}: expected a whole number of at least 0")
+    if command.examples is not None and command.examples < 1:
+        raise InputError(f"--examples is {command.examples}: expected at least 1")
+    if not command.time_limit > 0.0:
+        raise InputError(f"--time-limit is {command.time_limit}: expected a positive number")
+    if command.out is None:
+        return None
+    path = Path(command.out)
+    if path.suffix != ".npz":
+        raise InputError(f"--out is {command.out}: expected a name that ends in .npz")
+    check_place(path, command.overwrite)
+    return path
+
+
+class _Bar:
+    """Shows on a terminal how the search stands; says nothing elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._shown = not quiet and sys.stderr.isatty()
+        self._bar = None
+        self._drawn = -float("inf")
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, standing: Standing) -> None:
+        """Draw how the search stands, ten times a second at most."""
+        now = time.monotonic()
+        if not self._shown or now - self._drawn < _INTERVAL:
+            return
+        self._drawn = now
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(file=sys.stderr, leave=False, dynamic_ncols=True, unit=" problems")
+        best = standing.best
+        margin = "" if best is None else f", best margin {best.margin:.3g}"
+        self._bar.set_postfix_str(standing.phase + margin, refresh=False)
+        self._bar.total = standing.examples
+        self._bar.n = standing.tried
+        self._bar.refresh()

@@ -1,0 +1,86 @@
+"""The verdicts at the end of ``flowfa simulate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowfa.cli.console import columns
+from flowfa.cli.progress import StatusLine
+from flowfa.errors import InputError, Interrupted
+
+if TYPE_CHECKING:
+    from flowfa.simulation.run import Run
+    from theory_checks import Report
+
+LEAST_SECONDS = 30.0
+"""Time that checks may take after any run, however short."""
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What the checks said of a run, or why they could not.
+
+    Attributes
+    ----------
+    report : Report or None
+    refused : str
+        Why there is no report.
+    """
+
+    report: Report | None
+    refused: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 or 2, as `Report`; 0 if nothing could be checked."""
+        return 0 if self.report is None else self.report.exit_code
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return the report, or why there is none."""
+        return {"refused": self.refused} if self.report is None else self.report.to_json_dict()
+
+    def lines(self) -> list[str]:
+        """Return what a person reads: the statements that apply, and the notes."""
+        if self.report is None:
+            return [f"not checked: {self.refused}"]
+        return [*self.report.table(columns(), only_applicable=True), *self.report.notes]
+
+
+def check_finished(run: Run, quiet: bool, took: float) -> Verdicts:
+    """Check a run that is just done, and store the verdicts in its file.
+
+    Parameters
+    ----------
+    run : Run
+        Stored in a file.
+    quiet : bool
+        Show no progress.
+    took : float
+        Seconds that the run took; checks take about as long at most, but for the first
+        trajectory of each rule.
+
+    Raises
+    ------
+    Interrupted
+        After Ctrl-C; the result is complete, but has no verdicts.
+    """
+    import theory_checks
+
+    assert run.path is not None
+    try:
+        with StatusLine(quiet) as status:
+            report = theory_checks.check(
+                run,
+                seconds=max(took, LEAST_SECONDS),
+                watch=lambda doing: status.show(f"checking {doing}"),
+            )
+        theory_checks.store(report, run.path)
+    except InputError as error:
+        # The result is complete; a run that got nowhere has nothing to check.
+        return Verdicts(None, str(error))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped while checking; the result is in {run.path}: flowfa check {run.path}", 2
+        ) from None
+    return Verdicts(report)

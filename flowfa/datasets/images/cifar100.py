@@ -1,0 +1,111 @@
+"""CIFAR-100 in its binary version (Krizhevsky 2009); nothing is unpickled, nothing unpacked."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from flowfa.datasets.images.image_set import ImageSet
+from flowfa.datasets.images.source import Source, missing
+from flowfa.errors import InputError
+from flowfa.files import reason
+
+FOLDER = "cifar-100-binary"
+ARCHIVE = "cifar-100-binary.tar.gz"
+PICKLED = ("cifar-100-python", "cifar-100-python.tar.gz")
+EXPECTED = f"{ARCHIVE}, or the folder {FOLDER} with train.bin, test.bin and fine_label_names.txt"
+NAMES = "fine_label_names.txt"
+FINE, COARSE = 100, 20
+SHAPE = (3, 32, 32)
+RECORD = 2 + 3 * 32 * 32
+"""Bytes of an image: coarse label, fine label, red, green and blue rows."""
+LARGEST = 10**9
+
+
+def files(folder: Path, split: str) -> list[Path]:
+    """Return the folder of the binary version, or its archive."""
+    for place in (folder, folder / "cifar100", folder / "cifar-100"):
+        for name in (FOLDER, ARCHIVE):
+            if (place / name).exists():
+                inside = [place / name / f"{split}.bin", place / name / NAMES]
+                return inside if name == FOLDER else [place / name]
+    for name in PICKLED:
+        if (folder / name).exists():
+            raise InputError(
+                f"{folder / name} is the Python version of cifar100, whose pickles are never "
+                f"loaded: get the binary version, {ARCHIVE}"
+            )
+    raise missing("cifar100", "cifar100", folder, EXPECTED)
+
+
+def decode(paths: list[Path], split: str) -> ImageSet:
+    """Read images and fine labels.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or truncated, or a label is out of range.
+    """
+    if len(paths) == 1:
+        place = str(paths[0])
+        content, names = _from_archive(paths[0], (f"{split}.bin", NAMES))
+    else:
+        place = str(paths[0].parent)
+        content, names = (_from_file(path) for path in paths)
+    where = f"{split}.bin in {place}"
+    if not content or len(content) % RECORD:
+        raise InputError(
+            f"{where} has {len(content)} bytes: expected a multiple of {RECORD}, 2 labels and "
+            "3072 pixels an image; it is truncated or of another format"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+    for column, kind, count in ((0, "coarse", COARSE), (1, "fine", FINE)):
+        worst = int(records[:, column].argmax())
+        if records[worst, column] >= count:
+            raise InputError(
+                f"{where} has the {kind} label {records[worst, column]} at image {worst}: expected "
+                f"0 to {count - 1}; it is damaged or of another format"
+            )
+    listed = tuple(names.decode("utf-8", "replace").split())
+    if len(listed) != FINE:
+        raise InputError(f"{NAMES} in {place} has {len(listed)} names: expected {FINE}")
+    images = records[:, 2:].reshape(-1, *SHAPE)
+    return ImageSet(images, records[:, 1].astype(np.int64), listed, "cifar100", split)
+
+
+def _from_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({reason(error)}): expected {EXPECTED}") from None
+
+
+def _from_archive(path: Path, wanted: tuple[str, ...]) -> list[bytes]:
+    """Read members by name; only plain files count, and none is ever written to disk."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                name = member.name.removeprefix("./").removeprefix(f"{FOLDER}/")
+                if name in wanted and member.isreg() and member.size <= LARGEST:
+                    stream = archive.extractfile(member)
+                    assert stream is not None
+                    found[name] = stream.read()
+                    if len(found[name]) != member.size:
+                        raise InputError(f"{path} is truncated: {name} in it ends early")
+                if len(found) == len(wanted):
+                    break
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            f"{path} is damaged or truncated ({reason(error)}): get {ARCHIVE} again"
+        ) from None
+    for name in wanted:
+        if name not in found:
+            raise InputError(f"{path} has no file {FOLDER}/{name}: expected the official {ARCHIVE}")
+    return [found[name] for name in wanted]
+
+
+CIFAR100 = Source("cifar100", EXPECTED, files, decode)

@@ -1,0 +1,22 @@
+"""Feedback rules for any torch model: layers whose backward pass takes B instead of W^T."""
+
+from flowfa.training.feedback_layers.alignment import layer_alignment
+from flowfa.training.feedback_layers.channels import (
+    conserved_by_channel,
+    expected_channel_change,
+)
+from flowfa.training.feedback_layers.convert import convert
+from flowfa.training.feedback_layers.direct import DirectFeedbackSequential
+from flowfa.training.feedback_layers.feedback import LayerFeedback
+from flowfa.training.feedback_layers.layers import FeedbackConv2d, FeedbackLinear
+
+__all__ = [
+    "DirectFeedbackSequential",
+    "FeedbackConv2d",
+    "FeedbackLinear",
+    "LayerFeedback",
+    "conserved_by_channel",
+    "convert",
+    "expected_channel_change",
+    "layer_alignment",
+]

@@ -1,0 +1,162 @@
+"""``flowfa check`` of files that were damaged: one line, status 64, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+import flowfa
+from flowfa.cli.main import main
+
+NAMES = (
+    "data",
+    "weights",
+    "neurons",
+    "solver",
+    "trajectory",
+    "weights/W1",
+    "weights/B2",
+    "weights/snapshot_time",
+    "data/X",
+    "data/y",
+    "solver/t_reached",
+    "solver/status",
+    "trajectory/time",
+    "trajectory/loss_rate",
+    "neurons/conserved",
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run.nc"
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=0)
+    problem = flowfa.Problem(data, (3,), rule=("fa", "gd"))
+    flowfa.simulate(problem, 1, t_end=1.0, save=5, path=path)
+    return path
+
+
+@pytest.fixture
+def file(whole, tmp_path):
+    return shutil.copy(whole, tmp_path / "run.nc")
+
+
+def refused(file, capsys, *flags):
+    """Check a file, and return the one line that says why that is impossible."""
+    assert main(["check", str(file), *flags]) == 64
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1 and shown.err.startswith("flowfa: ") and shown.out == ""
+    assert "internal error" not in shown.err
+    return shown.err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_part_that_is_missing(file, capsys, name):
+    with h5py.File(file, "r+") as stored:
+        del stored[name]
+    assert str(file) in refused(file, capsys)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "/" in name])
+def test_part_of_another_shape(file, capsys, name):
+    with h5py.File(file, "r+") as stored:
+        values = stored[name][()]
+        del stored[name]
+        stored[name] = values.ravel()[:1]
+    refused(file, capsys)
+
+
+@pytest.mark.parametrize("name", ["data/X", "trajectory/time", "solver/t_reached"])
+def test_numbers_that_are_none_where_the_flow_needs_them(file, capsys, name):
+    with h5py.File(file, "r+") as stored:
+        stored[name][...] = np.nan
+    refused(file, capsys)
+
+
+def test_feedback_that_is_none_leaves_its_own_trajectory_open(file, capsys):
+    with h5py.File(file, "r+") as stored:
+        stored["weights/B2"][0] = np.nan
+    assert main(["check", str(file), "--only", "C-1", "record", "--json"]) == 2
+    for finding in json.loads(capsys.readouterr().out)["findings"]:
+        # The trajectory of gd is judged as ever.
+        assert finding["trajectories"] == {"holds": 1, "inconclusive": 1}
+        assert finding["place"]["trajectory"] == 0
+
+
+def test_number_in_the_record_that_is_none_leaves_the_statement_open(file, capsys):
+    with h5py.File(file, "r+") as stored:
+        stored["trajectory/loss_rate"][1, 2] = np.nan
+    assert main(["check", str(file), "--only", "Eq-1", "--json"]) == 2
+    place = json.loads(capsys.readouterr().out)["findings"][0]["place"]
+    assert place["trajectory"] == 1 and place["note"] == "loss_rate in the file"
+    assert place["time"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text"),
+    [
+        ("config", "{"),
+        ("config", "[1]"),
+        ("config", "{}"),
+        ("config", '{"rule": "fa"}'),
+        ("versions", "none"),
+        ("versions", '{"flowfa": 3}'),
+    ],
+)
+def test_configuration_that_is_no_configuration(file, capsys, attribute, text):
+    with h5py.File(file, "r+") as stored:
+        stored.attrs[attribute] = text
+    refused(file, capsys)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rule", ["fa", "gb"]),
+        ("leak", "steep"),
+        ("leak", -1.0),
+        ("loss", "exponental"),
+        ("solver", "hybrd"),
+        ("rtol", 0.0),
+        ("rtol", None),
+        ("rule_parameters", {}),
+    ],
+)
+def test_setting_that_is_impossible(file, capsys, key, value):
+    with h5py.File(file, "r+") as stored:
+        settings = json.loads(stored.attrs["config"])
+        assert key in settings
+        stored.attrs["config"] = json.dumps(settings | {key: value})
+    refused(file, capsys)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_file_that_is_cut_off(file, capsys, share):
+    with open(file, "rb") as stream:
+        content = stream.read()
+    with open(file, "wb") as stream:
+        stream.write(content[: int(share * len(content))])
+    refused(file, capsys)
+
+
+def test_statement_that_is_unknown(file, capsys):
+    assert "did you mean 'Eq-1'?" in refused(file, capsys, "--only", "Eq-2")
+
+
+def test_page_that_cannot_be_written(file, capsys, tmp_path):
+    taken = tmp_path / "taken.html"
+    taken.write_text("mine")
+    assert "--html" in refused(file, capsys, "--html", str(taken))
+    assert "no folder" in refused(file, capsys, "--html", str(tmp_path / "absent" / "page.html"))
+    assert taken.read_text() == "mine"
+
+
+def test_run_that_is_not_finished_is_no_file_yet(tmp_path, capsys):
+    """Its checkpoint is a folder, which can be gone on from."""
+    (tmp_path / "run.nc.checkpoint").mkdir()
+    assert "directory" in refused(tmp_path / "run.nc.checkpoint", capsys)
+    assert "no file" in refused(tmp_path / "run.nc", capsys)

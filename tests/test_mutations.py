@@ -1,0 +1,67 @@
+"""Every plausible wrong implementation of a rule is called violated by some check."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from flowfa.errors import InputError
+from flowfa.problems.rules import RULES
+from theory_checks import Verdict, check_evidence
+from theory_checks.base import chosen
+from theory_checks.controls.mutants import (
+    EQUIVALENT,
+    MUTANTS,
+    evidence_of_mutant,
+    evidence_of_pieces,
+    mutant_flow,
+    names_of,
+)
+from theory_checks.controls.pieces import Assembled, Pieces
+
+LAWS, RATE = ("C-1",), ("Eq-1",)
+# A law in the weights knows neither a time scale nor a weighting of the samples.
+LAWS_CANNOT_SEE = ("1/n missing", "derivative of the loss doubled", "a sample left out")
+
+
+def verdict(evidence, specs):
+    return check_evidence(evidence, chosen(specs)).findings[0].verdict
+
+
+def test_every_rule_has_mutants():
+    assert set(MUTANTS) >= {"gd", "fa", "adafa", "signfa", "dfa", "frsf"}
+    assert all(name in RULES.names() for name in MUTANTS)
+
+
+@pytest.mark.parametrize("rule", MUTANTS)
+def test_pieces_as_they_should_be_are_the_flow(rule):
+    """So that a mutant is wrong in what its name says, and in nothing else."""
+    flow = mutant_flow(rule)
+    time = torch.zeros(len(flow), dtype=torch.float64)
+    expected = flow.field(time, flow.initial)
+    found = Assembled(flow.field, Pieces())(time, flow.initial)
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-15)
+    evidence = evidence_of_pieces(rule, Pieces())
+    assert verdict(evidence, LAWS) is verdict(evidence, RATE) is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"), [(rule, name) for rule in MUTANTS for name in names_of(rule)]
+)
+def test_mutant_is_caught(rule, name):
+    evidence = evidence_of_mutant(rule, name).select(torch.tensor([0]))
+    specs = RATE if name in LAWS_CANNOT_SEE else LAWS
+    assert verdict(evidence, specs) is Verdict.VIOLATED
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"), [(r, name) for r in EQUIVALENT for name in EQUIVALENT[r]]
+)
+def test_equivalent_mutant_is_not_called_violated(rule, name):
+    evidence = evidence_of_pieces(rule, EQUIVALENT[rule][name][0])
+    assert verdict(evidence, LAWS) is verdict(evidence, RATE) is Verdict.HOLDS
+
+
+def test_unknown_mutant_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'momentum'"):
+        evidence_of_mutant("fa", "momentm")

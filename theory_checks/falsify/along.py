@@ -1,0 +1,203 @@
+"""Registered checks as claims: margins along the trajectories of small random flows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import numpy as np
+import torch
+
+from flowfa.datasets import Dataset
+from flowfa.errors import FlowfaError
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems import Problem
+from flowfa.problems.ensemble import build_ensemble
+from flowfa.problems.starts import given_start
+from theory_checks.base import CHECKS
+from theory_checks.checking import Outcome, outcomes_of
+from theory_checks.evidence import Evidence
+from theory_checks.falsify.case import Case, Shape, case_of
+from theory_checks.falsify.claim import DROPPED, FAR, MISSED, Assessment
+from theory_checks.source import evidence_of_flow
+from theory_checks.verdict import Verdict
+
+T_END = 2.0
+SAVES = 9
+RTOL = 1e-5
+SMALLEST = 1e-9
+"""The least violation that counts: the numbers of problems are of order one."""
+FINE = 1e-10
+"""The tolerance at which a counterexample is confirmed."""
+RULES = ("fa", "adafa", "signfa", "gd", "dfa", "frsf")
+SAMPLED = 8
+"""Random problems of a kind that tell whether the statement speaks of it."""
+
+
+@dataclass(frozen=True)
+class CheckClaim:
+    """A statement of the table of checks.
+
+    Attributes
+    ----------
+    name : str
+        Its ID.
+    """
+
+    name: str
+    examples: int = 1000
+    batch: int = 12
+    unit: str = "margin / uncertainty"
+
+    @property
+    def statement(self) -> str:
+        """The statement in words."""
+        return CHECKS.get(self.name).statement
+
+    def hypotheses(self) -> Mapping[str, str]:
+        """Return name and text of each hypothesis."""
+        shape = Shape((2, 2, 1), 2)
+        evidence = evidence_of([case_of(shape, np.full(shape.numbers, 0.5))])
+        return {each.name: each.text for each in CHECKS.get(self.name)().hypotheses(evidence)}
+
+    def shapes(self, drop: frozenset[str]) -> tuple[Shape, ...]:
+        """Return the shapes of problems that the statement speaks of."""
+        return _shapes(self.name, drop)
+
+    def assess(self, cases: Sequence[Case], drop: frozenset[str]) -> list[Assessment]:
+        """Integrate the flows of problems of one shape, and check them."""
+        check, evidence = CHECKS.get(self.name)(), evidence_of(cases)
+        slack = _slack(self.name, evidence, drop)
+        try:
+            found = outcomes_of(check, evidence, drop)
+        except FlowfaError:
+            # A solver that refuses to begin refuses all of them.
+            return [Assessment(FAR) for _ in cases]
+        return [_assessment(o, s) for o, s in zip(found, slack, strict=True)]
+
+    def verify(self, case: Case, drop: frozenset[str]) -> str | None:
+        """Check the flow again at `FINE`."""
+        found = outcomes_of(CHECKS.get(self.name)(), evidence_of([case], FINE), drop)[0]
+        if found.verdict is not Verdict.VIOLATED or found.margin > -SMALLEST:
+            return None
+        return f"verified at rtol {FINE:g}: margin {found.margin:.6g} +- {found.uncertainty:.1g}"
+
+    def snippet(self, case: Case, drop: frozenset[str]) -> str:
+        """Return code that integrates the flow and asks the check."""
+        shape = case.shape
+        return "\n".join(
+            [
+                "import numpy as np",
+                "from flowfa.datasets import Dataset",
+                "from flowfa.flow.network_flow import NetworkFlow",
+                "from flowfa.problems import Problem",
+                "from flowfa.problems.ensemble import build_ensemble",
+                "from flowfa.problems.starts import given_start",
+                "from theory_checks import CHECKS, evidence_of_flow",
+                "from theory_checks.checking import outcomes_of",
+                "",
+                *case.lines(),
+                "",
+                f"start = given_start(dict({', '.join(f'{n}={n}' for n in case.start)}))",
+                "problem = Problem(",
+                f"    Dataset(X, y), leak={shape.leak!r}, rule={shape.rule!r}, "
+                f"loss={shape.loss!r}, initial=start",
+                ")",
+                "flow = NetworkFlow(problem, build_ensemble(problem, 1, seed=0))",
+                f"evidence = evidence_of_flow(flow, t_end={T_END!r}, saves={SAVES!r}, "
+                f"rtol={FINE!r})",
+                f"check = CHECKS.get({self.name!r})()",
+                f"outcome = outcomes_of(check, evidence, drop={tuple(sorted(drop))!r})[0]",
+                "margin = outcome.margin",
+                'print(f"{outcome.verdict.value}: margin {margin:.6g}, '
+                'uncertainty {outcome.uncertainty:.1g}, at {outcome.place}")',
+            ]
+        )
+
+
+def evidence_of(
+    cases: Sequence[Case], rtol: float = RTOL, t_end: float = T_END, saves: int = SAVES
+) -> Evidence:
+    """Return evidence on the flows of problems of one shape, a trajectory each."""
+    shape = cases[0].shape
+    stacked = {name: np.stack([case[name] for case in cases]) for name in cases[0].arrays}
+    start = given_start({name: stacked[name] for name in cases[0].start})
+    data = Dataset(stacked["X"], stacked["y"], "random problems")
+    problem = Problem(data, leak=shape.leak, rule=shape.rule, loss=shape.loss, initial=start)
+    flow = NetworkFlow(problem, build_ensemble(problem, None, seed=0))
+    return evidence_of_flow(flow, t_end=t_end, saves=saves, rtol=rtol)
+
+
+def _slack(name: str, evidence: Evidence, drop: frozenset[str]) -> list[float]:
+    """Return by how much each problem respects the dropped hypotheses; -inf if none is dropped."""
+    dropped = [each for each in CHECKS.get(name)().hypotheses(evidence) if each.name in drop]
+    if not dropped:
+        return [-math.inf] * len(evidence)
+    excess = torch.stack([each.excess.double() for each in dropped]).nan_to_num(0.0)
+    return (-excess).amin(0).tolist()
+
+
+def _assessment(outcome: Outcome, slack: float) -> Assessment:
+    if outcome.verdict is Verdict.NOT_APPLICABLE:
+        by = outcome.failed_by
+        amount = min(by, FAR) if math.isfinite(by) else FAR
+        return Assessment(MISSED + amount, missed=outcome.hypothesis, missed_by=amount)
+    if slack >= 0.0:
+        return Assessment(MISSED + min(slack, FAR), missed=DROPPED, missed_by=slack)
+    margin, uncertainty = outcome.margin, outcome.uncertainty
+    if not math.isfinite(margin + uncertainty) or not uncertainty > 0.0:
+        # Where all terms of a law are zero it says nothing.
+        return Assessment(FAR)
+    if outcome.verdict is Verdict.VIOLATED and margin > -SMALLEST:
+        return Assessment(FAR)
+    ratio = margin / uncertainty
+    # Negative for violations, and between -1 and 1 whatever the statement's unit.
+    score = (ratio + 1.0) / (1.0 + abs(ratio + 1.0))
+    return Assessment(score, margin, uncertainty, ratio)
+
+
+@cache
+def _shapes(name: str, drop: frozenset[str]) -> tuple[Shape, ...]:
+    """Return small shapes of every kind of problem of which a statement speaks."""
+    kinds = [
+        (rule, leak, loss, outputs, biased, depth)
+        for rule, leak, (loss, outputs), biased, depth in product(
+            RULES,
+            (0.5, 1.0),
+            (("exponential", 1), ("logistic", 1), ("squared", 2)),
+            (False, True),
+            (1, 2),
+        )
+    ]
+    shapes = []
+    for rule, leak, loss, outputs, biased, depth in kinds:
+        own = [
+            Shape((dim, *(width,) * depth, outputs), samples, rule, loss, leak, biased)
+            for dim, width, samples in product((1, 2), (1, 2, 3) if depth == 1 else (1, 2), (1, 2))
+        ]
+        # Whether a statement speaks of a problem depends on its kind, hardly on its size.
+        if _speaks_of(name, drop, own[-1]):
+            shapes += own
+    return tuple(sorted(shapes, key=lambda shape: shape.numbers))
+
+
+def _speaks_of(name: str, drop: frozenset[str], shape: Shape) -> bool:
+    """Return whether some random problem of a shape can be one of the search."""
+    random = np.random.default_rng(0)
+    vectors = random.uniform(-1.0, 1.0, (SAMPLED, shape.numbers))
+    cases = [case_of(shape, vector) for vector in vectors]
+    # A glance: some hypotheses need the trajectories.
+    evidence = evidence_of(cases, rtol=1e-3, t_end=T_END / 100.0, saves=3)
+    for each in CHECKS.get(name)().hypotheses(evidence):
+        # Hypotheses with an amount of their own can be met by other numbers: those that all
+        # problems miss by the same cannot.
+        failed = ~(each.excess <= 0.0)
+        if each.name in drop:
+            if not failed.any():
+                return False
+        elif failed.all() and bool((each.excess == each.excess[0]).all()):
+            return False
+    return True

@@ -1,0 +1,47 @@
+"""Finding a claim, and its hypotheses, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowfa.errors import InputError
+from flowfa.registry import unknown_name
+from theory_checks.base import CHECKS
+from theory_checks.falsify.along import CheckClaim
+from theory_checks.falsify.claim import CLAIMS, Claim
+
+NO_FLOW = "record"
+"""The check that speaks of files, not of flows."""
+
+
+def names() -> tuple[str, ...]:
+    """Return what can be searched: claims on states, and every registered check."""
+    checks = (name for name in CHECKS.names() if name not in (*CLAIMS.names(), NO_FLOW))
+    return (*CLAIMS.names(), *checks)
+
+
+def find(name: str, drop: Sequence[str] = ()) -> tuple[Claim, frozenset[str]]:
+    """Return a claim by name, in any case, and the hypotheses to drop from it.
+
+    Raises
+    ------
+    InputError
+        If there is no such claim, or it has no such hypothesis; the message names those it has.
+    """
+    known = {each.lower(): each for each in names()}
+    if name.lower() not in known:
+        raise unknown_name("statement", name, names())
+    own = known[name.lower()]
+    claim = CLAIMS.get(own) if own in CLAIMS.names() else CheckClaim(own)
+    if not drop:
+        return claim, frozenset()
+    hypotheses = claim.hypotheses()
+    for each in drop:
+        if not hypotheses:
+            raise InputError(
+                f"{claim.name} has no hypothesis to drop (given {each!r}): leave out "
+                "--drop-hypothesis"
+            )
+        if each not in hypotheses:
+            raise unknown_name(f"hypothesis of {claim.name}", each, hypotheses)
+    return claim, frozenset(drop)

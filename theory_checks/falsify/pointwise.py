@@ -1,0 +1,201 @@
+"""Claims on the state of a network: an inequality at one time, with nothing to integrate.
+
+The formulas are written once, for numbers of any kind: the search evaluates them in float64, the
+verification of a counterexample in decimal numbers of `DIGITS` digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, DecimalException, localcontext
+from typing import Any
+
+import numpy as np
+
+from theory_checks.falsify.case import Case, Shape, case_of
+from theory_checks.falsify.claim import CLAIMS, DROPPED, FAR, MISSED, Assessment
+from theory_checks.falsify.network import Network
+
+DIGITS = 50
+ROUNDING = 1e-12
+"""Share of the terms of an inequality that rounding may make up in float64."""
+RULE = "RULE"
+"""What stands for the name of the rule in a formula."""
+SAMPLED = 20
+"""Random problems of a shape that tell whether a dropped hypothesis can fail in it."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two sides of the claim ``left >= right``, and the size of the terms they are made of.
+
+    Attributes
+    ----------
+    left, right, scale : float or Decimal
+    """
+
+    left: Any
+    right: Any
+    scale: Any
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A hypothesis, as an amount that must not be positive.
+
+    Attributes
+    ----------
+    name, text : str
+    excess : callable
+        Of a `Network`; in units in which 1 is a lot.
+    """
+
+    name: str
+    text: str
+    excess: Callable[[Network], Any]
+
+
+@dataclass(frozen=True)
+class PointwiseClaim:
+    """An inequality between functions of data, weights and feedback.
+
+    Attributes
+    ----------
+    name, statement, unit : str
+    sides : callable
+        Of a `Network`.
+    formula : str
+        The same in plain numpy, independent of `sides`: it sets ``left`` and ``right`` from the
+        arrays and ``leak``, and is what a snippet prints.
+    requirements : tuple of Requirement
+    family : tuple of Shape
+    """
+
+    name: str
+    statement: str
+    sides: Callable[[Network], Sides]
+    formula: str
+    requirements: tuple[Requirement, ...]
+    family: tuple[Shape, ...]
+    unit: str = "left / right"
+    examples: int = 20000
+    batch: int = field(default=1, init=False)
+
+    def hypotheses(self) -> Mapping[str, str]:
+        """Return name and text of each hypothesis."""
+        return {each.name: each.text for each in self.requirements}
+
+    def shapes(self, drop: frozenset[str]) -> tuple[Shape, ...]:
+        """Return the shapes of problems to search: with those in which a dropped one can fail."""
+        if not drop:
+            return self.family
+        random = np.random.default_rng(0)
+
+        dropped = [each for each in self.requirements if each.name in drop]
+
+        def can_fail(shape: Shape) -> bool:
+            for vector in random.uniform(-1.0, 1.0, (SAMPLED, shape.numbers)):
+                network = Network.of(case_of(shape, vector))
+                if any(each.excess(network) > 0.0 for each in dropped):
+                    return True
+            return False
+
+        return tuple(shape for shape in self.family if can_fail(shape)) or self.family
+
+    def assess(self, cases: Sequence[Case], drop: frozenset[str]) -> list[Assessment]:
+        """Evaluate the inequality on each problem, in float64."""
+        with np.errstate(all="ignore"):
+            return [self._assess(Network.of(case), drop) for case in cases]
+
+    def _assess(self, network: Network, drop: frozenset[str]) -> Assessment:
+        kink = network.nearest_kink()
+        if not kink > ROUNDING:
+            # The slope of a neuron at its kink is any number in [leak, 1].
+            return Assessment(FAR, missed="no preactivation is zero", missed_by=1.0)
+        missed = self._missed(network, drop)
+        if missed is not None:
+            return missed
+        sides = self.sides(network)
+        left, right, scale = float(sides.left), float(sides.right), float(sides.scale)
+        margin, error = left - right, ROUNDING * scale
+        if not (math.isfinite(margin) and scale > 0.0):
+            return Assessment(FAR)
+        ratio = left / right if right > 0.0 else math.nan
+        return Assessment((margin + error) / scale, margin, error, ratio)
+
+    def _missed(self, network: Network, drop: frozenset[str]) -> Assessment | None:
+        """Say which hypothesis a problem misses, or that it respects those that were dropped."""
+        slack = math.inf
+        for each in self.requirements:
+            excess = float(each.excess(network))
+            if each.name in drop:
+                # NaN: neither respected nor failed, which is no problem to search in.
+                slack = min(slack, -excess) if excess == excess else slack
+            elif not excess <= 0.0:
+                amount = min(excess, FAR) if excess == excess else FAR
+                return Assessment(MISSED + amount, missed=each.text, missed_by=excess)
+        if drop and not slack < 0.0:
+            amount = min(slack, FAR)
+            return Assessment(MISSED + amount, missed=DROPPED, missed_by=slack)
+        return None
+
+    def verify(self, case: Case, drop: frozenset[str]) -> str | None:
+        """Evaluate the inequality again with many digits."""
+        with localcontext() as context:
+            context.prec = DIGITS
+            try:
+                network = Network.of(case, Decimal)
+                kept = [each for each in self.requirements if each.name not in drop]
+                if network.nearest_kink() == 0 or any(e.excess(network) > 0 for e in kept):
+                    return None
+                sides = self.sides(network)
+                if not sides.left < sides.right:
+                    return None
+                return (
+                    f"verified with {DIGITS} digits: margin {float(sides.left - sides.right):.6g}"
+                )
+            except DecimalException:
+                return None
+
+    def snippet(self, case: Case, drop: frozenset[str]) -> str:
+        """Return code that needs numpy only."""
+        return "\n".join(
+            [
+                "import numpy as np",
+                "",
+                *case.lines(),
+                f"leak = {case.shape.leak!r}",
+                "",
+                *self.formula.strip().replace(RULE, case.shape.rule).splitlines(),
+                "margin = float(left - right)",
+                'print(f"left {left:.6g}, right {right:.6g}, margin {margin:.6g}")',
+            ]
+        )
+
+
+def claim(
+    name: str,
+    statement: str,
+    formula: str,
+    family: Sequence[Shape],
+    requirements: Sequence[Requirement] = (),
+    unit: str = "left / right",
+) -> Callable[[Callable[[Network], Sides]], Callable[[Network], Sides]]:
+    """Return a decorator that registers the claim whose sides a function computes.
+
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    """
+
+    def enter(sides: Callable[[Network], Sides]) -> Callable[[Network], Sides]:
+        found = PointwiseClaim(
+            name, statement, sides, formula, tuple(requirements), tuple(family), unit
+        )
+        CLAIMS.register(name)(found)
+        return sides
+
+    return enter

@@ -1,0 +1,352 @@
+"""Searching: hypothesis finds a neighbourhood, local optimisation its worst case."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies
+from hypothesis.errors import HypothesisWarning
+from scipy import optimize
+
+from theory_checks.falsify.budget import Exhausted, Judge, Standing
+from theory_checks.falsify.case import Case, Shape, case_of
+from theory_checks.falsify.claim import Assessment, Claim
+from theory_checks.falsify.parts import vector_of, without_one_part
+from theory_checks.falsify.simplify import simplify
+
+NO_CONCERN = (
+    hypothesis.HealthCheck.too_slow,
+    hypothesis.HealthCheck.data_too_large,
+    hypothesis.HealthCheck.large_base_example,
+    hypothesis.HealthCheck.nested_given,
+)
+"""Hypothesis's warnings about tests, which a search is not."""
+DRAWS = 100
+"""Examples of hypothesis in a round; each is a batch of the claim."""
+STARTS = 3
+"""Problems of a round from which the local search starts, each of another shape."""
+EVALUATIONS = 600
+"""Most batches of a local search."""
+EQUALITY = 1e-9
+"""Score at which a claim counts as an equality."""
+GENERATIONS = 8
+"""Generations of a local search by differential evolution."""
+BRIEFLY = 2
+"""The same, where a part was taken out of a counterexample."""
+
+
+class _Settled(Exception):
+    """A local search has come to equality, where there is nothing to gain."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search came to.
+
+    Attributes
+    ----------
+    claim : Claim
+    drop : tuple of str
+        Hypotheses that were dropped.
+    tried, applicable : int
+        Problems assessed, and those that met all other hypotheses.
+    seconds : float
+    stopped : bool
+        Whether the user ended it.
+    case : Case or None
+        The counterexample, or else the tightest case; None if no problem met the hypotheses.
+    assessment : Assessment or None
+        Of `case`.
+    nearest : Assessment or None
+        The problem nearest to meeting the hypotheses, of those that did not.
+    verified : str
+        How the counterexample was confirmed at higher accuracy; empty if there is none.
+    unconfirmed : int
+        Violations that higher accuracy did not confirm.
+    """
+
+    claim: Claim
+    drop: tuple[str, ...]
+    tried: int
+    applicable: int
+    seconds: float
+    stopped: bool
+    case: Case | None
+    assessment: Assessment | None
+    nearest: Assessment | None
+    verified: str = ""
+    unconfirmed: int = 0
+
+    @property
+    def falsified(self) -> bool:
+        """Whether a counterexample was found and confirmed."""
+        return bool(self.verified)
+
+
+def search(
+    claim: Claim,
+    drop: frozenset[str] = frozenset(),
+    seed: int = 0,
+    examples: int | None = None,
+    seconds: float = 60.0,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[Standing], None] = lambda standing: None,
+) -> Search:
+    """Search a counterexample of a claim, or else its tightest case.
+
+    Parameters
+    ----------
+    claim : Claim
+    drop : frozenset of str
+        Hypotheses not to ask for.
+    seed : int
+        Of everything random.
+    examples : int, optional
+        Most problems to try; `claim.examples` by default. More go into making a counterexample
+        smaller.
+    seconds : float
+        Longest time to search; as much again may go into making a counterexample smaller.
+    stopped : callable
+        Asked often; the search ends with what it has once it is true.
+    progress : callable
+        Told often how the search stands.
+    """
+    wanted = claim.examples if examples is None else examples
+    judge = Judge(claim, drop, wanted, seconds, stopped, progress)
+    shapes = claim.shapes(drop)
+    visits: Counter[Shape] = Counter()
+    unconfirmed, round_number = 0, 0
+    while not judge.exhausted:
+        found = _round(judge, shapes, visits, seed + 7919 * round_number)
+        round_number += 1
+        verified = claim.verify(found[-1], drop) if found else None
+        if verified is not None:
+            # What is assessed in batches is slow.
+            reserve = claim.examples if claim.batch == 1 else claim.examples // 6
+            judge.extend(reserve, seconds / 2.0)
+            case, verified = _smaller(judge, found[-1], verified)
+            judge.extend(reserve, seconds / 2.0)
+            case, verified = simplify(judge, case, verified)
+            result = claim.assess([case], drop)[0]
+            return _result(judge, replace_best=(case, result), verified=verified)
+        if found:
+            # Not confirmed, so not believed: it is neither a counterexample nor a tight case.
+            unconfirmed += 1
+            judge.best = None
+    return replace(_result(judge), unconfirmed=unconfirmed)
+
+
+def _result(
+    judge: Judge, replace_best: tuple[Case, Assessment] | None = None, verified: str = ""
+) -> Search:
+    best = replace_best or judge.best
+    return Search(
+        judge.claim,
+        tuple(sorted(judge.drop)),
+        judge.tried,
+        judge.applicable,
+        judge.elapsed,
+        judge.stopped,
+        None if best is None else best[0],
+        None if best is None else best[1],
+        judge.nearest,
+        verified,
+    )
+
+
+def _round(
+    judge: Judge, shapes: tuple[Shape, ...], visits: Counter[Shape], seed: int
+) -> list[Case]:
+    """Draw problems, improve some of them, and return those that violate the claim.
+
+    Shapes that were improved least often come first: many inequalities become equalities in small
+    shapes, and the search would stay there.
+    """
+    found: dict[Shape, tuple[float, np.ndarray]] = {}
+    violated: list[Case] = []
+    try:
+        judge.phase = "drawing"
+        _draw(judge, shapes, seed, found, violated)
+        judge.phase = "improving"
+        order = sorted(found, key=lambda shape: (visits[shape], found[shape][0]))
+        for shape in order[:STARTS]:
+            if violated:
+                break
+            visits[shape] += 1
+            start = found[shape][1]
+            violated += improve(judge, shape, start, seed)
+    except Exhausted:
+        pass
+    return violated[-1:]
+
+
+def _draw(
+    judge: Judge,
+    shapes: tuple[Shape, ...],
+    seed: int,
+    found: dict[Shape, tuple[float, np.ndarray]],
+    violated: list[Case],
+) -> None:
+    """Let hypothesis draw problems, guided by their scores."""
+    entries = strategies.floats(-1.0, 1.0, width=32)
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=DRAWS,
+        derandomize=False,
+        database=None,
+        deadline=None,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.target),
+        suppress_health_check=NO_CONCERN,
+    )
+    @hypothesis.given(strategies.data())
+    def draw(data: strategies.DataObject) -> None:
+        shape = data.draw(strategies.sampled_from(shapes))
+        size = shape.numbers
+        vectors = np.array(
+            data.draw(
+                strategies.lists(
+                    strategies.lists(entries, min_size=size, max_size=size),
+                    min_size=judge.claim.batch,
+                    max_size=judge.claim.batch,
+                )
+            )
+        )
+        # Only now: hypothesis wants the same draws whatever has been found before.
+        if violated or judge.exhausted:
+            return
+        cases = [case_of(shape, vector) for vector in vectors]
+        try:
+            scores = _scores(judge, cases, violated)
+        except Exhausted:
+            return
+        least = int(scores.argmin())
+        hypothesis.target(-max(float(scores[least]), -1e6))
+        if shape not in found or scores[least] < found[shape][0]:
+            found[shape] = float(scores[least]), vectors[least]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        draw()
+
+
+def improve(
+    judge: Judge, shape: Shape, start: np.ndarray, seed: int, generations: int = GENERATIONS
+) -> list[Case]:
+    """Search the neighbourhood of a problem for a violation, by its real numbers alone.
+
+    Claims that are assessed one by one are improved by the simplex method of Nelder and Mead,
+    begun again from where it ended; others by differential evolution, a generation at a time. A
+    violation is made worse by a second search from there.
+
+    Returns
+    -------
+    list of Case
+        The last, if there is one, is the worst.
+    """
+    point, violated = _descend(judge, shape, start, seed, generations, deeper=False)
+    if violated:
+        with suppress(Exhausted):
+            violated += _descend(judge, shape, point, seed, generations, deeper=True)[1]
+    return violated
+
+
+def _descend(
+    judge: Judge,
+    shape: Shape,
+    start: np.ndarray,
+    seed: int,
+    generations: int,
+    deeper: bool,
+) -> tuple[np.ndarray, list[Case]]:
+    """Run one local search; return its best point and the violations, the worst of them last."""
+    random = np.random.default_rng(seed)
+    bounds = [(-1.0, 1.0)] * shape.numbers
+    best, least, violated = np.clip(start, -1.0, 1.0), np.inf, []
+
+    def score(points: np.ndarray) -> np.ndarray:
+        nonlocal best, least
+        columns = points[:, None] if points.ndim == 1 else points
+        cases = [case_of(shape, column) for column in columns.T]
+        found: list[Case] = []
+        values = _scores(judge, cases, found)
+        index = int(values.argmin())
+        if values[index] < least:
+            best, least = columns.T[index].copy(), float(values[index])
+            if found:
+                violated.append(cases[index])
+        if 0.0 <= least < EQUALITY or (violated and not deeper):
+            raise _Settled
+        return values if points.ndim == 2 else values[0]
+
+    with suppress(_Settled):
+        if judge.claim.batch > 1:
+            optimize.differential_evolution(
+                score,
+                bounds,
+                init=_around(best, judge.claim.batch, random),  # type: ignore[arg-type]  # the stub knows names only
+                maxiter=generations,
+                polish=False,
+                vectorized=True,
+                updating="deferred",
+                tol=0.0,
+                rng=random,
+            )
+        else:
+            for size in (0.5, 0.1):
+                simplex = _around(best, shape.numbers + 1, random, size)
+                optimize.minimize(
+                    score,
+                    best,
+                    method="Nelder-Mead",
+                    bounds=bounds,
+                    options={
+                        "maxfev": EVALUATIONS,
+                        "initial_simplex": simplex,
+                        "adaptive": True,
+                        "xatol": 1e-7,
+                        "fatol": 1e-10,
+                    },
+                )
+    return best, violated
+
+
+def _around(
+    point: np.ndarray, number: int, random: np.random.Generator, size: float = 0.5
+) -> np.ndarray:
+    """Return a point and random ones about it, (number, coordinate), inside the cube."""
+    moved = point + size * random.uniform(-1.0, 1.0, (number, len(point)))
+    moved[0] = point
+    return np.clip(moved, -1.0, 1.0)
+
+
+def _scores(judge: Judge, cases: list[Case], violated: list[Case]) -> np.ndarray:
+    """Return what the search makes small, and note violations."""
+    found = judge(cases)
+    violated += [case for case, each in zip(cases, found, strict=True) if each.violated]
+    return np.nan_to_num(np.array([each.score for each in found]), nan=1e9, posinf=1e9)
+
+
+def _smaller(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
+    """Take parts out of a counterexample as long as what is left is one, or can be made one."""
+    judge.phase = "making it smaller"
+    known = set(judge.claim.shapes(judge.drop))
+    again = True
+    with suppress(Exhausted):
+        while again:
+            again = False
+            for part in without_one_part(case):
+                if part.shape not in known:
+                    continue
+                found = improve(judge, part.shape, vector_of(part), 0, BRIEFLY)
+                words = judge.claim.verify(found[-1], judge.drop) if found else None
+                if words is not None:
+                    case, verified, again = found[-1], words, True
+                    break
+    return case, verified
