@@ -192,7 +192,8 @@ def path_table(found: xr.Dataset) -> Table:
         "Patterns differ from: the first time of comparison at which a neuron is on another side "
         "of a sample than in the flow (- if never). First sign flip: time at which an output "
         "weight of the steps first has another sign than at the start. Ahead by: matched "
-        "time of the flow's curve minus the time of the steps; the distance that remains is the time-warped one.",
+        "time of the flow's curve minus the time of the steps; the distance that remains is the "
+        "time-warped one.",
     )
 
 
