@@ -69,9 +69,11 @@ def test_after_the_last_crossing_orthogonally_separable_data_have_slope_one():
 
 
 def test_the_flow_is_tightened_until_its_error_is_the_asked_share_of_the_deviation():
-    settings = DeviationSettings(rates=(0.01,), t_end=1.0, points=3, rtol=1e-3, share=1e-5)
-    found = study(smooth_problem(loss="logistic"), 0, 2, settings)
-    assert (found["flow_error"] <= 1e-5 * found["parameters"]).all()
+    data = flowfa.datasets.gaussian(samples=6, dim=8, seed=2)
+    problem = flowfa.Problem(data, (6,), leak=0.1, initial="xavier")
+    settings = DeviationSettings(rates=(0.01,), t_end=1.0, points=3, rtol=1e-3, share=1e-4)
+    found = study(problem, 0, 2, settings)
+    assert (found["flow_error"] <= 1e-4 * found["parameters"]).all()
     assert float(found["flow_rtol"]) < 1e-3
 
 

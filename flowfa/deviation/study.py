@@ -337,15 +337,18 @@ def _shown(
             inner = inner + flow.span.outside_norm2[block.rows[:1]]
         return views[f"W{last}"][:, 0, neurons], inner[:, neurons].sqrt()
 
-    shape = (len(variants), variants.times.shape[1], len(neurons))
+    # Widths of fewer neurons have as many columns, so that a sweep fits into one array.
+    shape = (len(variants), variants.times.shape[1], SHOWN_NEURONS)
     names = ("shown_out_flow", "shown_in_flow", "shown_out_steps", "shown_in_steps")
     weights = {name: np.full(shape, np.nan) for name in names}
     for position, variant in enumerate(chosen):
         place = torch.from_numpy(reference.at(variants.times[variant]))
         pairs = (*read(reference.states[0, place]), *read(walked.states[position]))
         for name, values in zip(names, pairs, strict=True):
-            weights[name][variant] = values.numpy()
+            weights[name][variant, :, : len(neurons)] = values.numpy()
     result: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         name: (("variant", "point", "shown"), values) for name, values in weights.items()
     }
-    return result | {"shown_neuron": (("shown",), neurons.numpy())}
+    numbers = np.full(SHOWN_NEURONS, -1)
+    numbers[: len(neurons)] = neurons.numpy()
+    return result | {"shown_neuron": (("shown",), numbers)}
