@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from flowfa.deviation.summary import Case, cases
+from flowfa.deviation.summary import Case, cases, slope_of
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
 
-MOST_COLUMNS = 4
+MOST_COLUMNS = 2
 
 
 def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
@@ -23,9 +25,9 @@ def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
     yield (
         "deviation-rate",
         "Deviation of the weights at the end against the rate, median and quartiles over starts, a "
-        "line for each width; dotted: slope 1; crosses: beyond them starts diverge; dashed "
-        "vertical: stability edge.",
-        _panels(found, _against_rate),
+        "line for each width, with fitted slopes and their 95 % intervals; dotted: slope 1; "
+        "crosses: starts diverge; dashed vertical: stability edge.",
+        _panels(found, _against_rate, one_color_a_rule=True),
     )
     yield (
         "deviation-time",
@@ -54,8 +56,10 @@ def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
     )
 
 
-def _panels(found: xr.Dataset, draw: Callable[[Axes, list[Case]], None]) -> Figure:
-    """Draw a panel for each rule."""
+def _panels(
+    found: xr.Dataset, draw: Callable[[Axes, list[Case]], None], one_color_a_rule: bool = False
+) -> Figure:
+    """Draw a panel for each rule; its color is not in the legend, which is that of all panels."""
     rules = [str(rule) for rule in found["rule"].values]
     columns = min(MOST_COLUMNS, len(rules))
     rows = -(-len(rules) // columns)
@@ -67,12 +71,13 @@ def _panels(found: xr.Dataset, draw: Callable[[Axes, list[Case]], None]) -> Figu
         for place, rule in enumerate(rules):
             draw(axes[place], [case for case in cases(found) if case.rule == rule])
             axes[place].set_title(rule)
+            axes[place].label_outer()
         for empty in axes[len(rules) :]:
             empty.set_visible(False)
         handles, labels = axes[0].get_legend_handles_labels()
         if labels:
             figure.legend(
-                handles,
+                [_neutral(handle) for handle in handles] if one_color_a_rule else handles,
                 labels,
                 loc="outside lower center",
                 ncols=min(6, len(labels)),
@@ -113,6 +118,21 @@ def _against_rate(axes: Axes, own: list[Case]) -> None:
     level = float(_spread(case.last("parameters")[:, variants[-1:]])[0][0])
     axes.plot(rate, level * rate / rate[-1], linestyle=":", color="#555555", linewidth=1.2)
     axes.set(xscale="log", yscale="log", xlabel="rate", ylabel="deviation of the weights")
+    axes.set_xticks(rate, [f"{each:.3g}" for each in rate])
+    axes.set_xticks([], minor=True)
+    told = [_fitted(each) for each in own]
+    axes.text(
+        0.98, 0.03, "\n".join(told), transform=axes.transAxes, fontsize=6, ha="right", va="bottom"
+    )
+
+
+def _fitted(case: Case) -> str:
+    """Return the fitted slope of a width with its interval."""
+    slope = slope_of(case, "parameters", float(case.found["momentum"].values[0]))
+    if slope is None:
+        return f"width {case.architecture}: no slope"
+    interval = "" if np.isnan(slope.low) else f" [{slope.low:.3f}, {slope.high:.3f}]"
+    return f"width {case.architecture}: slope {slope.slope:.3f}{interval}"
 
 
 def _over_time(axes: Axes, own: list[Case]) -> None:
@@ -183,6 +203,12 @@ def _drift(axes: Axes, own: list[Case]) -> None:
         )
         axes.plot(time[::5], _spread(part["law_predicted"].values)[0][::5], ".", color=color)
     axes.set(yscale="log", xlabel="time", ylabel="largest drift of C")
+
+
+def _neutral(line: Artist) -> Line2D:
+    """Return a line for the legend in grey, as dark as the given one."""
+    assert isinstance(line, Line2D)
+    return Line2D([], [], color="#444444", alpha=line.get_alpha(), marker="o", markersize=3)
 
 
 def _plain(case: Case) -> np.ndarray:

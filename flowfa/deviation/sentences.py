@@ -11,6 +11,8 @@ from flowfa.deviation.summary import STABLE_SHARE, Case, cases, slope_of
 
 WITHIN = (0.001, 0.01, 0.1)
 """Relative distances that are worth a sentence."""
+TENDS = 0.6
+"""A slope tends to 1 if, at the smallest rates, no more than this share of its gap is left."""
 ANOTHER_PATH = 0.5
 """Share of the deviation that must be left after time-warping to speak of another path."""
 
@@ -81,15 +83,18 @@ def _power(case: Case) -> Iterator[str]:
         return
     patterns = case.found["patterns"].values[:, _main(case)]
     crossed = float(np.nanmax(patterns))
-    if crossed > 0.0:
+    if slope.rates > 2 and abs(slope.finest - 1.0) <= TENDS * abs(slope.slope - 1.0):
+        reason = (
+            f"between the two smallest rates it is rate^{slope.finest:.3f}, so that it tends to 1 "
+            "as the rate falls, and the larger rates add terms of higher order"
+        )
+    elif crossed > 0.0:
         reason = (
             f"the step run and the flow have up to {100 * crossed:.2g} % of their preactivations "
             "on different sides of zero, and Euler's error is a pure power only between kinks"
         )
-    elif abs(slope.curvature) > 0.05:
-        reason = f"the slope still changes by {slope.curvature:+.2f} over these rates"
     else:
-        reason = "kinks were not the cause: no neuron was on another side of a sample"
+        reason = "kinks are not the cause, as no neuron is on another side of a sample"
     yield f"{text}, which is not 1: {reason}."
 
 

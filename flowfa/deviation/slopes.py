@@ -25,6 +25,8 @@ class Slope:
     curvature : float
         Mean difference of the slopes between the two largest and between the two smallest rates:
         0 for a pure power.
+    finest : float
+        Mean slope between the two smallest rates.
     """
 
     slope: float
@@ -33,6 +35,7 @@ class Slope:
     starts: int
     rates: int
     curvature: float
+    finest: float
 
 
 def fit_slope(rate: np.ndarray, deviation: np.ndarray, usable: np.ndarray) -> Slope | None:
@@ -54,7 +57,7 @@ def fit_slope(rate: np.ndarray, deviation: np.ndarray, usable: np.ndarray) -> Sl
     """
     from scipy import stats
 
-    slopes, bends, most = [], [], 0
+    slopes, bends, finest, most = [], [], [], 0
     for row, good in zip(deviation, usable, strict=True):
         if good.sum() < FEWEST_RATES:
             continue
@@ -63,6 +66,7 @@ def fit_slope(rate: np.ndarray, deviation: np.ndarray, usable: np.ndarray) -> Sl
         slopes.append(float(np.polyfit(x, y, 1)[0]))
         local = np.diff(y) / np.diff(x)
         bends.append(float(local[-1] - local[0]))
+        finest.append(float(local[0]))
         most = max(most, int(good.sum()))
     if not slopes:
         return None
@@ -70,4 +74,5 @@ def fit_slope(rate: np.ndarray, deviation: np.ndarray, usable: np.ndarray) -> Sl
     if len(slopes) > 1:
         quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2.0, len(slopes) - 1))
         half = quantile * float(np.std(slopes, ddof=1)) / len(slopes) ** 0.5
-    return Slope(mean, mean - half, mean + half, len(slopes), most, float(np.mean(bends)))
+    bend, least = float(np.mean(bends)), float(np.mean(finest))
+    return Slope(mean, mean - half, mean + half, len(slopes), most, bend, least)
