@@ -102,6 +102,17 @@ def test_sentences_are_drawn_from_the_numbers(found):
     assert "as Euler's method does on a smooth flow" not in "\n".join(sentences(bent))
 
 
+def test_starts_that_disagree_are_not_called_a_power_of_one(found):
+    """Slopes of 0, 1 and 2: their mean is 1, and it means nothing."""
+    torn = found.copy(deep=True)
+    power = np.array([0.0, 1.0, 2.0])[:, None, None] - 1.0
+    rate = found["rate"].values / found["rate"].values.max()
+    factor = rate[:, :, None, :, None] ** power
+    torn["parameters"] = torn["parameters"] * factor
+    text = "\n".join(sentences(torn))
+    assert "as Euler's method does" not in text
+
+
 def test_what_the_flow_cannot_resolve_is_marked_in_the_report(found, tmp_path):
     blurred = found.copy(deep=True)
     blurred["resolved"] = blurred["resolved"] & False

@@ -11,6 +11,9 @@ from flowfa.deviation.summary import STABLE_SHARE, Case, cases, slope_of
 
 WITHIN = (0.001, 0.01, 0.1)
 """Relative distances that are worth a sentence."""
+NEAR_ONE = 0.03
+NARROW = 0.2
+"""A slope counts as 1 if it is so near, or if its interval has 1 in it and is so short."""
 TENDS = 0.6
 """A slope tends to 1 if, at the smallest rates, no more than this share of its gap is left."""
 ANOTHER_PATH = 0.5
@@ -77,25 +80,31 @@ def _power(case: Case) -> Iterator[str]:
     text = f"the deviation at the end grows like rate^{slope.slope:.3f}"
     if np.isfinite(slope.low):
         text += f" (95 % interval {slope.low:.3f} to {slope.high:.3f}, {slope.starts} starts)"
-    exact = slope.low <= 1.0 <= slope.high or abs(slope.slope - 1.0) <= 0.03
-    if exact:
+    spread = slope.high - slope.low
+    if abs(slope.slope - 1.0) <= NEAR_ONE or (slope.low <= 1.0 <= slope.high and spread <= NARROW):
         yield f"{text}, as Euler's method does on a smooth flow."
         return
-    patterns = case.found["patterns"].values[:, _main(case)]
-    crossed = float(np.nanmax(patterns))
+    crossed = float(np.nanmax(case.found["patterns"].values[:, _main(case)]))
+    sides = (
+        f"up to {100 * crossed:.2g} % of the preactivations of the step run are on another side of "
+        "zero than in the flow"
+    )
+    if spread > NARROW and crossed > 0.0:
+        yield (
+            f"{text}; the starts do not agree on a power: {sides}, and which, and when, depends on "
+            "where a step ends."
+        )
+        return
     if slope.rates > 2 and abs(slope.finest - 1.0) <= TENDS * abs(slope.slope - 1.0):
         reason = (
             f"between the two smallest rates it is rate^{slope.finest:.3f}, so that it tends to 1 "
             "as the rate falls, and the larger rates add terms of higher order"
         )
     elif crossed > 0.0:
-        reason = (
-            f"the step run and the flow have up to {100 * crossed:.2g} % of their preactivations "
-            "on different sides of zero, and Euler's error is a pure power only between kinks"
-        )
+        reason = f"{sides}, and Euler's error is a pure power only between kinks"
     else:
         reason = "kinks are not the cause, as no neuron is on another side of a sample"
-    yield f"{text}, which is not 1: {reason}."
+    yield f"{text}. It is not 1: {reason}."
 
 
 def _path(case: Case) -> Iterator[str]:
