@@ -13,7 +13,7 @@ WITHIN = (0.001, 0.01, 0.1)
 """Relative distances that are worth a sentence."""
 NEAR_ONE = 0.03
 NARROW = 0.2
-"""A slope counts as 1 if it is so near, or if its interval has 1 in it and is so short."""
+"""A slope counts as 1 if it is so near, or its interval has 1 in it, and the interval is so short."""
 TENDS = 0.6
 """A slope tends to 1 if, at the smallest rates, no more than this share of its gap is left."""
 ANOTHER_PATH = 0.5
@@ -80,8 +80,9 @@ def _power(case: Case) -> Iterator[str]:
     text = f"the deviation at the end grows like rate^{slope.slope:.3f}"
     if np.isfinite(slope.low):
         text += f" (95 % interval {slope.low:.3f} to {slope.high:.3f}, {slope.starts} starts)"
-    spread = slope.high - slope.low
-    if abs(slope.slope - 1.0) <= NEAR_ONE or (slope.low <= 1.0 <= slope.high and spread <= NARROW):
+    disagree = slope.high - slope.low > NARROW
+    one = abs(slope.slope - 1.0) <= NEAR_ONE or slope.low <= 1.0 <= slope.high
+    if one and not disagree:
         yield f"{text}, as Euler's method does on a smooth flow."
         return
     crossed = float(np.nanmax(case.found["patterns"].values[:, _main(case)]))
@@ -89,11 +90,9 @@ def _power(case: Case) -> Iterator[str]:
         f"up to {100 * crossed:.2g} % of the preactivations of the step run are on another side of "
         "zero than in the flow"
     )
-    if spread > NARROW and crossed > 0.0:
-        yield (
-            f"{text}; the starts do not agree on a power: {sides}, and which, and when, depends on "
-            "where a step ends."
-        )
+    if disagree:
+        reason = f": {sides}, and which, and when, depends on where a step ends" * (crossed > 0.0)
+        yield f"{text}; the starts do not agree on a power{reason}."
         return
     if slope.rates > 2 and abs(slope.finest - 1.0) <= TENDS * abs(slope.slope - 1.0):
         reason = (
