@@ -18,11 +18,13 @@ from flowfa.cli.commands import (
     PlotCommand,
 )
 from flowfa.configuration import (
+    DeviationConfiguration,
     ExperimentConfiguration,
     SimulateConfiguration,
     TrainConfiguration,
     from_toml,
     validate,
+    validate_deviation,
     validate_experiment,
     validate_training,
 )
@@ -32,6 +34,7 @@ from flowfa.registry import unknown_name
 Command = (
     SimulateConfiguration
     | TrainConfiguration
+    | DeviationConfiguration
     | ExperimentConfiguration
     | CheckCommand
     | FalsifyCommand
@@ -44,12 +47,14 @@ Command = (
 CONFIGURATIONS = {
     "simulate": SimulateConfiguration,
     "train": TrainConfiguration,
+    "deviation": DeviationConfiguration,
     "experiment": ExperimentConfiguration,
 }
 """The commands that have a --config file."""
 COMMANDS = {
     "simulate": (),
     "train": (),
+    "deviation": (),
     "experiment": EXPERIMENTS,
     "check": (),
     "falsify": (),
@@ -100,6 +105,8 @@ def parse(argv: list[str]) -> Command:
         validate(command)
     elif isinstance(command, TrainConfiguration):
         validate_training(command)
+    elif isinstance(command, DeviationConfiguration):
+        validate_deviation(command)
     elif isinstance(command, ExperimentConfiguration):
         validate_experiment(command)
     return command
@@ -139,6 +146,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     kinds: Any = Union[  # noqa: UP007
         Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
         Annotated[TrainConfiguration, named("train", default=defaults["train"])],
+        Annotated[DeviationConfiguration, named("deviation", default=defaults["deviation"])],
         Annotated[ExperimentConfiguration, named("experiment", default=defaults["experiment"])],
         Annotated[CheckCommand, named("check")],
         Annotated[FalsifyCommand, named("falsify")],

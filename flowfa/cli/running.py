@@ -17,7 +17,11 @@ from flowfa.cli.commands import (
 )
 from flowfa.cli.console import complain
 from flowfa.cli.parsing import Command
-from flowfa.configuration import ExperimentConfiguration, TrainConfiguration
+from flowfa.configuration import (
+    DeviationConfiguration,
+    ExperimentConfiguration,
+    TrainConfiguration,
+)
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -78,6 +82,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.train import train
 
         return train(command, argv)
+    if isinstance(command, DeviationConfiguration):
+        from flowfa.cli.deviation import deviation
+
+        return deviation(command, argv)
     if isinstance(command, ExperimentConfiguration):
         from flowfa.cli.experiment import experiment
 

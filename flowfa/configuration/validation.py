@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from flowfa.configuration.deviation import DeviationConfiguration
 from flowfa.configuration.settings import ProblemFlags, SimulateConfiguration, flag_of
 from flowfa.configuration.training import TrainConfiguration
 from flowfa.errors import InputError
@@ -64,6 +65,34 @@ def validate_training(configuration: TrainConfiguration) -> None:
     for name, known in (("spacing", SPACINGS), ("dtype", DTYPES)):
         _check_known(name, getattr(c, name), known)
     _check_paths(c)
+
+
+def validate_deviation(configuration: DeviationConfiguration) -> None:
+    """Check the settings of ``flowfa deviation`` in the same way.
+
+    What rates, momenta and points may be is for `flowfa.deviation.settings.DeviationSettings`.
+
+    Raises
+    ------
+    InputError
+        As `validate`.
+    """
+    c = configuration
+    _check_problem(c)
+    if c.widths is not None:
+        if c.width is not None:
+            raise InputError(
+                "--widths sweeps over nets of one hidden layer and --width says what one net is: "
+                "give one of them"
+            )
+        if not c.widths:
+            raise InputError("--widths has no number: give at least one, such as 15 50 200")
+        for width in c.widths:
+            _at_least("widths", width, 1)
+        _check_unique("widths", c.widths)
+    _at_least("threads", c.threads, 1)
+    if not Path(c.out).name:
+        raise InputError(f"--out is {c.out!r}: expected the name of a folder")
 
 
 def _check_problem(c: ProblemFlags) -> None:

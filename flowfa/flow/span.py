@@ -81,3 +81,24 @@ class InputSpan:
             return coordinates
         moved = coordinates - self.coordinates[rows]
         return self._initial[rows] + moved @ self._basis_of(rows).transpose(-1, -2)
+
+    def other_inputs(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inputs that are not in the data, as networks see them.
+
+        Parameters
+        ----------
+        inputs : Tensor
+            (input, feature); the data must be the same for all starts.
+
+        Returns
+        -------
+        tuple of Tensor
+            Their coordinates in the span, (input, r), and what the part of W_1 outside the span
+            adds to their preactivations at all times, (trajectory, n_1, input).
+        """
+        assert self._starts is None
+        if not self.reduced:
+            return inputs, self._initial.new_zeros(*self._initial.shape[:2], len(inputs))
+        coordinates = inputs @ self._basis
+        outside = self._initial @ inputs.T - self.coordinates @ coordinates.T
+        return coordinates, outside

@@ -66,7 +66,7 @@ def simulate_configuration(
     apply_threads(choose_threads(configuration.threads))
     keep_freed_memory()
     return simulate(
-        _problem(configuration),
+        problem_of(configuration),
         configuration.trajectories,
         seed=configuration.seed,
         path=configuration.out,
@@ -100,7 +100,7 @@ def train_configuration(
     apply_threads(choose_threads(configuration.threads))
     keep_freed_memory()
     return train(
-        _problem(configuration),
+        problem_of(configuration),
         configuration.trajectories,
         seed=configuration.seed,
         path=configuration.out,
@@ -125,7 +125,8 @@ def train_configuration(
     )
 
 
-def _problem(configuration: ProblemFlags) -> Problem:
+def problem_of(configuration: ProblemFlags) -> Problem:
+    """Return the problem that flags describe; errors as `simulate_configuration`."""
     initial = _start(configuration)
     data = _data(configuration, initial)
     return Problem(

@@ -67,6 +67,16 @@ class Terms:
         """The size of the terms that C is the difference of."""
         return 0.5 * self.incoming + self.outgoing.abs() + self.fed.abs()
 
+    def select(self, rows: Tensor) -> Terms:
+        """Return the terms of some rows."""
+        return Terms(
+            self.incoming[rows],
+            self.outgoing[rows],
+            self.fed[rows],
+            tuple(weight[rows] for weight in self.weights),
+            tuple(matrix[rows] for matrix in self.feedback),
+        )
+
 
 @dataclass(frozen=True)
 class Carried:
@@ -83,6 +93,14 @@ class Carried:
     pull: Tensor
     feedback: tuple[Tensor, ...]
     outgoing: tuple[Tensor, ...]
+
+    def select(self, rows: Tensor) -> Carried:
+        """Return what is handed on for some rows."""
+        return Carried(
+            self.pull[rows],
+            tuple(matrix[rows] for matrix in self.feedback),
+            tuple(matrix[rows] for matrix in self.outgoing),
+        )
 
 
 def terms(field: NetworkField, state: Tensor) -> Terms:

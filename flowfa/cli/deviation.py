@@ -1,0 +1,61 @@
+"""``flowfa deviation``: from settings to a report of flow against steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from flowfa.cli.console import say, say_json
+from flowfa.cli.progress import ShareBar
+from flowfa.configuration import DeviationConfiguration
+
+
+def deviation(configuration: DeviationConfiguration, argv: Sequence[str]) -> int:
+    """Run the sweep, write the report, and say what was found.
+
+    Parameters
+    ----------
+    configuration : DeviationConfiguration
+        Valid settings.
+    argv : sequence of str
+        The command line, for the record.
+
+    Returns
+    -------
+    int
+        0; divergence is a result.
+
+    Raises
+    ------
+    FlowfaError
+        If the sweep cannot begin, or was stopped by a signal.
+    """
+    from flowfa.deviation.from_configuration import deviation_configuration
+    from flowfa.deviation.sentences import sentences
+    from flowfa.deviation.summary import slope_table
+
+    began = time.perf_counter()
+    talks = not (configuration.quiet or configuration.json)
+    with ShareBar(configuration.quiet) as bar:
+        found, files = deviation_configuration(configuration, argv=argv, tell=bar.update)
+    told = sentences(found)
+    report = Path(configuration.out) / "report.html"
+    if configuration.json:
+        slopes = slope_table(found)
+        say_json(
+            {
+                "report": str(report),
+                "files": [str(file) for file in files],
+                "result": str(Path(configuration.out) / "deviation.nc"),
+                "sentences": told,
+                "slopes": [dict(zip(slopes.header, row, strict=True)) for row in slopes.rows],
+                "seconds": time.perf_counter() - began,
+            }
+        )
+    elif talks:
+        for line in told:
+            say(line)
+        say(f"{time.perf_counter() - began:.1f} s")
+        say(f"report: {report} (and report.md, figures, deviation.nc beside it)")
+    return 0

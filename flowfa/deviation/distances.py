@@ -1,0 +1,113 @@
+"""How far apart two sets of networks are: in weights, outputs, loss, alignment, activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.field import NetworkField
+from flowfa.flow.observables import observe
+from flowfa.problems.activation import leaky_relu, smooth_slope
+
+ON_A_KINK = 1e-9
+"""Share of the largest preactivation below which the flow's is zero: it slides, on neither side."""
+
+
+@dataclass(frozen=True)
+class FreshInputs:
+    """Inputs that are not in the data, as the field's first layer sees them.
+
+    Attributes
+    ----------
+    coordinates : Tensor
+        Of the inputs in the span of the data, (input, r).
+    outside : Tensor
+        What the part of W_1 outside the span, which never moves, adds to the preactivations,
+        (row, n_1, input).
+    """
+
+    coordinates: Tensor
+    outside: Tensor
+
+    def select(self, rows: Tensor) -> FreshInputs:
+        """Return what belongs to some rows."""
+        return FreshInputs(self.coordinates, self.outside[rows])
+
+
+def compare(
+    field: NetworkField,
+    flow: Tensor,
+    steps: Tensor,
+    outside_norm2: Tensor,
+    fresh: FreshInputs,
+) -> dict[str, Tensor]:
+    """Compare networks of the flow with those of steps, row by row.
+
+    Parameters
+    ----------
+    field : NetworkField
+        With one row for each pair.
+    flow, steps : Tensor
+        States, (row, parameter).
+    outside_norm2 : Tensor
+        Squared norm of each row of W_1 outside the span of the data, (row, n_1).
+    fresh : FreshInputs
+
+    Returns
+    -------
+    dict
+        ``parameters``: ||theta_steps - theta_flow|| / ||theta_flow||, (row,). ``layers``: the same
+        of each W_l, (row, layer). ``outputs`` and ``fresh_outputs``: relative distance of the
+        outputs on the data and on fresh inputs, (row,). ``loss_gap``: Loss of the steps minus that
+        of the flow. ``alignment_gap``: the same of cos(W_l, B_l^T), (row, layer). ``flow_loss``.
+        ``patterns``: share of preactivations on different sides of zero, those at which the flow
+        slides left out.
+    """
+    difference, norm2 = steps - flow, flow.square().sum(1) + outside_norm2.sum(1)
+    layers = []
+    parts, whole = field.layout.views(difference), field.layout.views(flow)
+    for layer in range(1, field.layout.layers + 1):
+        own = whole[f"W{layer}"].square().sum((1, 2))
+        own = own + outside_norm2.sum(1) if layer == 1 else own
+        layers.append(parts[f"W{layer}"].square().sum((1, 2)).sqrt() / own.sqrt())
+    seen, stepped = observe(field, flow, outside_norm2), observe(field, steps, outside_norm2)
+    ahead, behind = field.forward(flow), field.forward(steps)
+    z = torch.cat([each.flatten(1) for each in ahead.preactivations], 1)
+    other = torch.cat([each.flatten(1) for each in behind.preactivations], 1)
+    free = z.abs() > ON_A_KINK * z.abs().amax(1, keepdim=True)
+    differ = ((z > 0.0) != (other > 0.0)) & free
+    broken = ~steps.isfinite().all(1)
+    return {
+        "parameters": difference.norm(dim=1) / norm2.sqrt(),
+        "layers": torch.stack(layers, 1),
+        "outputs": _relative(behind.output, ahead.output),
+        "fresh_outputs": _relative(outputs(field, steps, fresh), outputs(field, flow, fresh)),
+        "loss_gap": stepped["loss"] - seen["loss"],
+        "flow_loss": seen["loss"],
+        "alignment_gap": stepped["alignment"] - seen["alignment"],
+        "patterns": (differ.double().mean(1)).masked_fill(broken, torch.nan),
+    }
+
+
+def outputs(field: NetworkField, state: Tensor, fresh: FreshInputs) -> Tensor:
+    """Return outputs on fresh inputs, (row, n_L, input)."""
+    parameters = field.layout.views(state)
+    z = parameters["W1"] @ fresh.coordinates.T + fresh.outside
+    for layer in range(1, field.layout.layers + 1):
+        if layer > 1:
+            z = torch.bmm(parameters[f"W{layer}"], _activation(field, z))
+        bias = parameters.get(f"c{layer}")
+        z = z if bias is None else z + bias[:, :, None]
+    return z
+
+
+def _activation(field: NetworkField, z: Tensor) -> Tensor:
+    if field.smooth_kinks is None:
+        return leaky_relu(z, field.leak)
+    return smooth_slope(z, field.leak, field.smooth_kinks) * z
+
+
+def _relative(found: Tensor, reference: Tensor) -> Tensor:
+    return (found - reference).flatten(1).norm(dim=1) / reference.flatten(1).norm(dim=1)

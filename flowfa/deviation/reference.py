@@ -1,0 +1,102 @@
+"""The flow, integrated tightly enough to measure steps against, with its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowfa.flow.choice import choose
+from flowfa.flow.field import NetworkField
+from flowfa.flow.integration import Integration
+from flowfa.flow.solve import Monitor, solve
+from flowfa.flow.solvers import make_solver
+from flowfa.problems.problem import Problem
+
+COARSER = 10.0
+"""How much coarser the tolerance is that the reference is compared with."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The flow at given times, as good as one tolerance makes it.
+
+    Attributes
+    ----------
+    times : numpy.ndarray
+        Increasing from 0, (time,).
+    states : Tensor
+        (row, time, parameter); NaN where the solver did not get.
+    error : Tensor
+        Largest distance up to each time to the flow at a tolerance ten times coarser, as a share
+        of the norm of the state, (row, time). It bounds the error where the solver converges.
+    rtol : float
+    solver : str
+    """
+
+    times: np.ndarray
+    states: Tensor
+    error: Tensor
+    rtol: float
+    solver: str
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """Return the places of some of its times."""
+        return np.searchsorted(self.times, times)
+
+
+def integrate(
+    problem: Problem,
+    field: NetworkField,
+    initial: Tensor,
+    times: np.ndarray,
+    rtol: float,
+    monitor: Monitor | None = None,
+) -> tuple[Tensor, str]:
+    """Return states (row, time, parameter) of the flow, and the solver that found them."""
+    solver = choose("auto", problem, rtol=rtol).name
+    if solver == "bosh3":
+        # Order 3 is the cheapest at the default tolerance, and hopeless at a fine one.
+        solver = "dopri5"
+    run = Integration.begin(initial, torch.from_numpy(times).to(initial))
+    found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+
+    def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
+        found[rows, saves] = states
+
+    solve(field, run, make_solver(solver, rtol=rtol), save, monitor)
+    return found, solver
+
+
+def refer(
+    problem: Problem,
+    field: NetworkField,
+    initial: Tensor,
+    times: np.ndarray,
+    rtol: float,
+    coarser: Tensor | None = None,
+    monitor: Monitor | None = None,
+) -> Reference:
+    """Integrate the flow at `rtol` and at ten times that, and return the finer.
+
+    Parameters
+    ----------
+    problem : Problem
+    field : NetworkField
+    initial : Tensor
+        (row, parameter).
+    times : numpy.ndarray
+        Increasing from 0, (time,).
+    rtol : float
+    coarser : Tensor, optional
+        The states at ten times `rtol`, where they are known.
+    monitor : Monitor, optional
+        See `flowfa.flow.solve.solve`.
+    """
+    if coarser is None:
+        coarser, _ = integrate(problem, field, initial, times, rtol * COARSER, monitor)
+    states, solver = integrate(problem, field, initial, times, rtol, monitor)
+    error = (states - coarser).norm(dim=2) / states.norm(dim=2)
+    return Reference(times, states, error.cummax(1).values, rtol, solver)

@@ -1,0 +1,98 @@
+"""The report of a sweep: Markdown, HTML, and the figures as files."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import xarray as xr
+
+from flowfa.deviation.figures import figures
+from flowfa.deviation.sentences import sentences
+from flowfa.deviation.summary import (
+    accuracy_table,
+    deviation_table,
+    path_table,
+    protocol_table,
+    slope_table,
+)
+from flowfa.documents import (
+    Document,
+    Heading,
+    List,
+    Paragraph,
+    Picture,
+    render_html,
+    render_markdown,
+)
+from flowfa.files import replacing
+from flowfa.plots.style import SETTINGS
+
+
+def write_report(found: xr.Dataset, folder: Path) -> list[Path]:
+    """Write report.html, report.md and the figures; return the files.
+
+    Parameters
+    ----------
+    found : xarray.Dataset
+        As `flowfa.deviation.sweep.sweep` returns, or read from its deviation.nc.
+    folder : Path
+    """
+    pictures = []
+    for name, caption, figure in figures(found):
+        buffer = io.BytesIO()
+        with mpl.rc_context(SETTINGS):
+            figure.savefig(buffer, format="png", metadata={"Software": "flowfa"})
+        pictures.append(Picture(f"{name}.png", buffer.getvalue(), caption))
+    document = compose(found, pictures)
+    contents = {picture.file: picture.png for picture in pictures}
+    contents["report.md"] = render_markdown(document).encode()
+    contents["report.html"] = render_html(document).encode()
+    for name, data in contents.items():
+        with replacing(folder / name) as partial:
+            partial.write_bytes(data)
+    return [folder / name for name in contents]
+
+
+def compose(found: xr.Dataset, pictures: list[Picture]) -> Document:
+    """Return the report as a document."""
+    protocol = protocol_table(found)
+    return Document(
+        "Flow against discrete steps",
+        (
+            Paragraph(_opening(found)),
+            Heading("What was found"),
+            List(tuple(sentences(found))),
+            Heading("Figures"),
+            *pictures,
+            Heading("Numbers"),
+            slope_table(found),
+            deviation_table(found),
+            path_table(found),
+            *([] if protocol is None else [protocol]),
+            accuracy_table(found),
+            Heading("How it was made"),
+            List(_origin(found)),
+        ),
+    )
+
+
+def _opening(found: xr.Dataset) -> str:
+    config = json.loads(found.attrs["config"])
+    first = next(iter(config["problems"].values()))
+    widths = ", ".join(str(name) for name in found["architecture"].values)
+    return (
+        f"{config['trajectories']} starts each of {', '.join(first['rule'])} at width {widths}; "
+        f"{first['samples']} samples of {first['dataset']} in {first['dim']} dimensions, "
+        f"{first['loss']} loss, leak {first['leak']:g}. From each start the flow dW/dt = -G and "
+        "the steps W <- W - eta G (with momentum mu: v <- mu v + G, W <- W - eta v, compared "
+        f"at time k eta / (1 - mu)) until t = {config['t_end']:g}."
+    )
+
+
+def _origin(found: xr.Dataset) -> tuple[str, ...]:
+    keys = ("created", "git_revision", "versions", "device", "threads", "argv")
+    known = [f"{key}: {found.attrs[key]}" for key in keys if key in found.attrs]
+    return (*known, f"configuration: {found.attrs['config']}")

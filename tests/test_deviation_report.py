@@ -1,0 +1,169 @@
+"""``flowfa deviation``: the sweep, its resumption, the report, bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import flowfa
+from flowfa.cli.main import main
+from flowfa.deviation import study as studies
+from flowfa.deviation.report import write_report
+from flowfa.deviation.sentences import sentences
+from flowfa.deviation.settings import DeviationSettings
+from flowfa.deviation.sweep import sweep
+from flowfa.errors import InputError, Interrupted
+
+SETTINGS = DeviationSettings(
+    rates=(0.04, 0.02), momenta=(0.0, 0.5), t_end=1.0, points=4, refinements=(2,), fresh=5
+)
+
+
+def problems(widths=(3, 5), rules=("gd", "fa"), **more):
+    data = flowfa.datasets.gaussian(samples=5, dim=6, seed=2)
+    more = {"leak": 1.0, "initial": "xavier", "loss": "logistic"} | more
+    return {str(m): flowfa.Problem(data, (m,), rule=rules, **more) for m in widths}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return sweep(problems(), 3, SETTINGS, folder=tmp_path_factory.mktemp("whole") / "out")
+
+
+def test_an_interrupted_sweep_goes_on_to_the_same_numbers(found, tmp_path):
+    def tell(what, share):
+        if what == "width 5, gd: done":
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match=r"of 4 parts are kept"):
+        sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", tell=tell)
+    assert not (tmp_path / "out" / "deviation.nc").exists()
+    told = []
+    again = sweep(
+        problems(),
+        3,
+        SETTINGS,
+        folder=tmp_path / "out",
+        resume=True,
+        tell=lambda what, share: told.append(what),
+    )
+    assert not any("width 3" in what and "steps" in what for what in told)
+    for name in (*found.data_vars, *found.coords):
+        np.testing.assert_array_equal(again[name].values, found[name].values, err_msg=name)
+
+
+def test_an_unfinished_sweep_is_not_mixed_with_another(tmp_path):
+    def tell(what, share):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", tell=tell)
+    with pytest.raises(InputError, match="--resume"):
+        sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
+    with pytest.raises(InputError, match="other settings"):
+        sweep(problems(), 4, SETTINGS, folder=tmp_path / "out", resume=True)
+
+
+def test_the_result_file_is_read_as_it_was_written(found, tmp_path):
+    again = sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
+    with xr.open_dataset(tmp_path / "out" / "deviation.nc", engine="h5netcdf") as stored:
+        for name in found.data_vars:
+            np.testing.assert_array_equal(stored[name].values, again[name].values, err_msg=name)
+        assert {"config", "argv", "versions", "threads"} <= set(stored.attrs)
+
+
+def test_the_report_needs_nothing_else_and_has_every_part(found, tmp_path):
+    files = {file.name for file in write_report(found, tmp_path)}
+    assert {"report.html", "report.md", "deviation-rate.png", "deviation-width.png"} <= files
+    html, markdown = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", html)
+    for part in ("Power of the rate", "Deviation at the end", "Elkabetz and Cohen", "resolved"):
+        assert part in html
+        assert part in markdown
+
+
+def test_sentences_are_drawn_from_the_numbers(found):
+    text = "\n".join(sentences(found))
+    near, far = found.copy(deep=True), found.copy(deep=True)
+    near["parameters"] = near["parameters"] * 1e-3
+    far["parameters"] = far["parameters"] * 1e3
+    assert "stay within 0.1 % of the flow in all starts until t = 1" in "\n".join(sentences(near))
+    assert "within 0.1 %" not in "\n".join(sentences(far))
+    # With all rates four times as far the power stays; with the larger rate alone it does not.
+    bent = found.copy(deep=True)
+    largest = bent["rate"] == bent["rate"].max()
+    bent["parameters"] = bent["parameters"].where(~largest, 4.0 * bent["parameters"])
+    assert "as Euler's method does on a smooth flow" in text
+    assert "as Euler's method does on a smooth flow" not in "\n".join(sentences(bent))
+
+
+def test_starts_that_disagree_are_not_called_a_power_of_one(found):
+    """Slopes of 0, 1 and 2: their mean is 1, and it means nothing."""
+    torn = found.copy(deep=True)
+    power = np.array([0.0, 1.0, 2.0])[:, None, None] - 1.0
+    rate = found["rate"].values / found["rate"].values.max()
+    factor = rate[:, :, None, :, None] ** power
+    torn["parameters"] = torn["parameters"] * factor
+    text = "\n".join(sentences(torn))
+    assert "as Euler's method does" not in text
+
+
+def test_what_the_flow_cannot_resolve_is_marked_in_the_report(found, tmp_path):
+    blurred = found.copy(deep=True)
+    blurred["resolved"] = blurred["resolved"] & False
+    write_report(blurred, tmp_path)
+    markdown = (tmp_path / "report.md").read_text()
+    assert "the flow is not exact enough to measure the steps against" in markdown.lower()
+    assert "3 not resolved" in markdown
+
+
+COMMAND = (
+    "deviation --dataset gaussian --samples 5 --dim 6 --width 3 --leak 1 --init xavier "
+    "--trajectories 2 --rates 0.04 0.02 --t-end 1 --points 3 --fresh 5 --rule fa --threads 1"
+)
+
+
+def test_the_command_reports_and_tells_slopes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*COMMAND.split(), "--out", "out", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["sentences"]
+    assert told["slopes"][0]["rule"] == "fa"
+    assert (tmp_path / "out" / "report.html").exists()
+    assert main([*COMMAND.split(), "--out", "out"]) == 64
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--rates 0.1 -0.2", "the rate is -0.2: expected a positive number"),
+        ("--rates 0", "the rate is 0"),
+        ("--rates", "rate"),
+        ("--momenta 1", "the momentum is 1: expected 0 <= momentum < 1"),
+        ("--momenta -0.1", "the momentum is -0.1"),
+        ("--rates 0.1 0.1", "expected each value once"),
+        ("--widths 0", "width"),
+        ("--points 1", "points is 1"),
+        ("--rates 5", "no step fits"),
+        ("--refinements 1", "at least 2"),
+        ("--rule brsf", "brsf has no flow to deviate from"),
+        ("--rule fb", "fa"),
+    ],
+)
+def test_bad_input_is_told_and_nothing_is_written(options, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*COMMAND.split(), *options.split(), "--out", "out"]) == 64
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out" / "deviation.nc").exists()
+
+
+def test_points_that_do_not_fit_into_memory_are_refused_with_their_size(monkeypatch, tmp_path):
+    monkeypatch.setattr(studies, "free_memory", lambda: 10_000)
+    with pytest.raises(InputError, match=r"needs about .* for one start .*fewer points or rates"):
+        sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
