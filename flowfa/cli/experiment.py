@@ -32,10 +32,11 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
     FlowfaError
         If the experiment cannot begin, or was stopped by a signal.
     """
+    from flowfa.experiments.findings import duration
     from flowfa.experiments.noisy_mnist import protocol_of, run_study
     from flowfa.experiments.noisy_mnist.claims import judge
     from flowfa.experiments.noisy_mnist.report import write_report
-    from flowfa.experiments.noisy_mnist.study import RESULT, duration
+    from flowfa.experiments.noisy_mnist.study import RESULT
     from flowfa.threads import apply_threads, choose_threads
 
     c = configuration
