@@ -134,7 +134,9 @@ class Protocol:
         if s != "xavier" and (isinstance(s, str) or not 0.0 < s < math.inf):
             raise InputError(f"--signfa-scale is {s}: expected a positive number")
         if self.padding < 0 or self.seed < 0:
-            raise InputError(f"--padding is {self.padding}, --seed {self.seed}: expected at least 0")
+            raise InputError(
+                f"--padding is {self.padding}, --seed {self.seed}: expected at least 0"
+            )
         # Constructed to be checked; halving epochs are a schedule's.
         _ = self.schedule
 
