@@ -52,10 +52,10 @@ class ExperimentConfiguration:
     """Repeat an experiment of the paper.
 
     noisy-mnist: Figures 2, 3, 4 and table B.1; cifar100: table 1 and B.2; tiny-imagenet: table 2
-    and B.2. --scale quick takes minutes and its numbers are not the paper's; --scale paper is the protocol
-    itself and takes hours. Every number can be changed by a flag. The folder of --out gets
-    report.html, report.md, figures and NAME.nc. The images must be in FLOWFA_DATA: flowfa data
-    fetch mnist, cifar100 or tiny-imagenet.
+    and B.2. --scale quick takes minutes and its numbers are not the paper's; --scale paper is the
+    protocol itself and takes hours. Every number can be changed by a flag. The folder of --out
+    gets report.html, report.md, figures and NAME.nc. The images must be in FLOWFA_DATA: flowfa
+    data fetch mnist, cifar100 or tiny-imagenet.
     """
 
     name: Annotated[Positional[str], arg(metavar="NAME", help_behavior_hint="")] = ""

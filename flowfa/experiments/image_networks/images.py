@@ -72,11 +72,11 @@ def load_splits(
         ("--test-images", protocol.test_images, test),
     ):
         counts = np.bincount(images.labels, minlength=images.classes)
-        if count is not None and count > counts.min():
+        if (count or 1) > counts.min():
             raise InputError(
-                f"{flag} is {count} a class but the {images.split} split of {images.name} has "
-                f"{counts.min()} of {images.class_names[int(counts.argmin())]}: ask for at most as "
-                "many"
+                f"{flag} is {count or 'all'} a class but the {images.split} split of "
+                f"{images.name} has {counts.min()} of "
+                f"{images.class_names[int(counts.argmin())]}: ask for at most as many"
             )
     return train, test
 

@@ -39,16 +39,11 @@ def make_networks(
     networks = []
     for repeat in range(protocol.repeats):
         images = repeat_images(protocol, classes, repeat, splits, device)
+        _check_batches(protocol, len(images.train))
         networks += [
             make_network(protocol, classes, rule, repeat, images, device) for rule in protocol.rules
         ]
     _check_size(networks[0])
-    count = len(networks[0].images.train)
-    if protocol.model == "resnet18" and count % protocol.batch == 1:
-        raise InputError(
-            f"--batch {protocol.batch} leaves one of {count} images for the last batch, and batch "
-            "norm needs two: choose another --batch or --images"
-        )
     return networks
 
 
@@ -116,6 +111,14 @@ def _train_epoch(
         if not math.isfinite(take_step(network, batch, protocol, rate)):
             # A result: this network goes no further, the others do.
             network.diverged = epoch
+
+
+def _check_batches(protocol: Protocol, count: int) -> None:
+    if protocol.model == "resnet18" and 1 in (count % protocol.batch, protocol.batch):
+        raise InputError(
+            f"--batch {protocol.batch} leaves one of {count} images for a batch, and batch norm "
+            "needs two: choose another --batch or --images"
+        )
 
 
 def _check_size(network: Network) -> None:

@@ -8,9 +8,10 @@ flips (signfa, frsf). G has no part in q (C-1), so that
     q = mu q' + lambda (||w_in||^2 - <w_out, b>),
     q' of the next step = q - eta ||v_in||^2 - <v_out, b+ - b>.
 
-Nothing of this looks at C itself, so that the sum predicts it. For gd, C = ||w_in||^2 - ||w_out||^2:
-b = w_out, every term but q twice, and -||v_out||^2 beside ||v_in||^2. The recursion is linear: the
-part that begins with lambda is weight decay's share, the rest that of the steps (C-11).
+Nothing of this looks at C itself, so that the sum predicts it. For gd, C = ||w_in||^2 -
+||w_out||^2: b = w_out, the change is twice that above without f, with ||v_in||^2 - ||v_out||^2 in
+place of ||v_in||^2, and no b+ - b. The recursion is linear: the part that begins with lambda is
+weight decay's share, the rest that of the steps (C-11).
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class ChannelLaw:
             gap = in_square - here.outgoing
             of_steps = self._momentum * self._steps_pull[name]
             of_decay = self._momentum * self._decay_pull[name] + self._weight_decay * gap
-            self.steps[name] += factor * (0.5 * rate**2 * square - rate * of_steps) - flipped
+            self.steps[name] += factor * rate * (0.5 * rate * square - of_steps) - flipped
             self.decay[name] -= factor * rate * of_decay
             self._steps_pull[name] = of_steps - rate * square - turned
             self._decay_pull[name] = of_decay
