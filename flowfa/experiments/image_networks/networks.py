@@ -161,10 +161,9 @@ def take_step(network: Network, chosen: Tensor, protocol: Protocol, rate: float)
     updates = torch.autograd.grad(loss, parameters)
     before = {} if law is None else law.terms()
     with torch.no_grad():
-        torch._foreach_mul_(network.velocity, protocol.momentum)
-        decayed = torch._foreach_add(updates, parameters, alpha=protocol.weight_decay)
-        torch._foreach_add_(network.velocity, decayed)
-        torch._foreach_add_(parameters, network.velocity, alpha=-rate)
+        for parameter, update, v in zip(parameters, updates, network.velocity, strict=True):
+            v.mul_(protocol.momentum).add_(update.add(parameter, alpha=protocol.weight_decay))
+            parameter.add_(v, alpha=-rate)
     if law is not None:
         of = {id(p): v for p, v in zip(parameters, network.velocity, strict=True)}
         law.add(before, law.terms(), lambda parameter: of[id(parameter)], rate)

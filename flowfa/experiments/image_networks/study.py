@@ -93,7 +93,7 @@ def run_study(
         _check_new(path, folder, overwrite)
     make_folder(folder)
     clock = _Clock(protocol, splits, tell)
-    parts = []
+    parts: list[xr.Dataset] = []
     with StopRequest() as stop:
         for classes in protocol.classes:
             keep = Checkpoint(folder / f"classes-{classes}")
@@ -105,7 +105,7 @@ def run_study(
                 raise explain_memory(protocol, classes, splits, place) from None
             parts.append(part)
             part_done(clock.line(classes, spent))
-    data = xr.concat(parts, dim="classes")
+    data: xr.Dataset = xr.concat(parts, dim="classes")
     data.attrs.update(_own_attributes(protocol))
     data.attrs.update(attributes(list(argv), place))
     with replacing(path) as partial:

@@ -112,7 +112,7 @@ class ChannelLaw:
         self,
         before: Mapping[str, ChannelTerms],
         after: Mapping[str, ChannelTerms],
-        velocity: Callable[[nn.Parameter], Tensor],
+        velocity: Callable[[Tensor], Tensor],
         rate: float,
     ) -> None:
         """Add a step that was taken.
