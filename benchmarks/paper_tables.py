@@ -45,7 +45,7 @@ def show(path: Path) -> None:
     """Print the table of test accuracies as Markdown."""
     with xr.open_dataset(path, engine="h5netcdf") as data:
         table = accuracy_table(data.load(), "test_accuracy", data.attrs["title"])
-    print(f"\n**{table.caption}**\n\n| {' | '.join(table.header)} |")
+    print(f"\n**{table.title}**\n\n| {' | '.join(table.header)} |")
     print("|" + "---|" * len(table.header))
     for row in table.rows:
         print(f"| {' | '.join(row)} |")
