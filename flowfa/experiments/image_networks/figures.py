@@ -33,7 +33,10 @@ def learning_curves(data: xr.Dataset) -> Figure:
     def draw(axes: Axes, n: int, name: str) -> None:
         _curves(axes, data[name].sel(classes=n))
         axes.set_ylabel(names[name])
-        if name.endswith("accuracy"):
+        if name.endswith("loss"):
+            # A run under fa may come to a hundred times the loss of the others.
+            axes.set_yscale("log")
+        else:
             axes.axhline(1.0 / n, color="#888888", linestyle=BOUND_DASHES, linewidth=1.0)
 
     panels = [

@@ -2,7 +2,7 @@
 
 With v <- mu v + G + lambda W and W <- W - eta v, and b the feedback of the out-weights, C =
 1/2 ||w_in||^2 - <w_out, b> changes in a step by -eta q + eta^2/2 ||v_in||^2 - f, where
-q = <w_in, v_in> - <v_out, b> and f = sum m (|w+| - sign(w) w+) over the out-weights whose sign
+q = <w_in, v_in> - <v_out, b> and f = sum m (abs(w+) - sign(w) w+) over the out-weights whose sign
 flips (signfa, frsf). G has no part in q (C-1), so that
 
     q = mu q' + lambda (||w_in||^2 - <w_out, b>),
