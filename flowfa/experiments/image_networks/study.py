@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -97,12 +98,15 @@ def run_study(
     with StopRequest() as stop:
         for classes in protocol.classes:
             keep = Checkpoint(folder / f"classes-{classes}")
-            try:
-                part, spent = _train_part(
+            trained = None
+            # Nothing is done in the handler: until it is left, the traceback keeps all networks.
+            with contextlib.suppress(torch.OutOfMemoryError):
+                trained = _train_part(
                     protocol, classes, splits, place, keep, checkpoint_every, resume, stop, clock
                 )
-            except torch.OutOfMemoryError:
-                raise explain_memory(protocol, classes, splits, place) from None
+            if trained is None:
+                raise explain_memory(protocol, classes, splits, place)
+            part, spent = trained
             parts.append(part)
             part_done(clock.line(classes, spent))
     data: xr.Dataset = xr.concat(parts, dim="classes")
