@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from flowfa.plots.style import BOUND_DASHES, SETTINGS, rule_styles
 
@@ -34,8 +35,7 @@ def learning_curves(data: xr.Dataset) -> Figure:
         _curves(axes, data[name].sel(classes=n))
         axes.set_ylabel(names[name])
         if name.endswith("loss"):
-            # A run under fa may come to a hundred times the loss of the others.
-            axes.set_yscale("log")
+            _spread(axes, data[name].sel(classes=n))
         else:
             axes.axhline(1.0 / n, color="#888888", linestyle=BOUND_DASHES, linewidth=1.0)
 
@@ -121,6 +121,16 @@ def _curves(axes: Axes, values: xr.DataArray) -> None:
         axes.plot(values.epoch, mean, color=style.color, linestyle=style.dashes, linewidth=1.5)
     axes.set_xlabel("epoch")
     axes.set_xlim(float(values.epoch[0]), float(values.epoch[-1]))
+
+
+def _spread(axes: Axes, values: xr.DataArray) -> None:
+    """Take a logarithmic axis where one run, under fa say, has many times the loss of others."""
+    if not float(values.max()) > 10.0 * float(values.min()):
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _sheet(
