@@ -98,7 +98,7 @@ def measure(networks: int, batch: int, device: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", type=int, default=6)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--device", default="cpu")
