@@ -1,4 +1,4 @@
-"""What an experiment is asked to do: flags of ``flowfa experiment`` and keys of its TOML."""
+"""What an experiment is asked to do: flags of ``flowfa experiment``, keys of its TOML."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ MNIST_KEYS = (
     "divide_every",
     "leak",
     "init_scale",
+    "flow_up_to",
+    "flow_rtol",
 )
 NETWORK_KEYS = (
     "classes",
@@ -114,6 +116,10 @@ class ExperimentConfiguration:
     """Epochs between two records (5; tiny-imagenet 1)."""
     dtype: Annotated[str | None, optional_flag(metavar="float64|float32")] = None
     """Floating point type (float32; noisy-mnist's quick float64)."""
+    flow_up_to: Annotated[int | None, optional_flag(metavar="INT")] = None
+    """noisy-mnist: widths up to this are also integrated as flows; 0 for none (15, quick 200)."""
+    flow_rtol: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    """noisy-mnist: relative tolerance of the flows (1e-5)."""
     seed: int = 0
     """Seed of everything random."""
     data_dir: Annotated[str | None, optional_flag(metavar="FOLDER")] = None

@@ -160,8 +160,8 @@ def _overfitting(data: xr.Dataset) -> Finding:
     width, rule = (data[name][int(worst[name])].item() for name in ("width", "rule"))
     text = (
         f"{int(over.sum())} of {over.size} pairs of width and rule learn more than "
-        f"{2 * chance:.2f} of the wrong labels; from its best epoch to the last their test accuracy "
-        f"falls by at most {float(mean.max()):.3f} ({rule} at width {width}, from "
+        f"{2 * chance:.2f} of the wrong labels; from its best epoch to the last their test "
+        f"accuracy falls by at most {float(mean.max()):.3f} ({rule} at width {width}, from "
         f"{float(best.sel(width=width, rule=rule).max()):.3f}); more than 0.010 counts as hurt"
     )
     return Finding(claim, REFUTED if bool(hurt.any()) else CONFIRMED, text)

@@ -17,6 +17,8 @@ from flowfa.experiments.noisy_mnist.measures import ratio_errors, rest_of_law
 from flowfa.plots.style import BOUND_DASHES, SETTINGS, rule_styles
 
 SHOWN_WIDTHS = 3
+DOTS = 15
+"""For the flow, in each curve."""
 _PANEL = (2.9, 2.3)
 _TINY = 1e-18
 
@@ -137,6 +139,72 @@ def law_split(data: xr.Dataset) -> Figure:
     ]
     title = "What the steps add to C, and what that leaves over (worst run)"
     return _sheet(data, panels, title, entries)
+
+
+def steps_and_flow(data: xr.Dataset) -> Figure:
+    """Draw steps and the flows from the same starts over time, for widths that have flows."""
+    there = data["flow_conserved"].notnull().any(("rule", "run", "epoch"))
+    data = data.isel(width=np.flatnonzero(there.values))
+
+    def drift(prefix: str) -> xr.DataArray:
+        conserved = data[f"{prefix}conserved"]
+        start = conserved.isel(epoch=0, drop=True)
+        return (abs(conserved - start) / abs(start)).clip(min=_TINY)
+
+    quantities = {
+        r"$\cos(W_2, F)$": (data["cosine"], data["flow_cosine"]),
+        "test accuracy": (data["test_accuracy"], data["flow_test_accuracy"]),
+        "$|C - C(0)| / |C(0)|$": (drift(""), drift("flow_")),
+    }
+    # So few, and so evenly, that the dots can be told from a line.
+    evenly = np.linspace(0.0, float(data.time[-1]), DOTS + 1)[1:]
+    dots = np.unique(np.searchsorted(data.time.values, evenly * (1.0 - 1e-12)))
+
+    def draw(axes: Axes, width: int, name: str) -> None:
+        steps, flow = (values.sel(width=width).mean("run") for values in quantities[name])
+        for rule, style in rule_styles(data.rule.values).items():
+            axes.plot(
+                data.time[1:],
+                steps.sel(rule=rule)[1:],
+                color=style.color,
+                linestyle=style.dashes,
+                linewidth=1.3,
+            )
+            axes.plot(
+                data.time[dots],
+                flow.sel(rule=rule)[dots],
+                color=style.color,
+                linestyle="none",
+                marker="o",
+                markersize=3,
+                markerfacecolor="none",
+            )
+        if "C" in name:
+            axes.set_yscale("log")
+        axes.set_xlabel("flow time $t$")
+        axes.set_ylabel(name)
+
+    panels = [
+        [
+            (f"width {width}", lambda axes, width=width, name=name: draw(axes, width, name))
+            for name in quantities
+        ]
+        for width in _shown(data)
+    ]
+    entries = [
+        Line2D([], [], color="#888888", label="steps"),
+        Line2D(
+            [],
+            [],
+            color="#888888",
+            linestyle="none",
+            marker="o",
+            markersize=3,
+            markerfacecolor="none",
+            label="flow",
+        ),
+    ]
+    return _sheet(data, panels, "Steps beside the flow from the same starts", entries)
 
 
 def _curves(axes: Axes, values: xr.DataArray) -> None:

@@ -29,6 +29,28 @@ RECORDED = {
 }
 """What the result file holds, each (width, rule, run, epoch)."""
 
+_FLOWS = (
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "cosine",
+    "outgoing",
+    "conserved",
+    "neuron_rest",
+)
+RECORDED_OF_FLOW = {f"flow_{name}": name for name in _FLOWS}
+"""What is recorded of the flow from the same start at the time of each epoch, and its source.
+
+Nothing is added by steps there, so that ``flow_neuron_rest`` is the whole drift of the law.
+"""
+
+OF_EACH_FLOW = {
+    "flow_distance": "||theta_steps - theta_flow|| / ||theta_flow|| at the last epoch",
+    "flow_error": "the solver's estimate of the relative error of the flow at its end",
+}
+"""What the result file holds of the end of each flow, (width, rule, run)."""
+
 
 def record(
     field: NetworkField,
@@ -88,20 +110,21 @@ def record(
     return {name: value.double().cpu().numpy() for name, value in found.items()}
 
 
-def ratio_errors(data: xr.Dataset) -> xr.Dataset:
-    """Return R1 - 1 and R2 - 1, (width, rule, run, epoch).
+def ratio_errors(data: xr.Dataset, prefix: str = "") -> xr.Dataset:
+    """Return R1 - 1 and R2 - 1, (width, rule, run, epoch), of the steps or of ``flow_``.
 
     R1 = [1/2 ||W_1(t)||^2 - 1/2 ||W_1(0)||^2] / [g(t) - g(0)], NaN at the start; R2 = C(t)/C(0).
     Both are [C(t) - C(0)] over g(t) - g(0) or C(0), which keeps their digits near one.
     """
-    change = data["conserved"] - data["conserved"].isel(epoch=0)
-    fed = data["outgoing"] - data["outgoing"].isel(epoch=0)
+    conserved, outgoing = data[f"{prefix}conserved"], data[f"{prefix}outgoing"]
+    change = conserved - conserved.isel(epoch=0)
+    fed = outgoing - outgoing.isel(epoch=0)
     return xr.Dataset(
         {
             "R1": change / fed.where(fed != 0.0),
-            "R2": change / data["conserved"].isel(epoch=0, drop=True),
+            "R2": change / conserved.isel(epoch=0, drop=True),
         }
-    ).transpose(*data["conserved"].dims)
+    ).transpose(*conserved.dims)
 
 
 def rest_of_law(data: xr.Dataset) -> xr.DataArray:

@@ -14,6 +14,7 @@ from flowfa.training import Schedule
 
 RULES = ("fa", "adafa", "signfa", "gd")
 CLASSES = 10
+_NOT_OF_THE_PAPER = ("scale", "seed", "dtype", "flow_up_to", "flow_rtol")
 
 
 def _at_least_one(name: str, value: int) -> None:
@@ -66,6 +67,11 @@ class Protocol:
     track_every : int
         Epochs between two records; the first and the last epoch are always recorded.
     dtype : {"float64", "float32"}
+        Of the steps; flows are integrated in float64.
+    flow_up_to : int
+        Widths up to this one are also integrated as flows; 0 for none.
+    flow_rtol : float
+        Relative tolerance of the flows.
     seed : int
 
     Raises
@@ -91,6 +97,8 @@ class Protocol:
     signfa_scale: float = 1.0
     track_every: int = 5
     dtype: Literal["float64", "float32"] = "float32"
+    flow_up_to: int = 15
+    flow_rtol: float = 1e-5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -122,6 +130,10 @@ class Protocol:
             raise unknown_name("kind of label noise", self.noise_kind, NOISE_KINDS)
         if self.dtype not in ("float64", "float32"):
             raise unknown_name("dtype", self.dtype, ("float64", "float32"))
+        if self.flow_up_to < 0:
+            raise InputError(f"--flow-up-to is {self.flow_up_to}: expected a width, or 0 for none")
+        if not 1e-12 <= self.flow_rtol < 1.0:
+            raise InputError(f"--flow-rtol is {self.flow_rtol}: expected from 1e-12 to below 1")
         if self.seed < 0:
             raise InputError(f"--seed is {self.seed}: expected at least 0")
 
@@ -131,17 +143,25 @@ class Protocol:
         return Schedule(10.0, every=self.divide_every)
 
     @property
+    def flow_widths(self) -> tuple[int, ...]:
+        """The widths that are integrated as flows too."""
+        return tuple(width for width in self.widths if width <= self.flow_up_to)
+
+    @property
     def tracked(self) -> list[int]:
         """The recorded epochs: 0, track_every, ..., and the last."""
         return sorted({*range(0, self.epochs, self.track_every), self.epochs})
 
     @property
     def departures(self) -> list[str]:
-        """What differs from E-1 of the paper, in words; the seed has no number there."""
+        """What differs from E-1 of the paper, in words.
+
+        The paper has no number for the seed, and no flows.
+        """
         found = []
         for field in dataclasses.fields(self):
             own, papers = getattr(self, field.name), getattr(PAPER, field.name)
-            if field.name not in ("scale", "seed", "dtype") and own != papers:
+            if field.name not in _NOT_OF_THE_PAPER and own != papers:
                 found.append(f"{field.name} {_shown(own)} (E-1: {_shown(papers)})")
         return found
 
@@ -150,7 +170,8 @@ class Protocol:
         """The name that every output bears."""
         if not self.departures:
             return "E-1, noisy MNIST, scale paper"
-        if self == dataclasses.replace(SCALES[self.scale], seed=self.seed, dtype=self.dtype):
+        own = {name: getattr(self, name) for name in _NOT_OF_THE_PAPER}
+        if self == dataclasses.replace(SCALES[self.scale], **own):
             return f"E-1, noisy MNIST, scale {self.scale}: not the paper's numbers"
         return f"E-1, noisy MNIST, scale {self.scale}, changed: not the paper's numbers"
 
@@ -174,6 +195,7 @@ QUICK = Protocol(
     epochs=600,
     divide_every=100,
     dtype="float64",
+    flow_up_to=200,
 )
 """The same code in minutes: a tenth of the epochs, of their schedule too, on fewer images."""
 

@@ -24,6 +24,7 @@ from flowfa.experiments.findings import ERRORS, duration, with_error
 from flowfa.experiments.noisy_mnist import figures
 from flowfa.experiments.noisy_mnist.claims import alignment_orders, judge
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
+from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
 from flowfa.files import replacing
 
 REPORTS = ("report.html", "report.md")
@@ -60,8 +61,10 @@ def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
     """
     out = Path(out)
     pictures = {name: _png(draw(data)) for name, draw in FIGURES.items()}
+    if has_flows(data):
+        pictures[PICTURE] = _png(figures.steps_and_flow(data))
     document = make_report(data, pictures)
-    content = {name: png for name, png in pictures.items()}
+    content = dict(pictures)
     content["report.html"] = render_html(document).encode()
     content["report.md"] = render_markdown(document).encode()
     for name, encoded in content.items():
@@ -122,6 +125,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
             ),
             _law_table(data),
             Paragraph(_law_verdict(data)),
+            *flow_part(data, pictures.get(PICTURE)),
             Heading("How it was made"),
             List(_provenance(data)),
         ),
@@ -263,9 +267,10 @@ def _provenance(data: xr.Dataset) -> tuple[str, ...]:
         f"width {width} {1000 * spent / float(data.epoch[-1]):.0f}"
         for width, spent in zip(data.width.values, seconds, strict=True)
     )
+    flows = float(data["flow_seconds"].sum())
     return (
-        f"{duration(float(seconds.sum()))} on {data.attrs['device']}; milliseconds per epoch of all "
-        f"rules and runs: {each}",
+        f"steps {duration(float(seconds.sum()))} on {data.attrs['device']}, flows "
+        f"{duration(flows)}; milliseconds per epoch of all rules and runs: {each}",
         f"flowfa {versions['flowfa']}, torch {versions['torch']}, revision "
         f"{data.attrs['git_revision'] or 'unknown'}, {data.attrs['created']}",
         f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(called from Python)'}",

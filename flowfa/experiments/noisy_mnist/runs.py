@@ -94,17 +94,22 @@ class Standing:
 
 
 def width_job(
-    protocol: Protocol, width: int, images: RunImages, device: torch.device | str = "cpu"
+    protocol: Protocol,
+    width: int,
+    images: RunImages,
+    device: torch.device | str = "cpu",
+    computed: torch.dtype | None = None,
 ) -> WidthJob:
     """Draw the starts of a width and put everything on the device.
 
-    The start and the feedback of run i depend on the seed, the width and i alone.
+    The start and the feedback of run i depend on the seed, the width and i alone. They are
+    numbers of the protocol's dtype also where something is `computed` in another.
     """
     dtype = getattr(torch, protocol.dtype)
     runs, rules = protocol.runs, [_rule(name, protocol) for name in protocol.rules]
 
     def put(array: np.ndarray) -> Tensor:
-        return torch.as_tensor(array).to(device, dtype)
+        return torch.as_tensor(array).to(device, dtype).to(computed or dtype)
 
     sizes = (images.inputs.shape[-1], width, CLASSES)
     start = NormalStart(protocol.init_scale / np.sqrt(width))

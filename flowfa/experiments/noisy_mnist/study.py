@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ import xarray as xr
 
 from flowfa.errors import InputError, Interrupted
 from flowfa.experiments.findings import duration
+from flowfa.experiments.noisy_mnist.flows import Flows, flow_times, integrate
 from flowfa.experiments.noisy_mnist.images import RunImages, draw_images
-from flowfa.experiments.noisy_mnist.measures import RECORDED
+from flowfa.experiments.noisy_mnist.measures import OF_EACH_FLOW, RECORDED, RECORDED_OF_FLOW
 from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import (
     Standing,
@@ -25,6 +26,7 @@ from flowfa.experiments.noisy_mnist.runs import (
     width_job,
 )
 from flowfa.files import check_place, make_folder, replacing
+from flowfa.flow.integration import Integration
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
 from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.provenance import attributes
@@ -32,6 +34,8 @@ from flowfa.simulation.settings import find_device
 
 RESULT = "noisy-mnist.nc"
 CHECKPOINT_EPOCHS = 100
+CHECKPOINT_SECONDS = 60.0
+"""Between two checkpoints of a flow."""
 
 Tell = Callable[[str, float], None]
 """Told what is being done and which share of this call's work is done."""
@@ -91,7 +95,7 @@ def run_study(
     images = draw_images(protocol, data_dir)
     make_folder(folder)
     clock = _Clock(protocol, tell)
-    records, seconds = [], []
+    records, seconds, flows, flow_seconds = [], [], {}, {}
     with StopRequest() as stop:
         for width in protocol.widths:
             keep = Checkpoint(folder / f"width-{width}")
@@ -100,8 +104,17 @@ def run_study(
             )
             records.append(standing.records)
             seconds.append(spent)
-            width_done(clock.line(width, spent))
-    data = assemble(protocol, records, seconds)
+            width_done(clock.line(f"width {width}: {protocol.epochs} epochs", spent))
+            if width in protocol.flow_widths:
+                keep = Checkpoint(folder / f"width-{width}-flows")
+                flows[width], flow_seconds[width] = _integrate_width(
+                    protocol, width, images, standing.state.cpu(), keep, resume, stop, clock
+                )
+                count = protocol.runs * len(protocol.rules)
+                width_done(clock.line(f"width {width}: {count} flows", flow_seconds[width]))
+    data = assemble(protocol, records, seconds, flows)
+    spent = [flow_seconds.get(width, 0.0) for width in protocol.widths]
+    data["flow_seconds"] = (("width",), np.array(spent), {"units": "s"})
     data.attrs.update(attributes(list(argv), place))
     with replacing(path) as partial:
         data.to_netcdf(partial, engine="h5netcdf")
@@ -110,9 +123,15 @@ def run_study(
 
 
 def assemble(
-    protocol: Protocol, records: Sequence[dict[str, np.ndarray]], seconds: Sequence[float]
+    protocol: Protocol,
+    records: Sequence[dict[str, np.ndarray]],
+    seconds: Sequence[float],
+    flows: Mapping[int, Flows],
 ) -> xr.Dataset:
-    """Return the result of all widths, each variable (width, rule, run, epoch)."""
+    """Return the result of all widths, each variable (width, rule, run, epoch).
+
+    Where a width was not integrated as flows, theirs are NaN.
+    """
     shape = (len(protocol.rules), protocol.runs, len(protocol.tracked))
     variables = {
         name: (
@@ -123,6 +142,17 @@ def assemble(
         for name, meaning in RECORDED.items()
     }
     variables["solve_seconds"] = (("width",), np.array(seconds), {"units": "s"})
+    rows = shape[0] * shape[1]
+    each = [flows.get(width, Flows.begin(rows, shape[2])) for width in protocol.widths]
+    for name, source in RECORDED_OF_FLOW.items():
+        variables[name] = (
+            ("width", "rule", "run", "epoch"),
+            np.stack([own.records[name].reshape(shape) for own in each]),
+            {"long_name": f"of the flow: {RECORDED[source]}"},
+        )
+    for name, meaning in OF_EACH_FLOW.items():
+        values = [getattr(own, name.removeprefix("flow_")).reshape(shape[:2]) for own in each]
+        variables[name] = (("width", "rule", "run"), np.stack(values), {"long_name": meaning})
     return xr.Dataset(
         variables,
         coords={
@@ -130,6 +160,7 @@ def assemble(
             "rule": list(protocol.rules),
             "run": np.arange(protocol.runs),
             "epoch": protocol.tracked,
+            "time": ("epoch", flow_times(protocol)),
         },
         attrs={
             "title": protocol.title,
@@ -181,8 +212,53 @@ def _train_width(
         return False
 
     standing = train(job, standing, pause)
+    clock.at(width, standing.epoch)
     save(standing)
     return standing, before + time.perf_counter() - began
+
+
+def _integrate_width(
+    protocol: Protocol,
+    width: int,
+    images: RunImages,
+    ends: torch.Tensor,
+    keep: Checkpoint,
+    resume: bool,
+    stop: StopRequest,
+    clock: _Clock,
+) -> tuple[Flows, float]:
+    """Integrate the flows of one width, and return them with the seconds that they took."""
+    job = width_job(protocol, width, images, computed=torch.float64)
+    flows, before = Flows.begin(len(job.initial), len(protocol.tracked)), 0.0
+    if resume and keep.exists():
+        arrays, meta = keep.read()
+        compare_configurations(meta["protocol"], protocol.to_json_dict(), set())
+        flows, before = Flows.from_arrays(arrays), float(meta["solve_seconds"])
+    began = kept = time.perf_counter()
+    end = float(flow_times(protocol)[-1])
+
+    def save() -> None:
+        nonlocal kept
+        kept = time.perf_counter()
+        spent = before + kept - began
+        keep.write(flows.to_arrays(), {"protocol": protocol.to_json_dict(), "solve_seconds": spent})
+
+    def tell(flows: Flows, run: Integration) -> None:
+        here = float(run.memory["time"][0]) if len(run.working) else end
+        which = f"width {width}, flow {flows.done + 1} of {len(job.initial)}, t = {here:.3g}"
+        clock.at_flow(width, which, (flows.done + here / end) / len(job.initial))
+        if stop.received is not None:
+            save()
+            raise Interrupted(
+                f"stopped at {which}; go on with the same command and --resume", stop.received
+            )
+        if time.perf_counter() - kept >= CHECKPOINT_SECONDS:
+            save()
+
+    clock.start_flows(width, flows.done / len(job.initial))
+    flows = integrate(job, ends, flows, tell)
+    save()
+    return flows, before + time.perf_counter() - began
 
 
 def _begin(job: WidthJob, keep: Checkpoint, resume: bool) -> tuple[Standing, float]:
@@ -194,36 +270,58 @@ def _begin(job: WidthJob, keep: Checkpoint, resume: bool) -> tuple[Standing, flo
 
 
 class _Clock:
-    """Counts the work of one call, in epochs times width, and guesses what is left."""
+    """Counts the work of one call and guesses what is left.
+
+    The unit is an epoch of all runs of a width of one neuron; from neuron to neuron the work grows
+    by a thirtieth of it, and all flows of a width take about as long as its steps do.
+    """
 
     def __init__(self, protocol: Protocol, tell: Tell) -> None:
         self._protocol = protocol
         self._tell = tell
         self._done = 0.0
-        self._left = float(sum(protocol.widths)) * protocol.epochs
+        every = (*protocol.widths, *protocol.flow_widths)
+        self._left = float(sum(_effort(width) for width in every)) * protocol.epochs
         self._began = time.perf_counter()
-        self._epoch = 0
+        self._epoch = 0.0
 
-    def start(self, width: int, epoch: int) -> None:
+    def start(self, width: int, epoch: float) -> None:
         """Begin a width at an epoch; what an earlier call did is no work of this one."""
-        self._left -= width * epoch
+        self._left -= _effort(width) * epoch
         self._epoch = epoch
 
     def at(self, width: int, epoch: int) -> None:
-        """Note that a width has reached an epoch."""
-        moved = width * (epoch - self._epoch)
-        self._epoch, self._done, self._left = epoch, self._done + moved, self._left - moved
-        share = self._done / max(self._done + self._left, 1.0)
-        self._tell(f"width {width}, epoch {epoch} of {self._protocol.epochs}", share)
+        """Note that the steps of a width have reached an epoch."""
+        self._move(width, epoch)
+        self._show(f"width {width}, epoch {epoch} of {self._protocol.epochs}")
 
-    def line(self, width: int, spent: float) -> str:
-        """Say how long a width took, and how long the others will."""
-        self.at(width, self._protocol.epochs)
-        line = f"width {width}: {self._protocol.epochs} epochs in {duration(spent)}"
-        if self._left > 0 and self._done > 0:
+    def start_flows(self, width: int, share: float) -> None:
+        """Begin the flows of a width, a share of which is done."""
+        self.start(width, share * self._protocol.epochs)
+
+    def at_flow(self, width: int, which: str, share: float) -> None:
+        """Note which share of the flows of a width is done."""
+        self._move(width, share * self._protocol.epochs)
+        self._show(which)
+
+    def line(self, what: str, spent: float) -> str:
+        """Say how long something took, and how long the rest will."""
+        text = f"{what} in {duration(spent)}"
+        if self._left > 0.5 and self._done > 0:
             elapsed = time.perf_counter() - self._began
-            line += f"; about {duration(elapsed * self._left / self._done)} left"
-        return line
+            text += f"; about {duration(elapsed * self._left / self._done)} left"
+        return text
+
+    def _move(self, width: int, epoch: float) -> None:
+        moved = _effort(width) * (epoch - self._epoch)
+        self._epoch, self._done, self._left = epoch, self._done + moved, self._left - moved
+
+    def _show(self, what: str) -> None:
+        self._tell(what, self._done / max(self._done + self._left, 1.0))
+
+
+def _effort(width: int) -> float:
+    return 1.0 + width / 30.0
 
 
 def _check_new(path: Path, folder: Path, overwrite: bool) -> None:

@@ -20,6 +20,8 @@ from flowfa.flow.hybrid.signals import TO_MONOMIAL
 VANISHING = 1e-13
 """A neuron all of whose preactivations are below this share of the start's scale has w = 0."""
 COMPILING = "flowfa: compiling the event engine; this takes some 20 s, and is kept for later runs"
+LOADING = 4.0
+"""Seconds in which the compiled engine is loaded from numba's cache, on a slow machine too."""
 WORTH_A_THREAD = 200
 """Neurons from which on a thread of their own saves time: about 0.2 ms of work."""
 
@@ -164,7 +166,7 @@ def sweep(
     tasks, threads = A * outputs.shape[1], torch.get_num_threads()
     if not getattr(sweep_rows, "signatures", True):
         # Nothing to do, but the engine is compiled, or loaded from numba's cache.
-        with announced(COMPILING, after=1.0):
+        with announced(COMPILING, after=LOADING):
             sweep_rows(0, 0, *arguments)
     if threads == 1 or tasks * BLOCK < WORTH_A_THREAD * threads:
         sweep_rows(0, tasks, *arguments)

@@ -1,0 +1,353 @@
+"""E-1: the batched runs, the law in them, their flows, the claims, the report, the command."""
+
+import dataclasses
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from image_files import write_mnist
+
+from flowfa.cli.main import main
+from flowfa.errors import InputError, Interrupted
+from flowfa.experiments.noisy_mnist import PAPER, protocol_of, run_study
+from flowfa.experiments.noisy_mnist.claims import CONFIRMED, REFUTED, UNTESTED, judge
+from flowfa.experiments.noisy_mnist.flows import flow_times
+from flowfa.experiments.noisy_mnist.images import draw_images, indicators
+from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
+from flowfa.experiments.noisy_mnist.report import rest_is_rounding, write_report
+from flowfa.experiments.noisy_mnist.runs import first, train, width_job
+
+SMALL = {
+    "widths": (4, 7),
+    "runs": 2,
+    "images": 24,
+    "test_images": 30,
+    "epochs": 12,
+    "divide_every": 5,
+    "track_every": 3,
+    "momentum": 0.3,
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    place = tmp_path / "data"
+    place.mkdir()
+    write_mnist(place)
+    monkeypatch.setenv("FLOWFA_DATA", str(place))
+    monkeypatch.setenv("FLOWFA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return place
+
+
+def small(**changes):
+    return protocol_of("quick", **{**SMALL, **changes})
+
+
+@pytest.fixture
+def study(tmp_path):
+    return run_study(small(), tmp_path / "study")
+
+
+def finished(protocol, width=4):
+    job = width_job(protocol, width, draw_images(protocol))
+    return job, train(job, first(job), lambda standing: False)
+
+
+# --- the runs -------------------------------------------------------------------------------------
+
+
+def test_gd_is_torchs_sgd_with_momentum_and_the_divided_rate():
+    protocol = small(rules=("gd",), runs=1)
+    job, standing = finished(protocol)
+    images = draw_images(protocol)
+    x, y = torch.from_numpy(images.inputs[0]), torch.from_numpy(images.labels[0])
+    weights = [w[0].clone().requires_grad_() for w in job.field.layout.views(job.initial).values()]
+    sgd = torch.optim.SGD(weights, lr=protocol.rate, momentum=protocol.momentum)
+    for epoch in range(protocol.epochs):
+        sgd.param_groups[0]["lr"] = protocol.rate / 10 ** (epoch // protocol.divide_every)
+        hidden = torch.nn.functional.leaky_relu(x @ weights[0].T, protocol.leak)
+        loss = torch.nn.functional.cross_entropy(hidden @ weights[1].T, y)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+    found = job.field.layout.views(standing.state)
+    for name, expected in zip(("W1", "W2"), weights, strict=True):
+        torch.testing.assert_close(found[name][0], expected.detach(), rtol=1e-12, atol=1e-14)
+
+
+def test_a_run_is_the_same_alone_and_among_others():
+    _, together = finished(small())
+    for place, rule in enumerate(small().rules):
+        _, alone = finished(small(rules=(rule,), runs=1))
+        torch.testing.assert_close(together.state[2 * place], alone.state[0], rtol=1e-13, atol=0)
+
+
+def test_rules_share_starts_and_images_and_runs_do_not():
+    job, _ = finished(small())
+    by_rule = job.initial.view(4, 2, -1)
+    assert (by_rule == by_rule[:1]).all()
+    assert not torch.equal(by_rule[0, 0], by_rule[0, 1])
+    images = draw_images(small())
+    assert not np.array_equal(images.inputs[0], images.inputs[1])
+    assert (images.replaced.mean(1) == np.round(0.2 * 24) / 24).all()
+
+
+def test_labels_become_indicators():
+    np.testing.assert_array_equal(
+        indicators(np.array([2, 0]))[:4], [[0, 1], [0, 0], [1, 0], [0, 0]]
+    )
+
+
+# --- the law --------------------------------------------------------------------------------------
+
+
+def test_c11_explains_the_deviation_of_every_rule(study):
+    assert float(relative_rest(study).max(skipna=False)) < 1e-9
+    assert float(study["neuron_rest"].max(skipna=False)) < 1e-14
+    assert rest_is_rounding(study)
+
+
+def test_a_wrong_share_is_not_called_rounding(study):
+    wrong = study.assign(step_share=study["step_share"] * (1 + 3e-6))
+    assert rest_is_rounding(wrong) is False
+
+
+def test_momentum_that_c11_left_out_would_be_seen():
+    protocol = small()
+    job, _ = finished(protocol)
+    forgetful = dataclasses.replace(job.steps, momentum=torch.zeros_like(job.steps.momentum))
+    # The steps are taken with momentum and the law is told of none.
+    _, right = finished(protocol)
+    honest = dataclasses.replace(job, steps=forgetful)
+    wrong = train(honest, first(honest), lambda standing: False)
+    assert np.nanmax(right.records["neuron_rest"]) < 1e-14
+    gap = abs(wrong.records["step_share"] - right.records["step_share"])[:, -1]
+    assert (gap > 1e-6 * abs(right.records["step_share"])[:, -1]).all()
+
+
+def test_ratios_are_those_of_the_report(study):
+    one = study.isel(width=0, run=1).sel(rule="fa").isel(epoch=-1)
+    start = study.isel(width=0, run=1).sel(rule="fa").isel(epoch=0)
+    r1 = (one["half_square"] - start["half_square"]) / (one["outgoing"] - start["outgoing"])
+    r2 = (one["half_square"] - one["outgoing"]) / (start["half_square"] - start["outgoing"])
+    errors = ratio_errors(study).isel(width=0, run=1).sel(rule="fa").isel(epoch=-1)
+    np.testing.assert_allclose(errors["R1"], r1 - 1, rtol=1e-8)
+    np.testing.assert_allclose(errors["R2"], r2 - 1, rtol=1e-8)
+
+
+# --- the flows ------------------------------------------------------------------------------------
+
+
+def test_flows_keep_the_law_where_steps_do_not(study):
+    at_end = study.isel(epoch=-1)
+    drift = at_end["flow_neuron_rest"]
+    assert float(drift.sel(rule=["fa", "adafa", "signfa"]).max(skipna=False)) < 1e-14
+    assert float(drift.sel(rule="gd").max(skipna=False)) < 1e-6
+    steps = abs(ratio_errors(study)["R2"].isel(epoch=-1))
+    flow = abs(ratio_errors(study, "flow_")["R2"].isel(epoch=-1))
+    assert (flow < 1e-3 * steps).all()
+
+
+def test_steps_of_half_the_rate_are_half_as_far_from_the_flow():
+    """In the same flow time, and without kinks, where a step's error depends on its phase."""
+    plain = {"momentum": 0.0, "flow_rtol": 1e-9, "rules": ("fa", "gd"), "widths": (4,), "leak": 1.0}
+    gaps = []
+    for halvings in (5, 6):
+        parts = 2**halvings
+        protocol = small(
+            rate=0.05 / parts, epochs=12 * parts, divide_every=5 * parts, track_every=parts, **plain
+        )
+        gaps.append(run_study(protocol, f"halved-{halvings}")["flow_distance"].values)
+    np.testing.assert_allclose(gaps[0] / gaps[1], 2.0, rtol=0.03)
+
+
+def test_flow_time_is_the_sum_of_rates_over_one_minus_momentum():
+    protocol = small(track_every=1)
+    rates = [0.05 / 10 ** (epoch // 5) for epoch in range(12)]
+    expected = np.concatenate(([0.0], np.cumsum(rates))) / 0.7
+    np.testing.assert_allclose(flow_times(protocol), expected, rtol=1e-13)
+
+
+def test_widths_above_the_limit_have_no_flows(tmp_path):
+    found = run_study(small(flow_up_to=4), tmp_path / "part")
+    there = found["flow_conserved"].notnull().all(("rule", "run", "epoch"))
+    assert there.values.tolist() == [True, False]
+
+
+# --- stopping -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["epoch 7 of 12", "width 7, flow 3"])
+def test_a_stopped_study_goes_on_bit_for_bit(study, tmp_path, when):
+    def tell(what, share):
+        if when in what:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="--resume"):
+        run_study(small(), tmp_path / "again", tell=tell)
+    assert not (tmp_path / "again" / "noisy-mnist.nc").exists()
+    found = run_study(small(), tmp_path / "again", resume=True)
+    for name in (*study.data_vars, *study.coords):
+        if "seconds" not in name:
+            np.testing.assert_array_equal(found[name], study[name], err_msg=name)
+    assert not (tmp_path / "again" / "noisy-mnist.nc.checkpoint").exists()
+
+
+def test_resuming_with_other_numbers_is_refused(tmp_path):
+    def tell(what, share):
+        if "epoch 7" in what:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        run_study(small(), tmp_path / "stopped", tell=tell)
+    with pytest.raises(InputError, match="rate = "):
+        run_study(small(rate=0.1), tmp_path / "stopped", resume=True)
+    with pytest.raises(InputError, match="unfinished"):
+        run_study(small(), tmp_path / "stopped")
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+def fabricated(**changes):
+    """A result in which every claim is true, unless changed: runs 3, widths 15 and 200."""
+    rules, epochs = ["fa", "adafa", "signfa", "gd"], 6
+    shape = (2, 4, 3, epochs)
+    ramp = np.linspace(0.0, 1.0, epochs)
+    wobble = 1.0 + 1e-3 * np.arange(3)[:, None]
+    ones = np.ones(shape)
+    cosine = ones.copy()
+    cosine[:, 0] = (0.1 + 0.2 * ramp) * wobble
+    cosine[:, 1] = (0.5 + 0.2 * ramp) * wobble
+    cosine[:, 2] = 0.8 + 0.05 * np.sin(np.pi * ramp)
+    share = 1e-4 * np.array([9.0, 2.0, 1.0, 1.0])[None, :, None, None] * ramp * wobble
+    share = share * np.array([3.0, 1.0])[:, None, None, None]
+    values = {
+        "cosine": cosine,
+        "sign_bound": 0.05 * ones,
+        "conserved": 10.0 + share,
+        "outgoing": 1.0 + ramp * ones,
+        "memorised": 0.9 * ones,
+        "test_accuracy": (0.5 + 0.4 * ramp) * ones,
+    }
+    values.update(changes)
+    dims = ("width", "rule", "run", "epoch")
+    return xr.Dataset(
+        {name: (dims, value) for name, value in values.items()},
+        coords={"width": [15, 200], "rule": rules, "run": range(3), "epoch": range(epochs)},
+    )
+
+
+def verdicts(data):
+    return [finding.verdict for finding in judge(data)]
+
+
+def test_claims_that_are_true_are_confirmed():
+    assert set(verdicts(fabricated())) == {CONFIRMED}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "failing"),
+    [
+        ("cosine", lambda c: c[..., ::-1], ["rises under fa", "rises under adafa"]),
+        ("cosine", lambda c: c[:, [1, 0, 2, 3]], ["adafa is above that of fa"]),
+        ("cosine", lambda c: np.sort(c, -1), ["not monotone"]),
+        ("sign_bound", lambda b: 17 * b, ["P-1's bound"]),
+        (
+            "conserved",
+            lambda c: c[::-1],
+            ["|R1 - 1| at the end is larger", "|R2 - 1| at the end is"],
+        ),
+        (
+            "conserved",
+            lambda c: c[:, [1, 0, 2, 3]],
+            ["R1 - 1| at the end, mean", "R2 - 1| at the end, mean"],
+        ),
+        ("test_accuracy", lambda a: a[..., ::-1], ["overfitting does not hurt"]),
+    ],
+)
+def test_claims_that_are_false_are_not_confirmed(name, change, failing):
+    data = fabricated(**{name: change(fabricated()[name].values.copy())})
+    refuted = [finding.claim for finding in judge(data) if finding.verdict == REFUTED]
+    assert len(refuted) == len(failing)
+    assert all(part in claim for part, claim in zip(failing, refuted, strict=True))
+
+
+def test_what_cannot_be_tested_is_said_to_be_untested():
+    assert UNTESTED in verdicts(fabricated(memorised=np.full((2, 4, 3, 6), 0.1)))
+    alone = fabricated().sel(rule=["gd"], width=[15])
+    assert {finding.verdict for finding in judge(alone) if "overfitting" not in finding.claim} == {
+        UNTESTED
+    }
+
+
+# --- report and command ---------------------------------------------------------------------------
+
+
+def test_the_report_names_the_scale_and_needs_nothing_else(study, tmp_path):
+    files = write_report(study, tmp_path / "study")
+    html = (tmp_path / "study" / "report.html").read_text()
+    markdown = (tmp_path / "study" / "report.md").read_text()
+    for text in (html, markdown):
+        assert "not the paper&#39;s numbers" in text or "not the paper's numbers" in text
+        assert "the rest is rounding" in text
+    assert "http" not in html.replace("http://www.w3.org", "")
+    assert html.count("data:image/png;base64,") == 5
+    assert {file.name for file in files} >= {"figure-2.png", "figure-3.png", "figure-4.png"}
+
+
+def test_the_papers_protocol_bears_its_name_and_changes_are_told():
+    assert PAPER.title == "E-1, noisy MNIST, scale paper"
+    changed = protocol_of("paper", widths=(15, 200))
+    assert "changed" in changed.title
+    assert changed.departures == ["widths 15 200 (E-1: 15 30 45 60 75 100 125 150 175 200)"]
+
+
+COMMAND = (
+    "experiment noisy-mnist --widths 4 --runs 1 --images 20 --test-images 10 --epochs 4 "
+    "--track-every 2 --threads 1"
+)
+
+
+def test_the_command_writes_the_result_and_tells_the_findings(tmp_path, capsys):
+    assert main([*COMMAND.split(), "--out", "found", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["claims"] and told["departures"]
+    with xr.open_dataset(tmp_path / "found" / "noisy-mnist.nc", engine="h5netcdf") as data:
+        assert dict(data.sizes) == {"width": 1, "rule": 4, "run": 1, "epoch": 3}
+        assert json.loads(data.attrs["protocol"])["images"] == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--images 41", "--images is 41 but the train split of mnist has 40 images"),
+        ("--widths 7 4", "increasing"),
+        ("--runs 0", "--runs is 0"),
+        ("--rule dfa", "dfa"),
+        ("--momentum 1", "--momentum is 1.0"),
+        ("--scale huge", "huge"),
+        ("--flow-rtol 0", "--flow-rtol is 0.0"),
+        ("--data-dir nowhere", "nowhere"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(options, told, capsys):
+    assert main([*COMMAND.split(), *options.split(), "--out", "found"]) == 64
+    text = capsys.readouterr().err.strip()
+    assert told in text
+    assert len(text.splitlines()) == 1
+
+
+def test_an_unknown_experiment_is_told_the_nearest(capsys):
+    assert main(["experiment", "noisy-minst"]) == 64
+    assert "noisy-mnist" in capsys.readouterr().err
+
+
+def test_output_that_is_there_is_kept(capsys):
+    assert main([*COMMAND.split(), "--out", "found", "--quiet"]) == 0
+    assert main([*COMMAND.split(), "--out", "found", "--quiet"]) == 64
+    assert "--overwrite" in capsys.readouterr().err
