@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ShareBar
 from flowfa.configuration import ExperimentConfiguration
+from flowfa.configuration.experiment import NETWORK_EXPERIMENTS
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """The functions of an experiment, and what differs in how they are called."""
+
+    protocol: Any
+    run: Callable[..., Any]
+    part_done: str
+    write_report: Callable[..., list[Path]]
+    judge: Callable[..., list[Any]]
+    result: str
 
 
 def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> int:
@@ -32,41 +46,40 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
     FlowfaError
         If the experiment cannot begin, or was stopped by a signal.
     """
-    from flowfa.experiments.noisy_mnist import protocol_of, run_study
-    from flowfa.experiments.noisy_mnist.claims import judge
-    from flowfa.experiments.noisy_mnist.report import write_report
-    from flowfa.experiments.noisy_mnist.study import RESULT, duration
+    from flowfa.experiments.findings import duration
     from flowfa.threads import apply_threads, choose_threads
 
     c = configuration
     began = time.perf_counter()
     talks = not (c.quiet or c.json)
-    protocol = protocol_of(c.scale, **c.changes)
+    own = _image_networks(c) if c.name in NETWORK_EXPERIMENTS else _noisy_mnist(c)
+    protocol = own.protocol
     apply_threads(choose_threads(c.threads))
     if talks:
         say(protocol.title)
+    every = {} if c.checkpoint_every is None else {"checkpoint_every": c.checkpoint_every}
     with ShareBar(c.quiet) as bar:
-        data = run_study(
+        data = own.run(
             protocol,
-            c.out,
+            c.folder,
             data_dir=c.data_dir,
             device=c.device,
-            checkpoint_every=c.checkpoint_every,
             resume=c.resume,
             overwrite=c.overwrite,
             argv=argv,
             tell=bar.update,
-            width_done=say if talks else lambda line: None,
+            **{own.part_done: say if talks else lambda line: None},
+            **every,
         )
-    files = write_report(data, c.out)
-    findings = judge(data)
+    files = own.write_report(data, c.folder)
+    findings = own.judge(data)
     if c.json:
         say_json(
             {
                 "title": protocol.title,
                 "protocol": protocol.to_json_dict(),
                 "departures": protocol.departures,
-                "result": str(Path(c.out) / RESULT),
+                "result": str(Path(c.folder) / own.result),
                 "files": [str(file) for file in files],
                 "claims": [asdict(finding) for finding in findings],
                 "seconds": time.perf_counter() - began,
@@ -76,5 +89,25 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
         for finding in findings:
             say(f"{finding.verdict}: {finding.claim}")
         say(f"{duration(time.perf_counter() - began)}; {protocol.title}")
-        say(f"report: {Path(c.out) / 'report.html'} (and report.md, figures, {RESULT} beside it)")
+        report = Path(c.folder) / "report.html"
+        say(f"report: {report} (and report.md, figures, {own.result} beside it)")
     return 0
+
+
+def _noisy_mnist(c: ExperimentConfiguration) -> _Experiment:
+    from flowfa.experiments.noisy_mnist import protocol_of, run_study
+    from flowfa.experiments.noisy_mnist.claims import judge
+    from flowfa.experiments.noisy_mnist.report import write_report
+    from flowfa.experiments.noisy_mnist.study import RESULT
+
+    protocol = protocol_of(c.scale, **c.changes)
+    return _Experiment(protocol, run_study, "width_done", write_report, judge, RESULT)
+
+
+def _image_networks(c: ExperimentConfiguration) -> _Experiment:
+    from flowfa.experiments.image_networks import protocol_of, run_study
+    from flowfa.experiments.image_networks.claims import judge
+    from flowfa.experiments.image_networks.report import write_report
+
+    protocol = protocol_of(c.name, c.scale, **c.changes)
+    return _Experiment(protocol, run_study, "part_done", write_report, judge, protocol.result)

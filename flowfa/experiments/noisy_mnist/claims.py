@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
 
-from flowfa.experiments.noisy_mnist.measures import mean_and_error, ratio_errors
+from flowfa.experiments.findings import (
+    CONFIRMED,
+    ERRORS,
+    REFUTED,
+    UNTESTED,
+    Finding,
+    exceeds,
+    mean_and_error,
+    of_all,
+    paired,
+)
+from flowfa.experiments.noisy_mnist.measures import ratio_errors
 
-CONFIRMED = "confirmed"
-REFUTED = "not confirmed"
-UNTESTED = "not tested at this scale"
-ERRORS = 2.0
-"""A difference counts if it is more than so many standard errors."""
 MOVED = 1e-3
 """A cosine that moves by less does not count as rising or falling."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A claim and what became of it.
-
-    Attributes
-    ----------
-    claim : str
-        What the paper says.
-    verdict : str
-        `CONFIRMED`, `REFUTED` or `UNTESTED`.
-    measured : str
-        The numbers, or what is missing for a test.
-    """
-
-    claim: str
-    verdict: str
-    measured: str
 
 
 def judge(data: xr.Dataset) -> list[Finding]:
@@ -69,9 +53,9 @@ def _small_widths(errors: xr.DataArray, name: str) -> Finding:
         (a, da), (b, db) = mean_and_error(small), mean_and_error(large)
         text = f"{rule} {float(a):.2g} at {least}, {float(b):.2g} at {most}"
         # Other widths have other starts: two independent samples.
-        return _exceeds(float(a - b), float(np.hypot(da, db))), text
+        return exceeds(float(a - b), float(np.hypot(da, db))), text
 
-    return _of_all(claim, errors, errors.rule.values, differs)
+    return of_all(claim, errors, errors.rule.values, differs)
 
 
 def _fa_worst(errors: xr.DataArray, name: str) -> Finding:
@@ -83,10 +67,10 @@ def _fa_worst(errors: xr.DataArray, name: str) -> Finding:
 
     def differs(rule: str) -> tuple[bool, str]:
         own = float(means.sel(rule=rule).mean("run"))
-        return _paired(means.sel(rule="fa") - means.sel(rule=rule)), f"{rule} {own:.2g}"
+        return paired(means.sel(rule="fa") - means.sel(rule=rule)), f"{rule} {own:.2g}"
 
     fa = float(means.sel(rule="fa").mean("run"))
-    return _of_all(claim, errors, others, differs, f"fa {fa:.2g} against ")
+    return of_all(claim, errors, others, differs, f"fa {fa:.2g} against ")
 
 
 def _rises(data: xr.Dataset, rule: str) -> Finding:
@@ -103,9 +87,9 @@ def _rises(data: xr.Dataset, rule: str) -> Finding:
             f"width {width}: {float(begin.mean()):.3f} at the start, {float(end.mean()):.3f} at "
             f"the end (least mean {float(least):.3f})"
         )
-        return _paired(end - begin), text
+        return paired(end - begin), text
 
-    found = _of_all(claim, cosine, data.width.values, differs)
+    found = of_all(claim, cosine, data.width.values, differs)
     if rule == "adafa":
         note = "; B_2 = W_2(0)^T makes it exactly 1 at the start, so that it cannot rise above that"
         found = Finding(claim, found.verdict, found.measured + note)
@@ -121,9 +105,9 @@ def _adafa_above_fa(data: xr.Dataset) -> Finding:
     def differs(width: int) -> tuple[bool, str]:
         adafa, fa = (means.sel(width=width, rule=rule) for rule in ("adafa", "fa"))
         text = f"width {width}: {float(adafa.mean()):.3f} against {float(fa.mean()):.3f}"
-        return _paired(adafa - fa), text
+        return paired(adafa - fa), text
 
-    return _of_all(claim, means, data.width.values, differs)
+    return of_all(claim, means, data.width.values, differs)
 
 
 def _not_monotone(data: xr.Dataset) -> Finding:
@@ -194,31 +178,3 @@ def alignment_orders(data: xr.Dataset) -> list[str]:
         ordered = sorted(own, key=own.__getitem__, reverse=True)
         lines.append(f"width {width}: " + " > ".join(f"{rule} {own[rule]:.3f}" for rule in ordered))
     return lines
-
-
-def _of_all(
-    claim: str,
-    data: xr.DataArray,
-    places: np.ndarray | list[str],
-    differs: Callable[..., tuple[bool, str]],
-    opening: str = "",
-) -> Finding:
-    """Confirm a claim that must hold at every place, and say where it does not."""
-    outcomes = {place: differs(place) for place in places}
-    failed = [str(place) for place, (holds, _) in outcomes.items() if not holds]
-    text = opening + "; ".join(text for _, text in outcomes.values())
-    if failed and len(failed) < len(outcomes):
-        text += f". Not at: {', '.join(failed)}"
-    if data.sizes.get("run") == 1:
-        text += " (one run: no standard error)"
-    return Finding(claim, REFUTED if failed else CONFIRMED, text)
-
-
-def _paired(difference: xr.DataArray) -> bool:
-    """Return whether a difference between rules from the same starts, (run,), is positive."""
-    mean, error = mean_and_error(difference)
-    return _exceeds(float(mean), float(error))
-
-
-def _exceeds(mean: float, error: float) -> bool:
-    return mean > 0.0 if np.isnan(error) else mean > ERRORS * error

@@ -12,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from flowfa.experiments.noisy_mnist.measures import mean_and_error, ratio_errors, rest_of_law
+from flowfa.experiments.findings import mean_and_error
+from flowfa.experiments.noisy_mnist.measures import ratio_errors, rest_of_law
 from flowfa.plots.style import BOUND_DASHES, SETTINGS, rule_styles
 
 SHOWN_WIDTHS = 3

@@ -139,15 +139,6 @@ def relative_rest(data: xr.Dataset) -> xr.DataArray:
     return abs(rest_of_law(data)).max("epoch") / abs(change).max("epoch")
 
 
-def mean_and_error(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return mean and standard error over runs; the error of a single run is NaN."""
-    count = values.sizes["run"]
-    if count == 1:
-        return values.mean("run", skipna=False), values.isel(run=0, drop=True) * np.nan
-    error = values.std("run", ddof=1, skipna=False) / np.sqrt(count)
-    return values.mean("run", skipna=False), error
-
-
 def _losses(field: NetworkField, state: Tensor) -> tuple[Tensor, Tensor]:
     """Return loss and whether it is right, of each image, (row, image)."""
     output = field.forward(state).output

@@ -20,15 +20,11 @@ from flowfa.documents import (
     render_html,
     render_markdown,
 )
+from flowfa.experiments.findings import ERRORS, duration, with_error
 from flowfa.experiments.noisy_mnist import figures
-from flowfa.experiments.noisy_mnist.claims import ERRORS, alignment_orders, judge
-from flowfa.experiments.noisy_mnist.measures import (
-    mean_and_error,
-    ratio_errors,
-    relative_rest,
-)
+from flowfa.experiments.noisy_mnist.claims import alignment_orders, judge
+from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
-from flowfa.experiments.noisy_mnist.study import duration
 from flowfa.files import replacing
 
 REPORTS = ("report.html", "report.md")
@@ -185,7 +181,7 @@ def _ratio_table(data: xr.Dataset, errors: xr.Dataset, when: str) -> Table:
         for name in ("R1", "R2"):
             for rule in rules:
                 own = abs(errors[name].sel(width=width, rule=rule))
-                cells.append(_with_error(own.mean("epoch") if "epoch" in own.dims else own))
+                cells.append(with_error(own.mean("epoch") if "epoch" in own.dims else own))
         rows.append(tuple(cells))
     note = f"Mean over {data.sizes['run']} runs and its standard error."
     return Table(f"Table B.1: mean |R - 1| {when}", header, tuple(rows), note)
@@ -199,8 +195,8 @@ def _accuracy_table(data: xr.Dataset) -> Table:
         for rule in data.rule.values:
             own = end.sel(width=width, rule=rule)
             best = data["test_accuracy"].sel(width=width, rule=rule).max("epoch")
-            cells = [_with_error(own[name]) for name in names]
-            rows.append((str(width), rule, *cells, _with_error(best)))
+            cells = [with_error(own[name]) for name in names]
+            rows.append((str(width), rule, *cells, with_error(best)))
     header = (
         "width",
         "rule",
@@ -279,11 +275,6 @@ def _provenance(data: xr.Dataset) -> tuple[str, ...]:
         f"{data.attrs['git_revision'] or 'unknown'}, {data.attrs['created']}",
         f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(called from Python)'}",
     )
-
-
-def _with_error(values: xr.DataArray) -> str:
-    mean, error = (float(each) for each in mean_and_error(values))
-    return f"{mean:.3g}" if np.isnan(error) else f"{mean:.3g} ± {error:.1g}"
 
 
 def _picture(pictures: dict[str, bytes], name: str, caption: str) -> Picture:

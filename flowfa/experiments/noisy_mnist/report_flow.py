@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from flowfa.documents import Heading, Paragraph, Picture, Table
-from flowfa.experiments.noisy_mnist.measures import mean_and_error, ratio_errors, rest_of_law
+from flowfa.experiments.findings import mean_and_error
+from flowfa.experiments.noisy_mnist.measures import ratio_errors, rest_of_law
 
 PICTURE = "flow.png"
 Part = Heading | Paragraph | Picture | Table

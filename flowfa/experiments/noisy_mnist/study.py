@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 
 from flowfa.errors import InputError, Interrupted
+from flowfa.experiments.findings import duration
 from flowfa.experiments.noisy_mnist.flows import Flows, flow_times, integrate
 from flowfa.experiments.noisy_mnist.images import RunImages, draw_images
 from flowfa.experiments.noisy_mnist.measures import OF_EACH_FLOW, RECORDED, RECORDED_OF_FLOW
@@ -321,16 +322,6 @@ class _Clock:
 
 def _effort(width: int) -> float:
     return 1.0 + width / 30.0
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _check_new(path: Path, folder: Path, overwrite: bool) -> None:

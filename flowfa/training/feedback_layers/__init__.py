@@ -1,6 +1,7 @@
 """Feedback rules for any torch model: layers whose backward pass takes B instead of W^T."""
 
 from flowfa.training.feedback_layers.alignment import layer_alignment
+from flowfa.training.feedback_layers.channel_law import ChannelLaw, ChannelTerms
 from flowfa.training.feedback_layers.channels import (
     conserved_by_channel,
     expected_channel_change,
@@ -11,6 +12,8 @@ from flowfa.training.feedback_layers.feedback import LayerFeedback
 from flowfa.training.feedback_layers.layers import FeedbackConv2d, FeedbackLinear
 
 __all__ = [
+    "ChannelLaw",
+    "ChannelTerms",
     "DirectFeedbackSequential",
     "FeedbackConv2d",
     "FeedbackLinear",

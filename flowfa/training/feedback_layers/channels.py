@@ -44,7 +44,7 @@ KEEPS_THE_LAW = (
 
 
 @dataclass(frozen=True)
-class _Pair:
+class ChannelPair:
     """A hidden layer and the layer that follows it.
 
     Attributes
@@ -105,7 +105,7 @@ def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[s
         the law: its name.
     """
     found = {}
-    for pair in _pairs(model, unchecked):
+    for pair in channel_pairs(model, unchecked):
         weight = pair.following.weight
         incoming = pair.rows(pair.layer.weight, pair.layer.bias).square().sum(1)
         kept = {}
@@ -150,7 +150,7 @@ def expected_channel_change(
         own.
     """
     found = {}
-    for pair in _pairs(model, unchecked):
+    for pair in channel_pairs(model, unchecked):
         w_in = pair.rows(pair.layer.weight, pair.layer.bias)
         g_in = pair.rows(_update(pair.layer, "weight"), _update(pair.layer, "bias"))
         w_out = pair.columns(pair.following.weight)
@@ -170,10 +170,10 @@ def expected_channel_change(
             gap = in_norms - (w_out * pair.columns(pair.kept)).sum(0)
             change = 0.5 * rate**2 * squares - rate * weight_decay * gap
         elif isinstance(pair.rule, SignFeedbackAlignment | FixedRandomSignFeedback):
-            magnitude = _magnitude(pair, w_out)
-            gap = in_norms - (magnitude * w_out.abs()).sum(0)
+            scale = magnitude(pair, w_out)
+            gap = in_norms - (scale * w_out.abs()).sum(0)
             after = w_out + rate * u_out
-            flipped = (magnitude * (after.abs() - w_out.sign() * after)).sum(0)
+            flipped = (scale * (after.abs() - w_out.sign() * after)).sum(0)
             change = 0.5 * rate**2 * squares - rate * weight_decay * gap - flipped
         else:
             raise InputError(
@@ -184,7 +184,8 @@ def expected_channel_change(
     return found
 
 
-def _magnitude(pair: _Pair, w_out: Tensor) -> Tensor:
+def magnitude(pair: ChannelPair, w_out: Tensor) -> Tensor:
+    """Return the size of each entry of a sign rule's feedback, laid out as `w_out`."""
     if isinstance(pair.rule, SignFeedbackAlignment):
         return torch.full_like(w_out, pair.rule.layer_scale(w_out))
     assert pair.kept is not None
@@ -200,8 +201,14 @@ def _update(layer: nn.Linear | nn.Conv2d, name: str) -> Tensor | None:
     return parameter.grad
 
 
-def _pairs(model: nn.Module, unchecked: bool) -> list[_Pair]:
-    """Return neighbouring layers for which the rule has a law."""
+def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
+    """Return neighbouring layers for which the rule has a law.
+
+    Raises
+    ------
+    InputError
+        As `conserved_by_channel`.
+    """
     if not isinstance(model, nn.Sequential):
         raise InputError(
             f"the channels of {type(model).__name__} are not known to follow one another: expected "
@@ -233,5 +240,5 @@ def _pairs(model: nn.Module, unchecked: bool) -> list[_Pair]:
                     f"{between} ({type(module).__name__}) stands between {name} and "
                     f"{flat[second][0]} and breaks C-4: unchecked=True measures how far"
                 )
-        pairs.append(_Pair(name, layer, following, rule, kept))
+        pairs.append(ChannelPair(name, layer, following, rule, kept))
     return pairs
