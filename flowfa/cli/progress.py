@@ -186,52 +186,6 @@ class StatusLine:
         self.show("")
 
 
-class ShareBar:
-    """Shows on a terminal what is being done and which share is done; says nothing elsewhere.
-
-    Parameters
-    ----------
-    quiet : bool
-        Say nothing even in a terminal.
-    stream : text stream, optional
-        Where to draw; stderr by default.
-
-    Notes
-    -----
-    A context manager, as `ProgressBar`.
-    """
-
-    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
-        stream = sys.stderr if stream is None else stream
-        self._stream = None if quiet or stream is None or not stream.isatty() else stream
-        self._bar: tqdm | None = None
-        self._drawn = -float("inf")
-
-    def update(self, what: str, share: float) -> None:
-        """Draw, ten times a second at most."""
-        now = time.monotonic()
-        if self._stream is None or now - self._drawn < _INTERVAL:
-            return
-        self._drawn = now
-        if self._bar is None:
-            self._bar = _bar(self._stream)
-        self._bar.set_postfix_str(what, refresh=False)
-        self._bar.n = min(max(100.0 * share, 0.0), 100.0)
-        self._bar.refresh()
-
-    def __enter__(self) -> ShareBar:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
 def _bar(stream: TextIO) -> tqdm:
     from tqdm import tqdm
 

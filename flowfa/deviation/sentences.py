@@ -13,7 +13,7 @@ WITHIN = (0.001, 0.01, 0.1)
 """Relative distances that are worth a sentence."""
 NEAR_ONE = 0.03
 NARROW = 0.2
-"""A slope counts as 1 if it is so near, or its interval has 1 in it, and the interval is so short."""
+"""A slope counts as 1 if it is so near or its interval has 1 in it, where that is so short."""
 TENDS = 0.6
 """A slope tends to 1 if, at the smallest rates, no more than this share of its gap is left."""
 ANOTHER_PATH = 0.5

@@ -133,7 +133,7 @@ def assemble(
     Where a width was not integrated as flows, theirs are NaN.
     """
     shape = (len(protocol.rules), protocol.runs, len(protocol.tracked))
-    variables = {
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {
         name: (
             ("width", "rule", "run", "epoch"),
             np.stack([each[name].reshape(shape) for each in records]),
