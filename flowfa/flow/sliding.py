@@ -193,6 +193,9 @@ def _bounded_slopes(
     gram: np.ndarray, rest: np.ndarray, strength: np.ndarray, leak: float
 ) -> np.ndarray:
     """Return the solution of the box problem of docs/hybrid.md as bounded least squares."""
+    # Slopes do not depend on the unit of velocities; squares of large ones would overflow.
+    unit = max(np.abs(rest).max(), np.abs(strength).max())
+    rest, strength = rest / unit, np.maximum(strength / unit, np.finfo(np.float64).tiny)
     root = np.linalg.cholesky(gram)
     bounds = (leak * strength, strength)
     found = lsq_linear(root.T, np.linalg.solve(root, rest), bounds, method="bvls")

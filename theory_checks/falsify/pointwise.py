@@ -7,7 +7,7 @@ verification of a counterexample in decimal numbers of `DIGITS` digits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException, localcontext
 from typing import Any
@@ -88,21 +88,34 @@ class PointwiseClaim:
         return {each.name: each.text for each in self.requirements}
 
     def shapes(self, drop: frozenset[str]) -> tuple[Shape, ...]:
-        """Return the shapes of problems to search: with those in which a dropped one can fail."""
-        if not drop:
-            return self.family
+        """Return the shapes of problems to search.
+
+        Not those that never meet the hypotheses, and with those in which a dropped one can fail.
+        """
         random = np.random.default_rng(0)
 
-        dropped = [each for each in self.requirements if each.name in drop]
-
-        def can_fail(shape: Shape) -> bool:
+        def excesses(shape: Shape, wanted: bool) -> Iterator[list[float]]:
+            """Yield how far random problems miss each hypothesis that is dropped, or is not."""
+            asked = [each for each in self.requirements if (each.name in drop) is wanted]
             for vector in random.uniform(-1.0, 1.0, (SAMPLED, shape.numbers)):
                 network = Network.of(case_of(shape, vector))
-                if any(each.excess(network) > 0.0 for each in dropped):
-                    return True
-            return False
+                yield [float(each.excess(network)) for each in asked]
 
-        return tuple(shape for shape in self.family if can_fail(shape)) or self.family
+        def can_meet(shape: Shape) -> bool:
+            """Return whether no hypothesis is missed by the same in all problems."""
+            return not any(
+                len(set(by)) == 1 and by[0] > 0.0
+                for by in zip(*excesses(shape, wanted=False), strict=True)
+            )
+
+        found = tuple(shape for shape in self.family if can_meet(shape)) or self.family
+        if not drop:
+            return found
+
+        def can_fail(shape: Shape) -> bool:
+            return any(one > 0.0 for by in excesses(shape, wanted=True) for one in by)
+
+        return tuple(shape for shape in found if can_fail(shape)) or found
 
     def assess(self, cases: Sequence[Case], drop: frozenset[str]) -> list[Assessment]:
         """Evaluate the inequality on each problem, in float64."""
