@@ -187,6 +187,8 @@ def read(path: Path) -> Kept:
         return kept
     for text in path.read_text().splitlines():
         line = json.loads(text)
+        if line["batch"] in kept.batches:
+            continue  # done twice, by two that ran at once; both found the same
         counts = {(a, b, Verdict(verdict)): n for a, b, verdict, n in line["counts"]}
         kept.join(
             Kept(
