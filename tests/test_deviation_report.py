@@ -175,7 +175,7 @@ def test_the_command_reports_and_tells_slopes(tmp_path, monkeypatch, capsys):
         ("--rates 1e-12", "takes 1e+12 steps"),
         ("--momenta", "momenta"),
         ("--refinements 1", "at least 2"),
-        ("--rule brsf", "brsf has no flow to deviate from"),
+        ("--rule brsf", "has no flow to deviate from"),
         ("--rule fb", "fa"),
     ],
 )

@@ -17,6 +17,8 @@ from flowfa.deviation.summary import Case, cases, slope_of
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
 
 MOST_COLUMNS = 2
+MOST_RATES = 4
+"""Rates that are shown over time and over width; the tables have all."""
 DEVIATION = "relative deviation of the weights"
 NEURON_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 GREY = "#444444"
@@ -217,9 +219,10 @@ def _line(**style: object) -> Line2D:
 
 
 def _shades(case: Case) -> Iterator[tuple[int, str]]:
-    """Yield the variants of plain rates from the largest down, in greys from light to black."""
-    for place, variant in enumerate(case.main):
-        level = 0.72 * (1.0 - (place + 1) / len(case.main))
+    """Yield some variants of plain rates, the largest first, in greys from light to black."""
+    places = np.linspace(0, len(case.main) - 1, min(MOST_RATES, len(case.main))).round()
+    for place, variant in enumerate(case.main[places.astype(int)]):
+        level = 0.72 * (1.0 - (place + 1) / len(places))
         yield int(variant), to_hex((level, level, level))
 
 

@@ -14,15 +14,32 @@ BLOCK_BYTES = 2**29
 CURVE_TIMES = 400
 """Times of the flow's curve, beside those of comparison, for the time-warped distance."""
 
+MEASURES = 40
+"""Numbers that are measured of a variant at a point, roughly."""
+MATCHING_ARRAYS = 8
+"""Arrays (point, time of the curve) that the time-warped distance needs at once."""
+
 
 def bytes_of_start(problem: Problem, settings: DeviationSettings) -> int:
     """Return about how many bytes the states of one start of a rule take, flow and steps."""
     inputs = min(problem.data.dim, problem.data.samples)
     parameters = sum(a * b for a, b in itertools.pairwise((inputs, *problem.sizes[1:])))
-    variants = len(settings.all_rates) + len(settings.edge_multiples)
-    compared = variants * len(settings.momenta) * settings.compared
-    # The flow is kept at two tolerances, at all times of comparison and along its curve.
-    return 8 * parameters * (2 * (compared + CURVE_TIMES) + compared)
+    compared = _variants(settings) * settings.compared
+    # The flow is kept at two tolerances, at all times of comparison and along its curve; beside
+    # the states there are the law's terms of each neuron, and what is measured.
+    numbers = parameters * (2 * (compared + CURVE_TIMES) + compared)
+    return 8 * (numbers + compared * (3 * sum(problem.sizes[1:-1]) + MEASURES))
+
+
+def _variants(settings: DeviationSettings) -> int:
+    rates = len(settings.all_rates) + len(settings.edge_multiples)
+    return rates * len(settings.momenta)
+
+
+def _bytes_of_matching(settings: DeviationSettings) -> int:
+    """Return about how many bytes matching the points of a variant with the curve takes."""
+    times = _variants(settings) * settings.compared + CURVE_TIMES
+    return 8 * MATCHING_ARRAYS * settings.compared * times
 
 
 def check_memory(problem: Problem, settings: DeviationSettings) -> None:
@@ -33,11 +50,11 @@ def check_memory(problem: Problem, settings: DeviationSettings) -> None:
     InputError
         With what it needs, what is free, and what to ask for instead.
     """
-    needed, free = 2 * bytes_of_start(problem, settings), free_memory()
+    needed = 2 * bytes_of_start(problem, settings) + _bytes_of_matching(settings)
+    free = free_memory()
     if free is not None and needed > free:
-        variants = len(settings.all_rates) + len(settings.edge_multiples)
         raise InputError(
-            f"comparing {variants * len(settings.momenta)} variants at {settings.compared} points "
+            f"comparing {_variants(settings)} variants at {settings.compared} points "
             f"needs about {readable(needed)} for one start at width "
             f"{' '.join(map(str, problem.sizes[1:-1]))} and {readable(free)} are free: ask for "
             "fewer points, rates or momenta"

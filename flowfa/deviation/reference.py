@@ -38,6 +38,8 @@ class Reference:
         The time that the flow got to, (row,).
     status : tuple of str
         How it ended, of each row: ``ok``, ``chattering``, ... (`flowfa.flow.status`).
+    events : dict of numpy.ndarray
+        How many ``crossings`` and ``slidings`` there were, (row,); -1 if the solver counts none.
     """
 
     times: np.ndarray
@@ -47,6 +49,7 @@ class Reference:
     solver: str
     reached: np.ndarray
     status: tuple[str, ...]
+    events: dict[str, np.ndarray]
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """Return the places of some of its times."""
@@ -122,4 +125,5 @@ def refer(
         finer.solver,
         finer.run.time.numpy(),
         status,
+        {name: finer.run.counters[name] for name in ("crossings", "slidings")},
     )

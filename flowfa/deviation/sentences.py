@@ -131,7 +131,7 @@ def _power(case: Case) -> Iterator[str]:
     crossed = float(np.nanmax(case.found["patterns"].values[:, case.main], initial=0.0))
     sides = (
         f"up to {100 * crossed:.2g} % of the preactivations of the step run are on another side of "
-        "zero than in the flow"
+        f"zero than in the flow{_events(case)}"
     )
     if disagree:
         reason = f": {sides}, and which, and when, depends on where a step ends" * (crossed > 0.0)
@@ -147,6 +147,17 @@ def _power(case: Case) -> Iterator[str]:
     else:
         reason = "kinks are not the cause, as no neuron is on another side of a sample"
     yield f"{text}. It is not 1: {reason}."
+
+
+def _events(case: Case) -> str:
+    """Say how many kinks the flow meets, where its solver counts them."""
+    crossings, slidings = (case.found[f"flow_{kind}"].values for kind in ("crossings", "slidings"))
+    if (crossings < 0).any():
+        return ""
+    return (
+        f" (which crosses {np.median(crossings):.3g} kinks and begins to slide "
+        f"{np.median(slidings):.3g} times, medians)"
+    )
 
 
 def _path(case: Case) -> Iterator[str]:

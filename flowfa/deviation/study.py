@@ -119,7 +119,10 @@ def check_problem(problem: Problem) -> None:
         raise InputError("deviation needs one data set for all starts: leave out --fresh-data")
     for rule in problem.rules:
         if rule.redrawn:
-            raise InputError(f"{rule.name} has no flow to deviate from: choose another rule")
+            raise InputError(
+                f"{rule.name} draws its feedback anew at each step and has no flow to deviate "
+                "from: choose another rule, or see its steps alone with flowfa train"
+            )
 
 
 def _fresh_inputs(problem: Problem, count: int, seed: int) -> Tensor:
@@ -192,6 +195,8 @@ def _measure(task: _Task) -> tuple[xr.Dataset, dict[str, Any]]:
     data |= {
         "flow_status": ("start", np.array(reference.status, dtype=np.str_)),
         "flow_reached": ("start", reference.reached),
+        "flow_crossings": ("start", reference.events["crossings"]),
+        "flow_slidings": ("start", reference.events["slidings"]),
         "rate": ("variant", variants.rate),
         "time": (("variant", "point"), variants.times),
         "step": (("variant", "point"), variants.steps),

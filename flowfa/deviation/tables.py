@@ -178,6 +178,7 @@ def accuracy_table(found: xr.Dataset) -> Table:
                 _number(_worst(corner)),
                 _quartiles(case.found["edge"].values[:, main]),
                 _quartiles(case.found["radius"].values),
+                *(_count(case.found[f"flow_{kind}"].values) for kind in ("crossings", "slidings")),
                 _endings(case),
             )
         )
@@ -194,6 +195,8 @@ def accuracy_table(found: xr.Dataset) -> Table:
             "curve",
             "stability edge",
             "spectral radius",
+            "crossings",
+            "slidings",
             "",
         ),
         tuple(rows),
@@ -204,15 +207,19 @@ def accuracy_table(found: xr.Dataset) -> Table:
         "end that is due to the polygon that stands for the flow's curve. Stability edge: the "
         "least rate along the flow at which a step of the first momentum amplifies a disturbance "
         "(2 / sharpness under gd without momentum). Spectral radius: the largest along the flow, "
-        "of the Jacobian of the update. Median over starts [quartiles].",
+        "of the Jacobian of the update. Crossings, slidings: how often a neuron crosses zero on a "
+        "sample, and begins to slide there, until a quarter beyond the end. Median over starts "
+        "[quartiles].",
     )
 
 
 def _run_variants(found: xr.Dataset) -> Iterator[tuple[Case, int]]:
-    """Yield every variant that was run."""
+    """Yield every variant that was run: plain rates first, by momentum, from the largest down."""
     for case in cases(found):
-        for variant in np.flatnonzero(np.isfinite(case.found["rate"].values)):
-            yield case, int(variant)
+        rate, momentum = case.found["rate"].values, case.found["momentum"].values
+        for variant in np.lexsort((-rate, momentum, ~case.plain)):
+            if np.isfinite(rate[variant]):
+                yield case, int(variant)
 
 
 def _names(case: Case, variant: int) -> tuple[str, str, str, str]:
@@ -242,6 +249,10 @@ def _endings(case: Case) -> str:
         own = early & (status == name)
         told.append(f"{int(own.sum())} {name} from t = {reached[own].min():.3g}")
     return ", ".join(told)
+
+
+def _count(counts: np.ndarray) -> str:
+    return _quartiles(np.where(counts < 0, np.nan, counts))
 
 
 def _first_time(patterns: np.ndarray, time: np.ndarray) -> np.ndarray:
