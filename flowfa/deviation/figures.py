@@ -24,7 +24,7 @@ NEURON_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 GREY = "#444444"
 
 Legend = list[tuple[str, Line2D]]
-"""Labels and the lines they explain, the same for all panels."""
+"""Labels and the lines they explain."""
 
 
 def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
@@ -36,7 +36,7 @@ def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
         "line for each width, with fitted slopes and their 95 % intervals. Crosses: some starts "
         "diverge, the line is of the others.",
         # Room for the slopes, a line for each width.
-        _panels(found, _against_rate, 0.09 * found.sizes["architecture"]),
+        _panels(found, _against_rate, 0.07 * found.sizes["architecture"]),
     )
     yield (
         "deviation-time",
@@ -77,9 +77,10 @@ def _panels(
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        legend: Legend = []
+        legend: dict[str, Line2D] = {}
         for place, rule in enumerate(rules):
-            legend = draw(axes[place], [case for case in cases(found) if case.rule == rule])
+            own = draw(axes[place], [case for case in cases(found) if case.rule == rule])
+            legend = dict(own) | legend
             axes[place].set_title(rule)
             axes[place].label_outer()
         if headroom:
@@ -88,8 +89,8 @@ def _panels(
         for empty in axes[len(rules) :]:
             empty.set_visible(False)
         figure.legend(
-            [line for _, line in legend],
-            [label for label, _ in legend],
+            list(legend.values()),
+            list(legend),
             loc="outside lower center",
             ncols=min(4, len(legend)),
             frameon=False,
@@ -99,7 +100,8 @@ def _panels(
 
 def _against_rate(axes: Axes, own: list[Case]) -> Legend:
     color = rule_styles([own[0].rule])[own[0].rule].color
-    shown, legend = np.empty(0), []
+    legend: Legend = []
+    edges: Legend = []
     for place, case in enumerate(own):
         momentum, rate = case.found["momentum"].values, case.found["rate"].values
         chosen = np.flatnonzero((momentum == momentum[0]) & np.isfinite(rate))
@@ -116,7 +118,7 @@ def _against_rate(axes: Axes, own: list[Case]) -> Legend:
         edge = case.edges[case.main[0]]
         if edge < 3.0 * rate[chosen].max():
             axes.axvline(edge, color=color, alpha=shade, linewidth=0.7, linestyle="--")
-        shown = np.union1d(shown, rate[chosen])
+            edges = [("stability edge", _line(linestyle="--", linewidth=0.7))]
         legend.append((f"width {case.architecture}", _line(marker="o", alpha=shade)))
     case = own[-1]
     plain = case.found["rate"].values[case.main]
@@ -126,11 +128,7 @@ def _against_rate(axes: Axes, own: list[Case]) -> Legend:
     _label_rates(axes, plain)
     told = "\n".join(_fitted(each) for each in own)
     axes.text(0.03, 0.98, told, transform=axes.transAxes, fontsize=6.5, va="top")
-    return [
-        *legend,
-        ("slope 1", _line(linestyle=":")),
-        ("stability edge", _line(linestyle="--", linewidth=0.7)),
-    ]
+    return [*legend, ("slope 1", _line(linestyle=":")), *edges]
 
 
 def _label_rates(axes: Axes, rates: np.ndarray) -> None:
