@@ -61,7 +61,7 @@ def _starts(good: np.ndarray) -> str:
 def _failed(case: Case) -> Iterator[str]:
     """Say of how many starts the flow is not known, and how it ended."""
     status = case.found["flow_status"].values
-    lost = ~np.isfinite(case.last("flow_error")[:, case.main]).any(1)
+    lost = np.asarray(~np.isfinite(case.last("flow_error")[:, case.main]).any(1))
     if lost.any():
         names = ", ".join(np.unique(status[lost]))
         reached = float(case.found["flow_reached"].values[lost].min())
@@ -78,7 +78,7 @@ def _within(case: Case) -> Iterator[str]:
         rate, time = _rate(case, variant), part["time"].values
         diverged = part["diverged_step"].values >= 0
         known = np.isfinite(part["flow_error"].values).all(1)
-        counted = known & (diverged | part["resolved"].values[:, -1])
+        counted = np.asarray(known & (diverged | part["resolved"].values[:, -1]))
         if not counted.any():
             if known.any():
                 yield (

@@ -43,11 +43,11 @@ class Spectrum:
     def edge(self, momentum: float = 0.0) -> np.ndarray:
         """Return the stability edge, (row,): inf without such an eigenvalue, NaN without J."""
         stretch = ((1.0 + momentum) / (1.0 - momentum)) ** 2
-        limits = [
-            2.0 * (1.0 + momentum) * own.real / (own.real**2 + stretch * own.imag**2)
-            for own in self.values
-        ]
-        least = np.array([each.min(initial=np.inf) for each in limits])
+        least = []
+        for own in self.values:
+            a, b = np.real(own), np.imag(own)
+            limits = 2.0 * (1.0 + momentum) * a / (a**2 + stretch * b**2)
+            least.append(float(limits.min(initial=np.inf)))
         return np.where(np.isnan(self.radius), np.nan, least)
 
 
