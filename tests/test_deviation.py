@@ -249,6 +249,13 @@ def test_steps_that_are_late_on_the_same_path_match_it_exactly():
     np.testing.assert_allclose(matched, 0.8 * times[::7], atol=1e-14)
 
 
+def test_steps_on_their_way_to_infinity_are_left_unmatched():
+    times = np.linspace(0.0, 1.0, 5)
+    curve = np.stack([times, times], 1)
+    distance, _ = time_warped(np.array([[0.5, 0.5], [1e200, 0.0], [0.5, 0.5]]), curve, times)
+    assert np.isnan(distance).tolist() == [False, True, True]
+
+
 # --- the stability edge ---------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ ALIKE = 1.2
 """Ratio below which the medians of all widths are told as one."""
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def sentences(found: xr.Dataset) -> list[str]:
     """Return what a sweep found: a text for each width and rule, and one for each rule's widths.
 

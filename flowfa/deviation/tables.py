@@ -114,6 +114,7 @@ def path_table(found: xr.Dataset) -> Table:
     )
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def protocol_table(found: xr.Dataset) -> Table | None:
     """Return Elkabetz and Cohen's comparison, None if it was not asked for."""
     refinements = found["refinement"].values
@@ -156,6 +157,7 @@ def protocol_table(found: xr.Dataset) -> Table | None:
     )
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def accuracy_table(found: xr.Dataset) -> Table:
     """Return how exact the flow is that steps are measured against, and where it is stable."""
     rows = []
