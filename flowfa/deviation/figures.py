@@ -132,10 +132,13 @@ def _against_rate(axes: Axes, own: list[Case]) -> Legend:
 
 
 def _label_rates(axes: Axes, rates: np.ndarray) -> None:
-    """Put labels at the rates, but at none that is too near to the last."""
+    """Put labels at the rates, and at round numbers beyond them, but at none too near another."""
+    low, high = axes.get_xlim()
+    beyond = [digit * 10.0**power for power in range(-9, 10) for digit in (1.0, 2.0, 5.0)]
+    wanted = [*np.sort(rates), *(each for each in beyond if rates.max() < each <= high)]
     told: list[float] = []
-    for rate in np.sort(rates):
-        if not told or rate >= 1.9 * told[-1]:
+    for rate in wanted:
+        if not told or rate >= max(1.9, (high / low) ** 0.15) * told[-1]:
             told.append(float(rate))
     axes.set_xticks(told, [f"{rate:.3g}" for rate in told])
     axes.set_xticks([], minor=True)

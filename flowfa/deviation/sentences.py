@@ -262,8 +262,8 @@ def _unstable(case: Case) -> Iterator[str]:
             what.append(f"median deviation at the end {100 * float(np.median(rest)):.3g} %")
         if what:
             yield (
-                f"at rate {rate[variant]:.4g}{told} ({rate[variant] / edge:.2g} of the stability "
-                f"edge {edge:.3g}): {', '.join(what)}."
+                f"at rate {rate[variant]:.4g}{told} ({rate[variant] / edge:.2g} times the "
+                f"stability edge {edge:.3g}): {', '.join(what)}."
             )
 
 
