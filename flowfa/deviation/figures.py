@@ -115,7 +115,7 @@ def _against_rate(axes: Axes, own: list[Case]) -> Legend:
         # Where all diverge there is no median: the cross stands on the axis.
         height = np.where(np.isfinite(middle), middle, np.nanmin(middle, initial=np.inf))
         axes.plot(rate[chosen][lost], height[lost], "x", color=color, markersize=7)
-        edge = case.edges[case.main[0]]
+        edge = float(case.edges[case.main[0]])
         if edge < 3.0 * rate[chosen].max():
             axes.axvline(edge, color=color, alpha=shade, linewidth=0.7, linestyle="--")
             edges = [("stability edge", _line(linestyle="--", linewidth=0.7))]
