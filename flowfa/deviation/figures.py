@@ -112,7 +112,7 @@ def _against_rate(axes: Axes, own: list[Case]) -> Legend:
         axes.plot(rate[chosen], middle, "o-", markersize=3, color=color, alpha=shade, linewidth=1.2)
         axes.fill_between(rate[chosen], low, high, color=color, alpha=0.15 * shade, linewidth=0)
         lost = (case.found["diverged_step"].values[:, chosen] >= 0).any(0)
-        # Where all diverge there is no median: the cross stands on the axis.
+        # Where all diverge there is no median: the cross stands as low as the lowest.
         height = np.where(np.isfinite(middle), middle, np.nanmin(middle, initial=np.inf))
         axes.plot(rate[chosen][lost], height[lost], "x", color=color, markersize=7)
         edge = float(case.edges[case.main[0]])
