@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import flowfa
+from flowfa.deviation import memory
 from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.slopes import fit_slope
-from flowfa.deviation.stability import spectrum
+from flowfa.deviation.stability import Spectrum, spectrum
 from flowfa.deviation.study import study
 from flowfa.deviation.summary import cases, slope_of
 from flowfa.deviation.walk import walk
@@ -74,7 +75,7 @@ def test_the_flow_is_tightened_until_its_error_is_the_asked_share_of_the_deviati
     settings = DeviationSettings(rates=(0.01,), t_end=1.0, points=3, rtol=1e-3, share=1e-4)
     found = study(problem, 0, 2, settings)
     assert (found["flow_error"] <= 1e-4 * found["parameters"]).all()
-    assert float(found["flow_rtol"]) < 1e-3
+    assert (found["flow_rtol"] < 1e-3).all()
 
 
 def test_a_flow_that_is_never_exact_enough_is_marked():
@@ -116,6 +117,23 @@ def test_rates_together_are_the_rates_alone():
             left = own["law_drift"].values[:, own["time"].values == time]
             right = alone["law_drift"].values[:, 0, alone["time"].values[0] == same]
             np.testing.assert_allclose(left, right, rtol=1e-10)
+
+
+def test_starts_that_are_studied_block_by_block_are_those_studied_together(monkeypatch):
+    settings = DeviationSettings(rates=(0.02, 0.01), t_end=1.0, points=3, fresh=5)
+    together = study(smooth_problem(loss="logistic"), 0, 3, settings)
+    monkeypatch.setattr(memory, "BLOCK_BYTES", 1)
+    apart = study(smooth_problem(loss="logistic"), 0, 3, settings)
+    assert apart.sizes == together.sizes
+    for name in ("parameters", "warped", "outputs", "law_drift", "shown_out_steps"):
+        np.testing.assert_allclose(apart[name], together[name], rtol=1e-6, err_msg=name)
+
+
+def test_a_multiple_of_the_edge_of_which_no_step_fits_is_left_out():
+    settings = DeviationSettings(rates=(0.02,), edge_multiples=(1e4,), t_end=1.0, points=2)
+    found = study(smooth_problem(loss="logistic"), 0, 2, settings)
+    assert np.isnan(found["rate"].values).tolist() == [False, True]
+    assert np.isnan(found["parameters"].values[:, 1]).all()
 
 
 def test_elkabetz_and_cohens_ratio_is_that_of_a_first_order_error():
@@ -231,6 +249,13 @@ def test_steps_that_are_late_on_the_same_path_match_it_exactly():
     np.testing.assert_allclose(matched, 0.8 * times[::7], atol=1e-14)
 
 
+def test_steps_on_their_way_to_infinity_are_left_unmatched():
+    times = np.linspace(0.0, 1.0, 5)
+    curve = np.stack([times, times], 1)
+    distance, _ = time_warped(np.array([[0.5, 0.5], [1e200, 0.0], [0.5, 0.5]]), curve, times)
+    assert np.isnan(distance).tolist() == [False, True, True]
+
+
 # --- the stability edge ---------------------------------------------------------------------------
 
 
@@ -255,10 +280,19 @@ def test_the_edge_is_that_of_the_dense_jacobian(rule):
         growing = values[values.real > 1e-3 * radius]
         edge = (2.0 * growing.real / np.abs(growing) ** 2).min()
         np.testing.assert_allclose(found.radius[row], radius, rtol=1e-5)
-        np.testing.assert_allclose(found.edge[row], edge, rtol=1e-3)
+        np.testing.assert_allclose(found.edge()[row], edge, rtol=1e-3)
         if rule == "gd":
             assert np.abs(values.imag).max() < 1e-5 * radius
-            np.testing.assert_allclose(found.edge[row], 2.0 / values.real.max(), rtol=1e-5)
+            np.testing.assert_allclose(found.edge()[row], 2.0 / values.real.max(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("value", [2.0, 1.0 + 0.7j, 0.2 + 3.0j])
+def test_momentums_edge_is_where_a_root_of_its_recursion_leaves_the_unit_circle(value, momentum):
+    found = Spectrum((np.array([value], dtype=complex),), np.array([abs(value)])).edge(momentum)
+    for rate, stable in ((0.999 * found[0], True), (1.001 * found[0], False)):
+        roots = np.roots([1.0, -(1.0 + momentum - rate * value), momentum])
+        assert (np.abs(roots).max() < 1.0) == stable
 
 
 # --- slopes ---------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def deviation(configuration: DeviationConfiguration, argv: Sequence[str]) -> int
     """
     from flowfa.deviation.from_configuration import deviation_configuration
     from flowfa.deviation.sentences import sentences
-    from flowfa.deviation.summary import slope_table
+    from flowfa.deviation.tables import slope_table
 
     began = time.perf_counter()
     talks = not (configuration.quiet or configuration.json)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
@@ -18,112 +17,131 @@ from flowfa.deviation.summary import Case, cases, slope_of
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
 
 MOST_COLUMNS = 2
+MOST_RATES = 4
+"""Rates that are shown over time and over width; the tables have all."""
+DEVIATION = "relative deviation of the weights"
+NEURON_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+GREY = "#444444"
+
+Legend = list[tuple[str, Line2D]]
+"""Labels and the lines they explain."""
 
 
 def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
     """Yield each figure with the name of its file and its caption."""
+    widest = found["architecture"].values[-1]
     yield (
         "deviation-rate",
         "Deviation of the weights at the end against the rate, median and quartiles over starts, a "
-        "line for each width, with fitted slopes and their 95 % intervals; dotted: slope 1; "
-        "crosses: starts diverge; dashed vertical: stability edge.",
-        _panels(found, _against_rate, one_color_a_rule=True),
+        "line for each width, with fitted slopes and their 95 % intervals. Crosses: some starts "
+        "diverge, the line is of the others.",
+        # Room for the slopes, a line for each width.
+        _panels(found, _against_rate, 0.07 * found.sizes["architecture"]),
     )
     yield (
         "deviation-time",
-        "Deviation of the weights over time for each rate (darker is smaller), median and "
-        "quartiles over starts, at the largest width; dotted: time-warped.",
+        "Deviation of the weights over time for each rate, median and quartiles over starts, at "
+        f"width {widest}.",
         _panels(found, _over_time),
     )
     if found.sizes["architecture"] > 1:
         yield (
             "deviation-width",
-            "Deviation at the end against the width, for each rate (darker is smaller), median and "
+            "Deviation of the weights at the end against the width, for each rate, median and "
             "quartiles over starts.",
             _panels(found, _against_width),
         )
     yield (
         "neurons",
-        "A few neurons of the first start at the largest rate: output weight of the flow (line) "
-        "and of the steps (dots).",
+        f"Some neurons of the first start at width {widest} and the largest rate, flow and steps: "
+        "weight to the first output.",
         _panels(found, _neurons),
     )
     yield (
         "law",
-        "The largest drift of C (C-1) over time for each rate (darker is smaller), as measured "
-        "(lines) and as C-11 predicts it (dots, at every fifth time).",
+        "The largest drift of C (C-1) of a neuron over time for each rate, median over starts, at "
+        f"width {widest}: as measured, and as C-11 predicts it (at every fifth time).",
         _panels(found, _drift),
     )
 
 
 def _panels(
-    found: xr.Dataset, draw: Callable[[Axes, list[Case]], None], one_color_a_rule: bool = False
+    found: xr.Dataset, draw: Callable[[Axes, list[Case]], Legend], headroom: float = 0.0
 ) -> Figure:
-    """Draw a panel for each rule; its color is not in the legend, which is that of all panels."""
+    """Draw a panel for each rule, with a share of logarithmic room above, and one legend."""
     rules = [str(rule) for rule in found["rule"].values]
     columns = min(MOST_COLUMNS, len(rules))
     rows = -(-len(rules) // columns)
     with mpl.rc_context(SETTINGS):
-        size = (PANEL_WIDTH * max(columns, 2), PANEL_HEIGHT * rows + 0.4)
+        size = (PANEL_WIDTH * max(columns, 2), PANEL_HEIGHT * rows + 0.5)
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+        legend: dict[str, Line2D] = {}
         for place, rule in enumerate(rules):
-            draw(axes[place], [case for case in cases(found) if case.rule == rule])
+            own = draw(axes[place], [case for case in cases(found) if case.rule == rule])
+            legend = dict(own) | legend
             axes[place].set_title(rule)
             axes[place].label_outer()
+        if headroom:
+            low, high = axes[0].get_ylim()
+            axes[0].set_ylim(low, high * (high / low) ** headroom)
         for empty in axes[len(rules) :]:
             empty.set_visible(False)
-        handles, labels = axes[0].get_legend_handles_labels()
-        if labels:
-            figure.legend(
-                [_neutral(handle) for handle in handles] if one_color_a_rule else handles,
-                labels,
-                loc="outside lower center",
-                ncols=min(6, len(labels)),
-                frameon=False,
-            )
+        figure.legend(
+            list(legend.values()),
+            list(legend),
+            loc="outside lower center",
+            ncols=min(4, len(legend)),
+            frameon=False,
+        )
     return figure
 
 
-def _against_rate(axes: Axes, own: list[Case]) -> None:
+def _against_rate(axes: Axes, own: list[Case]) -> Legend:
     color = rule_styles([own[0].rule])[own[0].rule].color
+    legend: Legend = []
+    edges: Legend = []
     for place, case in enumerate(own):
-        momentum = case.found["momentum"].values
-        rate = case.found["rate"].values
+        momentum, rate = case.found["momentum"].values, case.found["rate"].values
         chosen = np.flatnonzero((momentum == momentum[0]) & np.isfinite(rate))
         chosen = chosen[np.argsort(rate[chosen])]
         values = case.last("parameters")[:, chosen]
         middle, low, high = _spread(values)
         shade = 0.35 + 0.65 * (place + 1) / len(own)
-        axes.plot(
-            rate[chosen],
-            middle,
-            marker="o",
-            markersize=3,
-            color=color,
-            alpha=shade,
-            label=f"width {case.architecture}",
-            linewidth=1.2,
-        )
+        axes.plot(rate[chosen], middle, "o-", markersize=3, color=color, alpha=shade, linewidth=1.2)
         axes.fill_between(rate[chosen], low, high, color=color, alpha=0.15 * shade, linewidth=0)
-        lost = np.isnan(values).any(0)
-        if lost.any():
-            axes.plot(rate[chosen][lost], middle[lost], "x", color=color, markersize=7)
-        if np.isfinite(case.edge) and case.edge < 3.0 * rate[chosen].max():
-            axes.axvline(case.edge, color=color, alpha=shade, linewidth=0.7, linestyle="--")
+        lost = (case.found["diverged_step"].values[:, chosen] >= 0).any(0)
+        # Where all diverge there is no median: the cross stands as low as the lowest.
+        height = np.where(np.isfinite(middle), middle, np.nanmin(middle, initial=np.inf))
+        axes.plot(rate[chosen][lost], height[lost], "x", color=color, markersize=7)
+        edge = float(case.edges[case.main[0]])
+        if edge < 3.0 * rate[chosen].max():
+            axes.axvline(edge, color=color, alpha=shade, linewidth=0.7, linestyle="--")
+            edges = [("stability edge", _line(linestyle="--", linewidth=0.7))]
+        legend.append((f"width {case.architecture}", _line(marker="o", alpha=shade)))
     case = own[-1]
-    variants = _plain(case)
-    rate = case.found["rate"].values[variants]
-    level = float(_spread(case.last("parameters")[:, variants[-1:]])[0][0])
-    axes.plot(rate, level * rate / rate[-1], linestyle=":", color="#555555", linewidth=1.2)
-    axes.set(xscale="log", yscale="log", xlabel="rate", ylabel="deviation of the weights")
-    axes.set_xticks(rate, [f"{each:.3g}" for each in rate])
+    plain = case.found["rate"].values[case.main]
+    level = _spread(case.last("parameters")[:, case.main[-1:]])[0][0]
+    axes.plot(plain, level * plain / plain[-1], linestyle=":", color=GREY, linewidth=1.2)
+    axes.set(xscale="log", yscale="log", xlabel="rate", ylabel=DEVIATION)
+    _label_rates(axes, plain)
+    told = "\n".join(_fitted(each) for each in own)
+    axes.text(0.03, 0.98, told, transform=axes.transAxes, fontsize=6.5, va="top")
+    return [*legend, ("slope 1", _line(linestyle=":")), *edges]
+
+
+def _label_rates(axes: Axes, rates: np.ndarray) -> None:
+    """Put labels at the rates, and at round numbers beyond them, but at none too near another."""
+    low, high = axes.get_xlim()
+    beyond = [digit * 10.0**power for power in range(-9, 10) for digit in (1.0, 2.0, 5.0)]
+    wanted = [*np.sort(rates), *(each for each in beyond if rates.max() < each <= high)]
+    told: list[float] = []
+    for rate in wanted:
+        if not told or rate >= max(1.9, (high / low) ** 0.15) * told[-1]:
+            told.append(float(rate))
+    axes.set_xticks(told, [f"{rate:.3g}" for rate in told])
     axes.set_xticks([], minor=True)
-    told = [_fitted(each) for each in own]
-    axes.text(
-        0.98, 0.03, "\n".join(told), transform=axes.transAxes, fontsize=6, ha="right", va="bottom"
-    )
 
 
 def _fitted(case: Case) -> str:
@@ -135,87 +153,78 @@ def _fitted(case: Case) -> str:
     return f"width {case.architecture}: slope {slope.slope:.3f}{interval}"
 
 
-def _over_time(axes: Axes, own: list[Case]) -> None:
-    case = own[-1]
-    variants = _plain(case)
-    for place, variant in enumerate(variants):
+def _over_time(axes: Axes, own: list[Case]) -> Legend:
+    case, legend = own[-1], []
+    for variant, color in _shades(case):
         part = case.found.isel(variant=variant)
-        color = _shade(place, len(variants))
         middle, low, high = _spread(part["parameters"].values)
         time = part["time"].values
-        axes.plot(time, middle, color=color, linewidth=1.2, label=f"rate {float(part['rate']):.3g}")
+        axes.plot(time, middle, color=color, linewidth=1.2)
         axes.fill_between(time, low, high, color=color, alpha=0.2, linewidth=0)
-        axes.plot(
-            time, _spread(part["warped"].values)[0], color=color, linewidth=1.0, linestyle=":"
-        )
-    axes.set(yscale="log", xlabel="time", ylabel="deviation of the weights")
+        axes.plot(time, _spread(part["warped"].values)[0], ":", color=color, linewidth=1.0)
+        legend.append((f"rate {float(part['rate']):.3g}", _line(color=color)))
+    axes.set(yscale="log", xlabel="time", ylabel=DEVIATION)
+    return [*legend, ("time-warped", _line(linestyle=":"))]
 
 
-def _against_width(axes: Axes, own: list[Case]) -> None:
-    variants = _plain(own[0])
-    widths = np.arange(len(own))
-    for place, variant in enumerate(variants):
+def _against_width(axes: Axes, own: list[Case]) -> Legend:
+    names, legend = [case.architecture for case in own], []
+    numbers = all(name.isdecimal() for name in names)
+    widths = [int(name) if numbers else place for place, name in enumerate(names)]
+    for variant, color in _shades(own[0]):
         columns = [_spread(case.last("parameters")[:, [variant]]) for case in own]
         middle, low, high = (np.array([float(c[k][0]) for c in columns]) for k in range(3))
-        color = _shade(place, len(variants))
-        rate = float(own[0].found["rate"].values[variant])
-        axes.plot(widths, middle, marker="o", markersize=3, color=color, label=f"rate {rate:.3g}")
+        axes.plot(widths, middle, "o-", markersize=3, color=color, linewidth=1.2)
         axes.fill_between(widths, low, high, color=color, alpha=0.2, linewidth=0)
-    axes.set(yscale="log", xlabel="width", ylabel="deviation of the weights")
-    axes.set_xticks(widths, [case.architecture for case in own])
+        rate = float(own[0].found["rate"].values[variant])
+        legend.append((f"rate {rate:.3g}", _line(color=color, marker="o")))
+    axes.set(xscale="log" if numbers else "linear", yscale="log", xlabel="width", ylabel=DEVIATION)
+    axes.set_xticks(widths, names)
+    axes.set_xticks([], minor=True)
+    return legend
 
 
-def _neurons(axes: Axes, own: list[Case]) -> None:
-    case = own[-1]
-    variant = _plain(case)[0]
-    part = case.found.isel(variant=variant)
-    colors = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-    names = part["shown_neuron"].values
-    for place, neuron in enumerate(names):
-        if not np.isfinite(part["shown_out_flow"].values[:, place]).any():
+def _neurons(axes: Axes, own: list[Case]) -> Legend:
+    part, legend = own[-1].found.isel(variant=int(own[-1].main[0])), []
+    for place, neuron in enumerate(part["shown_neuron"].values):
+        flow, steps = (part[f"shown_out_{kind}"].values[:, place] for kind in ("flow", "steps"))
+        if not np.isfinite(flow).any():
             continue
-        color = colors[place % len(colors)]
-        time = part["time"].values
-        axes.plot(
-            time,
-            part["shown_out_flow"].values[:, place],
-            color=color,
-            linewidth=1.1,
-            label=f"neuron {int(neuron)}",
-        )
-        axes.plot(time, part["shown_out_steps"].values[:, place], ".", color=color, markersize=3)
+        color, time = NEURON_COLORS[place % len(NEURON_COLORS)], part["time"].values
+        axes.plot(time, flow, color=color, linewidth=1.1)
+        axes.plot(time, steps, ".", color=color, markersize=3.5)
+        legend.append((f"neuron {int(neuron)}", _line(color=color)))
     axes.set(xlabel="time", ylabel="output weight")
+    return [
+        *legend,
+        ("flow", _line()),
+        ("steps", _line(linestyle="none", marker=".")),
+    ]
 
 
-def _drift(axes: Axes, own: list[Case]) -> None:
-    case = own[-1]
-    variants = _plain(case)
-    for place, variant in enumerate(variants):
+def _drift(axes: Axes, own: list[Case]) -> Legend:
+    case, legend = own[-1], []
+    for variant, color in _shades(case):
         part = case.found.isel(variant=variant)
-        color = _shade(place, len(variants))
         time = part["time"].values
-        axes.plot(
-            time,
-            _spread(part["law_drift"].values)[0],
-            color=color,
-            linewidth=1.2,
-            label=f"rate {float(part['rate']):.3g}",
-        )
+        axes.plot(time, _spread(part["law_drift"].values)[0], color=color, linewidth=1.2)
         axes.plot(time[::5], _spread(part["law_predicted"].values)[0][::5], ".", color=color)
+        legend.append((f"rate {float(part['rate']):.3g}", _line(color=color)))
     axes.set(yscale="log", xlabel="time", ylabel="largest drift of C")
+    return [*legend, ("C-11", _line(linestyle="none", marker="."))]
 
 
-def _neutral(line: Artist) -> Line2D:
-    """Return a line for the legend in grey, as dark as the given one."""
-    assert isinstance(line, Line2D)
-    return Line2D([], [], color="#444444", alpha=line.get_alpha(), marker="o", markersize=3)
+def _line(**style: object) -> Line2D:
+    """Return a line for the legend, dark grey if not said otherwise."""
+    return Line2D([], [], **({"color": GREY, "markersize": 4.0, "linewidth": 1.2} | style))  # pyright: ignore
 
 
-def _plain(case: Case) -> np.ndarray:
-    """Return variants of plain rates and the first momentum, from the largest rate down."""
-    momentum = case.found["momentum"].values
-    good = np.flatnonzero(case.plain & (momentum == momentum[0]))
-    return good[np.argsort(-case.found["rate"].values[good])]
+def _shades(case: Case) -> Iterator[tuple[int, str]]:
+    """Yield some variants of plain rates, the largest first, in greys from light to black."""
+    places = np.linspace(0, len(case.main) - 1, min(MOST_RATES, len(case.main))).round()
+    for place, variant in enumerate(case.main[places.astype(int)]):
+        level = 0.72 * (1.0 - (place + 1) / len(places))
+        yield int(variant), to_hex((level, level, level))
 
 
 def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -224,9 +233,3 @@ def _spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     safe = np.where(good.any(0), np.where(good, values, np.nan), 0.0)
     low, middle, high = np.where(good.any(0), np.nanpercentile(safe, [25, 50, 75], axis=0), np.nan)
     return middle, low, high
-
-
-def _shade(place: int, count: int) -> str:
-    """Return greys from light to black, for rates from large to small."""
-    level = 0.72 * (1.0 - (place + 1) / count)
-    return to_hex((level, level, level))

@@ -34,6 +34,12 @@ class Reference:
         of the norm of the state, (row, time). It bounds the error where the solver converges.
     rtol : float
     solver : str
+    reached : numpy.ndarray
+        The time that the flow got to, (row,).
+    status : tuple of str
+        How it ended, of each row: ``ok``, ``chattering``, ... (`flowfa.flow.status`).
+    events : dict of numpy.ndarray
+        How many ``crossings`` and ``slidings`` there were, (row,); -1 if the solver counts none.
     """
 
     times: np.ndarray
@@ -41,21 +47,32 @@ class Reference:
     error: Tensor
     rtol: float
     solver: str
+    reached: np.ndarray
+    status: tuple[str, ...]
+    events: dict[str, np.ndarray]
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """Return the places of some of its times."""
         return np.searchsorted(self.times, times)
 
 
-def integrate(
+@dataclass(frozen=True)
+class _Course:
+    """States (row, time, parameter) of one integration, by which solver, and how it ended."""
+
+    states: Tensor
+    solver: str
+    run: Integration
+
+
+def _integrate(
     problem: Problem,
     field: NetworkField,
     initial: Tensor,
     times: np.ndarray,
     rtol: float,
     monitor: Monitor | None = None,
-) -> tuple[Tensor, str]:
-    """Return states (row, time, parameter) of the flow, and the solver that found them."""
+) -> _Course:
     solver = choose("auto", problem, rtol=rtol).name
     if solver == "bosh3":
         # Order 3 is the cheapest at the default tolerance, and hopeless at a fine one.
@@ -67,7 +84,7 @@ def integrate(
         found[rows, saves] = states
 
     solve(field, run, make_solver(solver, rtol=rtol), save, monitor)
-    return found, solver
+    return _Course(found, solver, run)
 
 
 def refer(
@@ -96,7 +113,17 @@ def refer(
         See `flowfa.flow.solve.solve`.
     """
     if coarser is None:
-        coarser, _ = integrate(problem, field, initial, times, rtol * COARSER, monitor)
-    states, solver = integrate(problem, field, initial, times, rtol, monitor)
-    error = (states - coarser).norm(dim=2) / states.norm(dim=2)
-    return Reference(times, states, error.cummax(1).values, rtol, solver)
+        coarser = _integrate(problem, field, initial, times, rtol * COARSER, monitor).states
+    finer = _integrate(problem, field, initial, times, rtol, monitor)
+    error = (finer.states - coarser).norm(dim=2) / finer.states.norm(dim=2)
+    status = tuple(each.label for each in finer.run.status)
+    return Reference(
+        times,
+        finer.states,
+        error.cummax(1).values,
+        rtol,
+        finer.solver,
+        finer.run.time.numpy(),
+        status,
+        {name: finer.run.counters[name] for name in ("crossings", "slidings")},
+    )

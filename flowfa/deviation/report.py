@@ -11,9 +11,10 @@ import xarray as xr
 
 from flowfa.deviation.figures import figures
 from flowfa.deviation.sentences import sentences
-from flowfa.deviation.summary import (
+from flowfa.deviation.tables import (
     accuracy_table,
     deviation_table,
+    layer_table,
     path_table,
     protocol_table,
     slope_table,
@@ -63,18 +64,19 @@ def compose(found: xr.Dataset, pictures: list[Picture]) -> Document:
         "Flow against discrete steps",
         (
             Paragraph(_opening(found)),
-            Heading("What was found"),
-            List(tuple(sentences(found))),
             Heading("Figures"),
             *pictures,
             Heading("Numbers"),
             slope_table(found),
             deviation_table(found),
+            layer_table(found),
             path_table(found),
             *([] if protocol is None else [protocol]),
             accuracy_table(found),
             Heading("How it was made"),
             List(_origin(found)),
+            Heading("What was found"),
+            List(tuple(sentences(found))),
         ),
     )
 

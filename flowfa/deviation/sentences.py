@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,17 +10,21 @@ import xarray as xr
 
 from flowfa.deviation.summary import STABLE_SHARE, Case, cases, slope_of
 
-WITHIN = (0.001, 0.01, 0.1)
-"""Relative distances that are worth a sentence."""
+CLOSE = (0.01, 0.1)
+"""Relative distances that are worth to say how long the steps keep them."""
 NEAR_ONE = 0.03
 NARROW = 0.2
 """A slope counts as 1 if it is so near or its interval has 1 in it, where that is so short."""
 TENDS = 0.6
 """A slope tends to 1 if, at the smallest rates, no more than this share of its gap is left."""
-ANOTHER_PATH = 0.5
-"""Share of the deviation that must be left after time-warping to speak of another path."""
+LATE = 0.5
+"""Share of the deviation left after time-warping below which the steps are merely late or early."""
+
+ALIKE = 1.2
+"""Ratio below which the medians of all widths are told as one."""
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def sentences(found: xr.Dataset) -> list[str]:
     """Return what a sweep found: a text for each width and rule, and one for each rule's widths.
 
@@ -30,46 +35,85 @@ def sentences(found: xr.Dataset) -> list[str]:
     """
     result = []
     for case in cases(found):
-        told = (*_within(case), *_power(case), *_path(case), *_law(case), *_unstable(case))
+        told = (
+            *_failed(case),
+            *_within(case),
+            *_power(case),
+            *_path(case),
+            *_momentum(case),
+            *_protocol(case),
+            *_law(case),
+            *_unstable(case),
+        )
         text = " ".join(each[0].upper() + each[1:] for each in told)
         result.append(f"Width {case.architecture}, {case.rule}. {text}")
     return [*result, *_by_width(found)]
 
 
-def _main(case: Case) -> list[int]:
-    """Return the variants of the first momentum with plain rates, from the largest rate down."""
-    momentum = case.found["momentum"].values
-    good = np.flatnonzero(case.plain & (momentum == momentum[0]))
-    return sorted(good.tolist(), key=lambda v: -float(case.found["rate"].values[v]))
+def _rate(case: Case, variant: int) -> float:
+    return float(case.found["rate"].values[variant])
+
+
+def _starts(good: np.ndarray) -> str:
+    """Return which starts, in words: all, or how many of them."""
+    return "all starts" if good.all() else f"{int(good.sum())} of {good.size} starts"
+
+
+def _failed(case: Case) -> Iterator[str]:
+    """Say of how many starts the flow is not known, and how it ended."""
+    status = case.found["flow_status"].values
+    lost = np.asarray(~np.isfinite(case.last("flow_error")[:, case.main]).any(1))
+    if lost.any():
+        names = ", ".join(np.unique(status[lost]))
+        reached = float(case.found["flow_reached"].values[lost].min())
+        yield (
+            f"in {_starts(lost)} the flow could not be followed to the end ({names}, from "
+            f"t = {reached:.3g}): they are left out."
+        )
 
 
 def _within(case: Case) -> Iterator[str]:
-    """Say until when the steps stay close, for the largest and the smallest rate."""
-    variants = _main(case)
-    for variant in dict.fromkeys([variants[0], variants[-1]]):
+    """Say how close the steps stay, and how long, for the largest and the smallest rate."""
+    for variant in dict.fromkeys([int(case.main[0]), int(case.main[-1])]):
         part = case.found.isel(variant=variant)
-        rate, time = float(part["rate"]), part["time"].values
+        rate, time = _rate(case, variant), part["time"].values
+        diverged = part["diverged_step"].values >= 0
+        known = np.isfinite(part["flow_error"].values).all(1)
+        counted = np.asarray(known & (diverged | part["resolved"].values[:, -1]))
+        if not counted.any():
+            if known.any():
+                yield (
+                    f"with rate {rate:g} the flow is not exact enough to measure the steps against."
+                )
+            continue
         # Bounded by what the flow's own error allows.
         deviation = part["parameters"].values + part["flow_error"].values
-        if not part["resolved"].values[:, -1].any():
-            yield f"with rate {rate:g} the flow is not exact enough to measure the steps against."
-            continue
-        farthest = np.where(np.isnan(deviation), np.inf, deviation).max(0)
-        worst = float(np.max(farthest))
-        kept = [limit for limit in WITHIN if worst <= limit]
-        if kept:
+        farthest = np.where(np.isfinite(deviation), deviation, np.inf)[counted].max(0)
+        worst, who = float(farthest.max()), _starts(counted)
+        limits = [limit for limit in CLOSE if limit < worst]
+        kept = ", ".join(f"{100 * limit:g} % {_until(farthest, limit, time)}" for limit in limits)
+        if np.isinf(worst):
             yield (
-                f"with rate {rate:g} the weights of the step run stay within {100 * kept[0]:g} % "
-                f"of the flow in all starts until t = {time[-1]:g}."
+                f"with rate {rate:g} the steps diverge in {_starts(diverged[counted])}; in {who} "
+                f"they are within {kept}."
             )
             continue
-        for limit in WITHIN[::-1][:2]:
-            good = np.cumprod(farthest <= limit).astype(bool)
-            until = f"until t = {time[good][-1]:g}" if good.any() else "at no time compared"
-            yield (
-                f"with rate {rate:g} the weights of the step run are within {100 * limit:g} % of "
-                f"the flow in all starts {until}."
-            )
+        yield (
+            f"with rate {rate:g} the weights of the step run stay within {_percent(worst)} % of "
+            f"the flow in {who} until t = {time[-1]:g}" + (f" (within {kept})." if kept else ".")
+        )
+
+
+def _until(farthest: np.ndarray, limit: float, time: np.ndarray) -> str:
+    good = np.cumprod(farthest <= limit).astype(bool)
+    return f"until t = {time[good][-1]:g}" if good.any() else "at no time compared"
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, two digits, rounded up: it is a bound."""
+    value = max(100.0 * share, 1e-12)
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / unit) * unit:.6g}"
 
 
 def _power(case: Case) -> Iterator[str]:
@@ -83,12 +127,12 @@ def _power(case: Case) -> Iterator[str]:
     disagree = slope.high - slope.low > NARROW
     one = abs(slope.slope - 1.0) <= NEAR_ONE or slope.low <= 1.0 <= slope.high
     if one and not disagree:
-        yield f"{text}, as Euler's method does on a smooth flow."
+        yield f"{text}, as that of a first-order method does on a smooth flow."
         return
-    crossed = float(np.nanmax(case.found["patterns"].values[:, _main(case)]))
+    crossed = float(np.nanmax(case.found["patterns"].values[:, case.main], initial=0.0))
     sides = (
         f"up to {100 * crossed:.2g} % of the preactivations of the step run are on another side of "
-        "zero than in the flow"
+        f"zero than in the flow{_events(case)}"
     )
     if disagree:
         reason = f": {sides}, and which, and when, depends on where a step ends" * (crossed > 0.0)
@@ -100,63 +144,127 @@ def _power(case: Case) -> Iterator[str]:
             "as the rate falls, and the larger rates add terms of higher order"
         )
     elif crossed > 0.0:
-        reason = f"{sides}, and Euler's error is a pure power only between kinks"
+        reason = f"{sides}, and the error of steps is a pure power only between kinks"
     else:
         reason = "kinks are not the cause, as no neuron is on another side of a sample"
     yield f"{text}. It is not 1: {reason}."
 
 
+def _events(case: Case) -> str:
+    """Say how many kinks the flow meets, where its solver counts them."""
+    crossings, slidings = (case.found[f"flow_{kind}"].values for kind in ("crossings", "slidings"))
+    if (crossings < 0).any():
+        return ""
+    return (
+        f" (which crosses {np.median(crossings):.3g} kinks and begins to slide "
+        f"{np.median(slidings):.3g} times, medians)"
+    )
+
+
 def _path(case: Case) -> Iterator[str]:
-    """Say whether the steps are slower or faster on the same path, or on another."""
-    variant = _main(case)[0]
+    """Say how much of the deviation is lateness, at the largest rate."""
+    variant = int(case.main[0])
     part = case.found.isel(variant=variant, point=-1)
     plain, warped = part["parameters"].values, part["warped"].values
-    good = np.isfinite(warped) & (plain > 0.0)
+    good = np.isfinite(warped) & part["resolved"].values & (plain > 0.0)
     if not good.any():
         return
     left = float(np.median(warped[good] / plain[good]))
     ahead = float(np.median((part["matched_time"].values - float(part["time"]))[good]))
-    rate = float(part["rate"])
-    way = "ahead" if ahead > 0.0 else "behind"
-    if left < ANOTHER_PATH:
+    rate, way = _rate(case, variant), "ahead" if ahead > 0.0 else "behind"
+    if left < LATE:
         yield (
             f"at rate {rate:g} the steps are on the flow's path, {abs(ahead):.3g} {way} in time: "
             f"{100 * left:.0f} % of the distance is left when time is matched."
         )
     else:
         yield (
-            f"at rate {rate:g} the steps are on another path: {100 * left:.0f} % of the distance "
-            "is left when time is matched."
+            f"at rate {rate:g} the steps are beside the flow's path: {100 * left:.0f} % of the "
+            "distance is left when time is matched."
+        )
+
+
+def _momentum(case: Case) -> Iterator[str]:
+    """Compare the other momenta with the first, at the largest rate."""
+    momentum, rates = case.found["momentum"].values, case.found["rate"].values
+    first = int(case.main[0])
+    truth = case.last("parameters")
+    for variant in np.flatnonzero(case.plain & (rates == rates[first])):
+        if variant == first:
+            continue
+        ratio = truth[:, variant] / truth[:, first]
+        good = np.isfinite(ratio) & case.sound()[:, [first, variant]].all(1)
+        if not good.any():
+            continue
+        slope = slope_of(case, "parameters", float(momentum[variant]))
+        power = "" if slope is None else f", and grows like rate^{slope.slope:.3f}"
+        yield (
+            f"with momentum {momentum[variant]:g}, at its own time k eta / (1 - mu), the deviation "
+            f"at rate {rates[first]:g} is {float(np.median(ratio[good])):.3g} times that with "
+            f"momentum {momentum[first]:g}{power}."
+        )
+
+
+def _protocol(case: Case) -> Iterator[str]:
+    """Say how much of the deviation steps at a smaller rate see."""
+    refinements = case.found["refinement"].values
+    if not len(refinements):
+        return
+    first = int(case.main[0])
+    good = case.sound()[:, first]
+    truth = case.last("parameters")[good, first]
+    told = []
+    for index in np.argsort(refinements)[[0, -1][: len(refinements)]]:
+        ratio = case.found["apparent"].isel(refinement=int(index), point=-1).values[good] / truth
+        ratio = ratio[np.isfinite(ratio)]
+        if ratio.size:
+            told.append(f"r = {refinements[index]} {100 * float(np.median(ratio)):.3g} %")
+    if told:
+        yield (
+            f"of the deviation at rate {_rate(case, first):g}, Elkabetz and Cohen's protocol sees "
+            f"with {' and with '.join(told)}."
         )
 
 
 def _law(case: Case) -> Iterator[str]:
-    drift, error = case.found["law_drift"].values, case.found["law_error"].values
-    if not np.isfinite(error).any():
+    drift = case.found["law_drift"].values[:, case.main, -1]
+    error = case.found["law_error"].values
+    drift, error = drift[np.isfinite(drift)], error[np.isfinite(error)]
+    if not drift.size:
         return
-    moved = np.nanmax(drift[:, _main(case), -1])
     yield (
-        f"the conserved quantities of C-1 move by up to {moved:.3g}, "
-        f"and that is what C-11 says to {np.nanmax(error):.1e} of their terms."
+        f"the conserved quantities of C-1 move by up to {drift.max():.3g}, and that is what C-11 "
+        f"says to {error.max():.1e} of their terms."
     )
 
 
 def _unstable(case: Case) -> Iterator[str]:
-    rate = case.found["rate"].values
-    lost = (case.found["diverged_step"].values >= 0).mean(0)
-    edge = case.edge
-    for variant in np.flatnonzero(np.isfinite(rate) & (rate > STABLE_SHARE * edge)):
-        momentum = float(case.found["momentum"].values[variant])
-        what = (
-            f"{100 * lost[variant]:.3g} % of the starts diverge"
-            if lost[variant] > 0.0
-            else f"median deviation {np.nanmedian(case.last('parameters')[:, variant]):.3g}"
-        )
-        told = f", momentum {momentum:g}" if momentum else ""
-        yield (
-            f"at rate {rate[variant]:.4g} ({rate[variant] / edge:.2g} of the stability edge "
-            f"{edge:.3g}{told}): {what}."
-        )
+    """Say what happens at rates that are a good part of the stability edge, or beyond it."""
+    rate, multiple = case.found["rate"].values, case.found["edge_multiple"].values
+    momentum, edges = case.found["momentum"].values, case.edges
+    lost = case.found["diverged_step"].values >= 0
+    skipped = np.isnan(rate)
+    for mu in dict.fromkeys(momentum[skipped].tolist()):
+        own = skipped & (momentum == mu)
+        edge, told = edges[own][0], f" with momentum {mu:g}" if mu else ""
+        listed = " and ".join(f"{each:g}" for each in multiple[own])
+        why = f"edge{told} {edge:.3g}, too long a step" if np.isfinite(edge) else "none was found"
+        yield f"{listed} times the stability edge not run ({why})."
+    for variant in np.flatnonzero(~skipped):
+        told = f" with momentum {momentum[variant]:g}" if momentum[variant] else ""
+        edge = edges[variant]
+        if not rate[variant] > STABLE_SHARE * edge:
+            continue
+        what = [f"{_starts(lost[:, variant])} diverge"] * bool(lost[:, variant].any())
+        rest = case.last("parameters")[:, variant]
+        rest = rest[np.isfinite(rest)]
+        if rest.size:
+            what.append(f"median deviation at the end {100 * float(np.median(rest)):.3g} %")
+        if what:
+            yield (
+                f"at rate {rate[variant]:.4g}{told} ({rate[variant] / edge:.2g} times the "
+                f"stability edge {edge:.3g}): {', '.join(what)}."
+            )
 
 
 def _by_width(found: xr.Dataset) -> Iterator[str]:
@@ -165,19 +273,22 @@ def _by_width(found: xr.Dataset) -> Iterator[str]:
         return
     for rule in found["rule"].values:
         own = [case for case in cases(found) if case.rule == rule]
-        medians = []
-        for case in own:
-            values = case.last("parameters")[:, _main(case)[0]]
-            medians.append(float(np.nanmedian(values)) if np.isfinite(values).any() else np.nan)
-        if not np.isfinite(medians).all():
+        values = [case.last("parameters")[:, case.main[0]] for case in own]
+        if not all(np.isfinite(each).any() for each in values):
             continue
-        rate = float(own[0].found["rate"].values[_main(own[0])[0]])
+        medians = [float(np.nanmedian(each)) for each in values]
         first, last = own[0], own[-1]
+        begun = f"Rule {rule}: at rate {_rate(first, int(first.main[0])):g} the median deviation"
+        if max(medians) < ALIKE * min(medians):
+            yield (
+                f"{begun} at the end hardly depends on the width: {100 * min(medians):.3g} % to "
+                f"{100 * max(medians):.3g} %."
+            )
+            continue
         steps = np.diff(medians)
         way = "falls" if (steps < 0).all() else "rises" if (steps > 0).all() else "goes"
         monotone = "" if way != "goes" else ", not monotonically,"
         yield (
-            f"Rule {rule}: at rate {rate:g} the median deviation at the end {way}{monotone} from "
-            f"{medians[0]:.3g} at width {first.architecture} to {medians[-1]:.3g} at width "
-            f"{last.architecture}."
+            f"{begun} at the end {way}{monotone} from {100 * medians[0]:.3g} % at width "
+            f"{first.architecture} to {100 * medians[-1]:.3g} % at width {last.architecture}."
         )

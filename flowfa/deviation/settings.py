@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from flowfa.errors import InputError
+from flowfa.training.saves import MOST_STEPS
 
 FINEST = 1e-10
 """The finest tolerance that the flow is integrated with."""
@@ -26,7 +27,7 @@ class DeviationSettings:
     t_end : float
         Time of the flow at which the comparison ends.
     points : int
-        Times at which states are compared.
+        Times at which states are compared; no more than there are steps at the largest rate.
     refinements : sequence of int
         r of Elkabetz and Cohen's protocol: the largest rate is also divided by each.
     rtol : float
@@ -89,12 +90,20 @@ class DeviationSettings:
             raise InputError(f"share is {self.share:g}: expected between 0 and 1")
         if self.fresh < 1:
             raise InputError(f"fresh is {self.fresh}: expected at least 1")
-        for rate in self.rates:
-            if rate > self.t_end:
+        for momentum in self.momenta:
+            longest = max(self.rates) / (1.0 - momentum)
+            if longest > self.t_end:
+                told = f" with momentum {momentum:g} (time {longest:g})" if momentum else ""
                 raise InputError(
-                    f"the rate {rate:g} is larger than t_end {self.t_end:g}, so that no step "
-                    "fits: give a smaller rate or a larger t_end"
+                    f"one step at rate {max(self.rates):g}{told} is longer than t_end "
+                    f"{self.t_end:g}, so that no step fits: give a smaller rate or a larger t_end"
                 )
+        most = self.t_end / min(self.all_rates)
+        if most > MOST_STEPS:
+            raise InputError(
+                f"t_end {self.t_end:g} takes {most:.3g} steps at rate {min(self.all_rates):g}: "
+                f"expected at most {MOST_STEPS:g}, so give a larger rate or a smaller t_end"
+            )
 
     @property
     def all_rates(self) -> tuple[float, ...]:
@@ -102,3 +111,13 @@ class DeviationSettings:
         largest = max(self.rates)
         refined = [largest / r for r in self.refinements]
         return tuple(dict.fromkeys([*self.rates, *refined]))
+
+    @property
+    def last_step(self) -> int:
+        """The last step of the largest rate."""
+        return max(1, round(self.t_end / max(self.rates)))
+
+    @property
+    def compared(self) -> int:
+        """Number of times at which states are compared."""
+        return min(self.points, self.last_step)

@@ -1,8 +1,10 @@
 """The stability edge: the rate above which steps at a point of the flow amplify disturbances.
 
-One step multiplies a disturbance by I - eta J, J = dG/dtheta. It shrinks those along an eigenvalue
-lambda with Re(lambda) > 0 if eta < 2 Re(lambda) / abs(lambda)^2; under gd J is the Hessian, and the
-edge is 2 / sharpness.
+Along an eigenvector of J = dG/dtheta with eigenvalue lambda = a + ib, a > 0, heavy-ball steps
+multiply a disturbance by the roots of z^2 - (1 + mu - eta lambda) z + mu. Both are within the unit
+circle exactly if eta lambda is within the ellipse (1 + mu)(1 - cos t) - i (1 - mu) sin t, which is
+that eta < 2 a (1 + mu) / (a^2 + b^2 (1 + mu)^2 / (1 - mu)^2). Without momentum that is
+2 a / abs(lambda)^2; under gd, where J is the Hessian, it is 2 (1 + mu) / sharpness.
 """
 
 from __future__ import annotations
@@ -24,22 +26,29 @@ CONVERGED = 1e-3
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What J says of the rate, each (row,).
+    """What J says of the rate.
 
     Attributes
     ----------
-    edge : numpy.ndarray
-        The stability edge; inf where no converged eigenvalue has a positive real part.
+    values : tuple of numpy.ndarray
+        Of each row the converged eigenvalues with a positive real part, complex.
     radius : numpy.ndarray
-        Largest absolute value of an eigenvalue of J; under gd the sharpness where that is not
-        exceeded by a negative curvature.
-    residual : numpy.ndarray
-        Relative residual of the eigenvalue that gives the edge.
+        Spectral radius of J, (row,); under gd the sharpness where that is not exceeded by a
+        negative curvature. NaN where J is not finite.
     """
 
-    edge: np.ndarray
+    values: tuple[np.ndarray, ...]
     radius: np.ndarray
-    residual: np.ndarray
+
+    def edge(self, momentum: float = 0.0) -> np.ndarray:
+        """Return the stability edge, (row,): inf without such an eigenvalue, NaN without J."""
+        stretch = ((1.0 + momentum) / (1.0 - momentum)) ** 2
+        least = []
+        for own in self.values:
+            a, b = np.real(own), np.imag(own)
+            limits = 2.0 * (1.0 + momentum) * a / (a**2 + stretch * b**2)
+            least.append(float(limits.min(initial=np.inf)))
+        return np.where(np.isnan(self.radius), np.nan, least)
 
 
 def spectrum(field: NetworkField, state: Tensor, seed: int = 0) -> Spectrum:
@@ -77,13 +86,14 @@ def spectrum(field: NetworkField, state: Tensor, seed: int = 0) -> Spectrum:
 
 
 def _read(projected: np.ndarray) -> Spectrum:
-    """Return the edge from the projections of J, (row, size + 1, size)."""
-    edges, radii, residuals = [], [], []
+    """Return the eigenvalues from the projections of J, (row, size + 1, size)."""
+    found: list[np.ndarray] = []
+    radii: list[float] = []
     for matrix in projected:
         size = matrix.shape[1]
         if not np.isfinite(matrix).all():
-            for found in (edges, radii, residuals):
-                found.append(np.nan)
+            found.append(np.empty(0, dtype=np.complex128))
+            radii.append(np.nan)
             continue
         # An invariant subspace ends the matter early.
         below = np.flatnonzero(np.diag(matrix[1:]) <= 1e-12 * np.abs(matrix).max())
@@ -93,12 +103,9 @@ def _read(projected: np.ndarray) -> Spectrum:
         residual = np.abs(matrix[size, size - 1] * vectors[-1])
         largest = float(np.abs(values).max())
         good = (residual <= CONVERGED * largest) & (np.real(values) > CONVERGED * largest)
-        limits = np.where(good, 2.0 * np.real(values) / np.abs(values) ** 2, np.inf)
-        least = int(limits.argmin())
-        edges.append(limits[least])
+        found.append(values[good])
         radii.append(largest)
-        residuals.append(residual[least] / largest if largest else np.nan)
-    return Spectrum(np.array(edges), np.array(radii), np.array(residuals))
+    return Spectrum(tuple(found), np.array(radii))
 
 
 def _times(field: NetworkField, state: Tensor, vector: Tensor) -> Tensor:

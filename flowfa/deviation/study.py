@@ -4,51 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
-from flowfa.deviation.distances import FreshInputs, compare
+from flowfa.deviation.distances import FreshInputs
+from flowfa.deviation.measures import Pairs, apparent, distances, law, shown, warped
+from flowfa.deviation.memory import CURVE_TIMES, check_memory, starts_together
 from flowfa.deviation.reference import COARSER, Reference, refer
 from flowfa.deviation.settings import FINEST, DeviationSettings
 from flowfa.deviation.stability import spectrum
 from flowfa.deviation.variants import Variants, make_variants
-from flowfa.deviation.walk import Walk, walk
-from flowfa.deviation.warp import time_warped
+from flowfa.deviation.walk import walk
 from flowfa.errors import InputError
+from flowfa.flow.integration import Integration
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
-from flowfa.records.output import free_memory, readable
 from flowfa.seeds import generator
 
-BLOCK_BYTES = 2**29
-"""Memory for the states of the starts that are compared together."""
-CURVE_TIMES = 200
-"""Times of the flow's curve, beside those of comparison, for the time-warped distance."""
 BEYOND = 1.25
 """How far beyond the end the curve goes, as a multiple: steps may be ahead of the flow."""
 EDGE_TIMES = (0.0, 0.01, 0.1, 0.5, 1.0)
 """Where the stability edge is measured, as shares of t_end; the least counts."""
-
 EDGE_RTOL = 1e-5
 """Tolerance of the flow along which it is measured."""
-SHOWN_NEURONS = 4
-"""Neurons of the first start whose weights are kept, to show flow and steps side by side."""
 
 Monitor = Callable[[str, float], None]
 """Told what is being done and the share of it that is done; may raise to stop."""
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Some starts of one rule: their rows in the flow, and the rows of their variants."""
+class _Task:
+    """Some starts of one rule: their rows in the flow, and what is to be done with them."""
 
     flow: NetworkFlow
     rows: Tensor
     fresh: FreshInputs
+    variants: Variants
+    settings: DeviationSettings
+    monitor: Monitor
 
 
 def study(
@@ -85,23 +83,29 @@ def study(
         If data differ by start, the rule has no flow, or not even one start fits into memory.
     """
     check_problem(problem)
+    check_memory(problem, settings)
     flow = NetworkFlow(problem, build_ensemble(problem, trajectories, seed))
     rows = torch.arange(index * trajectories, (index + 1) * trajectories)
     fresh = FreshInputs(*flow.span.other_inputs(_fresh_inputs(problem, settings.fresh, seed)))
-    monitor("stability edge", 0.0)
-    edges = _edges(flow, rows, settings, seed)
-    variants = make_variants(settings, float(np.median(edges)))
-    size = _block_size(flow, variants, trajectories)
-    blocks = []
+    edges, radius = _stability(flow, rows, settings, seed, monitor)
+    variants = make_variants(settings, {mu: float(np.median(e)) for mu, e in edges.items()})
+    size = starts_together(problem, settings, trajectories)
+    parts: list[xr.Dataset] = []
+    few: dict[str, Any] = {}
     for first in range(0, len(rows), size):
 
         def told(what: str, share: float, first: int = first) -> None:
             monitor(what, (first + share * min(size, len(rows) - first)) / len(rows))
 
-        block = _Block(flow, rows[first : first + size], fresh)
-        blocks.append(_measure(block, variants, settings, told))
-    found = xr.concat(blocks, "start", data_vars="minimal", coords="minimal", compat="override")
-    found["edge"] = ("start", edges)
+        task = _Task(flow, rows[first : first + size], fresh, variants, settings, told)
+        part, neurons = _measure(task)
+        parts.append(part)
+        # The neurons of one start are enough to look at.
+        few = few or neurons
+    found = xr.concat(parts, "start", data_vars="minimal", coords="minimal", compat="override")
+    found = found.assign(few)
+    found["edge"] = (("start", "variant"), np.stack([edges[mu] for mu in variants.momentum], 1))
+    found["radius"] = ("start", radius)
     return found.assign_coords(
         start=np.arange(trajectories),
         layer=np.arange(1, problem.layers + 1),
@@ -115,7 +119,10 @@ def check_problem(problem: Problem) -> None:
         raise InputError("deviation needs one data set for all starts: leave out --fresh-data")
     for rule in problem.rules:
         if rule.redrawn:
-            raise InputError(f"{rule.name} has no flow to deviate from: choose another rule")
+            raise InputError(
+                f"{rule.name} draws its feedback anew at each step and has no flow to deviate "
+                "from: choose another rule, or see its steps alone with flowfa train"
+            )
 
 
 def _fresh_inputs(problem: Problem, count: int, seed: int) -> Tensor:
@@ -128,40 +135,32 @@ def _fresh_inputs(problem: Problem, count: int, seed: int) -> Tensor:
     return torch.from_numpy(directions * lengths[:, None])
 
 
-def _edges(flow: NetworkFlow, rows: Tensor, settings: DeviationSettings, seed: int) -> np.ndarray:
-    """Return the least stability edge of each start along its flow, (start,)."""
+def _stability(
+    flow: NetworkFlow, rows: Tensor, settings: DeviationSettings, seed: int, monitor: Monitor
+) -> tuple[dict[float, np.ndarray], np.ndarray]:
+    """Return the least edge along the flow with each momentum, and the largest radius, (start,)."""
     times = np.unique(np.append(0.0, np.array(EDGE_TIMES) * settings.t_end))
     field = flow.field.select(rows)
-    states = refer(flow.problem, field, flow.initial[rows], times, EDGE_RTOL).states
-    found = [spectrum(field, states[:, k], seed).edge for k in range(len(times))]
-    return np.fmin.reduce(found)
+
+    def flowing(run: Integration) -> None:
+        monitor("stability edge", 0.0)
+
+    reference = refer(flow.problem, field, flow.initial[rows], times, EDGE_RTOL, None, flowing)
+    found = [spectrum(field, reference.states[:, k], seed) for k in range(len(times))]
+    edges = {mu: np.fmin.reduce([each.edge(mu) for each in found]) for mu in settings.momenta}
+    return edges, np.fmax.reduce([each.radius for each in found])
 
 
-def _block_size(flow: NetworkFlow, variants: Variants, starts: int) -> int:
-    """Return how many starts fit into memory together."""
-    states = 2 * (variants.times.size + CURVE_TIMES) + variants.steps.size
-    each = 8 * states * flow.initial.shape[1]
-    free = free_memory()
-    if free is not None and 2 * each > free:
-        raise InputError(
-            f"comparing at {variants.steps.size} points needs about {readable(2 * each)} for one "
-            f"start and {readable(free)} are free: ask for fewer points or rates"
-        )
-    return max(1, min(starts, BLOCK_BYTES // each))
-
-
-def _measure(
-    block: _Block, variants: Variants, settings: DeviationSettings, monitor: Monitor
-) -> xr.Dataset:
-    """Compare the variants of some starts of one rule with their flows."""
-    flow, rows, count = block.flow, block.rows, len(variants)
+def _measure(task: _Task) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Compare the variants of some starts with their flows; also show neurons of the first."""
+    flow, rows, variants, settings = task.flow, task.rows, task.variants, task.settings
     known = np.isfinite(variants.rate)
     chosen = np.flatnonzero(known)
     repeated = rows.repeat_interleave(len(chosen))
     tiled = np.tile(chosen, len(rows))
 
     def stepping(step: int, last: int) -> None:
-        monitor("steps", 0.9 * step / max(1, last))
+        task.monitor("steps", 0.5 * step / max(1, last))
 
     walked = walk(
         flow.field.select(repeated),
@@ -171,184 +170,62 @@ def _measure(
         variants.steps[tiled],
         stepping,
     )
-    monitor("flow", 0.9)
-    field, initial = flow.field.select(rows), flow.initial[rows]
-    end = settings.t_end * BEYOND
-    times = np.union1d(variants.times[known].ravel(), np.linspace(0.0, end, CURVE_TIMES))
-    reference = refer(flow.problem, field, initial, times, settings.rtol)
+    curve = np.linspace(0.0, settings.t_end * BEYOND, CURVE_TIMES)
+    times = np.union1d(variants.times[known].ravel(), curve)
+
+    def pair(reference: Reference) -> Pairs:
+        return Pairs(flow, rows, task.fresh, variants, chosen, walked, reference)
+
+    reference = _flow_of(task, times, settings.rtol)
     while True:
-        found = _compared(block, variants, chosen, walked, reference)
+        found = distances(pair(reference))
         resolved = found["flow_error"] <= settings.share * found["parameters"]
         finer = reference.rtol / COARSER
         undecided = (~resolved & np.isfinite(found["parameters"])).any()
         if not undecided or finer < 0.99 * FINEST or not np.isfinite(found["flow_error"]).any():
             break
-        reference = refer(flow.problem, field, initial, times, finer, reference.states)
-    monitor("distances", 0.95)
-    warped, matched = _warped(block, variants, chosen, walked, reference)
-    shape = (len(rows), len(chosen))
-    full = {
-        name: _spread(values.reshape(*shape, *values.shape[1:]), chosen, count)
-        for name, values in (
-            found
-            | {
-                "resolved": resolved,
-                "warped": warped,
-                "matched_time": matched,
-                "law_drift": _largest(walked.drift),
-                "law_predicted": _largest(walked.predicted),
-                "law_error": _largest((walked.drift - walked.predicted) / walked.turnover),
-                "diverged_step": walked.diverged,
-                "first_flip_step": walked.first_flip,
-            }
-        ).items()
-    }
-    over = {2: ("start", "variant"), 3: ("start", "variant", "point")}
-    data = {
-        name: ((*over[3], "layer") if values.ndim == 4 else over[values.ndim], values)
-        for name, values in full.items()
-    }
-    data["apparent"] = (
-        ("start", "refinement", "point"),
-        _apparent(block, variants, settings, chosen, walked, reference),
-    )
-    if flow.starts[int(rows[0])] == 0:
-        data |= _shown(block, variants, chosen, walked, reference)
+        reference = _flow_of(task, times, finer, reference.states)
+    task.monitor("distances", 0.95)
+    pairs = pair(reference)
+    own = {"diverged_step": walked.diverged, "first_flip_step": walked.first_flip}
+    measured = found | {"resolved": resolved} | warped(pairs) | law(walked) | own
+    data = {name: _of_variants(values, pairs) for name, values in measured.items()}
+    data["apparent"] = ("start", "refinement", "point"), apparent(pairs, settings)
+    starts = len(rows)
     data |= {
+        "flow_status": ("start", np.array(reference.status, dtype=np.str_)),
+        "flow_reached": ("start", reference.reached),
+        "flow_crossings": ("start", reference.events["crossings"]),
+        "flow_slidings": ("start", reference.events["slidings"]),
         "rate": ("variant", variants.rate),
         "time": (("variant", "point"), variants.times),
         "step": (("variant", "point"), variants.steps),
-        "flow_rtol": ((), reference.rtol),
-        "flow_solver": ((), reference.solver),
+        "flow_rtol": ("start", np.full(starts, reference.rtol)),
+        "flow_solver": ("start", np.full(starts, reference.solver)),
     }
-    return xr.Dataset(
-        data,
-        coords={
-            "momentum": ("variant", variants.momentum),
-            "edge_multiple": ("variant", variants.edge_multiple),
-        },
-    )
+    coordinates = {
+        "momentum": ("variant", variants.momentum),
+        "edge_multiple": ("variant", variants.edge_multiple),
+    }
+    return xr.Dataset(data, coordinates), shown(pairs)
 
 
-def _compared(
-    block: _Block, variants: Variants, chosen: np.ndarray, walked: Walk, reference: Reference
-) -> dict[str, np.ndarray]:
-    """Return the distances of all pairs, each (row, point[, layer])."""
-    flow, points = block.flow, variants.times.shape[1]
-    rows = len(walked.states)
-    outside = flow.span.outside_norm2
-    columns: list[dict[str, Tensor]] = []
-    errors = []
-    for row in range(rows):
-        start, variant = divmod(row, len(chosen))
-        place = torch.from_numpy(reference.at(variants.times[chosen[variant]]))
-        own = block.rows[start].repeat(points)
-        columns.append(
-            compare(
-                flow.field.select(own),
-                reference.states[start, place],
-                walked.states[row],
-                outside[own],
-                block.fresh.select(own),
-            )
-        )
-        norm = reference.states[start, place].norm(dim=1)
-        whole = (norm.square() + outside[block.rows[start]].sum()).sqrt()
-        errors.append(reference.error[start, place] * norm / whole)
-    found = {name: torch.stack([each[name] for each in columns]).numpy() for name in columns[0]}
-    return found | {"flow_error": torch.stack(errors).numpy()}
+def _flow_of(
+    task: _Task, times: np.ndarray, rtol: float, coarser: Tensor | None = None
+) -> Reference:
+    """Return the flow of the starts at a tolerance; see `refer`."""
+    field, initial = task.flow.field.select(task.rows), task.flow.initial[task.rows]
+
+    def flowing(run: Integration) -> None:
+        task.monitor(f"flow at rtol {rtol:.0e}", 0.5)
+
+    return refer(task.flow.problem, field, initial, times, rtol, coarser, flowing)
 
 
-def _warped(
-    block: _Block, variants: Variants, chosen: np.ndarray, walked: Walk, reference: Reference
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return time-warped distances relative to ||theta_flow||, and the matched times."""
-    outside = block.flow.span.outside_norm2
-    distances, matches = [], []
-    for row, states in enumerate(walked.states):
-        start, variant = divmod(row, len(chosen))
-        curve = reference.states[start].numpy()
-        place = reference.at(variants.times[chosen[variant]])
-        distance, matched = time_warped(states.numpy(), curve, reference.times)
-        whole = np.square(curve[place]).sum(1) + float(outside[block.rows[start]].sum())
-        distances.append(distance / np.sqrt(whole))
-        matches.append(matched)
-    return np.stack(distances), np.stack(matches)
-
-
-def _largest(values: Tensor) -> np.ndarray:
-    """Return the largest absolute value of any neuron with a law, NaN without one, (row, point)."""
-    absolute = values.abs()
-    nothing = absolute.isnan().all(2)
-    return absolute.nan_to_num(0.0).amax(2).masked_fill(nothing, torch.nan).numpy()
-
-
-def _spread(values: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
-    """Return (start, known variant, ...) as (start, variant, ...), with what stands for nothing."""
+def _of_variants(values: np.ndarray, pairs: Pairs) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return rows of the walk as (start, variant, ...), with what stands for nothing elsewhere."""
     nothing = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
-    full = np.full((len(values), count, *values.shape[2:]), nothing, dtype=values.dtype)
-    full[:, chosen] = values
-    return full
-
-
-def _apparent(
-    block: _Block,
-    variants: Variants,
-    settings: DeviationSettings,
-    chosen: np.ndarray,
-    walked: Walk,
-    reference: Reference,
-) -> np.ndarray:
-    """Return Elkabetz and Cohen's distances, (start, refinement, point).
-
-    Steps at the largest rate against those at rate / r, as a share of ||theta_flow||; the
-    first momentum.
-    """
-    outside = block.flow.span.outside_norm2[block.rows].sum(1)
-    largest = max(settings.rates)
-    first = variants.momentum[chosen] == settings.momenta[0]
-
-    def states_of(rate: float) -> Tensor:
-        place = int(np.flatnonzero(first & (variants.rate[chosen] == rate))[0])
-        return walked.states[place :: len(chosen)]
-
-    coarse = states_of(largest)
-    place = np.flatnonzero((variants.rate == largest) & (variants.momentum == settings.momenta[0]))
-    norm2 = reference.states[:, reference.at(variants.times[place[0]])].square().sum(2)
-    whole = (norm2 + outside[:, None]).sqrt()
-    found = [(coarse - states_of(largest / r)).norm(dim=2) / whole for r in settings.refinements]
-    shape = (len(block.rows), 0, variants.times.shape[1])
-    return torch.stack(found, 1).numpy() if found else np.empty(shape)
-
-
-def _shown(
-    block: _Block, variants: Variants, chosen: np.ndarray, walked: Walk, reference: Reference
-) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """Return a few neurons' weights of the first start: w_out and ||w_in||, flow and steps."""
-    flow = block.flow
-    last = flow.layout.layers
-    width = flow.layout.sizes[-2]
-    neurons = torch.linspace(0, width - 1, min(SHOWN_NEURONS, width)).round().long()
-
-    def read(states: Tensor) -> tuple[Tensor, Tensor]:
-        views = flow.layout.views(states)
-        inner = views[f"W{last - 1}"].square().sum(2)
-        if last == 2:
-            inner = inner + flow.span.outside_norm2[block.rows[:1]]
-        return views[f"W{last}"][:, 0, neurons], inner[:, neurons].sqrt()
-
-    # Widths of fewer neurons have as many columns, so that a sweep fits into one array.
-    shape = (len(variants), variants.times.shape[1], SHOWN_NEURONS)
-    names = ("shown_out_flow", "shown_in_flow", "shown_out_steps", "shown_in_steps")
-    weights = {name: np.full(shape, np.nan) for name in names}
-    for position, variant in enumerate(chosen):
-        place = torch.from_numpy(reference.at(variants.times[variant]))
-        pairs = (*read(reference.states[0, place]), *read(walked.states[position]))
-        for name, values in zip(names, pairs, strict=True):
-            weights[name][variant, :, : len(neurons)] = values.numpy()
-    result: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-        name: (("variant", "point", "shown"), values) for name, values in weights.items()
-    }
-    numbers = np.full(SHOWN_NEURONS, -1)
-    numbers[: len(neurons)] = neurons.numpy()
-    return result | {"shown_neuron": (("shown",), numbers)}
+    starts, rest = len(pairs.rows), values.shape[1:]
+    full = np.full((starts, len(pairs.variants), *rest), nothing, dtype=values.dtype)
+    full[:, pairs.chosen] = values.reshape(starts, len(pairs.chosen), *rest)
+    return ("start", "variant", "point", "layer")[: full.ndim], full

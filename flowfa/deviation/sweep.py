@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import xarray as xr
 
+from flowfa.deviation.memory import check_memory
 from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.study import check_problem, study
 from flowfa.errors import InputError, Interrupted
@@ -24,7 +25,14 @@ from flowfa.simulation.provenance import attributes
 
 PARTS = "parts"
 """Folder of the finished parts, each a width and a rule."""
+BEGUN = "asked.json"
+"""File among them: what was asked for, and how many threads compute it."""
 RESULT = "deviation.nc"
+
+_OTHER = (
+    "the sweep in {} was asked for with other settings: give the same, or begin anew with "
+    "--overwrite instead of --resume"
+)
 
 Tell = Callable[[str, float], None]
 """Told what is being done and the share of the sweep that is done."""
@@ -55,7 +63,7 @@ def sweep(
         Gets ``deviation.nc``; while the sweep runs, finished parts.
     seed : int
     resume : bool
-        Go on with the parts that are there.
+        Go on with the parts that are there; a sweep that is complete is read.
     overwrite : bool
         Replace a result that is there.
     tell : callable, optional
@@ -78,12 +86,21 @@ def sweep(
         raise InputError("no width was given: give at least one, such as --widths 15 50 200")
     for problem in problems.values():
         check_problem(problem)
+        check_memory(problem, settings)
     parts, result = folder / PARTS, folder / RESULT
     asked = _asked(problems, trajectories, settings, seed)
+    if resume and result.exists() and not (parts / BEGUN).exists():
+        # Killed after the last part, before its report: all numbers are there.
+        return _complete(result, asked)
     _check_folder(folder, asked, resume, overwrite)
-    make_folder(folder)
-    make_folder(parts)
-    (folder / PARTS / "asked.json").write_text(json.dumps(asked))
+    if resume:
+        # The same number of threads, for the same rounding in every matrix product.
+        torch.set_num_threads(_begun(folder)["threads"])
+    else:
+        make_folder(folder)
+        make_folder(parts)
+        with replacing(parts / BEGUN) as partial:
+            partial.write_text(json.dumps({"asked": asked, "threads": torch.get_num_threads()}))
     units = [
         (name, index, rule.name)
         for name, problem in problems.items()
@@ -98,8 +115,9 @@ def sweep(
             ) -> None:
                 tell(f"width {name}, {rule}: {what}", (place + share) / len(units))
                 if stop.received is not None:
+                    kept = sum(1 for _ in parts.glob("*.nc"))
                     raise Interrupted(
-                        f"stopped in width {name}, {rule}; {place} of {len(units)} parts are kept "
+                        f"stopped in width {name}, {rule}; {kept} of {len(units)} parts are kept "
                         f"in {parts}: the same command with --resume goes on",
                         stop.received,
                     )
@@ -136,22 +154,30 @@ def _asked(
     return json.loads(json.dumps(document | dataclasses.asdict(settings)))
 
 
+def _complete(result: Path, asked: dict[str, Any]) -> xr.Dataset:
+    """Return what a finished sweep of the same settings found."""
+    with xr.open_dataset(result, engine="h5netcdf") as opened:
+        if json.loads(opened.attrs["config"]) != asked:
+            raise InputError(_OTHER.format(result.parent))
+        return opened.load()
+
+
+def _begun(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / PARTS / BEGUN).read_text())
+
+
 def _check_folder(folder: Path, asked: dict[str, Any], resume: bool, overwrite: bool) -> None:
     """Refuse to mix sweeps, or to replace one that nobody gave up."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give another --out")
-    begun = folder / PARTS / "asked.json"
+    begun = folder / PARTS / BEGUN
     if resume:
         if not begun.exists():
-            state = "is complete" if (folder / RESULT).exists() else "was never begun"
             raise InputError(
-                f"there is nothing to resume: the sweep in {folder} {state}; leave out --resume"
+                f"there is nothing to resume: no sweep was begun in {folder}; leave out --resume"
             )
-        if json.loads(begun.read_text()) != asked:
-            raise InputError(
-                f"the unfinished sweep in {folder} was asked for with other settings: give the "
-                "same, or begin anew with --overwrite"
-            )
+        if _begun(folder)["asked"] != asked:
+            raise InputError(_OTHER.format(folder))
         return
     if overwrite:
         if (folder / PARTS).is_dir():

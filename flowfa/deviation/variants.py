@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,14 @@ class Variants:
     Attributes
     ----------
     rate, momentum : numpy.ndarray
-        (variant,).
+        (variant,). A rate is NaN where there is no edge to take a multiple of, or where the
+        multiple is so large that no step fits.
     edge_multiple : numpy.ndarray
         The rate as a multiple of the stability edge, where it was asked for so; else NaN.
     steps : numpy.ndarray
         Steps done at each point of comparison, not decreasing, (variant, point).
     times : numpy.ndarray
-        The flow's time there, k eta / (1 - mu), (variant, point).
+        The flow's time there, k eta / (1 - mu), (variant, point); NaN where the rate is.
     """
 
     rate: np.ndarray
@@ -35,41 +37,36 @@ class Variants:
         """Return the number of variants."""
         return len(self.rate)
 
-    @property
-    def union(self) -> np.ndarray:
-        """All times of comparison and 0, increasing, (time,)."""
-        return np.unique(np.append(self.times, 0.0))
 
-
-def make_variants(settings: DeviationSettings, edge: float) -> Variants:
+def make_variants(settings: DeviationSettings, edges: Mapping[float, float]) -> Variants:
     """Return the variants of a rule.
 
-    Points of comparison are spread evenly over the steps of the largest plain rate, so that rates
-    that divide it meet the flow at the same times; other variants go to their nearest step.
+    Points of comparison are spread evenly over the steps of the largest plain rate, no more than
+    there are, so that rates that divide it meet the flow at the same times; other variants go to
+    their nearest step.
 
     Parameters
     ----------
     settings : DeviationSettings
-    edge : float
-        The rule's stability edge; inf or NaN if it has none, and then multiples are left out.
+    edges : mapping of float to float
+        The rule's stability edge with each momentum; inf or NaN if it has none.
     """
     pairs = [(rate, np.nan, mu) for rate in settings.all_rates for mu in settings.momenta]
-    if np.isfinite(edge):
-        pairs += [
-            (multiple * edge, multiple, mu)
-            for multiple in settings.edge_multiples
-            for mu in settings.momenta
-        ]
-    else:
-        pairs += [
-            (np.nan, multiple, mu)
-            for multiple in settings.edge_multiples
-            for mu in settings.momenta
-        ]
+    pairs += [
+        (_multiplied(multiple, edges[mu], settings.t_end, mu), multiple, mu)
+        for multiple in settings.edge_multiples
+        for mu in settings.momenta
+    ]
     rate, multiple, momentum = (np.array(column) for column in zip(*pairs, strict=True))
-    coarsest = max(settings.rates)
-    last = max(1, round(settings.t_end / coarsest))
-    wanted = np.ceil(np.linspace(0.0, last, settings.points + 1)[1:]) * coarsest
-    length = np.where(np.isnan(rate), np.inf, rate / (1.0 - momentum))[:, None]
-    steps = np.maximum(1, np.rint(wanted / length)).astype(np.int64)
+    wanted = np.linspace(0.0, settings.last_step, settings.compared + 1)[1:]
+    wanted = np.ceil(wanted) * max(settings.rates)
+    length = (rate / (1.0 - momentum))[:, None]
+    steps = np.rint(wanted / np.where(np.isnan(length), np.inf, length)).astype(np.int64)
+    steps = np.maximum(1, steps)
     return Variants(rate, momentum, multiple, steps, steps * length)
+
+
+def _multiplied(multiple: float, edge: float, t_end: float, momentum: float) -> float:
+    """Return a multiple of the edge as a rate, NaN where no step of it fits."""
+    rate = multiple * edge
+    return rate if rate / (1.0 - momentum) <= t_end else np.nan

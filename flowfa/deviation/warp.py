@@ -16,8 +16,8 @@ def time_warped(
     Parameters
     ----------
     points : numpy.ndarray
-        States of the steps, (point, parameter); rows that are not finite stay unmatched, as all
-        after them.
+        States of the steps, (point, parameter); rows whose squares are not finite stay unmatched,
+        as all after them.
     curve : numpy.ndarray
         States of the flow, (time, parameter).
     times : numpy.ndarray
@@ -31,7 +31,9 @@ def time_warped(
         The flow's time there, (point,).
     """
     found = np.full(len(points), np.nan), np.full(len(points), np.nan)
-    good = np.isfinite(points).all(1).cumprod().astype(bool)
+    with np.errstate(over="ignore"):
+        # States on their way to infinity, whose squares are there already, have no distance.
+        good = np.isfinite(np.square(points).sum(1)).cumprod().astype(bool)
     known = np.isfinite(curve).all(1).cumprod().astype(bool)
     if not good.any() or known.sum() < 2:
         return found
