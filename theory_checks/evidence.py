@@ -115,6 +115,8 @@ class Evidence:
         What was stored of each; None if there is no file.
     label : str
         Where it came from.
+    note : str
+        What a reader has to know of it.
     training : Training or None
         The steps of a run of discrete training, which has no rungs; None: the run is a flow.
     """
@@ -129,6 +131,7 @@ class Evidence:
     reached: Tensor
     record: Record | None = None
     label: str = "flow"
+    note: str = ""
     training: Training | None = None
 
     def __len__(self) -> int:

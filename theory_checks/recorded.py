@@ -21,11 +21,11 @@ from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
-from flowfa.records import load
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import DTYPES
 from flowfa.simulation.train import step_rule
 from flowfa.simulation.training_settings import TrainingSettings
+from flowfa.simulation.unfinished import UNFINISHED, load_run
 from theory_checks.evidence import ROUNDING, Evidence, Record
 from theory_checks.ladder import build_ladder
 from theory_checks.soundness import check_soundness
@@ -48,7 +48,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     Parameters
     ----------
     run : Run, xarray.DataTree, str or Path
-        A path names a result file.
+        A path names a result file, or the checkpoint of a run that is not finished.
     ladder : bool
         Three rungs (rtol, rtol / 10, rtol / 100) instead of two.
 
@@ -61,14 +61,21 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     configuration = _configuration(tree, label)
     try:
         check_soundness(tree, configuration, label)
-        if configuration.get("kind") == "discrete":
-            return _evidence_of_steps(tree, configuration, label)
-        return _evidence(tree, configuration, ladder, label)
+        found = (
+            _evidence_of_steps(tree, configuration, label)
+            if configuration.get("kind") == "discrete"
+            else _evidence(tree, configuration, ladder, label)
+        )
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{label} is not as flowfa writes it ({type(error).__name__}: {error}): make the run "
             "again, or use a copy"
         ) from error
+    if tree.attrs.get("status") != UNFINISHED:
+        return found
+    return dataclasses.replace(
+        found, note="the run is not finished (--resume goes on): what there is of it is checked"
+    )
 
 
 def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str) -> Evidence:
@@ -152,7 +159,7 @@ def _finer(flow: NetworkFlow) -> str | None:
 
 def _tree(run: Run | DataTree | str | FilePath) -> tuple[DataTree, str]:
     if isinstance(run, str | FilePath):
-        return load(run), str(run)
+        return load_run(run), str(run)
     if isinstance(run, Run):
         return run.tree, "the run" if run.path is None else str(run.path)
     return run, "the run"
