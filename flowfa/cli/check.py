@@ -40,7 +40,7 @@ def check(command: CheckCommand) -> int:
     unfinished = find_unfinished(command.run)
     if command.store and unfinished is not None:
         raise InputError(
-            f"{unfinished} is a run that is not finished, which keeps no verdicts: leave out --store"
+            f"{unfinished} is a run that is not finished and keeps no verdicts: leave out --store"
         )
     apply_threads(choose_threads(None))
     run = Run(load_run(command.run), Path(command.run))
