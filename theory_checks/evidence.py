@@ -152,7 +152,9 @@ class Evidence:
     def paths(self) -> tuple[Path, ...]:
         """The trajectories on the mesh, as each rung finds them; integrated when first asked."""
         moving, start = self.motion.select(self.rows), self.initial[self.rows]
-        return tuple(integrate(moving, start, self.times, rung.make()) for rung in self.rungs)
+        return tuple(
+            integrate(moving, start, self.times, rung.make(), self.reached) for rung in self.rungs
+        )
 
     @cached_property
     def valid(self) -> Tensor:

@@ -36,6 +36,16 @@ if TYPE_CHECKING:
 
 FORMATS = ("0.1",)
 """Versions of flowfa whose files are understood, without the last number."""
+UNFIT = (
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a file of other contents than flowfa writes makes Python stumble over."""
 
 
 def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) -> Evidence:
@@ -66,7 +76,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
             if configuration.get("kind") == "discrete"
             else _evidence(tree, configuration, ladder, label)
         )
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+    except UNFIT as error:
         raise InputError(
             f"{label} is not as flowfa writes it ({type(error).__name__}: {error}): make the run "
             "again, or use a copy"
@@ -80,7 +90,11 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
 
 def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str) -> Evidence:
     flow = NetworkFlow(*_problem(tree, configuration, label))
+    times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     reached = _reached(tree, label)
+    # In float32 the end is not quite what was asked for.
+    ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
+    reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
     rungs, own = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,
@@ -90,8 +104,8 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         control=configuration["controller"],
         max_steps=configuration["max_steps"],
         finer=_finer(flow),
+        taken=_steps(tree),
     )
-    times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     return Evidence(
         flow=flow,
         motion=flow.field,
@@ -104,6 +118,13 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         record=_record(tree, flow, times, configuration.get("dtype", "float64")),
         label=label,
     )
+
+
+def _steps(tree: DataTree) -> int | None:
+    """Return the most steps that a trajectory tried; None if the solver did not count."""
+    solver = tree.children["solver"].to_dataset()
+    steps, rejected = (solver[name].values for name in ("steps", "rejected"))
+    return None if steps.min() < 0 else int((steps + rejected.clip(min=0)).max())
 
 
 def _reached(tree: DataTree, label: str) -> Tensor:
