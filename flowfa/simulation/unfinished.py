@@ -153,7 +153,7 @@ def _solver(run: Integration, layout: RecordLayout) -> dict[str, np.ndarray]:
     running = np.array([status is Status.RUNNING for status in run.status])
     return {
         "status": np.array([status.label for status in run.status], dtype=object),
-        "message": np.array([run.message(row) for row in rows], dtype=object),
+        "message": np.array([run.message(row) for row in range(len(rows))], dtype=object),
         **run.counters,
         "t_reached": np.where(running, last, run.time.numpy().astype(np.float64)),
     }
