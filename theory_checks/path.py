@@ -74,4 +74,7 @@ def integrate(
         solve(field, run, solver, save, monitor)
     except _Enough:
         run.time[run.working] = run.memory["time"]
+    if until is not None:
+        # Others may have kept a trajectory going: what is seen of it does not depend on them.
+        found[times > until[:, None]] = torch.nan
     return Path(found, run.time.clone(), tuple(status.label for status in run.status))
