@@ -96,6 +96,22 @@ def test_number_in_the_record_that_is_none_leaves_the_statement_open(file, capsy
     assert place["time"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("name", ["trajectory/loss", "neurons/conserved"])
+def test_other_number_in_the_record_that_is_none_leaves_it_open(file, capsys, name):
+    with h5py.File(file, "r+") as stored:
+        stored[name][1, 2] = np.nan
+    assert main(["check", str(file), "--only", "record", "--json"]) == 2
+    place = json.loads(capsys.readouterr().out)["findings"][0]["place"]
+    assert place["trajectory"] == 1 and place["note"] == f"{name.split('/')[1]} in the file"
+
+
+@pytest.mark.parametrize("change", [lambda when: -when, lambda when: 3.0 * when, np.log])
+def test_weights_of_no_time_of_the_run(file, capsys, change):
+    with h5py.File(file, "r+") as stored, np.errstate(divide="ignore"):
+        stored["weights/snapshot_time"][...] = change(stored["weights/snapshot_time"][()])
+    assert "snapshot_time" in refused(file, capsys)
+
+
 @pytest.mark.parametrize(
     ("attribute", "text"),
     [
@@ -117,9 +133,12 @@ def test_configuration_that_is_no_configuration(file, capsys, attribute, text):
     ("key", "value"),
     [
         ("rule", ["fa", "gb"]),
+        ("rule", []),
         ("leak", "steep"),
         ("leak", -1.0),
         ("loss", "exponental"),
+        ("loss", 3),
+        ("solver", None),
         ("solver", "hybrd"),
         ("rtol", 0.0),
         ("rtol", None),
@@ -132,6 +151,43 @@ def test_setting_that_is_impossible(file, capsys, key, value):
         assert key in settings
         stored.attrs["config"] = json.dumps(settings | {key: value})
     refused(file, capsys)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("trained") / "run.nc"
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=0)
+    flowfa.train(flowfa.Problem(data, (2,)), 1, rate=0.1, steps=8, save=5, path=path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("trajectory/step", lambda steps: -steps),
+        ("trajectory/step", lambda steps: 1000 * steps),
+        ("solver/steps", lambda steps: steps - 9),
+        ("weights/snapshot_time", lambda when: 2.0 * when),
+    ],
+)
+def test_steps_that_were_not_taken(trained, tmp_path, capsys, name, change):
+    file = shutil.copy(trained, tmp_path / "run.nc")
+    with h5py.File(file, "r+") as stored:
+        stored[name][...] = change(stored[name][()])
+    refused(file, capsys)
+
+
+def test_impossible_number_of_threads(trained, tmp_path, capsys):
+    file = shutil.copy(trained, tmp_path / "run.nc")
+    with h5py.File(file, "r+") as stored:
+        stored.attrs["threads"] = -1
+    assert "threads" in refused(file, capsys)
+
+
+def test_rules_other_than_those_of_the_configuration(file, capsys):
+    with h5py.File(file, "r+") as stored:
+        stored["trajectory/rule"][0] = "gd"
+    assert "rule" in refused(file, capsys)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

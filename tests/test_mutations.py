@@ -6,18 +6,21 @@ import pytest
 import torch
 
 from flowfa.errors import InputError
+from flowfa.flow.field import NetworkField
 from flowfa.problems.rules import RULES
 from theory_checks import Verdict, check_evidence
 from theory_checks.base import chosen
 from theory_checks.controls.mutants import (
     EQUIVALENT,
     MUTANTS,
+    T_END,
     evidence_of_mutant,
     evidence_of_pieces,
     mutant_flow,
     names_of,
 )
 from theory_checks.controls.pieces import Assembled, Pieces
+from theory_checks.source import evidence_of_flow
 
 LAWS, RATE = ("C-1",), ("Eq-1",)
 # A law in the weights knows neither a time scale nor a weighting of the samples.
@@ -60,6 +63,34 @@ def test_mutant_is_caught(rule, name):
 def test_equivalent_mutant_is_not_called_violated(rule, name):
     evidence = evidence_of_pieces(rule, EQUIVALENT[rule][name][0])
     assert verdict(evidence, LAWS) is verdict(evidence, RATE) is Verdict.HOLDS
+
+
+def without_first(signal):
+    return signal * (torch.arange(signal.shape[2]) > 0)
+
+
+RIGHT = {name: getattr(NetworkField, name) for name in ("output_signal", "_through", "rule_signal")}
+# Method of the field, what it returns instead, and the statement that cannot hold then.
+MISTAKES = {
+    "1/n missing": ("output_signal", lambda self, *rest: self.samples * rest[-1], "Eq-1"),
+    "derivative doubled": ("output_signal", lambda self, *rest: 2.0 * rest[-1], "Eq-1"),
+    "a sample left out": ("output_signal", lambda self, *rest: without_first(rest[-1]), "Eq-1"),
+    "slope missing": ("_through", lambda self, signal, *rest: signal, "C-1"),
+    "feedback doubled": ("rule_signal", lambda self, *rest: 2.0 * rest[-1], "C-1"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("rule", ["gd", "fa", "signfa"])
+def test_mistake_in_flowfas_own_field_is_caught(rule, name, monkeypatch):
+    """Here the flow that is claimed has the mistake too: nothing right stands beside it."""
+    method, wrong, spec = MISTAKES[name]
+    right = RIGHT[method]
+    monkeypatch.setattr(
+        NetworkField, method, lambda self, *given: wrong(self, *given, right(self, *given))
+    )
+    evidence = evidence_of_flow(mutant_flow(rule), t_end=T_END, rtol=1e-5, saves=9)
+    assert verdict(evidence.select(torch.tensor([0])), (spec,)) is Verdict.VIOLATED
 
 
 def test_unknown_mutant_is_refused_with_the_nearest():

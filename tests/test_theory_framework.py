@@ -182,6 +182,12 @@ def test_ladder_tells_the_integrators_drift_from_the_theorems():
         assert finding.verdict is verdict
 
 
+def test_rungs_may_try_steps_in_proportion_to_those_of_the_run():
+    """So that a start that was changed, whose flow is far too fast, does not take for ever."""
+    rungs, _ = build_ladder("hybrid", rungs=3, rtol=1e-4, taken=500)
+    assert [rung.make().max_steps for rung in rungs] == [7000, 52_000, 100_000]
+
+
 def test_run_in_memory_and_its_file_give_one_report(run, file):
     first, second = theory_checks.check(run), theory_checks.check(file)
     assert first.to_json_dict() == second.to_json_dict()
@@ -219,6 +225,15 @@ def test_trajectories_that_ended_early_are_checked_as_far_as_they_got(tmp_path, 
     assert "ok" not in run.statuses
     assert main(["check", str(tmp_path / "run.nc"), "--only", "C-1"]) == 3
     assert "2 of 2 trajectories ended early" in capsys.readouterr().out
+
+
+def test_end_that_float32_cannot_hold_is_reached():
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=0)
+    problem = flowfa.Problem(data, (3,))
+    run = flowfa.simulate(problem, 1, t_end=0.7, save=5, dtype="float32", rtol=1e-3)
+    assert run.tree["solver"]["t_reached"].values[0] < 0.7
+    evidence = theory_checks.evidence_of_run(run)
+    assert evidence.valid.all()
 
 
 def test_bad_input_is_refused_in_one_line(run, file, tmp_path, capsys):

@@ -196,12 +196,14 @@ def _unwatched(doing: str) -> None:
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:
-    """Say which trajectories are checked in part only."""
+    """Say what is particular about the evidence: which trajectories are checked in part only."""
+    notes = (evidence.note,) if evidence.note else ()
     early = (evidence.reached < evidence.times[-1]).nonzero().flatten().tolist()
     if not early:
-        return ()
+        return notes
     first = min(early, key=lambda position: float(evidence.reached[position]))
     return (
+        *notes,
         f"{len(early)} of {len(evidence)} trajectories ended early and are checked as far as they "
         f"got; trajectory {int(evidence.rows[first])} to t = {float(evidence.reached[first]):.4g} "
         f"of {float(evidence.times[-1]):.4g}",

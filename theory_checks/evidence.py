@@ -115,6 +115,8 @@ class Evidence:
         What was stored of each; None if there is no file.
     label : str
         Where it came from.
+    note : str
+        What a reader has to know of it.
     training : Training or None
         The steps of a run of discrete training, which has no rungs; None: the run is a flow.
     """
@@ -129,6 +131,7 @@ class Evidence:
     reached: Tensor
     record: Record | None = None
     label: str = "flow"
+    note: str = ""
     training: Training | None = None
 
     def __len__(self) -> int:
@@ -149,7 +152,9 @@ class Evidence:
     def paths(self) -> tuple[Path, ...]:
         """The trajectories on the mesh, as each rung finds them; integrated when first asked."""
         moving, start = self.motion.select(self.rows), self.initial[self.rows]
-        return tuple(integrate(moving, start, self.times, rung.make()) for rung in self.rungs)
+        return tuple(
+            integrate(moving, start, self.times, rung.make(), self.reached) for rung in self.rungs
+        )
 
     @cached_property
     def valid(self) -> Tensor:

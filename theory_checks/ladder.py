@@ -12,6 +12,9 @@ from flowfa.flow.solvers import make_solver
 TOLERANCE_FACTOR = 10.0
 STEP_FACTOR = 4.0
 """A first-order method gains as much from a fourth of its step as it must to be told apart."""
+LEAST_STEPS = 2000
+STEPS_FACTOR = 10
+"""Times the steps of a run that its repetition may try, and as much again with each finer rung."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def build_ladder(
     control: str = "pi",
     max_steps: int = 100_000,
     finer: str | None = None,
+    taken: int | None = None,
 ) -> tuple[tuple[Rung, ...], int]:
     """Return rungs from coarse to fine, and the place of the asked accuracy among them.
 
@@ -58,8 +62,17 @@ def build_ladder(
         As `make_solver`.
     finer : str, optional
         The solver of all finer rungs, where another one than the run's own serves better.
+    taken : int, optional
+        Steps that the run tried. A rung gets many times as many and no more: what was recorded of a
+        sound run takes a method of any order fewer, and a start that was changed could take for
+        ever.
     """
     atol = rtol / 100.0 if atol is None else atol
+
+    def most(level: int) -> int:
+        if taken is None:
+            return max_steps
+        return min(max_steps, LEAST_STEPS + STEPS_FACTOR ** max(level + 1, 1) * taken)
 
     def rung(level: int) -> Rung:
         scale = TOLERANCE_FACTOR**-level
@@ -74,7 +87,7 @@ def build_ladder(
                 atol=atol * scale,
                 step=own_step,
                 control=control,
-                max_steps=max_steps
+                max_steps=most(level)
                 if own_step is None
                 else int(max_steps * STEP_FACTOR ** max(level, 0)),
             )
@@ -86,6 +99,7 @@ def build_ladder(
         accuracy = f"rtol {rtol * scale:.3g}" if own_step is None else f"step {own_step:.3g}"
         return Rung(f"{solver}, {accuracy}", make, closer)
 
+    rung(0).make()  # refuses settings that are impossible before anything is integrated
     finest = 0
     while finest < rungs - 1 and _possible(rung(finest + 1)):
         finest += 1

@@ -36,7 +36,13 @@ class Path:
         return Path(self.states[rows], self.reached[rows], status)
 
 
-def integrate(field: Field, initial: Tensor, times: Tensor, solver: Solver) -> Path:
+class _Enough(Exception):
+    """All trajectories are past the times that are looked at."""
+
+
+def integrate(
+    field: Field, initial: Tensor, times: Tensor, solver: Solver, until: Tensor | None = None
+) -> Path:
     """Integrate every trajectory over the mesh.
 
     Solvers choose their steps without looking at the save times, so that a finer mesh gives the
@@ -50,6 +56,9 @@ def integrate(field: Field, initial: Tensor, times: Tensor, solver: Solver) -> P
     times : Tensor
         The mesh, increasing from 0 to the end, (time,).
     solver : Solver
+    until : Tensor, optional
+        Time up to which each trajectory is looked at, (trajectory,): none is integrated for long
+        beyond, as if a run that ended early had not.
     """
     run = Integration.begin(initial, times)
     found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
@@ -57,5 +66,15 @@ def integrate(field: Field, initial: Tensor, times: Tensor, solver: Solver) -> P
     def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
         found[rows, saves] = states
 
-    solve(field, run, solver, save)
+    def monitor(run: Integration) -> None:
+        if until is not None and bool((run.memory["time"] > until[run.working]).all()):
+            raise _Enough
+
+    try:
+        solve(field, run, solver, save, monitor)
+    except _Enough:
+        run.time[run.working] = run.memory["time"]
+    if until is not None:
+        # Others may have kept a trajectory going: what is seen of it does not depend on them.
+        found[times > until[:, None]] = torch.nan
     return Path(found, run.time.clone(), tuple(status.label for status in run.status))

@@ -18,6 +18,7 @@ from flowfa.flow.sliding import reach_of_zero
 from theory_checks.base import Control, register
 from theory_checks.bounds import RESOLVED
 from theory_checks.controls import broken
+from theory_checks.controls.solvers import slow_solver
 from theory_checks.evidence import ROUNDING, Evidence
 from theory_checks.measurement import Hypothesis, Item, Measurement
 from theory_checks.networks import Networks
@@ -70,6 +71,7 @@ class RateOfLoss:
             "weight decay": broken("fa", "weight decay"),
             "tanh activation": broken("gd", "tanh"),
             "feedback that drifts": broken("dfa", "drifting feedback"),
+            "a solver that is too slow": slow_solver("fa", 0.9),
         }
 
 

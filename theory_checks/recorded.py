@@ -21,11 +21,11 @@ from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
-from flowfa.records import load
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import DTYPES
 from flowfa.simulation.train import step_rule
 from flowfa.simulation.training_settings import TrainingSettings
+from flowfa.simulation.unfinished import UNFINISHED, load_run
 from theory_checks.evidence import ROUNDING, Evidence, Record
 from theory_checks.ladder import build_ladder
 from theory_checks.soundness import check_soundness
@@ -36,6 +36,16 @@ if TYPE_CHECKING:
 
 FORMATS = ("0.1",)
 """Versions of flowfa whose files are understood, without the last number."""
+UNFIT = (
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a file of other contents than flowfa writes makes Python stumble over."""
 
 
 def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) -> Evidence:
@@ -48,7 +58,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     Parameters
     ----------
     run : Run, xarray.DataTree, str or Path
-        A path names a result file.
+        A path names a result file, or the checkpoint of a run that is not finished.
     ladder : bool
         Three rungs (rtol, rtol / 10, rtol / 100) instead of two.
 
@@ -61,19 +71,30 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     configuration = _configuration(tree, label)
     try:
         check_soundness(tree, configuration, label)
-        if configuration.get("kind") == "discrete":
-            return _evidence_of_steps(tree, configuration, label)
-        return _evidence(tree, configuration, ladder, label)
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        found = (
+            _evidence_of_steps(tree, configuration, label)
+            if configuration.get("kind") == "discrete"
+            else _evidence(tree, configuration, ladder, label)
+        )
+    except UNFIT as error:
         raise InputError(
             f"{label} is not as flowfa writes it ({type(error).__name__}: {error}): make the run "
             "again, or use a copy"
         ) from error
+    if tree.attrs.get("status") != UNFINISHED:
+        return found
+    return dataclasses.replace(
+        found, note="the run is not finished (--resume goes on): what there is of it is checked"
+    )
 
 
 def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str) -> Evidence:
     flow = NetworkFlow(*_problem(tree, configuration, label))
+    times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     reached = _reached(tree, label)
+    # In float32 the end is not quite what was asked for.
+    ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
+    reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
     rungs, own = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,
@@ -83,8 +104,8 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         control=configuration["controller"],
         max_steps=configuration["max_steps"],
         finer=_finer(flow),
+        taken=_steps(tree),
     )
-    times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     return Evidence(
         flow=flow,
         motion=flow.field,
@@ -97,6 +118,13 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         record=_record(tree, flow, times, configuration.get("dtype", "float64")),
         label=label,
     )
+
+
+def _steps(tree: DataTree) -> int | None:
+    """Return the most steps that a trajectory tried; None if the solver did not count."""
+    solver = tree.children["solver"].to_dataset()
+    steps, rejected = (solver[name].values for name in ("steps", "rejected"))
+    return None if steps.min() < 0 else int((steps + rejected.clip(min=0)).max())
 
 
 def _reached(tree: DataTree, label: str) -> Tensor:
@@ -152,7 +180,7 @@ def _finer(flow: NetworkFlow) -> str | None:
 
 def _tree(run: Run | DataTree | str | FilePath) -> tuple[DataTree, str]:
     if isinstance(run, str | FilePath):
-        return load(run), str(run)
+        return load_run(run), str(run)
     if isinstance(run, Run):
         return run.tree, "the run" if run.path is None else str(run.path)
     return run, "the run"

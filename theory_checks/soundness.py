@@ -40,6 +40,42 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
         raise _damaged(label, "/trajectory/time does not increase from 0")
     if not np.isfinite(_values(tree, "/solver/t_reached", label)).all():
         raise _damaged(label, "/solver/t_reached holds what is not a number")
+    _check_snapshots(tree, times, label)
+    rows = len(_values(tree, "/trajectory/rule", label))
+    told = np.repeat(configuration["rule"], rows // len(configuration["rule"]))
+    if (_values(tree, "/trajectory/rule", label).astype(str) != told).any():
+        raise _damaged(label, "/trajectory/rule are not the rules of its configuration")
+    if _discrete(tree):
+        _check_steps(tree, label)
+
+
+def _check_snapshots(tree: DataTree, times: np.ndarray, label: str) -> None:
+    """Refuse weights that belong to no time of the run: nothing could be said of them."""
+    when = _values(tree, "/weights/snapshot_time", label)
+    reached = _values(tree, "/solver/t_reached", label)
+    own = _values(tree, "/trajectory/training_time", label) if _discrete(tree) else times[None]
+    known = np.concatenate([np.broadcast_to(own, (len(when), own.shape[1])), reached[:, None]], 1)
+    placed = (when[:, :, None] == known[:, None]).any(2) | np.isnan(when)
+    # Where the end was reached nothing is left out.
+    whole = np.isfinite(when).all(1) | (reached < known[:, -2])
+    if not (placed.all() and whole.all() and (when[:, 0] == 0.0).all()):
+        raise _damaged(label, "/weights/snapshot_time are not times of the run")
+
+
+def _check_steps(tree: DataTree, label: str) -> None:
+    """Refuse saves at steps that were not taken: nothing could be compared at them."""
+    steps = _values(tree, "/trajectory/step", label)
+    done = _values(tree, "/solver/steps", label)
+    ended = _values(tree, "/solver/status", label).astype(str) == "ok"
+    rising = (steps[:, 0] == 0).all() and (np.diff(steps) >= 0).all() and (done >= 0).all()
+    if not (rising and (steps[:, -1] == done)[ended].all()):
+        raise _damaged(label, "/trajectory/step and /solver/steps are not of one training")
+    if not int(tree.attrs["threads"]) >= 1:
+        raise _damaged(label, f"the attribute threads is {tree.attrs['threads']}")
+
+
+def _discrete(tree: DataTree) -> bool:
+    return "training_time" in tree.children["trajectory"].to_dataset()
 
 
 def _shapes(
@@ -53,12 +89,14 @@ def _shapes(
     if reached.ndim != 2:
         raise _damaged(label, f"/weights/snapshot_time has shape {reached.shape}")
     rows, snapshots = reached.shape
+    if not isinstance(configuration["rule"], list) or not configuration["rule"]:
+        raise _damaged(label, "its configuration has no list of rules")
     if rows % len(configuration["rule"]):
         raise _damaged(label, f"{rows} trajectories are not as many of each rule")
     for name in ("status", "t_reached"):
         yield f"/solver/{name}", (rows,)
     yield "/trajectory/rule", (rows,)
-    for name in OBSERVED:
+    for name in (*OBSERVED, *(("step", "training_time") if _discrete(tree) else ())):
         yield f"/trajectory/{name}", (rows, len(times))
     weights = tree["weights"].to_dataset()
     layers = sum(str(name).startswith("W") for name in weights.data_vars)

@@ -18,7 +18,7 @@ from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.evidence import Evidence
 from theory_checks.outcomes import outcomes_of
 from theory_checks.source import evidence_of_flow
-from theory_checks.verdict import Verdict
+from theory_checks.verdict import Verdict, severities
 
 
 class CheckTestCase(ABC):
@@ -28,9 +28,12 @@ class CheckTestCase(ABC):
     ----------
     t_end : float
         How long the flow of `problem` is followed.
+    beyond_controls : tuple of str
+        Notes of measurements that no motion can violate; the test of the check says what does.
     """
 
     t_end: float = 1.0
+    beyond_controls: tuple[str, ...] = ()
 
     @abstractmethod
     def make(self) -> Check:
@@ -72,12 +75,20 @@ class CheckTestCase(ABC):
         assert set(self.verdicts(self.own())) == {Verdict.HOLDS}
 
     def test_negative_controls_are_called_violated(self) -> None:
-        """A check that could not fail would be worth nothing."""
+        """A check that could not fail would be worth nothing, and so would a part of one."""
         controls = self.make().controls()
         assert controls
+        caught: dict[str, bool] = {}
         for name, control in controls.items():
-            finding = check_evidence(control(), [self.make()]).findings[0]
+            evidence = control()
+            finding = check_evidence(evidence, [self.make()]).findings[0]
             assert finding.verdict is Verdict.VIOLATED, f"{name}: {finding}"
+            for part, violated in violated_parts(self.make(), evidence).items():
+                caught[part] = caught.get(part, False) or violated
+            # This one may have been violated only where more times were looked at.
+            caught[finding.place.note if finding.place else ""] = True
+        never = {part for part, violated in caught.items() if not violated}
+        assert never == set(self.beyond_controls), f"no control violates {never}"
 
     def test_hypotheses_are_respected(self) -> None:
         """Where a hypothesis fails the statement does not apply, and the hypothesis is named."""
@@ -120,6 +131,19 @@ class CheckTestCase(ABC):
         outcome = outcomes_of(self.make(), evidence)[0]
         assert outcome.verdict is Verdict.INCONCLUSIVE
         assert outcome.place is not None
+
+
+def violated_parts(check: Check, evidence: Evidence) -> dict[str, bool]:
+    """Return, by the note of each measurement of a check, whether it is violated somewhere."""
+    respected = torch.ones(len(evidence), dtype=torch.bool)
+    for each in check.hypotheses(evidence):
+        respected &= each.excess <= 0.0
+    result: dict[str, bool] = {}
+    for each in check.measure(evidence.select(respected.nonzero().flatten())):
+        found = severities(each.margin, each.uncertainty + each.remainder)
+        violated = bool(((found == Verdict.VIOLATED.severity) & each.valid).any())
+        result[each.note] = result.get(each.note, False) or violated
+    return result
 
 
 def with_neurons_reversed(ensemble: Ensemble) -> Ensemble:

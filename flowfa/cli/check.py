@@ -7,6 +7,7 @@ from pathlib import Path
 from flowfa.cli.commands import CheckCommand
 from flowfa.cli.console import columns, say, say_json
 from flowfa.cli.progress import StatusLine
+from flowfa.errors import InputError
 from flowfa.files import check_place
 
 SOLVER_FAILED = 3
@@ -24,19 +25,25 @@ def check(command: CheckCommand) -> int:
     Raises
     ------
     InputError
-        If the file is no result, a statement is unknown, or the page cannot be written.
+        If the file is no result, a statement is unknown, the page cannot be written, or verdicts
+        are to be stored in a run that is not finished.
     """
     import theory_checks
-    from flowfa.records import load
     from flowfa.simulation.run import Run
+    from flowfa.simulation.unfinished import find_unfinished, load_run
     from flowfa.threads import apply_threads, choose_threads
     from theory_checks.base import chosen
 
     chosen(command.only)  # refuses unknown statements before anything is read
     if command.html is not None:
         check_place(command.html, command.overwrite, "--html")
+    unfinished = find_unfinished(command.run)
+    if command.store and unfinished is not None:
+        raise InputError(
+            f"{unfinished} is a run that is not finished and keeps no verdicts: leave out --store"
+        )
     apply_threads(choose_threads(None))
-    run = Run(load(command.run), Path(command.run))
+    run = Run(load_run(command.run), Path(command.run))
     traces = None if command.html is None else theory_checks.Traces()
     with StatusLine(quiet=command.json) as status:
         report = theory_checks.check(

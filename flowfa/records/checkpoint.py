@@ -15,6 +15,8 @@ from flowfa.files import make_folder, partial_path
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.recorder import remove_chunks
 
+OUTLINE = "outline.npz"
+"""What is known before the run, for who looks at it while it is not finished."""
 _META = "meta.json"
 _LONGEST_SHOWN = 60
 _ABSENT = object()
@@ -94,7 +96,8 @@ class Checkpoint:
             return
         # The state goes first: without it, chunks are leftovers that the next run clears.
         self._file.unlink(missing_ok=True)
-        partial_path(self._file).unlink(missing_ok=True)
+        for path in (partial_path(self._file), self.folder / OUTLINE):
+            path.unlink(missing_ok=True)
         remove_chunks(self.folder)
         with contextlib.suppress(OSError):
             self.folder.rmdir()

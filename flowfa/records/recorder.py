@@ -64,15 +64,36 @@ class Recorder:
         manifest: Sequence[str],
         chunk_bytes: int = CHUNK_BYTES,
     ) -> Self:
-        """Go on from a checkpoint.
+        """Go on from a checkpoint; parameters as `opened`.
+
+        Chunks that are not in the manifest came later: the resumed run will come by their rows
+        again, so they are deleted.
+
+        Raises
+        ------
+        InputError
+            If a chunk of the manifest is missing.
+        """
+        recorder = cls.opened(layout, folder, manifest, chunk_bytes)
+        remove_chunks(folder, keep=set(manifest))
+        return recorder
+
+    @classmethod
+    def opened(
+        cls,
+        layout: RecordLayout,
+        folder: Path,
+        manifest: Sequence[str],
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> Self:
+        """Look at what a checkpoint has recorded, and change nothing.
 
         Parameters
         ----------
         layout : RecordLayout
         folder : Path
         manifest : sequence of str
-            What `manifest` returned when the checkpoint was written. Other chunks came later:
-            the resumed run will come by their rows again, so they are deleted.
+            What `manifest` returned when the checkpoint was written.
         chunk_bytes : int
 
         Raises
@@ -87,7 +108,6 @@ class Recorder:
                 "start again with --overwrite"
             )
         recorder = cls(layout, None, chunk_bytes)
-        remove_chunks(folder, keep=set(manifest))
         recorder._folder = folder
         recorder._names = list(manifest)
         return recorder

@@ -32,6 +32,7 @@ from flowfa.simulation.progress import Progress, tell
 from flowfa.simulation.provenance import attributes
 from flowfa.simulation.recording import Observe, Recording, kept_feedback
 from flowfa.simulation.run import Run
+from flowfa.simulation.unfinished import write_outline
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ class Job:
             checkpoint.remove()
         recorder = Recorder(self.layout, checkpoint.folder)
         origin = attributes(self.argv, self.flow.initial.device)
+        write_outline(checkpoint.folder, self.layout, **self._known(origin))
         return _Session(self._begin(), recorder, checkpoint, self.configuration, origin, 0.0)
 
     def _resumed(self, path: Path) -> _Session:
@@ -151,6 +153,21 @@ class Job:
             run, recorder, checkpoint, self.configuration, meta["origin"], meta["seconds"]
         )
 
+    def _known(self, origin: dict[str, str]) -> dict[str, Any]:
+        """Return what a result holds that is known before the run."""
+        return {
+            "attributes": {
+                **origin,
+                "kind": self.kind,
+                "config": json.dumps(self.configuration),
+                "dtype": self.dtype,
+                "threads": torch.get_num_threads(),
+                "seed": self.configuration["seed"],
+            },
+            "feedback": kept_feedback(self.flow),
+            "data": {"X": self.flow.problem.data.X, "y": self.flow.problem.data.y},
+        }
+
     def _finish(
         self, run: Integration, recorder: Recorder, origin: dict[str, str], seconds: float
     ) -> dict[str, Any]:
@@ -168,21 +185,12 @@ class Job:
             "t_reached": run.time.cpu().numpy(),
         }
         failed = len(early)
-        return {
-            "attributes": {
-                **origin,
-                "kind": self.kind,
-                "config": json.dumps(self.configuration),
-                "dtype": self.dtype,
-                "threads": torch.get_num_threads(),
-                "seed": self.configuration["seed"],
-                "solve_seconds": seconds,
-                "status": "ok" if not failed else f"{failed} of {len(labels)} ended early",
-            },
-            "feedback": kept_feedback(self.flow),
-            "data": {"X": self.flow.problem.data.X, "y": self.flow.problem.data.y},
-            "solver": solver,
+        known = self._known(origin)
+        known["attributes"] |= {
+            "solve_seconds": seconds,
+            "status": "ok" if not failed else f"{failed} of {len(labels)} ended early",
         }
+        return {**known, "solver": solver}
 
 
 class _Session:

@@ -118,6 +118,7 @@ class DalesPrinciple:
             "weight decay under signfa": broken("signfa", "weight decay", leak=1.0),
             "a bias left out": broken("fa", "frozen bias", bias="hidden"),
             "feedback of the other sign": opposed_feedback,
+            "weights that leave the feedback": broken("fa", "against feedback", widths=(4,)),
         }
 
 
