@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from image_files import write_mnist
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.noisy_mnist import PAPER, protocol_of, run_study
+from flowfa.experiments.noisy_mnist import PAPER, memory, protocol_of, run_study
+from flowfa.experiments.noisy_mnist import study as studies
 from flowfa.experiments.noisy_mnist.claims import CONFIRMED, REFUTED, UNTESTED, judge
 from flowfa.experiments.noisy_mnist.flows import flow_times
 from flowfa.experiments.noisy_mnist.images import draw_images, indicators
@@ -344,6 +346,38 @@ def test_bad_input_is_told_in_one_line(options, told, capsys):
     text = capsys.readouterr().err.strip()
     assert told in text
     assert len(text.splitlines()) == 1
+    assert not Path("found").exists()
+
+
+@pytest.mark.parametrize(
+    ("fitting", "told"),
+    [
+        (3, "about 3 would fit; start again with --runs 3"),
+        (0, "not even one run fits"),
+        (9, "should fit"),
+    ],
+)
+def test_too_little_memory_says_how_many_runs_would_fit(tmp_path, monkeypatch, fitting, told):
+    def exhausted(*arguments):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(studies, "train", exhausted)
+    monkeypatch.setattr(memory, "_measured", lambda *arguments: fitting)
+    with pytest.raises(InputError, match=told):
+        run_study(small(runs=4), tmp_path)
+
+
+def test_runs_that_fit_are_counted_by_the_memory_of_one(monkeypatch):
+    for name, value in {
+        "empty_cache": None,
+        "reset_peak_memory_stats": None,
+        "mem_get_info": (100.0, 200.0),
+        "memory_allocated": 10.0,
+        "max_memory_allocated": 43.0,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    found = memory._measured(small(), 4, draw_images(small()), torch.device("cpu"))
+    assert found == 3
 
 
 def test_an_unknown_experiment_is_told_the_nearest(capsys):
@@ -353,5 +387,8 @@ def test_an_unknown_experiment_is_told_the_nearest(capsys):
 
 def test_output_that_is_there_is_kept(capsys):
     assert main([*COMMAND.split(), "--out", "found", "--quiet"]) == 0
-    assert main([*COMMAND.split(), "--out", "found", "--quiet"]) == 64
-    assert "--overwrite" in capsys.readouterr().err
+    before = Path("found/noisy-mnist.nc").read_bytes()
+    for flags, told in (((), "--overwrite"), (("--resume",), "nothing to resume")):
+        assert main([*COMMAND.split(), "--out", "found", "--quiet", *flags]) == 64
+        assert told in capsys.readouterr().err
+    assert Path("found/noisy-mnist.nc").read_bytes() == before
