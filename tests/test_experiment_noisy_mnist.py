@@ -16,10 +16,11 @@ from flowfa.errors import InputError, Interrupted
 from flowfa.experiments.noisy_mnist import PAPER, memory, protocol_of, run_study
 from flowfa.experiments.noisy_mnist import study as studies
 from flowfa.experiments.noisy_mnist.claims import CONFIRMED, REFUTED, UNTESTED, judge
+from flowfa.experiments.noisy_mnist.figures import steps_and_flow
 from flowfa.experiments.noisy_mnist.flows import flow_times
 from flowfa.experiments.noisy_mnist.images import draw_images, indicators
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
-from flowfa.experiments.noisy_mnist.report import rest_is_rounding, write_report
+from flowfa.experiments.noisy_mnist.report import FIGURES, rest_is_rounding, write_report
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
 
 SMALL = {
@@ -304,6 +305,17 @@ def test_the_report_names_the_scale_and_needs_nothing_else(study, tmp_path):
     assert "http" not in html.replace("http://www.w3.org", "")
     assert html.count("data:image/png;base64,") == 5
     assert {file.name for file in files} >= {"figure-2.png", "figure-3.png", "figure-4.png"}
+
+
+@pytest.mark.parametrize("widths", [1, 2])
+def test_titles_and_legends_are_within_their_figures(study, widths):
+    data = study.isel(width=slice(widths))
+    for draw in (*FIGURES.values(), steps_and_flow):
+        figure = draw(data)
+        figure.canvas.draw()
+        for part in (figure._suptitle, *figure.legends):
+            extent = part.get_window_extent()
+            assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1, draw.__name__
 
 
 def test_the_papers_protocol_bears_its_name_and_changes_are_told():

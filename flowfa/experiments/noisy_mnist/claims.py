@@ -117,7 +117,7 @@ def _not_monotone(data: xr.Dataset) -> Finding:
     cosine = data["cosine"].sel(rule="signfa")
     steps = cosine.diff("epoch")
     rise = steps.where(steps > 0, 0.0).sum("epoch", skipna=False)
-    fall = -steps.where(steps < 0, 0.0).sum("epoch", skipna=False)
+    fall = abs(steps.where(steps < 0, 0.0).sum("epoch", skipna=False))
     both = (rise > MOVED) & (fall > MOVED)
     text = (
         f"it rises and falls by more than {MOVED:g} in {int(both.sum())} of {both.size} runs "

@@ -20,7 +20,10 @@ SHOWN_WIDTHS = 3
 DOTS = 15
 """For the flow, in each curve."""
 _PANEL = (2.9, 2.3)
-_TINY = 1e-18
+_COLUMNS = 3
+"""A sheet is at least so many panels wide, or its title and legend would not fit."""
+ZERO = 1e-17
+"""Where zero is drawn on a logarithmic axis of relative rounding: below one digit of float64."""
 
 
 def deviation_by_width(data: xr.Dataset) -> Figure:
@@ -120,7 +123,7 @@ def law_split(data: xr.Dataset) -> Figure:
             )
             axes.plot(
                 data.epoch[1:],
-                rest.sel(chosen).max("run")[1:].clip(_TINY),
+                rest.sel(chosen).max("run")[1:].clip(ZERO),
                 color=style.color,
                 linestyle="none",
                 marker=".",
@@ -149,7 +152,7 @@ def steps_and_flow(data: xr.Dataset) -> Figure:
     def drift(prefix: str) -> xr.DataArray:
         conserved = data[f"{prefix}conserved"]
         start = conserved.isel(epoch=0, drop=True)
-        return (abs(conserved - start) / abs(start)).clip(min=_TINY)
+        return (abs(conserved - start) / abs(start)).clip(min=ZERO)
 
     quantities = {
         r"$\cos(W_2, F)$": (data["cosine"], data["flow_cosine"]),
@@ -229,7 +232,7 @@ def _sheet(
     """Lay out titled panels below one title that names the scale, above one legend."""
     with mpl.rc_context(SETTINGS):
         columns = max(len(row) for row in rows)
-        size = (_PANEL[0] * max(columns, 2), _PANEL[1] * len(rows) + 0.95)
+        size = (_PANEL[0] * max(columns, _COLUMNS), _PANEL[1] * len(rows) + 0.95)
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(len(rows), columns)

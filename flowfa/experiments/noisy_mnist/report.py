@@ -99,7 +99,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
             ),
             _picture(pictures, "figure-2.png", "Mean |R - 1| at the last epoch by width."),
             _ratio_table(data, errors.isel(epoch=-1), "at the last epoch"),
-            _ratio_table(data, errors, "mean over the recorded epochs"),
+            _ratio_table(data, errors, "averaged over the recorded epochs"),
             Heading("Figure 3: alignment"),
             _picture(
                 pictures,
@@ -121,7 +121,8 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
             _picture(
                 pictures,
                 "law.png",
-                "Lines: |C(t) - C(0)| as C-11 predicts it; dots: what that leaves over.",
+                "Lines: |C(t) - C(0)| / |C(0)| as C-11 predicts it; dots: what that leaves over "
+                f"(zero is drawn at {figures.ZERO:g}).",
             ),
             _law_table(data),
             Paragraph(_law_verdict(data)),
@@ -156,7 +157,7 @@ def _protocol_lines(data: xr.Dataset) -> tuple[str, ...]:
         f"{'all' if p['test_images'] is None else p['test_images']} clean test images; pixels "
         "from 0 to 1",
         f"two layers without biases, leak {p['leak']:g}, cross-entropy, weights and feedback "
-        f"N(0, {p['init_scale']:g}^2/width), signfa scale {p['signfa_scale']:g}",
+        f"N(0, {p['init_scale'] ** 2:g}/width), signfa scale {p['signfa_scale']:g}",
         f"full batch, {p['epochs']} epochs, rate {p['rate']:g} divided by 10 every "
         f"{p['divide_every']}, momentum {p['momentum']:g}, no weight decay",
         f"rules {', '.join(p['rules'])} from the same starts on the same images; {p['runs']} runs "
@@ -184,7 +185,7 @@ def _ratio_table(data: xr.Dataset, errors: xr.Dataset, when: str) -> Table:
                 cells.append(with_error(own.mean("epoch") if "epoch" in own.dims else own))
         rows.append(tuple(cells))
     note = f"Mean over {data.sizes['run']} runs and its standard error."
-    return Table(f"Table B.1: mean |R - 1| {when}", header, tuple(rows), note)
+    return Table(f"Table B.1: |R - 1| {when}", header, tuple(rows), note)
 
 
 def _accuracy_table(data: xr.Dataset) -> Table:

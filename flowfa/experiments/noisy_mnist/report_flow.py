@@ -7,6 +7,7 @@ import xarray as xr
 
 from flowfa.documents import Heading, Paragraph, Picture, Table
 from flowfa.experiments.findings import mean_and_error
+from flowfa.experiments.noisy_mnist.figures import ZERO
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, rest_of_law
 
 PICTURE = "flow.png"
@@ -43,7 +44,8 @@ def flow_part(data: xr.Dataset, png: bytes | None) -> tuple[Part, ...]:
             PICTURE,
             png,
             "Lines: steps; dots: the flow (mean over runs). On the right |C - C(0)| / |C(0)|: for "
-            "the flow it is the integrator's error, rounding but under gd.",
+            "the flow it is the integrator's error, rounding but under gd (zero is drawn at "
+            f"{ZERO:g}).",
         ),
         _split_table(data),
         _distance_table(data),
