@@ -392,6 +392,11 @@ def test_runs_that_fit_are_counted_by_the_memory_of_one(monkeypatch):
     assert found == 3
 
 
+def test_an_experiment_that_is_not_named_is_asked_for(capsys):
+    assert main(["experiment"]) == 64
+    assert "name an experiment: noisy-mnist" in capsys.readouterr().err
+
+
 def test_an_unknown_experiment_is_told_the_nearest(capsys):
     assert main(["experiment", "noisy-minst"]) == 64
     assert "noisy-mnist" in capsys.readouterr().err

@@ -20,7 +20,7 @@ from flowfa.documents import (
     render_html,
     render_markdown,
 )
-from flowfa.experiments.findings import ERRORS, duration, with_error
+from flowfa.experiments.findings import criterion, duration, of_runs, with_error
 from flowfa.experiments.noisy_mnist import figures
 from flowfa.experiments.noisy_mnist.claims import alignment_orders, judge
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
@@ -87,8 +87,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
                 "Claims",
                 ("claim", "verdict", "measured"),
                 tuple((each.claim, each.verdict, each.measured) for each in findings),
-                f"A difference is confirmed if its mean over the {data.sizes['run']} runs is more "
-                f"than {ERRORS:g} standard errors above zero; with few runs that is a weak test.",
+                criterion(data.sizes["run"]),
             ),
             Heading("Figure 2 and table B.1: deviation from the law"),
             Paragraph(
@@ -184,7 +183,7 @@ def _ratio_table(data: xr.Dataset, errors: xr.Dataset, when: str) -> Table:
                 own = abs(errors[name].sel(width=width, rule=rule))
                 cells.append(with_error(own.mean("epoch") if "epoch" in own.dims else own))
         rows.append(tuple(cells))
-    note = f"Mean over {data.sizes['run']} runs and its standard error."
+    note = f"{of_runs(data.sizes['run'])}."
     return Table(f"Table B.1: |R - 1| {when}", header, tuple(rows), note)
 
 
