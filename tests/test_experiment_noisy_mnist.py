@@ -293,6 +293,16 @@ def test_what_cannot_be_tested_is_said_to_be_untested():
     }
 
 
+def test_runs_that_diverged_confirm_nothing_and_are_told(tmp_path):
+    protocol = small(rate=1e200, widths=(4, 7), epochs=3, track_every=1, flow_up_to=0)
+    data = run_study(protocol, tmp_path)
+    assert data["test_accuracy"].isel(epoch=-1).isnull().all()
+    assert data["test_accuracy"].isel(epoch=0).notnull().all()
+    assert CONFIRMED not in verdicts(data)
+    write_report(data, tmp_path)
+    assert "16 networks diverged" in (tmp_path / "report.md").read_text()
+
+
 # --- report and command ---------------------------------------------------------------------------
 
 

@@ -164,7 +164,10 @@ def steps_and_flow(data: xr.Dataset) -> Figure:
     dots = np.unique(np.searchsorted(data.time.values, evenly * (1.0 - 1e-12)))
 
     def draw(axes: Axes, width: int, name: str) -> None:
-        steps, flow = (values.sel(width=width).mean("run") for values in quantities[name])
+        # Of all runs or none: a mean of the flows that were finished is no match for the steps'.
+        steps, flow = (
+            values.sel(width=width).mean("run", skipna=False) for values in quantities[name]
+        )
         for rule, style in rule_styles(data.rule.values).items():
             axes.plot(
                 data.time[1:],
@@ -217,7 +220,7 @@ def _curves(axes: Axes, values: xr.DataArray) -> None:
         if own.sizes["run"] > 1:
             for run in own.transpose("run", "epoch").values:
                 axes.plot(values.epoch, run, color=style.color, linewidth=0.5, alpha=0.5)
-        mean = own.mean("run")
+        mean = own.mean("run", skipna=False)
         axes.plot(values.epoch, mean, color=style.color, linestyle=style.dashes, linewidth=1.5)
     axes.set_xlabel("epoch")
     axes.set_xlim(float(values.epoch[0]), float(values.epoch[-1]))

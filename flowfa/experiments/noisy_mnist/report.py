@@ -181,7 +181,10 @@ def _ratio_table(data: xr.Dataset, errors: xr.Dataset, when: str) -> Table:
         for name in ("R1", "R2"):
             for rule in rules:
                 own = abs(errors[name].sel(width=width, rule=rule))
-                cells.append(with_error(own.mean("epoch") if "epoch" in own.dims else own))
+                if "epoch" in own.dims:
+                    # There is no R1 at the start; elsewhere NaN is a run that diverged.
+                    own = own.isel(epoch=slice(1, None)).mean("epoch", skipna=False)
+                cells.append(with_error(own))
         rows.append(tuple(cells))
     note = f"{of_runs(data.sizes['run'])}."
     return Table(f"Table B.1: |R - 1| {when}", header, tuple(rows), note)
@@ -223,9 +226,9 @@ def _law_table(data: xr.Dataset) -> Table:
                 (
                     str(width),
                     rule,
-                    f"{float(data['conserved'].isel(epoch=0).sel(at).mean()):.4g}",
-                    f"{float(change.sel(at).mean()):.4g}",
-                    f"{float(share.sel(at).mean()):.4g}",
+                    f"{float(data['conserved'].isel(epoch=0).sel(at).mean(skipna=False)):.4g}",
+                    f"{float(change.sel(at).mean(skipna=False)):.4g}",
+                    f"{float(share.sel(at).mean(skipna=False)):.4g}",
                     f"{float(rest.sel(at).max(skipna=False)):.1e}",
                     f"{float(data['neuron_rest'].sel(at).max(skipna=False)):.1e}",
                 )
