@@ -2,12 +2,15 @@
 
 glibc gives large blocks back to the system when they are freed and faults their pages in again at
 the next allocation. On virtual machines this made the field of a small problem up to five times
-slower, in some runs and not in others.
+slower, in some runs and not in others. Full-batch steps of the paper's size spend a fifth of their
+time so, and a part of it is left where blocks of 77 MB do not find one another's place again: with
+pages of 2 MB in place of 4 kB that is gone too.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEEP = 2**30
@@ -24,3 +27,11 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError, TypeError):
         return False
     return bool(mallopt(_MMAP_THRESHOLD, _KEEP) and mallopt(_TRIM_THRESHOLD, _KEEP))
+
+
+def ask_for_huge_pages() -> None:
+    """Have torch ask for huge pages for large blocks, unless the user has said how it shall be.
+
+    torch looks at this variable once, at its first block of 2 MB or more.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

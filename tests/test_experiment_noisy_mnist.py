@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from image_files import write_mnist
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.noisy_mnist import PAPER, protocol_of, run_study
+from flowfa.experiments.noisy_mnist import PAPER, memory, protocol_of, run_study
+from flowfa.experiments.noisy_mnist import study as studies
 from flowfa.experiments.noisy_mnist.claims import CONFIRMED, REFUTED, UNTESTED, judge
+from flowfa.experiments.noisy_mnist.figures import steps_and_flow
 from flowfa.experiments.noisy_mnist.flows import flow_times
 from flowfa.experiments.noisy_mnist.images import draw_images, indicators
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
-from flowfa.experiments.noisy_mnist.report import rest_is_rounding, write_report
+from flowfa.experiments.noisy_mnist.report import FIGURES, rest_is_rounding, write_report
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
 
 SMALL = {
@@ -290,6 +293,16 @@ def test_what_cannot_be_tested_is_said_to_be_untested():
     }
 
 
+def test_runs_that_diverged_confirm_nothing_and_are_told(tmp_path):
+    protocol = small(rate=1e200, widths=(4, 7), epochs=3, track_every=1, flow_up_to=0)
+    data = run_study(protocol, tmp_path)
+    assert data["test_accuracy"].isel(epoch=-1).isnull().all()
+    assert data["test_accuracy"].isel(epoch=0).notnull().all()
+    assert CONFIRMED not in verdicts(data)
+    write_report(data, tmp_path)
+    assert "16 networks diverged" in (tmp_path / "report.md").read_text()
+
+
 # --- report and command ---------------------------------------------------------------------------
 
 
@@ -302,6 +315,17 @@ def test_the_report_names_the_scale_and_needs_nothing_else(study, tmp_path):
     assert "http" not in html.replace("http://www.w3.org", "")
     assert html.count("data:image/png;base64,") == 5
     assert {file.name for file in files} >= {"figure-2.png", "figure-3.png", "figure-4.png"}
+
+
+@pytest.mark.parametrize("widths", [1, 2])
+def test_titles_and_legends_are_within_their_figures(study, widths):
+    data = study.isel(width=slice(widths))
+    for draw in (*FIGURES.values(), steps_and_flow):
+        figure = draw(data)
+        figure.canvas.draw()
+        for part in (figure._suptitle, *figure.legends):
+            extent = part.get_window_extent()
+            assert figure.bbox.x0 <= extent.x0 < extent.x1 <= figure.bbox.x1, draw.__name__
 
 
 def test_the_papers_protocol_bears_its_name_and_changes_are_told():
@@ -344,6 +368,43 @@ def test_bad_input_is_told_in_one_line(options, told, capsys):
     text = capsys.readouterr().err.strip()
     assert told in text
     assert len(text.splitlines()) == 1
+    assert not Path("found").exists()
+
+
+@pytest.mark.parametrize(
+    ("fitting", "told"),
+    [
+        (3, "about 3 would fit; start again with --runs 3"),
+        (0, "not even one run fits"),
+        (9, "should fit"),
+    ],
+)
+def test_too_little_memory_says_how_many_runs_would_fit(tmp_path, monkeypatch, fitting, told):
+    def exhausted(*arguments):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(studies, "train", exhausted)
+    monkeypatch.setattr(memory, "_measured", lambda *arguments: fitting)
+    with pytest.raises(InputError, match=told):
+        run_study(small(runs=4), tmp_path)
+
+
+def test_runs_that_fit_are_counted_by_the_memory_of_one(monkeypatch):
+    for name, value in {
+        "empty_cache": None,
+        "reset_peak_memory_stats": None,
+        "mem_get_info": (100.0, 200.0),
+        "memory_allocated": 10.0,
+        "max_memory_allocated": 43.0,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    found = memory._measured(small(), 4, draw_images(small()), torch.device("cpu"))
+    assert found == 3
+
+
+def test_an_experiment_that_is_not_named_is_asked_for(capsys):
+    assert main(["experiment"]) == 64
+    assert "name an experiment: noisy-mnist" in capsys.readouterr().err
 
 
 def test_an_unknown_experiment_is_told_the_nearest(capsys):
@@ -353,5 +414,8 @@ def test_an_unknown_experiment_is_told_the_nearest(capsys):
 
 def test_output_that_is_there_is_kept(capsys):
     assert main([*COMMAND.split(), "--out", "found", "--quiet"]) == 0
-    assert main([*COMMAND.split(), "--out", "found", "--quiet"]) == 64
-    assert "--overwrite" in capsys.readouterr().err
+    before = Path("found/noisy-mnist.nc").read_bytes()
+    for flags, told in (((), "--overwrite"), (("--resume",), "nothing to resume")):
+        assert main([*COMMAND.split(), "--out", "found", "--quiet", *flags]) == 64
+        assert told in capsys.readouterr().err
+    assert Path("found/noisy-mnist.nc").read_bytes() == before

@@ -426,6 +426,39 @@ def test_batch_norm_breaks_the_law():
     assert (drift - predicted).abs().max() > 100.0 * predicted.abs().max()
 
 
+def lenet_with_batch_norm():
+    parts = []
+    for module in lenet(5, padding=1):
+        parts.append(module)
+        if isinstance(module, nn.Conv2d):
+            parts.append(nn.BatchNorm2d(module.out_channels, eps=1e-12))
+    return nn.Sequential(*parts).double()
+
+
+@pytest.mark.parametrize("rule", ["gd", "fa", "adafa", "signfa", "frsf"])
+def test_batch_norm_breaks_the_law_by_what_its_own_scale_and_shift_gain(rule):
+    """Its outputs do not change with ||w_in||, and its gamma and beta take the place of w_in."""
+    scaled = SignFeedbackAlignment("xavier") if rule == "signfa" else rule
+    model = convert(lenet_with_batch_norm(), scaled)
+    norms = {"0": model[1], "4": model[5], "8": model[9]}
+    with torch.no_grad():
+        for number, norm in enumerate(norms.values()):
+            norm.weight.copy_(1.0 + 0.3 * normal(len(norm.weight), key=f"gamma {number}"))
+            norm.bias.copy_(0.3 * normal(len(norm.bias), key=f"beta {number}"))
+
+    def size(norm):
+        half = norm.weight.detach().square() + norm.bias.detach().square()
+        return half if rule == "gd" else 0.5 * half
+
+    before = {name: size(norm) for name, norm in norms.items()}
+    first, last, _ = train(model, 1, unchecked=True, rate=1e-7)
+    for name, norm in norms.items():
+        drift = (last[name] - first[name]) / 1e-7
+        gain = (size(norm) - before[name]) / 1e-7
+        assert gain.abs().max() > 1e-3
+        torch.testing.assert_close(drift, -gain, rtol=1e-3, atol=1e-6)
+
+
 def test_channels_of_other_models_are_refused():
     with pytest.raises(InputError, match=r"expected torch\.nn\.Sequential"):
         conserved_by_channel(convert(resnet18(3), "fa"))

@@ -178,7 +178,7 @@ DAMAGE = {
         "has 40 images but .* has 3 labels",
     ),
     "mnist label": ("mnist", broken_mnist(label_seventeen, MNIST_LABELS), "has the label 17"),
-    "mnist gz cut": ("mnist", mnist_gz(lambda c: c[:-200]), "compressed data end early"),
+    "mnist gz cut": ("mnist", mnist_gz(lambda c: c[:50]), "end early, after 50 bytes; expected"),
     "mnist no gz": ("mnist", mnist_gz(lambda c: b"text" + c), "cannot be read"),
     "mnist gz rotten": (
         "mnist",

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flowfa.allocator import ask_for_huge_pages, keep_freed_memory
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ShareBar
 from flowfa.configuration import ExperimentConfiguration
@@ -51,6 +52,8 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
 
     c = configuration
     began = time.perf_counter()
+    keep_freed_memory()
+    ask_for_huge_pages()
     talks = not (c.quiet or c.json)
     own = _image_networks(c) if c.name in NETWORK_EXPERIMENTS else _noisy_mnist(c)
     protocol = own.protocol

@@ -167,6 +167,8 @@ def validate_experiment(configuration: ExperimentConfiguration) -> None:
         If the name is unknown or missing, or a flag is that of another experiment.
     """
     name = configuration.name
+    if not name:
+        raise InputError(f"name an experiment: {', '.join(EXPERIMENTS)}")
     if name not in EXPERIMENTS:
         raise unknown_name("experiment", name, EXPERIMENTS)
     networks = name in NETWORK_EXPERIMENTS

@@ -14,6 +14,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-size: 0.82rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.22rem 0.6rem; text-align: left; border-bottom: 1px solid #ddd;
   white-space: nowrap; }
+td.prose { white-space: normal; min-width: 14rem; vertical-align: top; }
 th { border-bottom: 1.5px solid #111; } tr:nth-child(even) td { background: #f6f6f6; }
 .wide { overflow-x: auto; } caption { text-align: left; font-weight: 600; padding: 0.4rem 0; }
 .note, figcaption { font-size: 0.85rem; color: #444; max-width: 60rem; }
@@ -22,6 +23,9 @@ figure { margin: 1.2rem 0; } figure img { max-width: 100%; }
   table { font-size: 6.5pt; } th, td { padding: 1pt 3pt; } figure, tr { break-inside: avoid; }
   h2 { break-after: avoid; } }
 """
+
+_PROSE = 40
+"""A cell of so many characters or more is a sentence, which may be broken into lines."""
 
 
 def render_html(document: Document) -> str:
@@ -51,12 +55,14 @@ def _part(part: Heading | Paragraph | List | Table | Picture) -> str:
             f"<figcaption>{caption}</figcaption></figure>"
         )
     header = "".join(f"<th>{escape(cell)}</th>" for cell in part.header)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n"
-        for row in part.rows
-    )
+    rows = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>\n" for row in part.rows)
     note = f'<p class="note">{escape(part.note)}</p>' if part.note else ""
     return (
         f'<div class="wide"><table><caption>{escape(part.title)}</caption>'
         f"<thead><tr>{header}</tr></thead>\n<tbody>{rows}</tbody></table></div>{note}"
     )
+
+
+def _cell(text: str) -> str:
+    kind = ' class="prose"' if len(text) >= _PROSE else ""
+    return f"<td{kind}>{escape(text)}</td>"

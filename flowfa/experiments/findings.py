@@ -82,6 +82,23 @@ def with_error(values: xr.DataArray) -> str:
     return f"{mean:.3g}" if np.isnan(error) else f"{mean:.3g} ± {error:.1g}"
 
 
+def of_runs(count: int) -> str:
+    """Say what numbers of the form of `with_error` are."""
+    if count == 1:
+        return "One run: no standard error"
+    return f"Mean over {count} runs and its standard error"
+
+
+def criterion(count: int) -> str:
+    """Say when a difference is confirmed (`exceeds`)."""
+    if count == 1:
+        return "With one run there is no standard error, and the sign of a difference decides."
+    return (
+        f"A difference is confirmed if its mean over the {count} runs is more than {ERRORS:g} "
+        "standard errors above zero; with few runs that is a weak test."
+    )
+
+
 def duration(seconds: float) -> str:
     """Return a time in words: ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     whole = round(seconds)

@@ -101,7 +101,10 @@ def _content(path: Path) -> bytes:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = stream.read(LARGEST)
     except EOFError:
-        raise InputError(f"{path} is truncated: its compressed data end early") from None
+        raise InputError(
+            f"{path} is truncated: its compressed data end early, after {path.stat().st_size} "
+            "bytes; expected a whole IDX file, as flowfa data fetch mnist gets it"
+        ) from None
     except (OSError, zlib.error) as error:
         told = f"{path} cannot be read ({reason(error)})"
         raise InputError(f"{told}: expected an IDX file, plain or compressed by gzip") from None

@@ -20,7 +20,7 @@ from flowfa.documents import (
     render_html,
     render_markdown,
 )
-from flowfa.experiments.findings import ERRORS, duration, mean_and_error
+from flowfa.experiments.findings import criterion, duration, mean_and_error, of_runs
 from flowfa.experiments.image_networks import figures
 from flowfa.experiments.image_networks.claims import judge, mean_alignment
 from flowfa.experiments.image_networks.protocol import (
@@ -85,8 +85,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
                 "Claims",
                 ("claim", "verdict", "measured"),
                 tuple((each.claim, each.verdict, each.measured) for each in judge(data)),
-                f"A difference is confirmed if its mean over the {data.sizes['run']} runs is more "
-                f"than {ERRORS:g} standard errors above zero; with few runs that is a weak test.",
+                criterion(data.sizes["run"]),
             ),
             Heading(f"{TABLES[p['name']]}: accuracy, {what}"),
             accuracy_table(data, "test_accuracy", f"{TABLES[p['name']]}: test accuracy"),
@@ -115,8 +114,7 @@ def accuracy_table(data: xr.Dataset, name: str, caption: str) -> Table:
             for r in data.rule.values
         ]
         rows.append((str(n), *cells, f"{1 / n:.3f}"))
-    count = data.sizes["run"]
-    note = f"Mean over {count} runs and its standard error, at the last epoch, epoch "
+    note = f"{of_runs(data.sizes['run'])}, at the last epoch, epoch "
     note += f"{int(data.epoch[-1])}. {data.attrs['title']}. These numbers are flowfa's."
     return Table(caption, ("N", *map(str, data.rule.values), "chance"), tuple(rows), note)
 
@@ -207,7 +205,7 @@ def _alignment(data: xr.Dataset, pictures: dict[str, bytes]) -> list[Part]:
             mean = _without_diverged(mean_alignment(data).sel(classes=n, rule=rule))
             rows.append((str(n), rule, *cells, mean))
     header = ("N", "rule", *shown, "mean over layers")
-    note = "At the last epoch, mean over runs and its standard error."
+    note = f"{of_runs(data.sizes['run'])}, at the last epoch."
     return [*blocks, Table("cos(W_l, B_l^T)", header, tuple(rows), note)]
 
 

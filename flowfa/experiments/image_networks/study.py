@@ -27,7 +27,8 @@ from flowfa.experiments.image_networks.networks import (
 )
 from flowfa.experiments.image_networks.protocol import Protocol
 from flowfa.experiments.image_networks.training import make_networks, steps_per_epoch, train
-from flowfa.files import check_place, make_folder, replacing
+from flowfa.experiments.output import open_output, remove_checkpoints
+from flowfa.files import replacing
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
 from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.provenance import attributes
@@ -83,16 +84,12 @@ def run_study(
         After a signal, when the checkpoint has been written.
     """
     place = find_device(device)
-    out = Path(out)
-    path = out / protocol.result
+    path = Path(out) / protocol.result
     folder = checkpoint_folder(path)
     if checkpoint_every < 1:
         raise InputError(f"--checkpoint-every is {checkpoint_every}: expected at least 1 epoch")
     splits = load_splits(protocol, data_dir)
-    make_folder(out)
-    if not resume:
-        _check_new(path, folder, overwrite)
-    make_folder(folder)
+    open_output(path, folder, resume, overwrite)
     clock = _Clock(protocol, splits, tell)
     parts: list[xr.Dataset] = []
     with StopRequest() as stop:
@@ -114,7 +111,7 @@ def run_study(
     data.attrs.update(attributes(list(argv), place))
     with replacing(path) as partial:
         data.to_netcdf(partial, engine="h5netcdf")
-    _remove(folder)
+    remove_checkpoints(folder)
     return data
 
 
@@ -268,22 +265,3 @@ class _Clock:
         """Return the mean number of epochs that the networks have behind them."""
         steps = steps_per_epoch(networks[0], self._protocol)
         return float(np.mean([network.step for network in networks])) / steps
-
-
-def _check_new(path: Path, folder: Path, overwrite: bool) -> None:
-    """Refuse to replace output unasked; drop an old checkpoint when asked."""
-    check_place(path, overwrite)
-    if folder.is_dir() and any(folder.iterdir()):
-        if not overwrite:
-            raise InputError(
-                f"{folder} has a checkpoint of an unfinished run: go on with --resume, or start "
-                "again with --overwrite"
-            )
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    for each in folder.glob("classes-*"):
-        Checkpoint(each).remove()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

@@ -63,7 +63,7 @@ def _fa_worst(errors: xr.DataArray, name: str) -> Finding:
     others = [rule for rule in errors.rule.values if rule != "fa"]
     if "fa" not in errors.rule or not others:
         return Finding(claim, UNTESTED, "this needs fa and another rule")
-    means = errors.mean("width")
+    means = errors.mean("width", skipna=False)
 
     def differs(rule: str) -> tuple[bool, str]:
         own = float(means.sel(rule=rule).mean("run"))
@@ -100,7 +100,7 @@ def _adafa_above_fa(data: xr.Dataset) -> Finding:
     claim = "Figure 3: the alignment of adafa is above that of fa, mean over epochs"
     if not {"fa", "adafa"} <= set(data.rule.values):
         return Finding(claim, UNTESTED, "this needs fa and adafa")
-    means = data["cosine"].mean("epoch")
+    means = data["cosine"].mean("epoch", skipna=False)
 
     def differs(width: int) -> tuple[bool, str]:
         adafa, fa = (means.sel(width=width, rule=rule) for rule in ("adafa", "fa"))
@@ -117,7 +117,7 @@ def _not_monotone(data: xr.Dataset) -> Finding:
     cosine = data["cosine"].sel(rule="signfa")
     steps = cosine.diff("epoch")
     rise = steps.where(steps > 0, 0.0).sum("epoch", skipna=False)
-    fall = -steps.where(steps < 0, 0.0).sum("epoch", skipna=False)
+    fall = abs(steps.where(steps < 0, 0.0).sum("epoch", skipna=False))
     both = (rise > MOVED) & (fall > MOVED)
     text = (
         f"it rises and falls by more than {MOVED:g} in {int(both.sum())} of {both.size} runs "
@@ -142,7 +142,7 @@ def _overfitting(data: xr.Dataset) -> Finding:
     """Judge Figure 4 where a network learnt wrong labels beyond chance, which is what hurts."""
     claim = "Figure 4: overfitting does not hurt the test accuracy"
     chance = 1.0 / 9.0
-    learnt = data["memorised"].isel(epoch=-1).mean("run")
+    learnt = data["memorised"].isel(epoch=-1).mean("run", skipna=False)
     over = learnt > 2.0 * chance
     if not bool(over.any()):
         greatest = float(learnt.max())

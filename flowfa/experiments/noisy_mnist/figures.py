@@ -20,7 +20,10 @@ SHOWN_WIDTHS = 3
 DOTS = 15
 """For the flow, in each curve."""
 _PANEL = (2.9, 2.3)
-_TINY = 1e-18
+_COLUMNS = 3
+"""A sheet is at least so many panels wide, or its title and legend would not fit."""
+ZERO = 1e-17
+"""Where zero is drawn on a logarithmic axis of relative rounding: below one digit of float64."""
 
 
 def deviation_by_width(data: xr.Dataset) -> Figure:
@@ -120,7 +123,7 @@ def law_split(data: xr.Dataset) -> Figure:
             )
             axes.plot(
                 data.epoch[1:],
-                rest.sel(chosen).max("run")[1:].clip(_TINY),
+                rest.sel(chosen).max("run")[1:].clip(ZERO),
                 color=style.color,
                 linestyle="none",
                 marker=".",
@@ -149,7 +152,7 @@ def steps_and_flow(data: xr.Dataset) -> Figure:
     def drift(prefix: str) -> xr.DataArray:
         conserved = data[f"{prefix}conserved"]
         start = conserved.isel(epoch=0, drop=True)
-        return (abs(conserved - start) / abs(start)).clip(min=_TINY)
+        return (abs(conserved - start) / abs(start)).clip(min=ZERO)
 
     quantities = {
         r"$\cos(W_2, F)$": (data["cosine"], data["flow_cosine"]),
@@ -161,7 +164,10 @@ def steps_and_flow(data: xr.Dataset) -> Figure:
     dots = np.unique(np.searchsorted(data.time.values, evenly * (1.0 - 1e-12)))
 
     def draw(axes: Axes, width: int, name: str) -> None:
-        steps, flow = (values.sel(width=width).mean("run") for values in quantities[name])
+        # Of all runs or none: a mean of the flows that were finished is no match for the steps'.
+        steps, flow = (
+            values.sel(width=width).mean("run", skipna=False) for values in quantities[name]
+        )
         for rule, style in rule_styles(data.rule.values).items():
             axes.plot(
                 data.time[1:],
@@ -214,7 +220,7 @@ def _curves(axes: Axes, values: xr.DataArray) -> None:
         if own.sizes["run"] > 1:
             for run in own.transpose("run", "epoch").values:
                 axes.plot(values.epoch, run, color=style.color, linewidth=0.5, alpha=0.5)
-        mean = own.mean("run")
+        mean = own.mean("run", skipna=False)
         axes.plot(values.epoch, mean, color=style.color, linestyle=style.dashes, linewidth=1.5)
     axes.set_xlabel("epoch")
     axes.set_xlim(float(values.epoch[0]), float(values.epoch[-1]))
@@ -229,7 +235,7 @@ def _sheet(
     """Lay out titled panels below one title that names the scale, above one legend."""
     with mpl.rc_context(SETTINGS):
         columns = max(len(row) for row in rows)
-        size = (_PANEL[0] * max(columns, 2), _PANEL[1] * len(rows) + 0.95)
+        size = (_PANEL[0] * max(columns, _COLUMNS), _PANEL[1] * len(rows) + 0.95)
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(len(rows), columns)

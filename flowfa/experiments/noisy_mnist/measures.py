@@ -86,6 +86,8 @@ def record(
     weights, feedback = terms.weights[0], terms.feedback[0]
     parameters = field.layout.views(state)
     losses, correct = _losses(field, state)
+    # NaN scores have a greatest class too, which says nothing.
+    diverged = ~losses.mean(1).isfinite()
     on_test = [_losses(test.select(row), state[row]) for row in _rows(state)]
     norm, fed_norm, dot = _norm(weights), _norm(feedback), terms.fed.sum(1)
     rest = (terms.law - start.law - predicted).abs() / torch.maximum(terms.size, start.size)
@@ -107,6 +109,8 @@ def record(
         "step_share": predicted.sum(1),
         "neuron_rest": rest.amax(1),
     }
+    for name in ("train_accuracy", "memorised", "test_accuracy"):
+        found[name] = found[name].masked_fill(diverged, torch.nan)
     return {name: value.double().cpu().numpy() for name, value in found.items()}
 
 

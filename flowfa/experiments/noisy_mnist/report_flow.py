@@ -7,6 +7,7 @@ import xarray as xr
 
 from flowfa.documents import Heading, Paragraph, Picture, Table
 from flowfa.experiments.findings import mean_and_error
+from flowfa.experiments.noisy_mnist.figures import ZERO
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, rest_of_law
 
 PICTURE = "flow.png"
@@ -43,7 +44,8 @@ def flow_part(data: xr.Dataset, png: bytes | None) -> tuple[Part, ...]:
             PICTURE,
             png,
             "Lines: steps; dots: the flow (mean over runs). On the right |C - C(0)| / |C(0)|: for "
-            "the flow it is the integrator's error, rounding but under gd.",
+            "the flow it is the integrator's error, rounding but under gd (zero is drawn at "
+            f"{ZERO:g}).",
         ),
         _split_table(data),
         _distance_table(data),
@@ -60,8 +62,8 @@ def _split_table(data: xr.Dataset) -> Table:
         (
             str(at["width"]),
             str(at["rule"]),
-            f"{float(steps['R1'].sel(at).mean()):.4g}",
-            f"{float(share.sel(at).mean()):.4g}",
+            f"{float(steps['R1'].sel(at).mean(skipna=False)):.4g}",
+            f"{float(share.sel(at).mean(skipna=False)):.4g}",
             _greatest(rest.sel(at)),
             _greatest(flow["R1"].sel(at)),
             _greatest(flow["R2"].sel(at)),
@@ -95,10 +97,10 @@ def _distance_table(data: xr.Dataset) -> Table:
                 f"{mean:.2e}" + ("" if np.isnan(error) else f" ± {error:.0e}"),
                 _greatest(own["flow_error"]),
                 _greatest(gap),
-                f"{float(own['test_accuracy'].mean()):.4f}",
-                f"{float(own['flow_test_accuracy'].mean()):.4f}",
-                f"{float(own['train_loss'].mean()):.5g}",
-                f"{float(own['flow_train_loss'].mean()):.5g}",
+                f"{float(own['test_accuracy'].mean(skipna=False)):.4f}",
+                f"{float(own['flow_test_accuracy'].mean(skipna=False)):.4f}",
+                f"{float(own['train_loss'].mean(skipna=False)):.5g}",
+                f"{float(own['flow_train_loss'].mean(skipna=False)):.5g}",
             )
         )
     header = (

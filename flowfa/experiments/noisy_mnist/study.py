@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from flowfa.experiments.findings import duration
 from flowfa.experiments.noisy_mnist.flows import Flows, flow_times, integrate
 from flowfa.experiments.noisy_mnist.images import RunImages, draw_images
 from flowfa.experiments.noisy_mnist.measures import OF_EACH_FLOW, RECORDED, RECORDED_OF_FLOW
+from flowfa.experiments.noisy_mnist.memory import explain_memory
 from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import (
     Standing,
@@ -25,7 +27,8 @@ from flowfa.experiments.noisy_mnist.runs import (
     train,
     width_job,
 )
-from flowfa.files import check_place, make_folder, replacing
+from flowfa.experiments.output import open_output, remove_checkpoints
+from flowfa.files import replacing
 from flowfa.flow.integration import Integration
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
 from flowfa.simulation.interruption import StopRequest
@@ -79,29 +82,32 @@ def run_study(
     Raises
     ------
     InputError
-        If images are missing, or there is output already that may not be replaced.
+        If images are missing, there is output already that may not be replaced, or the device has
+        too little memory.
     Interrupted
         After a signal, when the checkpoint has been written.
     """
     place = find_device(device)
-    out = Path(out)
-    make_folder(out)
-    path = out / RESULT
+    path = Path(out) / RESULT
     folder = checkpoint_folder(path)
-    if not resume:
-        _check_new(path, folder, overwrite)
     if checkpoint_every < 1:
         raise InputError(f"--checkpoint-every is {checkpoint_every}: expected at least 1 epoch")
     images = draw_images(protocol, data_dir)
-    make_folder(folder)
+    open_output(path, folder, resume, overwrite)
     clock = _Clock(protocol, tell)
     records, seconds, flows, flow_seconds = [], [], {}, {}
     with StopRequest() as stop:
         for width in protocol.widths:
             keep = Checkpoint(folder / f"width-{width}")
-            standing, spent = _train_width(
-                protocol, width, images, place, keep, checkpoint_every, resume, stop, clock
-            )
+            trained = None
+            # Nothing is done in the handler: until it is left, the traceback keeps all networks.
+            with contextlib.suppress(torch.OutOfMemoryError):
+                trained = _train_width(
+                    protocol, width, images, place, keep, checkpoint_every, resume, stop, clock
+                )
+            if trained is None:
+                raise explain_memory(protocol, width, images, place)
+            standing, spent = trained
             records.append(standing.records)
             seconds.append(spent)
             width_done(clock.line(f"width {width}: {protocol.epochs} epochs", spent))
@@ -118,7 +124,7 @@ def run_study(
     data.attrs.update(attributes(list(argv), place))
     with replacing(path) as partial:
         data.to_netcdf(partial, engine="h5netcdf")
-    _remove(folder)
+    remove_checkpoints(folder)
     return data
 
 
@@ -322,22 +328,3 @@ class _Clock:
 
 def _effort(width: int) -> float:
     return 1.0 + width / 30.0
-
-
-def _check_new(path: Path, folder: Path, overwrite: bool) -> None:
-    """Refuse to replace output unasked; drop an old checkpoint when asked."""
-    check_place(path, overwrite)
-    if folder.is_dir() and any(folder.iterdir()):
-        if not overwrite:
-            raise InputError(
-                f"{folder} has a checkpoint of an unfinished run: go on with --resume, or start "
-                "again with --overwrite"
-            )
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    for each in folder.glob("width-*"):
-        Checkpoint(each).remove()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
