@@ -117,7 +117,7 @@ class ExperimentConfiguration:
     dtype: Annotated[str | None, optional_flag(metavar="float64|float32")] = None
     """Floating point type (float32; noisy-mnist's quick float64)."""
     flow_up_to: Annotated[int | None, optional_flag(metavar="INT")] = None
-    """noisy-mnist: widths up to this are also integrated as flows; 0 for none (15, quick 200)."""
+    """noisy-mnist: widths up to this are also integrated as flows; 0 for none (15, quick 60)."""
     flow_rtol: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
     """noisy-mnist: relative tolerance of the flows (1e-5)."""
     seed: int = 0
