@@ -32,8 +32,9 @@ def distances(rule: str, start: int, t_end: float, rates: tuple[float, ...]) -> 
     run = flowfa.simulate(
         problem, start + 1, t_end=t_end, save=POINTS, snapshots=2, solver="hybrid", rtol=1e-9
     )
-    assert run.tree["solver"]["repelling"].values[start] == 0, "the flow is not unique"
-    weights = run.tree["weights"]
+    weights = run.tree.children["weights"].to_dataset()
+    counts = run.tree.children["solver"].to_dataset()
+    assert counts["repelling"].values[start] == 0, "the flow is not unique"
     hidden, out = weights["W1"].values[start], weights["W2"].values[start, :, 0]
     feedback = None if rule == "gd" else weights["B2"].values[start].reshape(-1)
     inputs, labels = np.asarray(data.X), np.asarray(data.y, dtype=float)
