@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 
 import flowfa
 from flowfa.datasets.dataset import Dataset
@@ -14,6 +15,7 @@ from flowfa.flow.sliding import with_sliding_slopes
 from flowfa.flow.solve import solve
 from flowfa.flow.solvers import make_solver
 from flowfa.flow.status import Status
+from flowfa.problems.starts import given_start
 from tests.sliding import RULES, agrees_with_euler, integrate, network
 
 
@@ -175,6 +177,34 @@ def test_error_estimate_bounds_the_error():
     z = (views["W1"] @ flow.field.inputs.T).abs().amax((1, 2))
     scale = torch.maximum(z, views["W2"].abs().amax((1, 2))).numpy()
     assert (error < run.counters["error_estimate"] * scale).all()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_out_weights_without_feedback_are_as_accurate_as_asked(bias):
+    """adafa from zero out-weights has no feedback: the out-weights alone move, a regression."""
+    random = np.random.default_rng(0)
+    inputs, targets = 30.0 * random.standard_normal((6, 4)), np.array([1.0, -1, 1, 1, -1, 1])
+    start = {"W1": random.standard_normal((1, 5, 4)), "W2": np.zeros((1, 1, 5))}
+    if bias:
+        start["c2"] = np.zeros((1, 1))
+    problem = flowfa.Problem(
+        Dataset(inputs, targets),
+        rule="adafa",
+        loss="logistic",
+        leak=0.1,
+        initial=given_start(start),
+    )
+    run = flowfa.simulate(problem, 1, t_end=20.0, solver="hybrid", rtol=1e-7)
+    z = inputs @ start["W1"][0].T
+    hidden = np.hstack([np.where(z > 0.0, z, 0.1 * z), np.full((6, 1), float(bias))])
+
+    def velocity(_: float, v: np.ndarray) -> np.ndarray:
+        return hidden.T @ (targets / (1.0 + np.exp(targets * (hidden @ v)))) / len(targets)
+
+    oracle = solve_ivp(velocity, (0.0, 20.0), np.zeros(6), method="Radau", rtol=1e-11, atol=1e-13)
+    weights = run.tree.children["weights"].to_dataset()
+    found = np.append(weights["W2"].values[0, -1, 0], weights["c2"].values[0, -1] if bias else 0.0)
+    assert np.abs(found - oracle.y[:, -1]).max() < 1e-7 * np.abs(start["W1"]).max()
 
 
 @pytest.mark.parametrize(("loss", "bias"), [("exponential", "all"), ("cross-entropy", "none")])

@@ -37,6 +37,7 @@ def change_and_error(
     found: np.ndarray,
     feedback: Feedback,
     unit: np.ndarray,
+    out_unit: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how much a sweep changed the signals, and the error of its step.
 
@@ -53,6 +54,8 @@ def change_and_error(
     unit : numpy.ndarray
         From a change of the drives, b . r, to the scaled error of a step of length 1,
         (trajectory,).
+    out_unit : numpy.ndarray
+        From a change of r to the scaled error of the out-weights, the same.
 
     Returns
     -------
@@ -69,7 +72,10 @@ def change_and_error(
     change = np.abs(found[:, :3] - guess.signals).sum(axis=2).max(axis=(1, 2))
     at_ends = np.stack([begin, found[:, 3]], axis=1)
     error = np.abs(at_ends - values(guess.polynomial, _ENDS)).sum(axis=2).max(axis=(1, 2))
-    change, error = change * strength * per_length, error * strength * per_length
+    # Signals move the in-weights through the feedback, which may be weak or zero (adafa from zero
+    # out-weights), and the out-weights without it.
+    moves = np.maximum(strength * per_length, out_unit * guess.size)
+    change, error = change * moves, error * moves
     if own.any():
         # Under gd the out-weights are part of the guess: a wrong v counts through v . r.
         weight = np.where(own, np.abs(found).sum(axis=2).max(axis=(1, 2)), 0.0) * per_length

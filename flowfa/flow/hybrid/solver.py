@@ -180,8 +180,9 @@ class HybridSolver:
         outputs = path.outputs if bias is None else path.outputs + bias[:, :, :, None]
         found = setting.residuals(outputs)
         unit = LOCAL * setting.surfaces.scale / (memory["scale"] * self.tolerance)
+        out_unit = LOCAL * self._reach(setting, guess) / self.tolerance
         change, error = change_and_error(
-            guess, path, memory["begin"], found, setting.feedback, unit
+            guess, path, memory["begin"], found, setting.feedback, unit, out_unit
         )
         # A run's first guess, of constant signals, is never good enough: it is the same whatever
         # the tolerance, so that runs at two tolerances would agree on its error.
@@ -231,6 +232,23 @@ class HybridSolver:
         """Return zeta of flat states, (trajectory, neuron, surface)."""
         directions = torch.from_numpy(setting.surfaces.directions)
         return in_weights(setting.net, state) @ directions.transpose(1, 2)
+
+    @staticmethod
+    def _reach(setting: Setting, guess: Guess) -> np.ndarray:
+        """Return how fast a signal of one moves out-weights or output bias, by the largest weight.
+
+        An out-weight moves as its neuron's activation, the bias as 1. In-weights are measured by
+        the preactivations that they give the longest sample.
+        """
+        net = setting.net
+        zeta = torch.from_numpy(guess.zeta)
+        hidden = leaky_relu(sample_preactivations(zeta, setting.surfaces), net.leak)
+        reach = hidden.abs().amax((1, 2)).numpy()
+        if "c2" in net.layout.shapes:
+            reach = np.maximum(reach, 1.0)
+        first = np.abs(guess.zeta).max(axis=(1, 2)) / np.sqrt(setting.surfaces.scale)
+        weights = np.maximum(first, np.abs(guess.v).max(axis=(1, 2)))
+        return reach / np.where(weights > 0.0, weights, guess.scale)
 
     @staticmethod
     def _guess(memory: dict[str, np.ndarray], size: np.ndarray) -> Guess:
