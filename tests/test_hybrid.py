@@ -207,6 +207,17 @@ def test_out_weights_without_feedback_are_as_accurate_as_asked(bias):
     assert np.abs(found - oracle.y[:, -1]).max() < 1e-7 * np.abs(start["W1"]).max()
 
 
+def test_in_weights_of_short_samples_are_as_accurate_as_asked():
+    """Preactivations of such samples are far below the out-weights, and their error with them."""
+    data = Dataset(1e-3 * np.random.default_rng(1).standard_normal((1, 7)), np.array([1.0]))
+    problem = flowfa.Problem(data, (8,), rule="gd", loss="exponential", leak=0.1)
+    found = []
+    for rtol in (1e-6, 1e-10):
+        run = flowfa.simulate(problem, 1, t_end=500.0, solver="hybrid", rtol=rtol)
+        found.append(run.tree.children["weights"].to_dataset()["W1"].values[0, -1])
+    assert np.abs(found[0] - found[1]).max() < 1e-6 * np.abs(found[1]).max()
+
+
 @pytest.mark.parametrize(("loss", "bias"), [("exponential", "all"), ("cross-entropy", "none")])
 def test_recorded_loss_rate_is_the_slope_of_the_loss_while_neurons_slide(loss, bias):
     """z of a sliding neuron is rounding: its sign must not choose the slope of the gradient."""

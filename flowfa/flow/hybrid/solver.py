@@ -179,8 +179,7 @@ class HybridSolver:
         bias = self._bias(setting, run, guess, STEP_TIMES)
         outputs = path.outputs if bias is None else path.outputs + bias[:, :, :, None]
         found = setting.residuals(outputs)
-        unit = LOCAL * setting.surfaces.scale / (memory["scale"] * self.tolerance)
-        out_unit = LOCAL * self._reach(setting, guess) / self.tolerance
+        unit, out_unit = (LOCAL * each / self.tolerance for each in self._reach(setting, guess))
         change, error = change_and_error(
             guess, path, memory["begin"], found, setting.feedback, unit, out_unit
         )
@@ -234,21 +233,24 @@ class HybridSolver:
         return in_weights(setting.net, state) @ directions.transpose(1, 2)
 
     @staticmethod
-    def _reach(setting: Setting, guess: Guess) -> np.ndarray:
-        """Return how fast a signal of one moves out-weights or output bias, by the largest weight.
+    def _reach(setting: Setting, guess: Guess) -> tuple[np.ndarray, np.ndarray]:
+        """Return how fast drives move in-weights, and signals out-weights, by the largest weight.
 
-        An out-weight moves as its neuron's activation, the bias as 1. In-weights are measured by
-        the preactivations that they give the longest sample.
+        An out-weight moves as its neuron's activation, the output bias as 1. In-weights are
+        measured by the preactivations that they give the longest sample. Where it is longer than 1
+        preactivations count, by the largest preactivation or out-weight of the start.
         """
-        net = setting.net
+        net, longest = setting.net, np.sqrt(setting.surfaces.scale)
         zeta = torch.from_numpy(guess.zeta)
         hidden = leaky_relu(sample_preactivations(zeta, setting.surfaces), net.leak)
-        reach = hidden.abs().amax((1, 2)).numpy()
+        activation = hidden.abs().amax((1, 2)).numpy()
         if "c2" in net.layout.shapes:
-            reach = np.maximum(reach, 1.0)
-        first = np.abs(guess.zeta).max(axis=(1, 2)) / np.sqrt(setting.surfaces.scale)
+            activation = np.maximum(activation, 1.0)
+        first = np.abs(guess.zeta).max(axis=(1, 2)) / np.where(longest > 0.0, longest, 1.0)
         weights = np.maximum(first, np.abs(guess.v).max(axis=(1, 2)))
-        return reach / np.where(weights > 0.0, weights, guess.scale)
+        weights = np.where(weights > 0.0, weights, guess.scale)
+        drives = np.maximum(setting.surfaces.scale / guess.scale, longest / weights)
+        return drives, activation / weights
 
     @staticmethod
     def _guess(memory: dict[str, np.ndarray], size: np.ndarray) -> Guess:
