@@ -218,6 +218,38 @@ def test_in_weights_of_short_samples_are_as_accurate_as_asked():
     assert np.abs(found[0] - found[1]).max() < 1e-6 * np.abs(found[1]).max()
 
 
+def test_a_coarser_run_tells_the_error_of_gd_on_a_gentle_problem():
+    """Both must not begin their steps with the same wrong out-weights: they would agree on them."""
+    inputs = np.array([[-0.00127614], [0.0222711], [-0.868215]])
+    targets = np.array([-1.0, 1.0, 1.0])
+    start = {
+        "W1": np.array([[[-0.2287671], [0.1641027]]]),
+        "W2": np.array([[[0.7512731, 0.5302281]]]),
+    }
+    initial, leak, end = given_start(start), 0.5, 2.7e-3
+    problem = flowfa.Problem(
+        Dataset(inputs, targets), rule="gd", loss="logistic", leak=leak, initial=initial
+    )
+    coarser, finer = (
+        flowfa.simulate(problem, 1, t_end=end, solver="hybrid", rtol=rtol)
+        .tree.children["weights"]
+        .to_dataset()["W2"]
+        .values[0, -1, 0]
+        for rtol in (1e-7, 1e-8)
+    )
+
+    def velocity(_: float, state: np.ndarray) -> np.ndarray:
+        z, v = inputs * state[:2], state[2:]
+        slope = np.where(z > 0.0, 1.0, leak)
+        pull = targets / (1.0 + np.exp(targets * ((slope * z) @ v))) / len(targets)
+        return np.append((pull[:, None] * slope * inputs).sum(0) * v, pull @ (slope * z))
+
+    both = np.append(start["W1"], start["W2"])
+    oracle = solve_ivp(velocity, (0.0, end), both, method="DOP853", rtol=1e-13, atol=1e-14)
+    error = np.abs(finer - oracle.y[2:, -1]).max()
+    assert error <= np.abs(finer - coarser).max() + 1e-13
+
+
 @pytest.mark.parametrize(("loss", "bias"), [("exponential", "all"), ("cross-entropy", "none")])
 def test_recorded_loss_rate_is_the_slope_of_the_loss_while_neurons_slide(loss, bias):
     """z of a sliding neuron is rounding: its sign must not choose the slope of the gradient."""

@@ -142,21 +142,39 @@ def judge(
     return Verdict(change, error, contraction, accepted, stopped, rejected)
 
 
+def next_sizes(memory: dict[str, np.ndarray], end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return lengths and arrivals of the steps to try, cut where the run ends, (trajectory,)."""
+    time, step = memory["time"], memory["step"]
+    last = time + step * (1.0 + 1e-10) >= end
+    size = np.where(last, end - time, step)
+    return size, np.where(last, end, time + size)
+
+
 def next_steps(
-    memory: dict[str, np.ndarray], guess: Guess, found: np.ndarray, verdict: Verdict
+    memory: dict[str, np.ndarray],
+    guess: Guess,
+    found: np.ndarray,
+    v_at: np.ndarray,
+    verdict: Verdict,
+    end: float,
 ) -> None:
-    """Choose steps and guess signals for trajectories that begin a trial, in place.
+    """Choose steps, and guess signals and out-weights, of trajectories that begin a trial.
 
     Parameters
     ----------
     memory : dict of numpy.ndarray
-        The solver's: ``step``, ``begin`` (residuals there), ``predictor`` and ``predictor_step``
-        (of the last accepted step), ``signals``, ``rejected_last``, ``sweeps``, ``trials``.
+        The solver's, changed in place: ``step``, ``begin`` (residuals there), ``predictor``,
+        ``v_predictor`` and ``predictor_step`` (of the last accepted step), ``signals``,
+        ``v_nodes``, ``rejected_last``, ``sweeps``, ``trials``.
     guess : Guess
         Of the sweep that was judged.
     found : numpy.ndarray
         Residuals on the path at `STEP_TIMES`, (trajectory, 4, output, sample).
+    v_at : numpy.ndarray
+        Out-weights there, (trajectory, 4, neuron, output).
     verdict : Verdict
+    end : float
+        Of the run.
     """
     accepted, rejected = verdict.accepted, verdict.rejected
     by_error = (SAFETY / np.cbrt(verdict.error.clip(1e-12, 1e12))).clip(0.3, GROWTH)
@@ -168,13 +186,15 @@ def next_steps(
     begins = accepted | rejected
     memory["step"][begins] = (guess.size * factor)[begins]
     memory["predictor"][accepted] = predictor(found[accepted])
+    memory["v_predictor"][accepted] = predictor(v_at[accepted])
     memory["predictor_step"][accepted] = guess.size[accepted]
     memory["begin"][accepted] = found[accepted, 3]
     memory["trials"] += accepted
     # A rejected step begins where the last accepted quadratic ends, as a new one does; before
     # the first there is none.
-    ahead = 1.0 + NODES * (memory["step"] / memory["predictor_step"])[:, None]
+    ahead = 1.0 + NODES * (next_sizes(memory, end)[0] / memory["predictor_step"])[:, None]
     ahead[memory["trials"] == 0] = 0.0
     memory["signals"][begins] = values(memory["predictor"], ahead)[begins]
+    memory["v_nodes"][begins] = values(memory["v_predictor"], ahead)[begins]
     memory["rejected_last"][begins] = rejected[begins]
     memory["sweeps"][begins] = 0

@@ -18,7 +18,7 @@ from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.controller import Tolerance
 from flowfa.flow.field import NetworkField
-from flowfa.flow.hybrid.control import LOCAL, change_and_error, judge, next_steps
+from flowfa.flow.hybrid.control import LOCAL, change_and_error, judge, next_sizes, next_steps
 from flowfa.flow.hybrid.geometry import Surfaces, find_surfaces
 from flowfa.flow.hybrid.network import (
     Feedback,
@@ -133,6 +133,8 @@ class HybridSolver:
             setting, zeta.numpy(), memory["signs"].numpy(), v.numpy(), signal.numpy()[:, 0]
         )
         memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
+        still = torch.zeros_like(v)
+        memory["v_predictor"] = torch.stack([v, still, still], dim=1)
         biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
         # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
         # step is zero, and it leaves as step underflow; under gd it rests.
@@ -168,10 +170,7 @@ class HybridSolver:
         """Make one sweep of each working trajectory; see `flowfa.flow.integration.Solver`."""
         setting = self._prepare(field)
         memory = {name: value.numpy() for name, value in run.memory.items()}
-        time, end = memory["time"], run.end
-        reaches_end = time + memory["step"] * (1.0 + 1e-10) >= end
-        size = np.where(reaches_end, end - time, memory["step"])
-        arrival = np.where(reaches_end, end, time + size)
+        size, arrival = next_sizes(memory, run.end)
         guess = self._guess(memory, size)
         path = sweep(guess, setting.surfaces, setting.feedback, setting.net.leak, STEP_TIMES, 3)
         run.count("evaluations", 1)
@@ -205,7 +204,7 @@ class HybridSolver:
         memory["signals"][going_on] = signals[going_on]
         memory["v_nodes"][going_on] = path.v_at[going_on, :3]
         memory["last_change"][:] = np.where(going_on, verdict.change, np.inf)
-        next_steps(memory, guess, found, verdict)
+        next_steps(memory, guess, found, path.v_at, verdict, run.end)
         run.count("steps", torch.from_numpy(accepted))
         run.count("rejected", torch.from_numpy(verdict.rejected))
         run.count(ERROR_ESTIMATE, np.where(accepted, verdict.error * self.tolerance, 0.0))
