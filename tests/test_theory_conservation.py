@@ -11,6 +11,8 @@ import torch
 import flowfa
 import theory_checks
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems.ensemble import build_ensemble
+from flowfa.problems.starts import given_start
 from theory_checks import Verdict, check_evidence, evidence_of_flow, evidence_of_run
 from theory_checks.conservation import (
     BiasConservation,
@@ -18,7 +20,7 @@ from theory_checks.conservation import (
     MatrixConservation,
     NeuronConservation,
 )
-from theory_checks.conservation.laws import neuron_law
+from theory_checks.conservation.laws import in_norms, neuron_law
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.networks import Networks
 from theory_checks.rate import RateOfLoss, nearest_kink
@@ -106,6 +108,30 @@ def test_row_of_each_rule_holds_with_and_without_bias(rule):
         report = check_evidence(evidence, [NeuronConservation(), LayerConservation()])
         assert report["C-1"].verdict is Verdict.HOLDS, str(report)
         assert report["C-3"].verdict is Verdict.HOLDS, str(report)
+
+
+def test_terms_below_the_last_digits_of_the_law_do_not_violate_it():
+    """Opposite labels of one input: the weight of layer 2 moves by rounding, to 7e-20."""
+    inputs = np.array([[1.8461e-3, 0.0], [1.8461e-3, 4.8487e-19]])
+    arrays = {
+        "W1": np.array([[[0.1333, -0.8444]]]),
+        "W2": np.zeros((1, 1, 1)),
+        "W3": np.array([[[0.6912]]]),
+        "M2": np.array([[[5.9014]]]),
+        "M3": np.array([[[0.3577]]]),
+    }
+    problem = flowfa.Problem(
+        flowfa.datasets.Dataset(inputs, np.array([[1.0], [-1.0]])),
+        leak=0.01,
+        rule="frsf",
+        loss="squared",
+        initial=given_start(arrays),
+    )
+    flow = NetworkFlow(problem, build_ensemble(problem, 1, seed=0))
+    evidence = evidence_of_flow(flow, t_end=1.0, rtol=1e-7, solver="bosh3", saves=17)
+    assert 0.0 < evidence.values(in_norms)[0, -1, 1] < 1e-36
+    for check in (NeuronConservation(), LayerConservation()):
+        assert check_evidence(evidence, [check]).findings[0].verdict is Verdict.HOLDS
 
 
 @pytest.mark.parametrize("rule", RULES)

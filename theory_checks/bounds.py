@@ -14,6 +14,8 @@ from theory_checks.networks import Quantity
 
 NEGLIGIBLE = 1e-9
 """Share of a law's terms that a drift must exceed to be anybody's fault."""
+LAST_DIGITS = 8.0 * torch.finfo(torch.float64).eps
+"""Share of a quantity that two roundings of it differ by, when nothing moved that it is made of."""
 SAFETY = 2.0
 """Times the difference between two rungs that the finer one's drift may be."""
 RESOLVED = 0.1
@@ -130,7 +132,8 @@ def constant(
 
     A computed C always drifts a little. The integrator explains a drift of E, `SAFETY` times the
     largest difference, at any time and among the items of the layer, between the drifts on the
-    finest rung and on the next coarser one, and at least `NEGLIGIBLE` of the law's terms. On the
+    finest rung and on the next coarser one, and at least `NEGLIGIBLE` of the law's terms and the
+    `LAST_DIGITS` of C: terms far below C move where C has no digits. On the
     finest rung the drift should then be below E. The margin is ``2 E - abs(drift)`` and its
     uncertainty E: a drift below E holds, one above 3 E is a violation. For the law to hold E
     must also be less than `RESOLVED` of what its terms moved: a law whose terms the integrator
@@ -170,7 +173,8 @@ def constant(
 
     sizes = terms if size is None else evidence.values(size)
     # Where all terms are zero nothing drifts, and the law holds.
-    negligible = NEGLIGIBLE * of_layer(sizes.abs()) + torch.finfo(sizes.dtype).tiny
+    negligible = NEGLIGIBLE * of_layer(sizes.abs()) + LAST_DIGITS * of_layer(course.values.abs())
+    negligible = negligible + torch.finfo(sizes.dtype).tiny
     drift, coarser, own = (
         each - each[:, :1] for each in (course.values, course.coarser, course.own)
     )
@@ -196,7 +200,9 @@ def constant(
         return (dense,)
     other = coarser if evidence.own == len(evidence.rungs) - 1 else drift
     error = SAFETY * of_layer((other - own).abs())
-    negligible = max(NEGLIGIBLE, evidence.record.rounding) * of_layer(sizes.abs())
+    rounding = evidence.record.rounding
+    negligible = max(NEGLIGIBLE, rounding) * of_layer(sizes.abs())
+    negligible = negligible + LAST_DIGITS * rounding / ROUNDING * of_layer(course.own.abs())
     return dense, _recorded(
         evidence, law, error + negligible, error > RESOLVED * moved + negligible, speaks_of, items
     )
