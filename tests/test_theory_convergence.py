@@ -18,6 +18,7 @@ from theory_checks import Verdict, check_evidence, evidence_of_flow
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.convergence.decay import Decay, log_bound
 from theory_checks.convergence.dominance import Dominance
+from theory_checks.rate import mean_loss
 from theory_checks.testing import CheckTestCase
 
 
@@ -122,6 +123,38 @@ def test_mu_that_is_too_large_is_violated_and_the_run_s_own_is_not():
     assert check_evidence(evidence, [Decay(2.0, 2.0)])["T-1"].verdict is Verdict.HOLDS
     assert check_evidence(evidence, [Decay(2.0, 3.0)])["T-1"].verdict is Verdict.VIOLATED
     assert check_evidence(evidence, [Decay()])["T-1"].verdict is Verdict.HOLDS
+
+
+@pytest.fixture
+def burst():
+    """Evidence on a loss that rises for a moment, at t = 0.24, for 0.004.
+
+    Two samples with nearly opposite labels hold neuron 0 against its feedback, until one of them
+    is inactive: then the other drives it down, and its share of f with it. Euler's method finds
+    the same. Neuron 1 descends.
+    """
+    data = flowfa.datasets.Dataset(np.array([[1.0, 0.0], [1.0, -0.05]]), np.array([[1.0], [-0.9]]))
+    arrays = {
+        "W1": np.array([[[0.012, 0.04], [1.0, 0.0]]]),
+        "W2": np.array([[[0.2, 0.0]]]),
+        "B2": np.array([[[-1.0], [0.1]]]),
+    }
+    start = given_start(arrays, "start")
+    problem = flowfa.Problem(data, leak=1e-6, rule="fa", loss="squared", initial=start)
+    flow = NetworkFlow(problem, build_ensemble(problem, 1, seed=0))
+    return evidence_of_flow(flow, t_end=1.0, rtol=1e-8, saves=17, solver="hybrid")
+
+
+def test_burst_between_the_times_does_not_violate_the_bound(burst):
+    """The mu of the run is negative since then; that of the times is not."""
+    loss = burst.along(mean_loss)
+    assert (loss.values[0, 1:] > loss.values[0, :-1]).any() and (loss.rates < 0.0).all()
+    assert check_evidence(burst, [Decay()])["T-1"].verdict is Verdict.HOLDS
+
+
+def test_estimate_of_mu_knows_of_a_burst_between_the_times(burst):
+    found = estimates(check_evidence(burst, [Dominance()])["A-2"])["mu for gamma = 1"]
+    assert found.values[0] < -0.1 and found.times[0] == pytest.approx(0.24, abs=0.005)
 
 
 def test_bound_that_has_reached_zero_is_violated():

@@ -140,8 +140,8 @@ class Decay:
                 torch.ones_like(flat),
             )
         )
-        # A violation has to be more than kinks between the times can hide of the ratio.
-        hidden = length * mu.spread
+        # A violation has to be more than kinks and bursts between the times can hide of the ratio.
+        hidden = length * mu.spread + found.unseen / nodes(excess.values).amin(0)
         remainder = remainder + torch.where(margin > uncertainty, 0.0, hidden.cumsum(1))
         valid = found.resolved[:, :, None] & ~(mu.value <= 0.0)
         average = torch.where(valid, hidden, 0.0).sum(1, keepdim=True) / valid.sum(1, keepdim=True)

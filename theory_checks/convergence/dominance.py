@@ -21,7 +21,7 @@ from theory_checks.measurement import Estimate, Hypothesis, Item, Measurement
 GAMMAS = (1.0, 1.5, 2.0)
 PROMISED_GAMMA = 2.0
 """That of P-2."""
-REFINEMENTS = 2
+REFINEMENTS = 5
 SHARP = 0.1
 """Share of mu to which the estimates are refined, where that goes."""
 NETWORK = (Item(),)
@@ -160,9 +160,12 @@ def best_mu(evidence: Evidence, found: Measured) -> tuple[Tensor, Tensor, Tensor
         lowest = torch.where(counts, ratio.least - ratio.remainder, torch.inf)
         surely = (lowest - ratio.error).amin(1, keepdim=True)
         off = torch.maximum(mu - surely, ratio.error.gather(1, index))
+        lower = (mu - lowest > SHARP * mu.abs()) & counts
+        # Of a burst that is still unseen only the least height is known.
+        off = torch.where((lower & (found.unseen > 0.0)).any(1, keepdim=True), torch.inf, off)
         known = torch.stack([mu, off, ratio.time.gather(1, index)]).squeeze(2)
         result[:, positions] = known.masked_fill(~counts.any(1), torch.nan)
-        again = ((mu - lowest > SHARP * mu.abs()) & counts).any(2)
+        again = lower.any(2)
         looked = again.any(1)
         if refinement == REFINEMENTS or not looked.any():
             break

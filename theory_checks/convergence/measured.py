@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from theory_checks.between import least_with_jumps
-from theory_checks.bounds import RESOLVED
+from theory_checks.bounds import LAST_DIGITS, RESOLVED
 from theory_checks.evidence import Course, Evidence
 from theory_checks.networks import Networks
 from theory_checks.rate import mean_loss, on_kink
@@ -81,11 +81,29 @@ class Measured:
         coarser = p.coarser / e.coarser**power
         rates = p.rates / e.values**power - power * values * e.rates / e.values
         least, remainder = least_with_jumps(self.times, values, rates)
+        # A burst was at least as high as if it had lasted all the interval.
+        length = (self.times[2::2] - self.times[:-2:2])[:, None]
+        remainder = remainder + self.unseen / length / nodes(e.values**power).amin(0)
         three = nodes(values)
         when = nodes(self.times[None, :, None].expand_as(values))
         when = when.gather(0, three.argmin(0)[None])[0]
         error = nodes((values - coarser).abs()).amax(0)
         return Ratio(values, coarser, least, remainder, when, error)
+
+    @property
+    def unseen(self) -> Tensor:
+        """Return by how much e moved beyond the integral of its rate, (trajectory, interval, 1).
+
+        Beyond what Simpson's rule may be wrong by where the rate is linear but for one jump, and
+        beyond the error of e: what is left was a burst that passed between the times.
+        """
+        e, rate = nodes(self.excess.values), nodes(self.excess.rates)
+        length = (self.times[2::2] - self.times[:-2:2])[:, None]
+        simpson = length * (rate[0] + 4.0 * rate[1] + rate[2]) / 6.0
+        jump = length * (rate[0] - 2.0 * rate[1] + rate[2]).abs() / 3.0
+        coarser = nodes(self.excess.coarser)
+        error = (e[2] - e[0] - coarser[2] + coarser[0]).abs() + LAST_DIGITS * e.abs().amax(0)
+        return ((e[2] - e[0] - simpson).abs() - jump - error).clamp_min(0.0)
 
     @property
     def known(self) -> Tensor:
