@@ -3,7 +3,7 @@
 The floor is the time that the field's matrix products would take at the rate a large matrix
 product reaches on the same machine with the same number of threads: flops / measured GEMM rate.
 
-Run with ``python benchmarks/field.py [--threads N]``; prints the Markdown table of
+Run with ``python benchmarks/field.py [--threads N] [--device cuda]``; prints the Markdown table of
 docs/benchmarks.md.
 """
 
@@ -24,25 +24,34 @@ from flowfa.problems import Problem, build_ensemble
 
 CASES = ((64, 100, 20, 50), (16, 200, 1000, 784), (1, 200, 4000, 784))
 """Trajectories, width, samples, features."""
+LARGE = ((64, 200, 1000, 784), (64, 200, 4000, 784), (2048, 100, 20, 50))
+"""More of them, which fill a GPU."""
 
 
-def seconds(function: Callable[[], object], least: float = 1.0) -> float:
+def seconds(function: Callable[[], object], device: torch.device, least: float = 1.0) -> float:
     """Return the median time of a call, over at least `least` seconds after a warm-up."""
+
+    def finish() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
     function()
+    finish()
     times: list[float] = []
     while sum(times) < least or len(times) < 5:
         began = time.perf_counter()
         function()
+        finish()
         times.append(time.perf_counter() - began)
     return statistics.median(times)
 
 
-def gemm_rate() -> float:
+def gemm_rate(device: torch.device) -> float:
     """Return the flops per second of a large float64 matrix product."""
-    n = 2048
-    a = torch.randn(n, n, dtype=torch.float64)
-    b = torch.randn(n, n, dtype=torch.float64)
-    return 2.0 * n**3 / seconds(lambda: a @ b)
+    n = 2048 if device.type == "cpu" else 8192
+    a = torch.randn(n, n, dtype=torch.float64, device=device)
+    b = torch.randn(n, n, dtype=torch.float64, device=device)
+    return 2.0 * n**3 / seconds(lambda: a @ b, device)
 
 
 def flops(trajectories: int, width: int, samples: int, features: int) -> float:
@@ -55,29 +64,35 @@ def flops(trajectories: int, width: int, samples: int, features: int) -> float:
     return trajectories * (2.0 * first + 3.0 * second)
 
 
-def flow_of(trajectories: int, width: int, samples: int, features: int) -> NetworkFlow:
+def flow_of(
+    trajectories: int, width: int, samples: int, features: int, device: torch.device
+) -> NetworkFlow:
     """Return a flow on Gaussian data with random labels."""
     random = np.random.default_rng(0)
     X = random.standard_normal((samples, features)) / features**0.5
     problem = Problem(Dataset(X, random.choice((-1.0, 1.0), samples)), (width,), rule="fa")
-    return NetworkFlow(problem, build_ensemble(problem, trajectories, 0))
+    return NetworkFlow(problem, build_ensemble(problem, trajectories, 0), device)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse_args()
+    device = torch.device(given.device)
+    torch.set_num_threads(given.threads)
     keep_freed_memory()
-    rate = gemm_rate()
-    print(f"{torch.get_num_threads()} thread(s), GEMM rate {rate / 1e9:.1f} GFlop/s\n")
+    rate = gemm_rate(device)
+    where = f"{torch.get_num_threads()} thread(s)" if device.type == "cpu" else given.device
+    print(f"{where}, GEMM rate {rate / 1e9:.1f} GFlop/s\n")
     print("| trajectories x width x n x d | products, MFlop | floor, ms | field, ms | ratio |")
     print("|---|---|---|---|---|")
-    for case in CASES:
-        flow = flow_of(*case)
-        clock = torch.zeros(len(flow), dtype=torch.float64)
+    for case in CASES if device.type == "cpu" else CASES + LARGE:
+        flow = flow_of(*case, device)
+        clock = torch.zeros(len(flow), dtype=torch.float64, device=device)
         with torch.no_grad():
-            took = seconds(lambda flow=flow, clock=clock: flow.field(clock, flow.initial))
+            took = seconds(lambda flow=flow, clock=clock: flow.field(clock, flow.initial), device)
         # The products are done in the span of the data.
         work = flops(case[0], case[1], case[2], min(case[2], case[3]))
         floor = work / rate

@@ -229,7 +229,8 @@ def test_saved_problems_are_read_as_data_and_start(tmp_path):
         again = Problem(data, leak=0.3, rule="frsf", loss="exponential", initial=start)
         flow = NetworkFlow(again, build_ensemble(again, starts, 0))
         expected = problems.flow() if starts == 3 else problems.select(1).flow()
-        assert torch.equal(flow.initial, expected.initial)
+        # In coordinates of the span: a product, whose last digits depend on the memory's layout.
+        torch.testing.assert_close(flow.initial, expected.initial, rtol=1e-13, atol=1e-15)
 
 
 def test_tally_counts_every_network_once_a_statement():

@@ -1,0 +1,80 @@
+"""The same flows on the processor and on a GPU: times, and how far the weights are apart.
+
+The two round differently, so that steps chosen by the tolerance may differ in their last digits;
+the distance of the final weights should be far below the tolerance. MNIST is read from
+FLOWFA_DATA, and left out where that is not set.
+
+Run with ``python benchmarks/devices.py [--threads N] [--device cuda]``; prints the Markdown tables
+of docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+import numpy as np
+import torch
+
+import flowfa
+from flowfa.allocator import keep_freed_memory
+from flowfa.datasets.dataset import Dataset
+
+RULES = ("gd", "fa", "adafa", "signfa")
+
+
+def cases() -> dict[str, tuple[Dataset, int, int, float]]:
+    """Return data, width, trajectories of each rule, and end."""
+    small = flowfa.datasets.nearly_orthogonal(samples=30, dim=300, gamma=2.0, seed=0)
+    found: dict[str, tuple[Dataset, int, int, float]] = {
+        "nearly orthogonal, n = 30": (small, 100, 16, 20.0),
+        "nearly orthogonal, n = 30, many starts": (small, 100, 128, 20.0),
+    }
+    if os.environ.get("FLOWFA_DATA"):
+        digits = flowfa.datasets.make("mnist", samples=1000, classes=(3, 8), seed=0)
+        found["MNIST, 3 and 8, n = 1000"] = (digits, 200, 4, 2.0)
+    return found
+
+
+def weights_and_seconds(
+    data: Dataset, width: int, starts: int, end: float, device: str
+) -> tuple[np.ndarray, float, flowfa.Run]:
+    """Return the final W_1, (trajectory, neuron, feature), the time, and the run."""
+    problem = flowfa.Problem(data, widths=(width,), rule=RULES)
+    began = time.perf_counter()
+    run = flowfa.simulate(
+        problem, starts, t_end=end, rtol=1e-5, solver="bosh3", save=2, device=device
+    )
+    took = time.perf_counter() - began
+    return run.tree.children["weights"].to_dataset()["W1"].values[:, -1], took, run
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    keep_freed_memory()
+    # The first use of a device takes seconds.
+    torch.zeros(8, device=given.device).sum().item()
+    print(f"{given.threads} thread(s); {given.device}\n")
+    print("| data | networks | steps | cpu, s | other, s | faster | W_1 differs by |")
+    print("|---|---|---|---|---|---|---|")
+    for name, case in cases().items():
+        here, slow, run = weights_and_seconds(*case, device="cpu")
+        there, fast, other = weights_and_seconds(*case, device=given.device)
+        assert run.statuses == other.statuses, (run.statuses, other.statuses)
+        apart = np.abs(there - here).max() / np.abs(here).max()
+        steps = max(told["steps"] for told in run.summary()["rules"].values())
+        print(
+            f"| {name}, width {case[1]}, t = {case[3]:g} | {len(here)} | {steps:.0f} | {slow:.1f} "
+            f"| {fast:.1f} | {slow / fast:.1f} | {apart:.1e} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
