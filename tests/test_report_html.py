@@ -15,7 +15,7 @@ import theory_checks
 from flowfa.cli.main import main
 from theory_checks.report_html import page
 from theory_checks.report_html.loss import bounds
-from theory_checks.report_html.margins import worst_of_rules
+from theory_checks.report_html.margins import margin_panels, worst_of_rules
 from theory_checks.traces import Trace
 
 VOID = {"meta", "img", "br"}
@@ -114,6 +114,12 @@ def test_traces_hold_what_the_verdict_rests_on(made):
     assert worst.margin[index] == pytest.approx(finding.margin, rel=1e-4)
     assert (worst.trajectory, worst.time[index]) == (finding.place.trajectory, finding.place.time)
     assert set(traces.signs) == {0, 1, 2, 3} and traces.signs[0].shape == (9, 1, 3)
+
+
+def test_what_is_measured_once_has_no_panel_over_time():
+    course = Trace(0, "fa", "", np.arange(2.0), np.ones(2), np.zeros(2))
+    once = Trace(0, "fa", "the margin", np.zeros(1), np.ones(1), np.zeros(1))
+    assert len(margin_panels({"C-1": [course], "D-3": [once]})) == 1
 
 
 def test_bound_of_the_figure_is_that_of_the_theorem():

@@ -21,11 +21,16 @@ MOST_POINTS = 400
 
 
 def margin_panels(margins: Mapping[str, Sequence[Trace]]) -> list[Draw]:
-    """Return a panel for each statement and each of the ways in which it was measured."""
+    """Return a panel for each statement and each of the ways in which it was measured over time.
+
+    What is measured once, of the data or the start, has no course: the table tells it.
+    """
     panels: list[Draw] = []
     for spec, traces in margins.items():
         for note in dict.fromkeys(each.note for each in traces):
             worst = worst_of_rules([each for each in traces if each.note == note])
+            if all(len(each.time) < 2 for each in worst):
+                continue
             title = spec if not note else f"{spec}: {note}"
             panels.append(lambda axes, title=title, worst=worst: _draw(axes, title, worst))
     return panels
