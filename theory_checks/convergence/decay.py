@@ -34,8 +34,9 @@ class RunningMu:
         What it may be instead, for what lies between the times.
     coarser : Tensor
         On the coarser rung.
-    spread : Tensor
-        By how much <grad Loss, G> / e differs among the times of the interval.
+    hidden : Tensor
+        How much of the change of log e in the interval kinks and bursts may hide of the ratio: as
+        much as the ratio differs among the three times, and what e did beyond its rate there.
     open : Tensor
         Where the ratio may be lower than mu, bool.
     """
@@ -43,7 +44,7 @@ class RunningMu:
     value: Tensor
     lower: Tensor
     coarser: Tensor
-    spread: Tensor
+    hidden: Tensor
     open: Tensor
 
 
@@ -141,10 +142,10 @@ class Decay:
             )
         )
         # A violation has to be more than kinks and bursts between the times can hide of the ratio.
-        hidden = length * mu.spread + found.unseen / nodes(excess.values).amin(0)
-        remainder = remainder + torch.where(margin > uncertainty, 0.0, hidden.cumsum(1))
+        remainder = remainder + torch.where(margin > uncertainty, 0.0, mu.hidden.cumsum(1))
         valid = found.resolved[:, :, None] & ~(mu.value <= 0.0)
-        average = torch.where(valid, hidden, 0.0).sum(1, keepdim=True) / valid.sum(1, keepdim=True)
+        average = torch.where(valid, mu.hidden, 0.0).sum(1, keepdim=True)
+        average = average / valid.sum(1, keepdim=True)
         return Measurement(
             margin,
             uncertainty,
@@ -153,7 +154,7 @@ class Decay:
             valid,
             NETWORK,
             note=f"gamma = {gamma:g}",
-            coarse=(valid & (mu.open | (own > missed) | (hidden > average))).squeeze(2),
+            coarse=(valid & (mu.open | (own > missed) | (mu.hidden > average))).squeeze(2),
         )
 
     def _dominance(self, found: Measured, gamma: float) -> RunningMu:
@@ -169,8 +170,10 @@ class Decay:
         shift = shift - nodes(ratio.values).amin(0).cummin(1).values
         # What moves log e is the ratio for gamma = 1.
         speeds = nodes(found.ratio((1.0,)).values)
-        spread = speeds.amax(0) - speeds.amin(0)
-        return RunningMu(value, lower, value + shift, spread, lowest < (1.0 - RESOLVED) * value)
+        length = (found.times[2::2] - found.times[:-2:2])[:, None]
+        hidden = length * (speeds.amax(0) - speeds.amin(0))
+        hidden = hidden + found.unseen / nodes(found.excess.values).amin(0)
+        return RunningMu(value, lower, value + shift, hidden, lowest < (1.0 - RESOLVED) * value)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows whose motion is not -G."""
