@@ -9,24 +9,17 @@ from torch import nn
 from flowfa.errors import InputError
 from flowfa.experiments.models import lenet, resnet18, xavier_start
 from flowfa.problems.rules import SignFeedbackAlignment
-from flowfa.seeds import generator
 from flowfa.training.feedback_layers import (
     conserved_by_channel,
     convert,
     expected_channel_change,
 )
-
-LAYERWISE = ("gd", "fa", "adafa", "signfa", "frsf", "brsf")
-EXACT = {"rtol": 1e-12, "atol": 1e-14}
+from tests.layers import normal
 
 
 @pytest.fixture(autouse=True)
 def _seed_of_torch():
     torch.manual_seed(0)
-
-
-def normal(*shape, key="tensor"):
-    return torch.tensor(generator(0, "channel law", key).standard_normal(shape))
 
 
 def positions():

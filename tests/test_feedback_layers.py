@@ -15,7 +15,6 @@ from flowfa.experiments.models import lenet, resnet18
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.rules import Rule, SignFeedbackAlignment
-from flowfa.seeds import generator
 from flowfa.training.feedback_layers import (
     DirectFeedbackSequential,
     FeedbackConv2d,
@@ -24,18 +23,12 @@ from flowfa.training.feedback_layers import (
     convert,
     layer_alignment,
 )
-
-LAYERWISE = ("gd", "fa", "adafa", "signfa", "frsf", "brsf")
-EXACT = {"rtol": 1e-12, "atol": 1e-14}
+from tests.layers import EXACT, LAYERWISE, normal
 
 
 @pytest.fixture(autouse=True)
 def _seed_of_torch():
     torch.manual_seed(0)
-
-
-def normal(*shape, key="tensor"):
-    return torch.tensor(generator(0, "feedback layers", key).standard_normal(shape))
 
 
 def gradients(model, inputs, labels=None):
