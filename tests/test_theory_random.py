@@ -6,6 +6,7 @@ HYPOTHESIS_PROFILE=nightly draws many more, at random; see docs/random-tests.md.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from hypothesis import find, given, settings
 
 from flowfa.datasets import certify_each, load_npz
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.solvers import make_solver
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.starts import load_start
 from theory_checks import CHECKS, Verdict, check_evidence
 from theory_checks.base import chosen
 from theory_checks.conservation.laws import neuron_law
+from theory_checks.ladder import Rung
+from theory_checks.outcomes import outcomes_of
 from theory_checks.randomised import cases_of, explain, look_closer, run_randomised
 from theory_checks.strategies import (
     DATA_KINDS,
@@ -204,6 +208,23 @@ def test_what_is_open_is_looked_at_again():
     assert {case.first for case in cases} == {Verdict.VIOLATED}
     assert {case.verdict for case in cases} == {Verdict.HOLDS}
     assert {case.first for case in cases_of(chosen(("C-1",)), problems, evidence)} == {None}
+
+
+def test_what_is_still_violated_gets_one_more_rung():
+    """Two rungs that make the same error agree on a drift that is theirs."""
+
+    def fine():
+        return Rung("fine", lambda: make_solver("dopri5", rtol=1e-9))
+
+    def deceived(problems):
+        coarse = Rung("coarse", lambda: make_solver("heun", step=0.3), fine)
+        return replace(problems.evidence(saves=9), rungs=(coarse, coarse), own=0)
+
+    problems, _ = evidence_on(varied(rule="gd", networks=1))
+    (check,) = chosen(("C-1",))
+    assert outcomes_of(check, deceived(problems))[0].verdict is Verdict.VIOLATED
+    (case,) = cases_of((check,), problems, deceived(problems), deceived)
+    assert case.first is Verdict.VIOLATED and case.verdict is not Verdict.VIOLATED
 
 
 def test_smallest_leaves_nothing_out_that_the_failure_needs():

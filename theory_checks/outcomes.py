@@ -50,6 +50,7 @@ def outcomes_of(
     evidence: Evidence,
     drop: Iterable[str] = (),
     traces: Traces | None = None,
+    confirm: bool = False,
 ) -> list[Outcome]:
     """Return the verdict of one statement on each trajectory.
 
@@ -61,6 +62,8 @@ def outcomes_of(
         Names of hypotheses of the statement that are not asked for.
     traces : Traces, optional
         Gets the margins.
+    confirm : bool
+        Look at what seems violated with a finer rung, as ``flowfa check`` does.
 
     Raises
     ------
@@ -71,7 +74,8 @@ def outcomes_of(
     hypotheses = () if misplaced(statement, evidence) else statement.hypotheses(evidence)
     _ = texts_of(hypotheses, drop)
     kept = tuple(each for each in hypotheses if each.name not in drop)
-    return outcomes_under(statement, evidence, kept, traces)
+    found = outcomes_under(statement, evidence, kept, traces)
+    return confirmed(statement, evidence, kept, found) if confirm else found
 
 
 def outcomes_under(

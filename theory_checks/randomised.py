@@ -175,8 +175,8 @@ def cases_of(
         On the batch.
     again : callable, optional
         Returns finer evidence on one network: what is violated or inconclusive is looked at again,
-        and its verdict is what is found then. Two rungs of a ladder agree by chance now and then
-        on a drift that a third makes smaller.
+        and its verdict is what is found then, with one more rung for what is violated then too.
+        Two rungs of a ladder agree by chance now and then on a drift that a third makes smaller.
     """
     # The worst status: a rung that stopped early shortened what was looked at.
     status = [
@@ -191,7 +191,7 @@ def cases_of(
             if again is not None and case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):
                 if network not in closer:
                     closer[network] = again(problems.select(network))
-                (outcome,) = outcomes_of(check, closer[network])
+                (outcome,) = outcomes_of(check, closer[network], confirm=True)
                 case = replace(case, outcome=outcome, first=case.verdict)
             yield case
 
@@ -220,20 +220,22 @@ def explain(
         As `RandomProblems.evidence`, with which the case was found.
     """
     (check,) = chosen((case.statement,))
-    if case.first is not None:
+    again = case.first is not None
+    if again:
         rtol = rtol / CLOSER
 
+    def found(problems: RandomProblems) -> list[Outcome]:
+        evidence = problems.evidence(rtol=rtol, saves=saves, way=way)
+        return outcomes_of(check, evidence, confirm=again)
+
     def fails(one: RandomProblems) -> bool:
-        (outcome,) = outcomes_of(check, one.evidence(rtol=rtol, saves=saves, way=way))
+        (outcome,) = found(one)
         return outcome.verdict is case.verdict
 
     own = case.problems.select(case.network)
     # What fails only in company is shown in company.
     shown = smallest(own, fails) if fails(own) else case.problems
-    (worst, *_) = sorted(
-        outcomes_of(check, shown.evidence(rtol=rtol, saves=saves, way=way)),
-        key=lambda outcome: -outcome.verdict.severity,
-    )
+    (worst, *_) = sorted(found(shown), key=lambda outcome: -outcome.verdict.severity)
     lines = [
         f"# {case.statement} is {worst.verdict.value}: margin {worst.margin:.3g}, uncertainty "
         f"{worst.uncertainty:.3g}, {worst.place}",
