@@ -177,13 +177,15 @@ def next_steps(
         Of the run.
     """
     accepted, rejected = verdict.accepted, verdict.rejected
+    begins = accepted | rejected
+    if not begins.any():
+        return
     by_error = (SAFETY / np.cbrt(verdict.error.clip(1e-12, 1e12))).clip(0.3, GROWTH)
     growth = np.where(memory["rejected_last"] > 0, np.minimum(by_error, 1.0), by_error)
     contraction = np.nan_to_num(verdict.contraction, nan=1.0, posinf=1.0).clip(1e-3)
     shrink = (0.25 / contraction).clip(0.15, 0.5)
     factor = np.where(verdict.stopped, shrink, np.minimum(by_error, 0.9))
     factor = np.where(accepted, growth, factor)
-    begins = accepted | rejected
     memory["step"][begins] = (guess.size * factor)[begins]
     memory["predictor"][accepted] = predictor(found[accepted])
     memory["v_predictor"][accepted] = predictor(v_at[accepted])
@@ -194,7 +196,7 @@ def next_steps(
     # the first there is none.
     ahead = 1.0 + NODES * (next_sizes(memory, end)[0] / memory["predictor_step"])[:, None]
     ahead[memory["trials"] == 0] = 0.0
-    memory["signals"][begins] = values(memory["predictor"], ahead)[begins]
-    memory["v_nodes"][begins] = values(memory["v_predictor"], ahead)[begins]
+    memory["signals"][begins] = values(memory["predictor"][begins], ahead[begins])
+    memory["v_nodes"][begins] = values(memory["v_predictor"][begins], ahead[begins])
     memory["rejected_last"][begins] = rejected[begins]
     memory["sweeps"][begins] = 0
