@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from flowfa.simulation import TrainingSettings
 from flowfa.simulation.train import step_rule
 from flowfa.training import strides
 
-SETTINGS: dict[str, dict[str, object]] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "full batch": {},
     "momentum 0.9": {"momentum": 0.9},
     "batches of 10": {"batch_size": 10},
@@ -58,7 +59,7 @@ def main() -> None:
     print("| fa, 64 networks, width 100, n = 50, d = 500 | steps of all / s | network steps / s |")
     print("|---|---|---|")
     for name, more in SETTINGS.items():
-        speed = steps_per_second(TrainingSettings(rate=RATES, **more))  # pyright: ignore
+        speed = steps_per_second(TrainingSettings(rate=RATES, **more))
         print(f"| {name} | {speed:.0f} | {64 * speed:.0f} |")
 
 

@@ -143,7 +143,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         ],
         named("data", description="Make, fetch and certify data sets."),
     ]
-    kinds: Any = Union[  # noqa: UP007
+    kinds: Any = Union[  # noqa: UP007 - as above
         Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
         Annotated[TrainConfiguration, named("train", default=defaults["train"])],
         Annotated[DeviationConfiguration, named("deviation", default=defaults["deviation"])],

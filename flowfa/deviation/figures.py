@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -214,9 +215,10 @@ def _drift(axes: Axes, own: list[Case]) -> Legend:
     return [*legend, ("C-11", _line(linestyle="none", marker="."))]
 
 
-def _line(**style: object) -> Line2D:
+def _line(**style: Any) -> Line2D:
     """Return a line for the legend, dark grey if not said otherwise."""
-    return Line2D([], [], **({"color": GREY, "markersize": 4.0, "linewidth": 1.2} | style))  # pyright: ignore
+    own: dict[str, Any] = {"color": GREY, "markersize": 4.0, "linewidth": 1.2}
+    return Line2D([], [], **(own | style))
 
 
 def _shades(case: Case) -> Iterator[tuple[int, str]]:

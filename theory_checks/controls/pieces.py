@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField, RuleGroup
+from flowfa.problems.rules import SignFeedbackAlignment
 
 
 def error(field: NetworkField, forward: ForwardPass) -> Tensor:
@@ -27,7 +28,8 @@ def matrix(layer: int, weight: Tensor, group: RuleGroup, time: Tensor) -> Tensor
     if name in ("fa", "adafa"):
         return group.kept[f"B{layer}"]
     if name == "signfa":
-        return group.rule.scale * weight.sign().transpose(1, 2)  # type: ignore[attr-defined]
+        assert isinstance(group.rule, SignFeedbackAlignment)
+        return group.rule.layer_scale(weight) * weight.sign().transpose(1, 2)
     if name == "frsf":
         return group.kept[f"M{layer}"] * weight.sign().transpose(1, 2)
     return group.kept[f"D{layer - 1}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ class Measured:
         error = nodes((values - coarser).abs()).amax(0)
         return Ratio(values, coarser, least, remainder, when, error)
 
-    @property
+    @cached_property
     def unseen(self) -> Tensor:
         """Return by how much e moved beyond the integral of its rate, (trajectory, interval, 1).
 

@@ -114,7 +114,7 @@ def _fetch(download: Download, folder: Path, source: Source) -> Path:
             path.name,
             path.parent,
             # pooch's protocol names the arguments otherwise than pooch calls it: by position.
-            downloader=_Resuming(path.with_name(path.name + PART)),  # type: ignore[arg-type]
+            downloader=_Resuming(path.with_name(path.name + PART)),  # type: ignore[arg-type]  # as said
         )
     except requests.RequestException as error:
         raise InputError(

@@ -217,4 +217,4 @@ def evaluate(network: Network, split: str) -> tuple[float, float]:
 
 
 def _rule(name: str, protocol: Protocol) -> str | Rule:
-    return SignFeedbackAlignment(protocol.signfa_scale) if name == "signfa" else name  # type: ignore[arg-type]
+    return SignFeedbackAlignment(protocol.signfa_scale) if name == "signfa" else name

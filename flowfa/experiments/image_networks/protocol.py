@@ -93,7 +93,7 @@ class Protocol:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     halve_at: tuple[int, ...] = (100, 250)
-    signfa_scale: float | str = "xavier"
+    signfa_scale: float | Literal["xavier"] = "xavier"
     padding: int = 0
     stem: str = "imagenet"
     track_every: int = 5

@@ -127,7 +127,13 @@ def width_job(
         for run in range(runs):
             stream = generator(protocol.seed, "noisy-mnist feedback", width, run)
 
-            def draw(kind: str, layer: int, shape: tuple[int, int], run=run, stream=stream):  # noqa: ANN001, ANN202
+            def draw(
+                kind: str,
+                layer: int,
+                shape: tuple[int, int],
+                run: int = run,
+                stream: np.random.Generator = stream,
+            ) -> np.ndarray:
                 return start.draw_feedback(kind, layer, shape, drawn[run], stream)
 
             kept.append(rule.draw_feedback(drawn[run], draw))

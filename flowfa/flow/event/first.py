@@ -74,9 +74,9 @@ def first_event(
             else:
                 left = middle
         events = [
-            (kind, *map(int, place))
+            (kind, neuron, other)
             for kind, part in enumerate(found)
-            for place in np.argwhere(part)
+            for neuron, other in np.argwhere(part).tolist()
         ]
-        return right, events  # type: ignore[return-value]
+        return right, events
     return end, []

@@ -8,6 +8,8 @@ be checked against each other; with many events it is far slower.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy.integrate import DOP853
@@ -263,7 +265,7 @@ class EventSolver:
         run: Integration,
         row: int,
         weights: Weights,
-        dense: object,
+        dense: Callable[[float], np.ndarray],
         arrival: float,
         save: SaveCallback,
     ) -> None:
@@ -275,7 +277,7 @@ class EventSolver:
         if passed <= first:
             return
         run.next_save[number] = passed
-        found = [weights.like(dense(time)) for time in times[first:passed]]  # type: ignore[operator]
+        found = [weights.like(dense(time)) for time in times[first:passed]]
         bias = torch.from_numpy(np.stack([one.bias for one in found]))
         states = pack(
             net,

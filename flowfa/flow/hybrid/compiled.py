@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -18,14 +18,14 @@ def compiled(function: Function) -> Function:
 
     Without reference counts: each costs an atomic operation, and they were a third of the time.
     """
-    return njit(**_OPTIONS)(function)  # type: ignore[return-value]
+    return cast(Function, njit(**_OPTIONS)(function))
 
 
 def compiled_loop(function: Function) -> Function:
     """Compile the outermost loop: it allocates, and lets other threads run meanwhile."""
-    return njit(cache=True, error_model="numpy", nogil=True)(function)  # type: ignore[return-value]
+    return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
 def compiled_sums(function: Function) -> Function:
     """Compile a function that allocates nothing and whose sums may be reassociated."""
-    return njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function)  # type: ignore[return-value]
+    return cast(Function, njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function))

@@ -114,15 +114,15 @@ def sweep_rows(
                 drives(feedback, R_here, L_here, to_monomial, G, H)
             else:
                 steady_drives(feedback, R_poly_here, L_poly_here, merged, G, H)
-            sound[i, j] = integrate_neuron(  # type: ignore[call-arg]
+            sound[i, j] = integrate_neuron(
                 K,
                 E,
                 moved,
                 scale[data],
                 alpha,
-                length,  # type: ignore[arg-type]
-                vanishing[i],  # type: ignore[arg-type]
-                source,  # type: ignore[arg-type]
+                length,  # type: ignore[arg-type]  # numpy's stub: an array, not its number
+                vanishing[i],  # type: ignore[arg-type]  # the same
+                source,  # type: ignore[arg-type]  # the same
                 magnitudes,
                 R_poly_here,
                 L_poly_here,

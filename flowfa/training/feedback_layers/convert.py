@@ -62,7 +62,8 @@ def convert(
         )
     model = copy.deepcopy(module)
     if direct:
-        return direct_feedback(model, found, seed, example)  # type: ignore[arg-type]
+        assert isinstance(model, nn.Sequential)
+        return direct_feedback(model, found, seed, example)
     made: dict[int, nn.Module] = {}
 
     def replacement(name: str, layer: nn.Module) -> nn.Module:

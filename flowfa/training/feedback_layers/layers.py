@@ -29,7 +29,7 @@ class FeedbackLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return h W^T + c, (..., out)."""
-        return LinearSignal.apply(input, self.weight, self.bias, current_feedback(self))  # type: ignore[no-any-return]
+        return LinearSignal.apply(input, self.weight, self.bias, current_feedback(self))
 
 
 class FeedbackConv2d(nn.Conv2d):
@@ -63,7 +63,7 @@ class FeedbackConv2d(nn.Conv2d):
             self.dilation,
             self.groups,
         )
-        return result[0] if single else result  # type: ignore[index]
+        return result[0] if single else result
 
 
 FEEDBACK_CLASSES: dict[type[nn.Module], type[nn.Module]] = {
