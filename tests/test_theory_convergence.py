@@ -14,8 +14,9 @@ from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.starts import given_start
-from theory_checks import Verdict, check_evidence, evidence_of_flow
+from theory_checks import Verdict, check_evidence, evidence_of_flow, outcomes
 from theory_checks.controls.flows import small_ensemble, small_problem
+from theory_checks.convergence import dominance
 from theory_checks.convergence.decay import Decay, log_bound
 from theory_checks.convergence.dominance import Dominance
 from theory_checks.rate import mean_loss
@@ -125,18 +126,17 @@ def test_mu_that_is_too_large_is_violated_and_the_run_s_own_is_not():
     assert check_evidence(evidence, [Decay()])["T-1"].verdict is Verdict.HOLDS
 
 
-@pytest.fixture
-def burst():
-    """Evidence on a loss that rises for a moment, at t = 0.24, for 0.004.
+def burst(weight):
+    """Return evidence on a loss that rises for a moment, at t = 0.24, for 0.004.
 
     Two samples with nearly opposite labels hold neuron 0 against its feedback, until one of them
-    is inactive: then the other drives it down, and its share of f with it. Euler's method finds
-    the same. Neuron 1 descends.
+    is inactive: then the other drives it down, and its share of f with it, which is the larger the
+    larger its out-weight. Euler's method finds the same. Neuron 1 descends.
     """
     data = flowfa.datasets.Dataset(np.array([[1.0, 0.0], [1.0, -0.05]]), np.array([[1.0], [-0.9]]))
     arrays = {
         "W1": np.array([[[0.012, 0.04], [1.0, 0.0]]]),
-        "W2": np.array([[[0.2, 0.0]]]),
+        "W2": np.array([[[weight, 0.0]]]),
         "B2": np.array([[[-1.0], [0.1]]]),
     }
     start = given_start(arrays, "start")
@@ -145,16 +145,31 @@ def burst():
     return evidence_of_flow(flow, t_end=1.0, rtol=1e-8, saves=17, solver="hybrid")
 
 
-def test_burst_between_the_times_does_not_violate_the_bound(burst):
+def test_burst_between_the_times_does_not_violate_the_bound():
     """The mu of the run is negative since then; that of the times is not."""
-    loss = burst.along(mean_loss)
+    evidence = burst(0.2)
+    loss = evidence.along(mean_loss)
     assert (loss.values[0, 1:] > loss.values[0, :-1]).any() and (loss.rates < 0.0).all()
-    assert check_evidence(burst, [Decay()])["T-1"].verdict is Verdict.HOLDS
+    assert check_evidence(evidence, [Decay()])["T-1"].verdict is Verdict.HOLDS
 
 
-def test_estimate_of_mu_knows_of_a_burst_between_the_times(burst):
-    found = estimates(check_evidence(burst, [Dominance()])["A-2"])["mu for gamma = 1"]
+def test_estimate_of_mu_knows_of_a_burst_between_the_times():
+    found = estimates(check_evidence(burst(0.2), [Dominance()])["A-2"])["mu for gamma = 1"]
     assert found.values[0] < -0.1 and found.times[0] == pytest.approx(0.24, abs=0.005)
+
+
+def test_burst_that_stays_unseen_violates_nothing_and_leaves_mu_open(monkeypatch):
+    """Where the intervals are not halved often enough, only the least height of it is known.
+
+    This one lifts the loss above that of the start, where no mu of a descent could be.
+    """
+    monkeypatch.setattr(outcomes, "REFINEMENTS", 0)
+    monkeypatch.setattr(dominance, "REFINEMENTS", 0)
+    evidence = burst(0.5)
+    assert (evidence.along(mean_loss).values[0, 1:] > evidence.along(mean_loss).values[0, 0]).any()
+    assert check_evidence(evidence, [Decay()])["T-1"].verdict is Verdict.INCONCLUSIVE
+    found = estimates(check_evidence(evidence, [Dominance()])["A-2"])["mu for gamma = 1"]
+    assert found.values[0] > 0.0 and math.isinf(found.uncertainties[0])
 
 
 def test_bound_that_has_reached_zero_is_violated():
