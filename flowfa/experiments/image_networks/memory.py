@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 
 import numpy as np
 import torch
 
 from flowfa.datasets.images import ImageSet
 from flowfa.errors import InputError
+from flowfa.experiments.device_memory import begin_measuring, too_little_memory
 from flowfa.experiments.image_networks.networks import take_step
 from flowfa.experiments.image_networks.protocol import Protocol
 from flowfa.experiments.image_networks.training import make_networks
@@ -41,20 +41,15 @@ def explain_memory(
         f"out of memory on {device} at {classes} classes, {len(protocol.rules)} rules, "
         f"{protocol.repeats} repeats, batches of {protocol.batch}"
     )
-    try:
-        fitting = _measured(protocol, classes, splits, device)
-    except torch.OutOfMemoryError:
-        fitting = 0
-    if fitting < 1:
-        return InputError(
-            f"{opening}: not even one repeat fits; choose a smaller --batch or --size"
-        )
-    if fitting >= protocol.repeats:
-        return InputError(
-            f"{opening}: it should fit when nothing else uses the device; go on with --resume, or "
-            "a smaller --batch"
-        )
-    return InputError(f"{opening}: about {fitting} would fit; choose --repeats {fitting}")
+    return too_little_memory(
+        opening,
+        lambda: _measured(protocol, classes, splits, device),
+        protocol.repeats,
+        part="repeat",
+        smaller="choose a smaller --batch or --size",
+        alone="go on with --resume, or a smaller --batch",
+        fewer="choose --repeats {}",
+    )
 
 
 def _measured(
@@ -63,11 +58,7 @@ def _measured(
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
 ) -> int:
-    gc.collect()
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    free = torch.cuda.mem_get_info(device)[0]
-    before = torch.cuda.memory_allocated(device)
+    free, before = begin_measuring(device)
     networks = make_networks(dataclasses.replace(protocol, repeats=1), classes, splits, device)
     held = torch.cuda.memory_allocated(device) - before
     count = min(protocol.batch, len(networks[0].images.train))

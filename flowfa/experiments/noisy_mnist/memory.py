@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 
 import torch
 
 from flowfa.errors import InputError
+from flowfa.experiments.device_memory import begin_measuring, too_little_memory
 from flowfa.experiments.noisy_mnist.images import RunImages
 from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
@@ -21,27 +21,19 @@ def explain_memory(
         f"out of memory on {device} at width {width}, {len(protocol.rules)} rules, "
         f"{protocol.runs} runs of {protocol.images} images"
     )
-    try:
-        fitting = _measured(protocol, width, images, device)
-    except torch.OutOfMemoryError:
-        fitting = 0
-    if fitting < 1:
-        return InputError(f"{opening}: not even one run fits; choose fewer --images")
-    if fitting >= protocol.runs:
-        return InputError(
-            f"{opening}: it should fit when nothing else uses the device; go on with --resume"
-        )
-    return InputError(
-        f"{opening}: about {fitting} would fit; start again with --runs {fitting} --overwrite"
+    return too_little_memory(
+        opening,
+        lambda: _measured(protocol, width, images, device),
+        protocol.runs,
+        part="run",
+        smaller="choose fewer --images",
+        alone="go on with --resume",
+        fewer="start again with --runs {} --overwrite",
     )
 
 
 def _measured(protocol: Protocol, width: int, images: RunImages, device: torch.device) -> int:
-    gc.collect()
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    free = torch.cuda.mem_get_info(device)[0]
-    before = torch.cuda.memory_allocated(device)
+    free, before = begin_measuring(device)
     # All runs take a step at once, so that everything but the test images grows with their number.
     one = dataclasses.replace(
         images, inputs=images.inputs[:1], labels=images.labels[:1], replaced=images.replaced[:1]
