@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 import flowfa
-from flowfa.allocator import keep_freed_memory
 from flowfa.datasets.dataset import Dataset
+from flowfa.machine.allocator import keep_freed_memory
 
 RULES = ("gd", "fa", "adafa", "signfa")
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from flowfa.allocator import keep_freed_memory
 from flowfa.datasets.dataset import Dataset
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import Problem, build_ensemble
 
 CASES = ((64, 100, 20, 50), (16, 200, 1000, 784), (1, 200, 4000, 784))

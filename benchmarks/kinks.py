@@ -4,7 +4,7 @@ The problem is n = 20 Gaussian samples in 50 dimensions with random labels, widt
 exponential loss, feedback alignment, t = 50; then n = 300 and width 800. The error is the largest
 relative difference of the final state (over trajectories, in the Euclidean norm) to the hybrid
 solver at its finest; that this is the right limit is shown by Euler's column, whose error falls
-in proportion to its step although it knows nothing of events, and by benchmarks/event_agreement.py.
+in proportion to its step although it knows nothing of events, and by validation/event_agreement.py.
 
 Euler runs in Gram coordinates, its fastest form here. Methods without a batch (scipy) and those
 whose steps are shared or one by one (torchdiffeq) are timed on one start: more take as long each.
@@ -29,13 +29,13 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 import flowfa
-from flowfa.allocator import keep_freed_memory
-from flowfa.flow.integration import Integration
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.solve import solve
-from flowfa.flow.solvers import make_solver
-from flowfa.flow.status import Status
+from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import build_ensemble
+from flowfa.solvers.registry import make_solver
+from flowfa.solvers.stepping.integration import Integration
+from flowfa.solvers.stepping.solve import solve
+from flowfa.solvers.stepping.status import Status
 
 LEAK = 0.1
 GOAL = 1e-5

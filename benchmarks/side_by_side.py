@@ -19,8 +19,8 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional as F
 
 from flowfa.experiments.models import lenet
-from flowfa.training.feedback_layers import convert
-from flowfa.training.feedback_layers.signal import ConvolutionSignal, LinearSignal
+from flowfa.torch_layers import convert
+from flowfa.torch_layers.signal import ConvolutionSignal, LinearSignal
 
 REPETITIONS = 3
 

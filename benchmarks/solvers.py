@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 import flowfa
-from flowfa.allocator import keep_freed_memory
-from flowfa.flow.integration import Integration
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.solve import solve
-from flowfa.flow.solvers import make_solver
-from flowfa.flow.status import Status
+from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import build_ensemble
+from flowfa.solvers.registry import make_solver
+from flowfa.solvers.stepping.integration import Integration
+from flowfa.solvers.stepping.solve import solve
+from flowfa.solvers.stepping.status import Status
 
 SOLVERS = ("bosh3", "dopri5", "tsit5", "dop853")
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from flowfa import datasets
-from flowfa.allocator import keep_freed_memory
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import Problem, build_ensemble
 from flowfa.simulation import TrainingSettings
 from flowfa.simulation.train import step_rule

@@ -23,7 +23,7 @@ def _drop_stale_compilations() -> None:
 
     numba's cache looks only at the file of the outermost function, not at those it calls.
     """
-    folder = Path(__file__).parents[1] / "flowfa" / "flow" / "hybrid"
+    folder = Path(__file__).parents[1] / "flowfa" / "solvers" / "hybrid"
     newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
     for compiled in (folder / "__pycache__").glob("*.nb?"):
         if compiled.stat().st_mtime < newest:

@@ -12,13 +12,13 @@ import torch
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
-from theory_checks.base import CHECKS, Check
-from theory_checks.checking import check_evidence
 from theory_checks.controls.flows import small_ensemble, small_problem
-from theory_checks.evidence import Evidence
-from theory_checks.outcomes import outcomes_of
-from theory_checks.source import evidence_of_flow
-from theory_checks.verdict import Verdict, severities
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_flow import evidence_of_flow
+from theory_checks.statements.statement import CHECKS, Check
+from theory_checks.verdicts.check import check_evidence
+from theory_checks.verdicts.judging import outcomes_of
+from theory_checks.verdicts.verdict import Verdict, severities
 
 
 class CheckTestCase(ABC):

@@ -8,7 +8,7 @@ from flowfa.cli.commands import CheckCommand
 from flowfa.cli.console import columns, say, say_json
 from flowfa.cli.progress import StatusLine
 from flowfa.errors import InputError
-from flowfa.files import check_place
+from flowfa.files.atomic import check_place
 
 SOLVER_FAILED = 3
 
@@ -29,10 +29,10 @@ def check(command: CheckCommand) -> int:
         are to be stored in a run that is not finished.
     """
     import theory_checks
+    from flowfa.machine.threads import apply_threads, choose_threads
     from flowfa.simulation.run import Run
     from flowfa.simulation.unfinished import find_unfinished, load_run
-    from flowfa.threads import apply_threads, choose_threads
-    from theory_checks.base import chosen
+    from theory_checks.statements.statement import chosen
 
     chosen(command.only)  # refuses unknown statements before anything is read
     if command.html is not None:
@@ -54,7 +54,7 @@ def check(command: CheckCommand) -> int:
             traces=traces,
         )
         if command.html is not None and traces is not None:
-            from theory_checks.report_html import save_page
+            from theory_checks.pages import save_page
 
             status.show("drawing")
             save_page(report, run.tree, traces, command.html, command.run)

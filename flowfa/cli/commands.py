@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from flowfa.configuration.settings import optional_flag
+from flowfa.settings.simulation import optional_flag
 
 
 @dataclass(frozen=True)

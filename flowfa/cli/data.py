@@ -9,9 +9,9 @@ from flowfa import datasets
 from flowfa.cli.commands import DataCertifyCommand, DataFetchCommand, DataMakeCommand
 from flowfa.cli.console import say, say_json
 from flowfa.cli.report import aligned
-from flowfa.configuration.settings import DATA_OPTIONS
 from flowfa.errors import InputError
-from flowfa.files import check_place
+from flowfa.files.atomic import check_place
+from flowfa.settings.simulation import DATA_OPTIONS
 
 
 def make(command: DataMakeCommand) -> int:

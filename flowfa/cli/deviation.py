@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ShareBar
-from flowfa.configuration import DeviationConfiguration
+from flowfa.settings import DeviationConfiguration
 
 
 def deviation(configuration: DeviationConfiguration, argv: Sequence[str]) -> int:

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flowfa.allocator import ask_for_huge_pages, keep_freed_memory
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ShareBar
-from flowfa.configuration import ExperimentConfiguration
-from flowfa.configuration.experiment import NETWORK_EXPERIMENTS
+from flowfa.machine.allocator import ask_for_huge_pages, keep_freed_memory
+from flowfa.settings import ExperimentConfiguration
+from flowfa.settings.experiment import NETWORK_EXPERIMENTS
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
         If the experiment cannot begin, or was stopped by a signal.
     """
     from flowfa.experiments.findings import duration
-    from flowfa.threads import apply_threads, choose_threads
+    from flowfa.machine.threads import apply_threads, choose_threads
 
     c = configuration
     began = time.perf_counter()

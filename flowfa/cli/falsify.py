@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowfa.cli.commands import FalsifyCommand
 from flowfa.cli.console import say, say_json
 from flowfa.errors import InputError
-from flowfa.files import check_place
+from flowfa.files.atomic import check_place
 
 if TYPE_CHECKING:
     from theory_checks.falsify.budget import Standing
@@ -36,8 +36,8 @@ def falsify(command: FalsifyCommand) -> int:
     """
     path = _check(command)
 
-    from flowfa.simulation.interruption import StopRequest
-    from flowfa.threads import apply_threads, choose_threads
+    from flowfa.machine.threads import apply_threads, choose_threads
+    from flowfa.studies.interruption import StopRequest
     from theory_checks.falsify import find, search
     from theory_checks.falsify.report import exit_code, hint, lines, to_json_dict
 

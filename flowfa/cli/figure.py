@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowfa.cli.commands import PlotCommand
 from flowfa.cli.console import say
-from flowfa.files import check_place
+from flowfa.files.atomic import check_place
 
 if TYPE_CHECKING:
     from xarray import DataTree

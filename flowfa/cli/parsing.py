@@ -17,7 +17,8 @@ from flowfa.cli.commands import (
     InfoCommand,
     PlotCommand,
 )
-from flowfa.configuration import (
+from flowfa.registry import unknown_name
+from flowfa.settings import (
     DeviationConfiguration,
     ExperimentConfiguration,
     SimulateConfiguration,
@@ -28,8 +29,7 @@ from flowfa.configuration import (
     validate_experiment,
     validate_training,
 )
-from flowfa.configuration.experiment import EXPERIMENTS
-from flowfa.registry import unknown_name
+from flowfa.settings.experiment import EXPERIMENTS
 
 Command = (
     SimulateConfiguration

@@ -17,7 +17,7 @@ from flowfa.cli.commands import (
 )
 from flowfa.cli.console import complain
 from flowfa.cli.parsing import Command
-from flowfa.configuration import (
+from flowfa.settings import (
     DeviationConfiguration,
     ExperimentConfiguration,
     TrainConfiguration,

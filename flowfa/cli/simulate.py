@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
-from flowfa.configuration import SimulateConfiguration, TrainConfiguration
 from flowfa.errors import FlowfaError
-from flowfa.files import check_place
+from flowfa.files.atomic import check_place
+from flowfa.settings import SimulateConfiguration, TrainConfiguration
 
 if TYPE_CHECKING:
     from flowfa.simulation import Run

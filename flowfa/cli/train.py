@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from flowfa.cli.simulate import carry_out
-from flowfa.configuration import TrainConfiguration
+from flowfa.settings import TrainConfiguration
 
 
 def train(configuration: TrainConfiguration, argv: Sequence[str]) -> int:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from flowfa.archives import read_npz, write_npz
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
+from flowfa.files.archives import read_npz, write_npz
 
 PROVENANCE = "provenance"
 """Array with a JSON text: name and origin of a set that flowfa made."""

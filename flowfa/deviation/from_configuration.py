@@ -8,13 +8,13 @@ from pathlib import Path
 
 import xarray as xr
 
-from flowfa.allocator import keep_freed_memory
-from flowfa.configuration import DeviationConfiguration
 from flowfa.deviation.report import write_report
 from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.sweep import Tell, sweep
+from flowfa.machine.allocator import keep_freed_memory
+from flowfa.machine.threads import apply_threads, choose_threads
+from flowfa.settings import DeviationConfiguration
 from flowfa.simulation.from_configuration import DEFAULT_STARTS, problem_of
-from flowfa.threads import apply_threads, choose_threads
 
 
 def deviation_configuration(
@@ -25,7 +25,7 @@ def deviation_configuration(
     Parameters
     ----------
     configuration : DeviationConfiguration
-        Valid settings (`flowfa.configuration.validate_deviation`).
+        Valid settings (`flowfa.settings.validate_deviation`).
     argv : sequence of str
         The command line, for the record.
     tell : callable

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowfa.flow.choice import choose
 from flowfa.flow.field import NetworkField
-from flowfa.flow.integration import Integration
-from flowfa.flow.solve import Monitor, solve
-from flowfa.flow.solvers import make_solver
 from flowfa.problems.problem import Problem
+from flowfa.solvers.choice import choose
+from flowfa.solvers.registry import make_solver
+from flowfa.solvers.stepping.integration import Integration
+from flowfa.solvers.stepping.solve import Monitor, solve
 
 COARSER = 10.0
 """How much coarser the tolerance is that the reference is compared with."""
@@ -37,7 +37,7 @@ class Reference:
     reached : numpy.ndarray
         The time that the flow got to, (row,).
     status : tuple of str
-        How it ended, of each row: ``ok``, ``chattering``, ... (`flowfa.flow.status`).
+        How it ended, of each row: ``ok``, ``chattering``, ... (`flowfa.solvers.stepping.status`).
     events : dict of numpy.ndarray
         How many ``crossings`` and ``slidings`` there were, (row,); -1 if the solver counts none.
     """
@@ -110,7 +110,7 @@ def refer(
     coarser : Tensor, optional
         The states at ten times `rtol`, where they are known.
     monitor : Monitor, optional
-        See `flowfa.flow.solve.solve`.
+        See `flowfa.solvers.stepping.solve.solve`.
     """
     if coarser is None:
         coarser = _integrate(problem, field, initial, times, rtol * COARSER, monitor).states

@@ -28,7 +28,7 @@ from flowfa.documents import (
     render_html,
     render_markdown,
 )
-from flowfa.files import replacing
+from flowfa.files.atomic import replacing
 from flowfa.plots.style import SETTINGS
 
 

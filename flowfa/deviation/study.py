@@ -20,11 +20,11 @@ from flowfa.deviation.stability import spectrum
 from flowfa.deviation.variants import Variants, make_variants
 from flowfa.deviation.walk import walk
 from flowfa.errors import InputError
-from flowfa.flow.integration import Integration
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.seeds import generator
+from flowfa.solvers.stepping.integration import Integration
 
 BEYOND = 1.25
 """How far beyond the end the curve goes, as a multiple: steps may be ahead of the flow."""

@@ -16,12 +16,12 @@ from flowfa.deviation.memory import check_memory
 from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.study import check_problem, study
 from flowfa.errors import InputError, Interrupted
-from flowfa.files import make_folder, replacing
+from flowfa.files.atomic import make_folder, replacing
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.simulation.description import describe_problem
-from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.provenance import attributes
+from flowfa.studies.interruption import StopRequest
 
 PARTS = "parts"
 """Folder of the finished parts, each a width and a rule."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowfa.errors import InputError
-from flowfa.files import check_place, make_folder
+from flowfa.files.atomic import check_place, make_folder
 from flowfa.records.checkpoint import Checkpoint
 
 

@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from flowfa.errors import InputError
-from flowfa.files import replacing
+from flowfa.files.atomic import replacing
 from flowfa.plots.style import SETTINGS
 
 # The time of writing and the version of matplotlib stay out of the file.

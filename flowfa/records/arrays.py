@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from flowfa.files import reason, replacing
+from flowfa.files.atomic import reason, replacing
 
 # Bare names would clash with the parameters of numpy.savez, such as "file".
 _PREFIX = "array/"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from flowfa.errors import InputError
-from flowfa.files import make_folder, partial_path
+from flowfa.files.atomic import make_folder, partial_path
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.recorder import remove_chunks
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from flowfa.errors import InputError
-from flowfa.files import check_place
+from flowfa.files.atomic import check_place
 from flowfa.records.checkpoint import checkpoint_folder
 from flowfa.records.schema import RecordLayout
 

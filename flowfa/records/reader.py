@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
-from flowfa.files import reason
+from flowfa.files.atomic import reason
 from flowfa.records.schema import GROUPS
 
 

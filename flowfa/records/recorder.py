@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from flowfa.errors import InputError
-from flowfa.files import SUFFIX, make_folder
+from flowfa.files.atomic import SUFFIX, make_folder
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.schema import RecordLayout
 

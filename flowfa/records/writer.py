@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from flowfa.files import check_place, replacing
+from flowfa.files.atomic import check_place, replacing
 from flowfa.records.assemble import FILL, allocate, constant_values, fill
 from flowfa.records.recorder import Recorder
 from flowfa.records.schema import RecordLayout, Variable, describe, dimensions

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from flowfa.flow.choice import Choice
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.problem import Problem
 from flowfa.problems.rules import Rule
 from flowfa.simulation.settings import Settings
+from flowfa.solvers.choice import Choice
 
 
 def describe(

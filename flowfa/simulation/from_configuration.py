@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flowfa import datasets
-from flowfa.allocator import keep_freed_memory
-from flowfa.configuration import (
-    DATA_OPTIONS,
-    ProblemFlags,
-    SimulateConfiguration,
-    TrainConfiguration,
-)
 from flowfa.datasets import Dataset
 from flowfa.errors import InputError
+from flowfa.machine.allocator import keep_freed_memory
+from flowfa.machine.threads import apply_threads, choose_threads
 from flowfa.problems import Problem
 from flowfa.problems.problem import LOSS_FOR_LABELS
 from flowfa.problems.rules import RULES, Rule, SignFeedbackAlignment
@@ -26,11 +21,16 @@ from flowfa.problems.starts import (
     RandomStart,
     load_start,
 )
-from flowfa.simulation.progress import Progress
+from flowfa.settings import (
+    DATA_OPTIONS,
+    ProblemFlags,
+    SimulateConfiguration,
+    TrainConfiguration,
+)
 from flowfa.simulation.run import Run
 from flowfa.simulation.simulate import simulate
 from flowfa.simulation.train import train
-from flowfa.threads import apply_threads, choose_threads
+from flowfa.studies.progress import Progress
 
 DEFAULT_STARTS = 8
 
@@ -46,7 +46,7 @@ def simulate_configuration(
     Parameters
     ----------
     configuration : SimulateConfiguration
-        Valid settings (`flowfa.configuration.validate`).
+        Valid settings (`flowfa.settings.validate`).
     argv : sequence of str
         The command line, for the record.
     progress : Progress, optional

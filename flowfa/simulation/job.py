@@ -12,10 +12,7 @@ import numpy as np
 import torch
 
 from flowfa.errors import InputError, Interrupted
-from flowfa.flow.integration import Integration, Solver
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.solve import solve
-from flowfa.flow.status import Status
 from flowfa.records import (
     Checkpoint,
     Recorder,
@@ -27,12 +24,15 @@ from flowfa.records import (
     compare_configurations,
     write_run,
 )
-from flowfa.simulation.interruption import StopRequest
-from flowfa.simulation.progress import Progress, tell
 from flowfa.simulation.provenance import attributes
 from flowfa.simulation.recording import Observe, Recording, kept_feedback
 from flowfa.simulation.run import Run
 from flowfa.simulation.unfinished import write_outline
+from flowfa.solvers.stepping.integration import Integration, Solver
+from flowfa.solvers.stepping.solve import solve
+from flowfa.solvers.stepping.status import Status
+from flowfa.studies.interruption import StopRequest
+from flowfa.studies.progress import Progress, tell
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flowfa.flow.status import Status
 from flowfa.records import load, save_tree, series_labels
+from flowfa.solvers.stepping.status import Status
 
 if TYPE_CHECKING:
     import xarray

@@ -26,7 +26,7 @@ class Settings:
     t_end : float
         End of the time axis, positive.
     solver : str
-        ``auto`` or a name that `flowfa.flow.solvers.make_solver` knows.
+        ``auto`` or a name that `flowfa.solvers.registry.make_solver` knows.
     rtol, atol : float
         Tolerances of adaptive solvers; atol is rtol / 100 if not given.
     step : float, optional

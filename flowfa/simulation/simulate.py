@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError
-from flowfa.flow.choice import choose
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.solvers import make_solver
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.registry import unknown_name
 from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
-from flowfa.simulation.progress import Progress
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import DTYPES, Settings
+from flowfa.solvers.choice import choose
+from flowfa.solvers.registry import make_solver
+from flowfa.studies.progress import Progress
 
 
 def simulate(

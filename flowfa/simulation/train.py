@@ -22,11 +22,11 @@ from flowfa.records.schema import TrainingAxes
 from flowfa.registry import unknown_name
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.job import Job
-from flowfa.simulation.progress import Progress
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import DTYPES, find_device, spread_columns
 from flowfa.simulation.training_settings import TrainingSettings
+from flowfa.studies.progress import Progress
 from flowfa.training import (
     DiscreteSteps,
     Minibatches,

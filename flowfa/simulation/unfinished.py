@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from flowfa.errors import InputError
-from flowfa.flow.integration import Integration
-from flowfa.flow.status import Status
 from flowfa.records import Checkpoint, Recorder, RecordLayout, build_tree, checkpoint_folder, load
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.checkpoint import OUTLINE
 from flowfa.records.schema import TrainingAxes
+from flowfa.solvers.stepping.integration import Integration
+from flowfa.solvers.stepping.status import Status
 
 if TYPE_CHECKING:
     from xarray import DataTree

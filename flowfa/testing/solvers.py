@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from flowfa.flow.integration import Integration, Solver
-from flowfa.flow.solve import solve
-from flowfa.flow.status import Status
+from flowfa.solvers.stepping.integration import Integration, Solver
+from flowfa.solvers.stepping.solve import solve
+from flowfa.solvers.stepping.status import Status
 from flowfa.testing.fields import Explosions, ForcedOscillators
 
 
@@ -20,7 +20,7 @@ class Saved:
         self.states = torch.full((trajectories, saves, parameters), torch.nan, dtype=torch.float64)
 
     def __call__(self, rows: Tensor, saves: Tensor, states: Tensor) -> None:
-        """Keep the states; see `flowfa.flow.integration.SaveCallback`."""
+        """Keep the states; see `flowfa.solvers.stepping.integration.SaveCallback`."""
         assert self.states[rows, saves].isnan().all(), "a state was saved twice"
         self.states[rows, saves] = states
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
-from flowfa.flow.integration import Integration, SaveCallback
-from flowfa.flow.status import Status
+from flowfa.solvers.stepping.integration import Integration, SaveCallback
+from flowfa.solvers.stepping.status import Status
 from flowfa.training.step_rule import StepRule
 
 BURST_SECONDS = 0.1

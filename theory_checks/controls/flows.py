@@ -17,7 +17,7 @@ from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.rules import Rule
 from flowfa.registry import unknown_name
 from flowfa.seeds import generator
-from theory_checks.base import Control
+from theory_checks.controls.control import Control
 from theory_checks.controls.fields import (
     AgainstFeedback,
     DriftingFeedback,
@@ -28,8 +28,8 @@ from theory_checks.controls.fields import (
     batch_normalised,
     with_leak,
 )
-from theory_checks.evidence import Evidence
-from theory_checks.source import evidence_of_flow
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_flow import evidence_of_flow
 
 BREAKS: Mapping[str, Callable[[NetworkField], Field]] = {
     "tanh": lambda field: GradientOf(field, torch.tanh),

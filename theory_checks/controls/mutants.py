@@ -23,8 +23,8 @@ from flowfa.registry import unknown_name
 from flowfa.seeds import generator
 from theory_checks.controls import pieces
 from theory_checks.controls.pieces import Assembled, Pieces, WithMemory
-from theory_checks.evidence import Evidence
-from theory_checks.source import evidence_of_flow
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_flow import evidence_of_flow
 
 WIDTH = 4
 """Of every layer: all matrices are square, so that a missing transpose is no error of shape."""

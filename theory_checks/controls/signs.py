@@ -9,10 +9,10 @@ from torch import Tensor
 
 from flowfa.problems.rules import SignFeedbackAlignment
 from flowfa.registry import unknown_name
-from theory_checks.base import Control
+from theory_checks.controls.control import Control
 from theory_checks.controls.flows import small_flow
-from theory_checks.evidence import Evidence
-from theory_checks.source import evidence_of_flow
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_flow import evidence_of_flow
 
 Feedback = Callable[[Tensor], Tensor]
 

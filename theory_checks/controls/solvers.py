@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from flowfa.flow.base import Field
-from flowfa.flow.integration import Integration, SaveCallback, Solver
-from theory_checks.base import Control
+from flowfa.solvers.stepping.integration import Integration, SaveCallback, Solver
+from theory_checks.controls.control import Control
 from theory_checks.controls.fields import Slowed
 from theory_checks.controls.flows import small_flow
-from theory_checks.evidence import Evidence
-from theory_checks.ladder import Rung
-from theory_checks.source import evidence_of_flow
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_flow import evidence_of_flow
+from theory_checks.evidence.rungs import Rung
 
 
 class SlowSolver:

@@ -13,11 +13,11 @@ from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
 from flowfa.simulation.train import step_rule
 from flowfa.simulation.training_settings import TrainingSettings
-from theory_checks.base import Control
+from theory_checks.controls.control import Control
 from theory_checks.controls.flows import small_ensemble, small_problem
-from theory_checks.evidence import Evidence
-from theory_checks.recorded import evidence_of_run
-from theory_checks.source import evidence_of_training
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_flow import evidence_of_training
+from theory_checks.evidence.from_run import evidence_of_run
 
 STEPS = 40
 

@@ -17,13 +17,13 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.starts import given_start
-from theory_checks.base import CHECKS
-from theory_checks.evidence import Evidence
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.falsify.case import Case, Shape, case_of
 from theory_checks.falsify.claim import DROPPED, FAR, MISSED, Assessment
-from theory_checks.outcomes import Outcome, outcomes_of
-from theory_checks.source import evidence_of_flow
-from theory_checks.verdict import Verdict
+from theory_checks.statements.statement import CHECKS
+from theory_checks.verdicts.judging import Outcome, outcomes_of
+from theory_checks.verdicts.verdict import Verdict
 
 T_END = 2.0
 SAVES = 9
@@ -97,7 +97,7 @@ class CheckClaim:
                 "from flowfa.problems.ensemble import build_ensemble",
                 "from flowfa.problems.starts import given_start",
                 "from theory_checks import CHECKS, evidence_of_flow",
-                "from theory_checks.outcomes import outcomes_of",
+                "from theory_checks.verdicts.judging import outcomes_of",
                 "",
                 *case.lines(),
                 "",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowfa.archives import write_npz
+from flowfa.files.archives import write_npz
 
 REACH = {"X": 2.0, "y": 2.0, "W": 2.0, "c": 1.0, "B": 2.0, "D": 2.0, "M": 2.0}
 """Largest entry of each kind of array that is searched."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name
-from theory_checks.base import CHECKS
 from theory_checks.falsify.along import CheckClaim
 from theory_checks.falsify.claim import CLAIMS, Claim
+from theory_checks.statements.statement import CHECKS
 
 NO_FLOW = "record"
 """The check that speaks of files, not of flows."""

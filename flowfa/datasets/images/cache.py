@@ -15,7 +15,7 @@ import numpy as np
 from flowfa.datasets.images.image_set import ImageSet
 from flowfa.datasets.images.source import Source
 from flowfa.errors import InputError
-from flowfa.files import reason
+from flowfa.files.atomic import reason
 
 VARIABLE = "FLOWFA_CACHE"
 ARRAYS = ("images", "labels", "class_names", "checksum")

@@ -11,7 +11,7 @@ from typing import Any
 from flowfa.datasets.images.load import SOURCES
 from flowfa.datasets.images.source import Source, data_folder
 from flowfa.errors import InputError
-from flowfa.files import reason
+from flowfa.files.atomic import reason
 
 PART = ".part"
 TIMEOUT = 30.0

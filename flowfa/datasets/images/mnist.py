@@ -12,7 +12,7 @@ import numpy as np
 from flowfa.datasets.images.image_set import ImageSet
 from flowfa.datasets.images.source import Source, missing
 from flowfa.errors import InputError
-from flowfa.files import reason
+from flowfa.files.atomic import reason
 
 STEMS = {"train": "train", "test": "t10k"}
 FOLDERS = ("mnist", "MNIST/raw", ".")

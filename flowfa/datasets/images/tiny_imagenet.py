@@ -16,7 +16,7 @@ import numpy as np
 from flowfa.datasets.images.image_set import ImageSet
 from flowfa.datasets.images.source import Source, missing
 from flowfa.errors import InputError
-from flowfa.files import reason
+from flowfa.files.atomic import reason
 
 NAME = "tiny-imagenet-200"
 EXPECTED = (

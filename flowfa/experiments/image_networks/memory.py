@@ -9,10 +9,10 @@ import torch
 
 from flowfa.datasets.images import ImageSet
 from flowfa.errors import InputError
-from flowfa.experiments.device_memory import begin_measuring, too_little_memory
 from flowfa.experiments.image_networks.networks import take_step
 from flowfa.experiments.image_networks.protocol import Protocol
 from flowfa.experiments.image_networks.training import make_networks
+from flowfa.machine.device_memory import begin_measuring, too_little_memory
 
 
 def fitting_repeats(free: float, held: float, work: float) -> int:

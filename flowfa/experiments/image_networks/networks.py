@@ -15,7 +15,7 @@ from flowfa.experiments.image_networks.protocol import Protocol
 from flowfa.experiments.models import lenet, resnet18
 from flowfa.problems.rules import Rule, SignFeedbackAlignment
 from flowfa.seeds import generator
-from flowfa.training.feedback_layers import ChannelLaw, ChannelTerms, convert, layer_alignment
+from flowfa.torch_layers import ChannelLaw, ChannelTerms, convert, layer_alignment
 
 OF_NETWORK = {
     "train_loss": "mean cross-entropy on the training images, without further training",

@@ -28,7 +28,7 @@ from flowfa.experiments.image_networks.protocol import (
     IDS,
     MODEL_TITLES,
 )
-from flowfa.files import replacing
+from flowfa.files.atomic import replacing
 
 ROUNDING = 1e-10
 """The greatest rest, against the size of a channel's terms, that counts as rounding in float64."""

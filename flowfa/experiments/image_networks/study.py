@@ -28,11 +28,11 @@ from flowfa.experiments.image_networks.networks import (
 from flowfa.experiments.image_networks.protocol import Protocol
 from flowfa.experiments.image_networks.training import make_networks, steps_per_epoch, train
 from flowfa.experiments.output import open_output, remove_checkpoints
-from flowfa.files import replacing
+from flowfa.files.atomic import replacing
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
-from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.provenance import attributes
 from flowfa.simulation.settings import find_device
+from flowfa.studies.interruption import StopRequest
 
 CHECKPOINT_EPOCHS = 5
 

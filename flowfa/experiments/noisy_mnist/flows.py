@@ -12,10 +12,10 @@ from torch import Tensor
 from flowfa.experiments.noisy_mnist.measures import RECORDED_OF_FLOW, record
 from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import WidthJob
-from flowfa.flow.integration import ERROR_ESTIMATE, Integration
-from flowfa.flow.solve import solve
-from flowfa.flow.solvers import make_solver
-from flowfa.flow.status import Status
+from flowfa.solvers.registry import make_solver
+from flowfa.solvers.stepping.integration import ERROR_ESTIMATE, Integration
+from flowfa.solvers.stepping.solve import solve
+from flowfa.solvers.stepping.status import Status
 from flowfa.training import law
 
 Tell = Callable[["Flows", Integration], None]

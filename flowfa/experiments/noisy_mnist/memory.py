@@ -7,10 +7,10 @@ import dataclasses
 import torch
 
 from flowfa.errors import InputError
-from flowfa.experiments.device_memory import begin_measuring, too_little_memory
 from flowfa.experiments.noisy_mnist.images import RunImages
 from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
+from flowfa.machine.device_memory import begin_measuring, too_little_memory
 
 
 def explain_memory(

@@ -25,7 +25,7 @@ from flowfa.experiments.noisy_mnist import figures
 from flowfa.experiments.noisy_mnist.claims import alignment_orders, judge
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
-from flowfa.files import replacing
+from flowfa.files.atomic import replacing
 
 REPORTS = ("report.html", "report.md")
 FIGURES = {

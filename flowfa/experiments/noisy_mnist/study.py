@@ -28,12 +28,12 @@ from flowfa.experiments.noisy_mnist.runs import (
     width_job,
 )
 from flowfa.experiments.output import open_output, remove_checkpoints
-from flowfa.files import replacing
-from flowfa.flow.integration import Integration
+from flowfa.files.atomic import replacing
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
-from flowfa.simulation.interruption import StopRequest
 from flowfa.simulation.provenance import attributes
 from flowfa.simulation.settings import find_device
+from flowfa.solvers.stepping.integration import Integration
+from flowfa.studies.interruption import StopRequest
 
 RESULT = "noisy-mnist.nc"
 CHECKPOINT_EPOCHS = 100

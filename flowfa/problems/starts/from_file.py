@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flowfa.archives import read_npz
 from flowfa.errors import InputError
+from flowfa.files.archives import read_npz
 from flowfa.registry import unknown_name
 
 DATA = ("X", "y", "provenance")

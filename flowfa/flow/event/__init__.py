@@ -1,5 +1,0 @@
-"""The event-driven Filippov method: every step ends at the first event of the trajectory."""
-
-from flowfa.flow.event.solver import EventSolver
-
-__all__ = ["EventSolver"]

@@ -1,0 +1,1 @@
+"""Numerical methods for training flows, and the rule that chooses between them."""

@@ -1,0 +1,244 @@
+"""C-4 in sequential models: what each channel conserves, and what a discrete step adds to it.
+
+The law of a channel needs of what stands between two layers only that <h, s> = <z, signal into z>
+for h = f(z): true of leaky ReLU, max and average pooling (a linear map and its transpose), zero
+padding, dropout and reshapes - so also of a global average pool, without a factor for its size -
+and false of normalisation layers and of activations that are not homogeneous.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from flowfa.errors import InputError
+from flowfa.problems.rules import (
+    AdaptiveFeedbackAlignment,
+    DirectFeedbackAlignment,
+    FeedbackAlignment,
+    FixedRandomSignFeedback,
+    GradientDescent,
+    Rule,
+    SignFeedbackAlignment,
+)
+from flowfa.torch_layers.direct import DirectFeedbackSequential, in_order, is_layer
+from flowfa.torch_layers.layers import FeedbackConv2d, FeedbackLinear
+
+KEEPS_THE_LAW = (
+    nn.Identity,
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.Flatten,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.ZeroPad2d,
+)
+
+
+@dataclass(frozen=True)
+class ChannelPair:
+    """A hidden layer and the layer that follows it.
+
+    Attributes
+    ----------
+    name : str
+        Of the hidden layer.
+    layer, following : torch.nn.Linear or Conv2d
+    rule : Rule
+    kept : Tensor or None
+        What the rule keeps for `following`, laid out as its weight.
+    """
+
+    name: str
+    layer: nn.Linear | nn.Conv2d
+    following: nn.Linear | nn.Conv2d
+    rule: Rule
+    kept: Tensor | None
+
+    def rows(self, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Return w_in of each channel with its bias (C-2), (channel, entry)."""
+        parts = [] if weight is None else [weight.detach().flatten(1)]
+        if bias is not None:
+            parts.append(bias.detach()[:, None])
+        return torch.cat(parts, 1)
+
+    def columns(self, weight: Tensor) -> Tensor:
+        """Return w_out of each channel, (entry, channel), of a tensor like `following`'s weight."""
+        channels = self.layer.weight.shape[0]
+        weight = weight.detach()
+        if isinstance(self.following, nn.Linear):
+            # After a flattening a channel's positions are neighbours.
+            return weight.unflatten(1, (channels, -1)).transpose(1, 2).flatten(0, 1)
+        grouped = weight.unflatten(0, (self.following.groups, -1)).flatten(3)
+        return grouped.permute(1, 3, 0, 2).flatten(2).flatten(0, 1)
+
+
+def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[str, Tensor]:
+    """Return the quantity that each channel of each hidden layer conserves under the flow (C-4).
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+        From `convert`.
+    unchecked : bool
+        Also through modules that break the law, to see how far.
+
+    Returns
+    -------
+    dict
+        By the hidden layer's name, (channel,): 1/2 (||K_l[c]||^2 + bias_c^2) minus the rule's
+        term in the out-weights; for gd twice that, as in C-1's table. Without the layers for
+        which the rule has no law: all of brsf, and all but the last of dfa.
+
+    Raises
+    ------
+    InputError
+        If the model is not sequential or has no feedback, or a module between two layers breaks
+        the law: its name.
+    """
+    found = {}
+    for pair in channel_pairs(model, unchecked):
+        weight = pair.following.weight
+        incoming = pair.rows(pair.layer.weight, pair.layer.bias).square().sum(1)
+        kept = {}
+        if pair.kept is not None:
+            key = "D1" if pair.rule.feedback_from == "output" else f"{pair.rule.keeps}2"
+            kept = {key: pair.columns(pair.kept).T[None]}
+        value = pair.rule.conserved(1, incoming[None], pair.columns(weight)[None], kept)
+        if value is not None:
+            found[pair.name] = value[0]
+    return found
+
+
+def expected_channel_change(
+    model: nn.Module, learning_rate: float, weight_decay: float = 0.0, *, unchecked: bool = False
+) -> dict[str, Tensor]:
+    """Return what the next plain SGD step adds to `conserved_by_channel`, exactly (C-11).
+
+    With eta the rate, lambda the decay of *all* parameters and U = -(G + lambda W) the step, C
+    changes by ``(eta^2 / 2) ||U_in||^2 - eta lambda (||w_in||^2 - <w_out, b>)`` under fa and
+    adafa; signfa and frsf lose in addition ``m (abs(w + eta u) - sign(w) (w + eta u))`` for each
+    out-weight w with step u, m its magnitude of feedback; gd:
+    ``eta^2 (||U_in||^2 - ||U_out||^2) - 2 eta lambda (||w_in||^2 - ||w_out||^2)``.
+
+    Parameters
+    ----------
+    model : torch.nn.Sequential
+        From `convert`, after ``backward()``: the update G is read from ``.grad``.
+    learning_rate, weight_decay : float
+        Of ``torch.optim.SGD`` without momentum.
+    unchecked : bool
+        As for `conserved_by_channel`.
+
+    Returns
+    -------
+    dict
+        By the hidden layer's name, (channel,).
+
+    Raises
+    ------
+    InputError
+        As for `conserved_by_channel`; and if a layer has no ``.grad``, or the rule is one of one's
+        own.
+    """
+    found = {}
+    for pair in channel_pairs(model, unchecked):
+        w_in = pair.rows(pair.layer.weight, pair.layer.bias)
+        g_in = pair.rows(_update(pair.layer, "weight"), _update(pair.layer, "bias"))
+        w_out = pair.columns(pair.following.weight)
+        update = _update(pair.following, "weight")
+        assert update is not None
+        g_out = pair.columns(update)
+        u_in, u_out = -(g_in + weight_decay * w_in), -(g_out + weight_decay * w_out)
+        squares, in_norms = u_in.square().sum(1), w_in.square().sum(1)
+        rate = learning_rate
+        if isinstance(pair.rule, GradientDescent):
+            gap = in_norms - w_out.square().sum(0)
+            change = rate**2 * (squares - u_out.square().sum(0)) - 2.0 * rate * weight_decay * gap
+        elif isinstance(
+            pair.rule, FeedbackAlignment | AdaptiveFeedbackAlignment | DirectFeedbackAlignment
+        ):
+            assert pair.kept is not None
+            gap = in_norms - (w_out * pair.columns(pair.kept)).sum(0)
+            change = 0.5 * rate**2 * squares - rate * weight_decay * gap
+        elif isinstance(pair.rule, SignFeedbackAlignment | FixedRandomSignFeedback):
+            scale = magnitude(pair, w_out)
+            gap = in_norms - (scale * w_out.abs()).sum(0)
+            after = w_out + rate * u_out
+            flipped = (scale * (after.abs() - w_out.sign() * after)).sum(0)
+            change = 0.5 * rate**2 * squares - rate * weight_decay * gap - flipped
+        else:
+            raise InputError(
+                f"what a step adds under the rule {pair.rule.name!r} is not known: only its own "
+                "author can tell"
+            )
+        found[pair.name] = change
+    return found
+
+
+def magnitude(pair: ChannelPair, w_out: Tensor) -> Tensor:
+    """Return the size of each entry of a sign rule's feedback, laid out as `w_out`."""
+    if isinstance(pair.rule, SignFeedbackAlignment):
+        return torch.full_like(w_out, pair.rule.layer_scale(w_out))
+    assert pair.kept is not None
+    return pair.columns(pair.kept)
+
+
+def _update(layer: nn.Linear | nn.Conv2d, name: str) -> Tensor | None:
+    parameter = getattr(layer, name)
+    if parameter is None:
+        return None
+    if parameter.grad is None:
+        raise InputError("a layer has no .grad: call backward() of the loss before")
+    return parameter.grad
+
+
+def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
+    """Return neighbouring layers for which the rule has a law.
+
+    Raises
+    ------
+    InputError
+        As `conserved_by_channel`.
+    """
+    if not isinstance(model, nn.Sequential):
+        raise InputError(
+            f"the channels of {type(model).__name__} are not known to follow one another: expected "
+            "torch.nn.Sequential"
+        )
+    flat = in_order(model)
+    places = [place for place, (_, module) in enumerate(flat) if is_layer(module)]
+    pairs = []
+    for first, second in itertools.pairwise(places):
+        (name, layer), (_, following) = flat[first], flat[second]
+        assert isinstance(layer, nn.Linear | nn.Conv2d)
+        assert isinstance(following, nn.Linear | nn.Conv2d)
+        if isinstance(model, DirectFeedbackSequential):
+            if second != places[-1]:
+                continue
+            rule, kept = model.rule, model.matrices[-1].T
+        elif isinstance(following, FeedbackLinear | FeedbackConv2d):
+            rule, kept = following.feedback.rule, following.feedback_weight
+            if following.feedback.redrawn:
+                continue
+        else:
+            raise InputError(
+                f"{flat[second][0]} has no feedback: convert the model first, convert(model, 'gd') "
+                "for gradient descent"
+            )
+        for between, module in flat[first + 1 : second]:
+            if not unchecked and not isinstance(module, KEEPS_THE_LAW):
+                raise InputError(
+                    f"{between} ({type(module).__name__}) stands between {name} and "
+                    f"{flat[second][0]} and breaks C-4: unchecked=True measures how far"
+                )
+        pairs.append(ChannelPair(name, layer, following, rule, kept))
+    return pairs

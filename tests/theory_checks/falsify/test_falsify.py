@@ -1,0 +1,250 @@
+"""The search for counterexamples: it finds what is false, spares what is true, and can be run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from decimal import Decimal
+
+import numpy as np
+import pytest
+import torch
+
+import flowfa
+from flowfa.cli.main import main
+from tests.support.oracles import updates
+from theory_checks.falsify import Case, Shape, find, search
+from theory_checks.falsify.case import case_of
+from theory_checks.falsify.claims.dominance import descent
+from theory_checks.falsify.network import Network
+from theory_checks.falsify.parts import vector_of, without_one_part
+
+FALSE = (
+    ("paper-C.3", ()),
+    ("paper-5.7", ()),
+    ("paper-5.4", ()),
+    ("descent", ("sign-condition",)),
+    ("L-1-state", ("scalar-output",)),
+)
+TRUE = ("C.3", "L-1-state", "P-1-state", "descent")
+
+
+@pytest.fixture(scope="module")
+def found():
+    """What a search of each false claim comes to."""
+    return {(name, drop): search(*find(name, drop), seed=0, seconds=60.0) for name, drop in FALSE}
+
+
+def spec_case():
+    """The counterexample of the list of the theory: its own inner products and preactivations."""
+    X = np.array([[1.0, 0.0], [-1.0 / 6.0, np.sqrt(35.0) / 6.0]])
+    arrays = {
+        "X": X,
+        "y": np.array([1.0, 1.0]),
+        "W1": np.linalg.solve(X, [3.0, -0.01])[None],
+        "W2": np.array([[1.0]]),
+    }
+    return Case(Shape((2, 1, 1), 2, "gd"), arrays)
+
+
+@pytest.mark.parametrize(("name", "drop"), FALSE)
+def test_a_false_claim_is_falsified_from_scratch_and_confirmed_with_more_digits(found, name, drop):
+    result = found[name, drop]
+    assert result.falsified
+    assert "50 digits" in result.verified
+    assert result.assessment.margin < -result.assessment.uncertainty
+
+
+@pytest.mark.parametrize(("name", "drop"), FALSE)
+def test_the_printed_program_runs_and_gives_the_margin(found, name, drop):
+    result = found[name, drop]
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(result.claim.snippet(result.case, frozenset(drop)), names)
+    assert names["margin"] == pytest.approx(result.assessment.margin, rel=1e-6)
+
+
+def test_the_smallest_rising_loss_has_one_neuron_one_sample_and_one_feature(found):
+    case = found["descent", ("sign-condition",)].case
+    assert (case.shape.sizes, case.shape.samples) == ((1, 1, 1), 1)
+    assert float((case["W2"] * case["B2"]).item()) < 0.0
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_a_true_claim_is_not_falsified_and_its_tightest_case_is_told(name):
+    # In a process of its own: hypothesis draws by the constants of all modules that are loaded,
+    # and after other tests it may draw hardly any state that meets the hypotheses.
+    command = [sys.executable, "-m", "flowfa", "falsify", name, "--seed", "2", "--quiet", "--json"]
+    ran = subprocess.run([*command, "--examples", "1500"], capture_output=True, check=True)
+    found = json.loads(ran.stdout)
+    assert not found["falsified"]
+    assert found["unconfirmed"] == 0
+    assert found["met_hypotheses"] > 200
+    assert found["margin"] > -found["uncertainty"]
+
+
+def test_the_constant_of_dominance_is_tight():
+    result = search(*find("P-2-state"), seed=0, examples=6000, seconds=30.0)
+    assert not result.falsified
+    assert 1.0 - 1e-9 < result.assessment.tightness < 1.05
+
+
+def test_the_counterexample_of_the_theorys_list_has_its_numbers():
+    claim, _ = find("paper-C.3")
+    case = spec_case()
+    sides = claim.sides(Network.of(case))
+    assert sides.left == pytest.approx(0.06166, abs=5e-6)
+    assert sides.right == pytest.approx(0.06224, abs=5e-6)
+    assert claim.assess([case], frozenset())[0].violated
+    corrected, _ = find("C.3")
+    assert corrected.assess([case], frozenset())[0].margin > 0.0
+
+
+@pytest.mark.parametrize("rule", ["fa", "signfa", "gd"])
+def test_gradient_times_update_agrees_with_automatic_differentiation(rule):
+    shape = Shape((3, 4, 1), 5, rule, leak=0.1)
+    case = case_of(shape, np.random.default_rng(3).uniform(-1.0, 1.0, shape.numbers))
+    network = Network.of(case)
+    X, y = torch.tensor(case["X"]), torch.tensor(case["y"])
+    weights = [torch.tensor(case["W1"]), torch.tensor(case["W2"])]
+    biases = [torch.zeros(4, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)]
+    back = {"fa": lambda: torch.tensor(case["B2"]), "signfa": weights[1].sign, "gd": None}[rule]
+    own = weights[1].T if back is None else back()
+    own = own.T if rule == "signfa" else own
+    update, _ = updates("exponential", X, y, weights, biases, 0.1, [own])
+    gradient, _ = updates("exponential", X, y, weights, biases, 0.1, [weights[1].T])
+    expected = sum(float((g * u).sum()) for g, u in zip(gradient, update, strict=True))
+    assert descent(network)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_decimal_numbers_give_what_floats_give():
+    case = spec_case()
+    for name in ("paper-C.3", "C.3", "P-2-state", "P-1-state"):
+        claim, _ = find(name)
+        exact, rounded = claim.sides(Network.of(case, Decimal)), claim.sides(Network.of(case))
+        assert isinstance(exact.left, Decimal)
+        assert float(exact.left) == pytest.approx(rounded.left, rel=1e-12)
+        assert float(exact.right) == pytest.approx(rounded.right, rel=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["fa", "dfa", "frsf", "gd"])
+def test_parts_come_out_of_a_problem_with_matching_arrays(rule):
+    shape = Shape((2, 3, 2, 3), 2, rule, "squared", biased=True)
+    case = case_of(shape, np.random.default_rng(0).uniform(-1.0, 1.0, shape.numbers))
+    smaller = list(without_one_part(case))
+    assert len(smaller) == 2 + 2 + 3 + 2 + 3
+    for each in smaller:
+        assert {name: a.shape for name, a in each.arrays.items()} == each.shape.names
+        again = case_of(each.shape, vector_of(each))
+        assert all(np.allclose(again[name], each[name], atol=1e-6) for name in each.arrays)
+
+
+def test_a_problem_at_a_kink_is_not_judged():
+    case = spec_case().changed("W1", np.array([[0.0, 0.0]]))
+    claim, _ = find("paper-C.3")
+    assessment = claim.assess([case], frozenset())[0]
+    assert not assessment.violated
+    assert assessment.missed is not None
+    assert claim.verify(case, frozenset()) is None
+
+
+def test_the_same_seed_finds_the_same():
+    first, second = (search(*find("paper-5.4"), seed=5, examples=500) for _ in range(2))
+    assert first.tried == second.tried
+    assert first.claim.snippet(first.case, frozenset()) == second.claim.snippet(
+        second.case, frozenset()
+    )
+
+
+def test_a_law_with_a_hypothesis_dropped_is_falsified_along_a_flow():
+    claim, drop = find("C-5", ["linear-activation"])
+    result = search(claim, drop, seed=1, examples=200, seconds=60.0)
+    assert result.falsified
+    assert "verified at rtol 1e-10" in result.verified
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(claim.snippet(result.case, drop), names)
+    assert names["outcome"].verdict.value == "violated"
+    assert names["margin"] == pytest.approx(result.assessment.margin, rel=1e-3)
+
+
+def test_a_law_that_holds_is_not_falsified_along_flows():
+    result = search(*find("C-3"), examples=36, seconds=20.0)
+    assert not result.falsified
+    assert result.applicable > 0
+
+
+def test_the_saved_file_is_data_and_start_of_a_run_whose_loss_rises(tmp_path, capsys):
+    path = tmp_path / "found.npz"
+    line = f"falsify descent --drop-hypothesis sign-condition --examples 300 --json --out {path}"
+    assert main(line.split()) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["falsified"]
+    assert told["dropped_hypotheses"] == ["sign-condition"]
+    case = told["case"]
+    data = flowfa.datasets.load_npz(path)
+    np.testing.assert_array_equal(data.X, case["arrays"]["X"])
+    run = tmp_path / "run.nc"
+    line = (
+        f"simulate --solver dopri5 --t-end 1e-4 --dataset {path} --init {path} --trajectories 1 "
+        f"--rule {case['rule']} --loss {case['loss']} --leak {case['leak']} "
+        f"--plot none --quiet --out {run}"
+    )
+    assert main(line.split()) == 0
+    trajectory = flowfa.load(run)["trajectory"]
+    assert trajectory["loss"].values[0, 1] > trajectory["loss"].values[0, 0]
+    # The rate that flowfa's own field gives.
+    assert trajectory["loss_rate"].values[0, 0] == pytest.approx(-told["margin"], rel=1e-9)
+
+
+def test_the_report_of_a_true_claim_names_problems_and_the_tightest_case(capsys):
+    assert main(["falsify", "l-1-STATE", "--examples", "300", "--seed", "3"]) == 0
+    text = capsys.readouterr().out
+    assert "no counterexample in 300 problems" in text
+    assert "tightest case: margin" in text
+
+
+def test_ctrl_c_ends_with_what_was_found_so_far(capsys, monkeypatch):
+    from theory_checks.falsify import budget
+
+    judged, sent = budget.Judge.__call__, []
+
+    def interrupted(self, cases):
+        if self.tried == 50 and not sent:
+            sent.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+        return judged(self, cases)
+
+    monkeypatch.setattr(budget.Judge, "__call__", interrupted)
+    assert main(["falsify", "C.3"]) == 130
+    text = capsys.readouterr().out
+    assert "stopped" in text
+    assert "tightest case" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "fragment"),
+    [
+        ("falsify paper-C3", "did you mean 'paper-C.3'?"),
+        ("falsify L-1 --drop-hypothesis scalar", "did you mean 'scalar-output'?"),
+        ("falsify P-2-state --drop-hypothesis x", "known: kappa-positive, separable, sign-cond"),
+        ("falsify C-1 --drop-hypothesis x", "C-1 has no hypothesis to drop"),
+        ("falsify C.3 --seed -1", "--seed is -1"),
+        ("falsify C.3 --examples 0", "--examples is 0"),
+        ("falsify C.3 --time-limit 0", "--time-limit is 0"),
+        ("falsify C.3 --out a.txt", "ends in .npz"),
+        ("falsify C.3 --out absent/a.npz", "there is no folder absent"),
+    ],
+)
+def test_bad_input_ends_with_64_and_one_line(tmp_path, monkeypatch, capsys, line, fragment):
+    monkeypatch.chdir(tmp_path)
+    assert main(line.split()) == 64
+    shown = capsys.readouterr()
+    assert fragment in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""

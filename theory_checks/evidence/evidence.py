@@ -1,0 +1,325 @@
+"""Evidence: what a check may look at. Dense states at several accuracies, and the record."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.base import Field
+from flowfa.flow.field import NetworkField
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.sliding import sliding_velocity
+from theory_checks.evidence.networks import Networks, Quantity
+from theory_checks.evidence.rungs import Rung
+from theory_checks.evidence.steps import Training
+from theory_checks.evidence.trajectory import Path, integrate
+
+ROUNDING = 1e-12
+"""Share of a quantity's terms that rounding may make up, after thousands of operations."""
+FEW_ITEMS = 4
+"""Columns of a quantity that is remembered: numbers of a network, not of its neurons."""
+CHUNK_NUMBERS = 2**21
+"""Parameters of networks that are measured together."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a result file holds of each trajectory.
+
+    Attributes
+    ----------
+    states : Tensor
+        The weights that were stored, (trajectory, snapshot, parameter).
+    outside_norm2 : Tensor
+        Squared norms of their W_1 outside the span of the data, (trajectory, snapshot, n_1).
+    snapshot_time : Tensor
+        (trajectory, snapshot); NaN where not reached.
+    time : Tensor
+        Of the observables, (save,).
+    observables : dict of Tensor
+        Group /trajectory and ``conserved`` by name, (trajectory, save, ...).
+    rounding : float
+        Share of a quantity's terms that rounding may make up, in the precision of the run.
+    """
+
+    states: Tensor
+    outside_norm2: Tensor
+    snapshot_time: Tensor
+    time: Tensor
+    observables: dict[str, Tensor]
+    rounding: float = ROUNDING
+
+    def select(self, rows: Tensor) -> Record:
+        """Return the record of some trajectories."""
+        return Record(
+            self.states[rows],
+            self.outside_norm2[rows],
+            self.snapshot_time[rows],
+            self.time,
+            {name: values[rows] for name, values in self.observables.items()},
+            self.rounding,
+        )
+
+
+@dataclass(frozen=True)
+class Course:
+    """A quantity along the trajectories.
+
+    Attributes
+    ----------
+    values, rates : Tensor
+        On the finest rung, (trajectory, time, item): q, and dq/dt = grad q . F + the partial
+        derivative by time, along the field that moves the networks. NaN where not reached.
+    coarser : Tensor
+        Values on the next coarser rung.
+    own : Tensor
+        Values on the rung of the run itself, which is one of the two, or coarser than both.
+    """
+
+    values: Tensor
+    rates: Tensor
+    coarser: Tensor
+    own: Tensor
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run, and the means to look at it more closely.
+
+    Attributes
+    ----------
+    flow : NetworkFlow
+        The flow that the run claims to be: problem, rules, feedback. Statements are about it.
+    motion : Field
+        What moves the networks, with a row for each trajectory of `flow`; the flow's own field,
+        except in negative controls.
+    initial : Tensor
+        States at time 0, (trajectory of `flow`, parameter).
+    rungs : tuple of Rung
+        Solvers from coarse to fine, at least two.
+    own : int
+        Which of them is the run's own.
+    times : Tensor
+        The mesh, (time,), of odd length: the times of odd index are midpoints of their neighbours.
+    rows : Tensor
+        The trajectories looked at, increasing, (trajectory,).
+    reached : Tensor
+        Time of the run's last good state of each, (trajectory,).
+    record : Record or None
+        What was stored of each; None if there is no file.
+    label : str
+        Where it came from.
+    note : str
+        What a reader has to know of it.
+    training : Training or None
+        The steps of a run of discrete training, which has no rungs; None: the run is a flow.
+    """
+
+    flow: NetworkFlow
+    motion: Field
+    initial: Tensor
+    rungs: tuple[Rung, ...]
+    own: int
+    times: Tensor
+    rows: Tensor
+    reached: Tensor
+    record: Record | None = None
+    label: str = "flow"
+    note: str = ""
+    training: Training | None = None
+
+    def __len__(self) -> int:
+        """Return the number of trajectories looked at."""
+        return len(self.rows)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rule of each trajectory."""
+        return tuple(self.flow.rules[row] for row in self.rows.tolist())
+
+    @cached_property
+    def field(self) -> NetworkField:
+        """The claimed field of the trajectories looked at."""
+        return self.flow.field.select(self.rows)
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """The trajectories on the mesh, as each rung finds them; integrated when first asked."""
+        moving, start = self.motion.select(self.rows), self.initial[self.rows]
+        return tuple(
+            integrate(moving, start, self.times, rung.make(), self.reached) for rung in self.rungs
+        )
+
+    @cached_property
+    def valid(self) -> Tensor:
+        """Which intervals (between times of even index) were reached, (trajectory, interval)."""
+        return self.times[2::2] <= self.reached[:, None]
+
+    @cached_property
+    def velocities(self) -> Tensor:
+        """dtheta/dt on the finest rung, (trajectory, time, parameter), when first asked."""
+        return self._velocities_on(self.paths[-1])
+
+    def select(self, positions: Tensor) -> Evidence:
+        """Return the evidence on some trajectories, by increasing position."""
+        if len(positions) == len(self):
+            return self
+        chosen = dataclasses.replace(
+            self,
+            rows=self.rows[positions],
+            reached=self.reached[positions],
+            record=None if self.record is None else self.record.select(positions),
+        )
+        if "paths" in self.__dict__:
+            chosen.__dict__["paths"] = tuple(path.select(positions) for path in self.paths)
+        if "velocities" in self.__dict__:
+            chosen.__dict__["velocities"] = self.velocities[positions]
+        return chosen
+
+    def closer(self) -> Evidence | None:
+        """Return the evidence with a finer rung more; None if there can be none."""
+        rung = self.rungs[-1].closer() if self.rungs else None
+        return None if rung is None else dataclasses.replace(self, rungs=(*self.rungs, rung))
+
+    def refined(self, intervals: Tensor) -> Evidence:
+        """Return evidence that looks twice as often at some intervals, (interval,) bool."""
+        fine = torch.stack([self.times[:-1], self.times[1:]], 1).mean(1)
+        added = fine[intervals.repeat_interleave(2)]
+        return dataclasses.replace(self, times=torch.cat([self.times, added]).sort().values)
+
+    def moved_by(self, motion: Field, initial: Tensor) -> Evidence:
+        """Return evidence on other motion: of more unknowns, say, behind the parameters.
+
+        It has no record: what was stored is of the motion before.
+
+        Parameters
+        ----------
+        motion : Field
+            With a row for each trajectory of `flow`.
+        initial : Tensor
+            Its states at time 0, the parameters first.
+        """
+        return dataclasses.replace(self, motion=motion, initial=initial, record=None)
+
+    def along(self, quantity: Quantity) -> Course:
+        """Measure a quantity and its rate along the trajectories.
+
+        Of the same function it is measured once, unless there is much to remember.
+        """
+        known: dict[Quantity, Course] = self.__dict__.setdefault("_known", {})
+        if quantity in known:
+            return known[quantity]
+        course = self._along(quantity)
+        if course.values.shape[2] <= FEW_ITEMS:
+            known[quantity] = course
+        return course
+
+    def _along(self, quantity: Quantity) -> Course:
+        values, rates = self._measure(quantity, self.paths[-1], self.velocities)
+        coarser, _ = self._measure(quantity, self.paths[-2])
+        own = (
+            coarser
+            if self.own == len(self.rungs) - 2
+            else values
+            if self.own == len(self.rungs) - 1
+            else self._measure(quantity, self.paths[self.own])[0]
+        )
+        return Course(values, rates, coarser, own)
+
+    def values(self, quantity: Quantity, rung: int = -1) -> Tensor:
+        """Measure a quantity alone on a rung, by default the finest, (trajectory, time, item)."""
+        return self._measure(quantity, self.paths[rung])[0]
+
+    def own_rates(self, quantity: Quantity) -> Tensor:
+        """Measure dq/dt on the run's own rung, (trajectory, time, item)."""
+        own = self.paths[self.own]
+        return self._measure(quantity, own, self._velocities_on(own))[1]
+
+    def in_record(self, quantity: Quantity) -> Tensor:
+        """Measure a quantity of the weights in the file, (trajectory, snapshot, item)."""
+        assert self.record is not None
+        trajectories, snapshots = self.record.snapshot_time.shape
+        rows = torch.arange(trajectories).repeat_interleave(snapshots)
+        networks = Networks(
+            self.field.select(rows),
+            self.record.states.flatten(0, 1),
+            self.record.outside_norm2.flatten(0, 1),
+            self.record.snapshot_time.flatten(),
+        )
+        with torch.no_grad():
+            return quantity(networks).unflatten(0, (trajectories, snapshots))
+
+    def _measure(
+        self, quantity: Quantity, path: Path, velocities: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Measure states of a path, with rates if there are velocities, in parts that fit."""
+        times = path.states.shape[1]
+        outside = self.flow.span.outside_norm2[self.rows]
+        values, rates = [], []
+        with torch.no_grad():
+            for part in self._parts(path):
+                rows = part // times
+                field = self.field.select(rows)
+                state = path.states.flatten(0, 1)[part]
+                time = self.times[part % times]
+                own_outside = outside[rows]
+
+                def at(
+                    state: Tensor,
+                    time: Tensor,
+                    field: NetworkField = field,
+                    own_outside: Tensor = own_outside,
+                ) -> Tensor:
+                    return quantity(Networks(field, state, own_outside, time))
+
+                if velocities is None:
+                    values.append(at(state, time))
+                else:
+                    value, rate = _with_rate(at, state, time, velocities.flatten(0, 1)[part])
+                    values.append(value)
+                    rates.append(rate)
+        shape = path.states.shape[:2]
+        found = torch.cat(values).unflatten(0, shape)
+        return found, torch.cat(rates).unflatten(0, shape) if rates else found
+
+    def _velocities_on(self, path: Path) -> Tensor:
+        """Return the velocity at each state of a path."""
+        moving = self.motion.select(self.rows)
+        times = path.states.shape[1]
+        found = torch.empty_like(path.states)
+        with torch.no_grad():
+            for part in self._parts(path):
+                state, time = path.states.flatten(0, 1)[part], self.times[part % times]
+                velocity = _velocity(moving.select(part // times), time, state)
+                found.view(-1, found.shape[2])[part] = velocity
+        return found
+
+    @staticmethod
+    def _parts(path: Path) -> tuple[Tensor, ...]:
+        """Split the states of a path, flattened, into parts that are measured together."""
+        trajectories, times, parameters = path.states.shape
+        return torch.arange(trajectories * times).split(max(1, CHUNK_NUMBERS // parameters))
+
+
+def _velocity(motion: Field, time: Tensor, state: Tensor) -> Tensor:
+    if isinstance(motion, NetworkField):
+        return sliding_velocity(motion, state)
+    return motion(time, state)
+
+
+def _with_rate(
+    function: Callable[[Tensor, Tensor], Tensor], state: Tensor, time: Tensor, velocity: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return a function of state and time, and its derivative along a velocity."""
+    with warnings.catch_warnings():
+        # torch's forward mode compiles a part of itself, on first use, by its own old means.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
+        tangents = velocity, torch.ones_like(time)
+        found = torch.func.jvp(function, (state, time), tangents)
+    return found[0], found[1]

@@ -1,0 +1,116 @@
+"""The tolerance ladder: one flow integrated by ever finer rungs, to measure the error of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flowfa.errors import InputError
+from flowfa.solvers.registry import make_solver
+from flowfa.solvers.stepping.integration import Solver
+
+TOLERANCE_FACTOR = 10.0
+STEP_FACTOR = 4.0
+"""A first-order method gains as much from a fourth of its step as it must to be told apart."""
+LEAST_STEPS = 2000
+STEPS_FACTOR = 10
+"""Times the steps of a run that its repetition may try, and as much again with each finer rung."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A solver with its accuracy.
+
+    Attributes
+    ----------
+    label : str
+        For the reader: ``"bosh3, rtol 1e-05"``.
+    make : callable
+        Returns a fresh solver.
+    closer : callable
+        Returns the next finer rung; None if there can be none.
+    """
+
+    label: str
+    make: Callable[[], Solver]
+    closer: Callable[[], Rung | None] = lambda: None
+
+
+def build_ladder(
+    name: str,
+    *,
+    rungs: int,
+    rtol: float,
+    atol: float | None = None,
+    step: float | None = None,
+    control: str = "pi",
+    max_steps: int = 100_000,
+    finer: str | None = None,
+    taken: int | None = None,
+) -> tuple[tuple[Rung, ...], int]:
+    """Return rungs from coarse to fine, and the place of the asked accuracy among them.
+
+    Parameters
+    ----------
+    name : str
+        A solver that `flowfa.solvers.registry.make_solver` knows.
+    rungs : int
+        How many, at least 2: the asked accuracy, and finer ones by `TOLERANCE_FACTOR` in rtol and
+        atol, or by `STEP_FACTOR` in the step. Where the solver can be no finer, the ladder goes
+        down instead.
+    rtol, atol, step, control, max_steps
+        As `make_solver`.
+    finer : str, optional
+        The solver of all finer rungs, where another one than the run's own serves better.
+    taken : int, optional
+        Steps that the run tried. A rung gets many times as many and no more: what was recorded of a
+        sound run takes a method of any order fewer, and a start that was changed could take for
+        ever.
+    """
+    atol = rtol / 100.0 if atol is None else atol
+
+    def most(level: int) -> int:
+        if taken is None:
+            return max_steps
+        return min(max_steps, LEAST_STEPS + STEPS_FACTOR ** max(level + 1, 1) * taken)
+
+    def rung(level: int) -> Rung:
+        scale = TOLERANCE_FACTOR**-level
+        solver, own_step = name, None if step is None else step * STEP_FACTOR**-level
+        if finer is not None and level > 0:
+            solver, own_step = finer, None
+
+        def make() -> Solver:
+            return make_solver(
+                solver,
+                rtol=rtol * scale,
+                atol=atol * scale,
+                step=own_step,
+                control=control,
+                max_steps=most(level)
+                if own_step is None
+                else int(max_steps * STEP_FACTOR ** max(level, 0)),
+            )
+
+        def closer() -> Rung | None:
+            finer = rung(level + 1)
+            return finer if _possible(finer) else None
+
+        accuracy = f"rtol {rtol * scale:.3g}" if own_step is None else f"step {own_step:.3g}"
+        return Rung(f"{solver}, {accuracy}", make, closer)
+
+    rung(0).make()  # refuses settings that are impossible before anything is integrated
+    finest = 0
+    while finest < rungs - 1 and _possible(rung(finest + 1)):
+        finest += 1
+    levels = range(finest - rungs + 1, finest + 1)
+    return tuple(rung(level) for level in levels), -levels[0]
+
+
+def _possible(rung: Rung) -> bool:
+    """Return whether a solver is able to be that accurate."""
+    try:
+        rung.make()
+    except InputError:
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""States along trajectories, computed by any of flowfa's solvers from any field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.base import Field
+from flowfa.solvers.stepping.integration import Integration, Solver
+from flowfa.solvers.stepping.solve import solve
+
+
+@dataclass(frozen=True)
+class Path:
+    """What one solver made of each trajectory.
+
+    Attributes
+    ----------
+    states : Tensor
+        At the times of the mesh, (trajectory, time, parameter); NaN where not reached.
+    reached : Tensor
+        Time of the last good state, (trajectory,).
+    status : tuple of str
+        How each trajectory ended: ``ok``, ``chattering``, ...
+    """
+
+    states: Tensor
+    reached: Tensor
+    status: tuple[str, ...]
+
+    def select(self, rows: Tensor) -> Path:
+        """Return the path of some trajectories."""
+        status = tuple(self.status[row] for row in rows.tolist())
+        return Path(self.states[rows], self.reached[rows], status)
+
+
+class _Enough(Exception):
+    """All trajectories are past the times that are looked at."""
+
+
+def integrate(
+    field: Field, initial: Tensor, times: Tensor, solver: Solver, until: Tensor | None = None
+) -> Path:
+    """Integrate every trajectory over the mesh.
+
+    Solvers choose their steps without looking at the save times, so that a finer mesh gives the
+    same trajectory, looked at more often.
+
+    Parameters
+    ----------
+    field : Field
+    initial : Tensor
+        (trajectory, parameter).
+    times : Tensor
+        The mesh, increasing from 0 to the end, (time,).
+    solver : Solver
+    until : Tensor, optional
+        Time up to which each trajectory is looked at, (trajectory,): none is integrated for long
+        beyond, as if a run that ended early had not.
+    """
+    run = Integration.begin(initial, times)
+    found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+
+    def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
+        found[rows, saves] = states
+
+    def monitor(run: Integration) -> None:
+        if until is not None and bool((run.memory["time"] > until[run.working]).all()):
+            raise _Enough
+
+    try:
+        solve(field, run, solver, save, monitor)
+    except _Enough:
+        run.time[run.working] = run.memory["time"]
+    if until is not None:
+        # Others may have kept a trajectory going: what is seen of it does not depend on them.
+        found[times > until[:, None]] = torch.nan
+    return Path(found, run.time.clone(), tuple(status.label for status in run.status))

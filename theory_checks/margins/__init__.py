@@ -1,0 +1,1 @@
+"""From quantities along trajectories to margins with their uncertainty."""

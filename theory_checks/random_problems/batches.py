@@ -1,0 +1,178 @@
+"""Batches of random problems: a small plan that hypothesis draws, and what it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from flowfa.seeds import generator
+from theory_checks.random_problems.data import DATA_KINDS, draw_data, possible_kinds, scales, seeds
+from theory_checks.random_problems.problems import RandomProblems
+from theory_checks.random_problems.starting import START_KINDS, Seat, draw_start, limited
+from theory_checks.random_problems.structure import (
+    RULE_NAMES,
+    SCALES,
+    Architecture,
+    architectures,
+    losses,
+    make_rule,
+)
+
+HORIZONS = (1.0, 0.1, 10.0)
+"""Lengths of runs, in units of the time in which a quarter of the networks move by their size."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What determines a batch of random problems.
+
+    Network i has the i-th kind of data, cyclically, and the next kind of start each time the kinds
+    of data are through; its numbers depend on `seed` and i alone, not on the number of networks.
+
+    Attributes
+    ----------
+    seed : int
+    architecture : Architecture
+    rule : str
+    scale : float
+        signfa's s, or the factor of the feedback that other rules keep.
+    loss : str
+    outputs : int
+    samples, dim : int
+    data, start : tuple of str
+        Kinds, names in `DATA_KINDS` and `START_KINDS`.
+    data_scale : float
+        Factor of all samples.
+    horizon : float
+        Length of the run in units of the networks' own time; see `HORIZONS`.
+    smooth_kinks : float or None
+    networks : int
+    """
+
+    seed: int
+    architecture: Architecture
+    rule: str
+    scale: float
+    loss: str
+    outputs: int
+    samples: int
+    dim: int
+    data: tuple[str, ...]
+    start: tuple[str, ...]
+    data_scale: float
+    horizon: float
+    smooth_kinks: float | None
+    networks: int
+
+
+def build(plan: Plan) -> RandomProblems:
+    """Return the problems of a plan."""
+    rule = make_rule(plan.rule, plan.scale)
+    sizes = (plan.dim, *plan.architecture.hidden, plan.outputs)
+    feedback_scale = 1.0 if plan.rule == "signfa" else plan.scale
+    able = set(possible_kinds(plan.samples, plan.dim))
+    kinds = tuple(kind for kind in plan.data if kind in able)
+    sets, found, data_kinds, start_kinds = [], [], [], []
+    for network in range(plan.networks):
+        random = generator(plan.seed, "network", network)
+        kind = kinds[network % len(kinds)]
+        begin = plan.start[network // len(kinds) % len(plan.start)]
+        X, y = draw_data(
+            kind, plan.samples, plan.dim, plan.loss, plan.outputs, random, plan.data_scale
+        )
+        seat = Seat(sizes, plan.architecture.has_bias, rule, feedback_scale, X)
+        arrays = draw_start(begin, seat, random)
+        if plan.loss == "exponential":
+            arrays = limited(arrays, X, y, plan.architecture.leak)
+        sets.append((X, y))
+        found.append(arrays)
+        data_kinds.append(kind)
+        start_kinds.append(begin)
+    problems = RandomProblems(
+        X=np.stack([X for X, _ in sets]),
+        y=np.stack([y for _, y in sets]),
+        start={name: np.stack([arrays[name] for arrays in found]) for name in found[0]},
+        rule=rule,
+        leak=plan.architecture.leak,
+        loss=plan.loss,
+        smooth_kinks=plan.smooth_kinks,
+        t_end=1.0,
+        data_kinds=tuple(data_kinds),
+        start_kinds=tuple(start_kinds),
+        origin=f"build({plan!r})",
+    )
+    return replace(problems, t_end=plan.horizon * _own_time(problems))
+
+
+def plans(
+    networks: int = 32,
+    rule_names: tuple[str, ...] = RULE_NAMES,
+    depths: tuple[int, ...] = (1, 2, 3),
+    data: tuple[str, ...] = tuple(DATA_KINDS),
+    start: tuple[str, ...] = tuple(START_KINDS),
+) -> st.SearchStrategy[Plan]:
+    """Draw plans; shrinks to one neuron, one sample, one kind of data and of start."""
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Plan:
+        architecture = draw(architectures(depths))
+        loss, outputs = draw(losses())
+        samples = draw(st.integers(2 if loss == "cross-entropy" else 1, 6))
+        dim = draw(st.integers(1, 6))
+        kinds = tuple(kind for kind in data if kind in possible_kinds(samples, dim))
+        some = st.lists(st.sampled_from(kinds), min_size=1, max_size=4, unique=True)
+        begin = st.lists(st.sampled_from(start), min_size=1, max_size=4, unique=True)
+        deep = len(architecture.hidden) > 1 and architecture.leak < 1.0
+        return Plan(
+            seed=draw(seeds()),
+            architecture=architecture,
+            rule=draw(st.sampled_from(rule_names)),
+            scale=draw(st.sampled_from(SCALES)),
+            loss=loss,
+            outputs=outputs,
+            samples=samples,
+            dim=dim,
+            data=tuple(draw(some)),
+            start=tuple(draw(begin)),
+            data_scale=draw(scales()),
+            horizon=draw(st.sampled_from(HORIZONS)),
+            smooth_kinks=draw(st.sampled_from((None, 0.1))) if deep else None,
+            networks=networks,
+        )
+
+    return drawn()
+
+
+def batches(
+    networks: int = 32,
+    rule_names: tuple[str, ...] = RULE_NAMES,
+    depths: tuple[int, ...] = (1, 2, 3),
+    data: tuple[str, ...] = tuple(DATA_KINDS),
+    start: tuple[str, ...] = tuple(START_KINDS),
+) -> st.SearchStrategy[RandomProblems]:
+    """Draw a batch of different networks on different data sets of the same shape.
+
+    Hypothesis draws and shrinks the structure; `theory_checks.random_problems.smallest` then
+    isolates the network of the batch that fails and makes it smaller.
+
+    Parameters
+    ----------
+    networks : int
+        In each batch.
+    rule_names, depths, data, start : tuple
+        What to choose from: rules, numbers of hidden layers, kinds of data and of starts.
+    """
+    return plans(networks, rule_names, depths, data, start).map(build)
+
+
+def _own_time(problems: RandomProblems) -> float:
+    """Return the time in which a quarter of the networks have moved by their size, or by one."""
+    flow = problems.flow()
+    speed = flow.field(torch.zeros(len(flow), dtype=torch.float64), flow.initial).norm(dim=1)
+    times = flow.initial.norm(dim=1).clamp_min(1.0) / speed
+    times = times[times.isfinite()]
+    # Where nothing moves any time will do; two digits make plain numbers.
+    return float(f"{float(times.quantile(0.25)):.2g}") if len(times) else 1.0

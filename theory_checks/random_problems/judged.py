@@ -1,0 +1,249 @@
+"""Random problems against the statements of the theory: counts by verdict, and what fails."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.random_problems.problems import MAX_STEPS, RTOL, SAVES, RandomProblems
+from theory_checks.random_problems.reduction import smallest
+from theory_checks.statements.statement import Check, chosen
+from theory_checks.verdicts.judging import Outcome, outcomes_of
+from theory_checks.verdicts.verdict import Verdict
+
+CLOSER = 10.0
+"""By what the tolerance is divided where a verdict is looked at again."""
+CLOSER_STEPS = 2 * MAX_STEPS
+"""Steps of third order are shorter by 2.15 then."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The verdict of one statement on one random network.
+
+    Attributes
+    ----------
+    statement : str
+        Its ID.
+    problems : RandomProblems
+        The batch.
+    network : int
+        Which of the batch.
+    outcome : Outcome
+    status : str
+        How the integration ended: ``ok``, ``chattering``, ...
+    first : Verdict or None
+        What it was before it was looked at again, at a finer tolerance; None if it was not.
+    """
+
+    statement: str
+    problems: RandomProblems
+    network: int
+    outcome: Outcome
+    status: str
+    first: Verdict | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict."""
+        return self.outcome.verdict
+
+    def groups(self) -> dict[str, str]:
+        """Return what kind of problem it was, by the name of the division."""
+        problems = self.problems
+        return {
+            "statement": self.statement,
+            "rule": problems.rule.name,
+            "loss": problems.loss,
+            "hidden layers": str(problems.hidden_layers),
+            "data": problems.data_kinds[self.network],
+            "start": problems.start_kinds[self.network],
+            "solver": problems.solver(),
+            "ended": self.status,
+        }
+
+
+@dataclass
+class Tally:
+    """What a search found.
+
+    Attributes
+    ----------
+    networks : int
+        Networks that were looked at.
+    again : int
+        Verdicts that were looked at again.
+    counts : Counter
+        By (division, group, verdict): ``("data", "gaussian", Verdict.HOLDS)``.
+    open : list of Case
+        Verdicts ``violated`` and ``inconclusive``.
+    """
+
+    networks: int = 0
+    again: int = 0
+    counts: Counter[tuple[str, str, Verdict]] = field(default_factory=Counter)
+    open: list[Case] = field(default_factory=list)
+
+    @property
+    def violated(self) -> list[Case]:
+        """The cases in which a statement is violated."""
+        return [case for case in self.open if case.verdict is Verdict.VIOLATED]
+
+    def add(self, case: Case) -> None:
+        """Count a case."""
+        self.again += case.first is not None
+        for division, group in case.groups().items():
+            self.counts[division, group, case.verdict] += 1
+        if case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):
+            self.open.append(case)
+
+    def groups(self, division: str) -> list[str]:
+        """Return the groups of a division that occurred, in the order of their occurrence."""
+        return list(dict.fromkeys(group for name, group, _ in self.counts if name == division))
+
+    def count(self, division: str, group: str, verdict: Verdict) -> int:
+        """Return how many cases of a group got a verdict."""
+        return self.counts[division, group, verdict]
+
+    def table(self, division: str = "statement") -> str:
+        """Return a Markdown table of verdicts, one group a row."""
+        lines = [
+            f"| {division} | holds | violated | inconclusive | not applicable |",
+            "|---|---|---|---|---|",
+        ]
+        order = (Verdict.HOLDS, Verdict.VIOLATED, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE)
+        for group in self.groups(division):
+            numbers = " | ".join(str(self.count(division, group, each)) for each in order)
+            lines.append(f"| {group} | {numbers} |")
+        return "\n".join(lines)
+
+
+def run_randomised(
+    statements: Iterable[str] | None,
+    batches: Iterable[RandomProblems],
+    *,
+    rtol: float = RTOL,
+    saves: int = SAVES,
+    each: Callable[[RandomProblems, list[Case]], None] | None = None,
+) -> Tally:
+    """Check statements on batches of random problems.
+
+    Parameters
+    ----------
+    statements : iterable of str or None
+        IDs; None: all that are registered.
+    batches : iterable of RandomProblems
+    rtol, saves
+        As `RandomProblems.evidence`.
+    each : callable, optional
+        Told of each batch and its cases when it is done.
+
+    Raises
+    ------
+    InputError
+        If a statement is unknown.
+    """
+    checks = chosen(None if statements is None else tuple(statements))
+    tally = Tally()
+    for problems in batches:
+        evidence = problems.evidence(rtol=rtol, saves=saves)
+        found = list(cases_of(checks, problems, evidence, look_closer))
+        for case in found:
+            tally.add(case)
+        tally.networks += len(problems)
+        if each is not None:
+            each(problems, found)
+    return tally
+
+
+def cases_of(
+    checks: Iterable[Check],
+    problems: RandomProblems,
+    evidence: Evidence,
+    again: Callable[[RandomProblems], Evidence] | None = None,
+) -> Iterator[Case]:
+    """Yield the verdict of each statement on each network of a batch.
+
+    Parameters
+    ----------
+    checks : iterable of Check
+    problems : RandomProblems
+    evidence : Evidence
+        On the batch.
+    again : callable, optional
+        Returns finer evidence on one network: what is violated or inconclusive is looked at again,
+        and its verdict is what is found then, with one more rung for what is violated then too.
+        Two rungs of a ladder agree by chance now and then on a drift that a third makes smaller.
+    """
+    # The worst status: a rung that stopped early shortened what was looked at.
+    status = [
+        next((each for each in ended if each != "ok"), "ok")
+        for ended in zip(*(path.status for path in evidence.paths), strict=True)
+    ]
+    closer: dict[int, Evidence] = {}
+    for check in checks:
+        for outcome in outcomes_of(check, evidence):
+            network = outcome.trajectory
+            case = Case(check.spec, problems, network, outcome, status[network])
+            if again is not None and case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):
+                if network not in closer:
+                    closer[network] = again(problems.select(network))
+                (outcome,) = outcomes_of(check, closer[network], confirm=True)
+                case = replace(case, outcome=outcome, first=case.verdict)
+            yield case
+
+
+def look_closer(problems: RandomProblems) -> Evidence:
+    """Return evidence at a tenth of the usual tolerance."""
+    return problems.evidence(rtol=RTOL / CLOSER, max_steps=CLOSER_STEPS)
+
+
+def explain(
+    case: Case,
+    folder: str | Path | None = None,
+    *,
+    rtol: float = RTOL,
+    saves: int = SAVES,
+    way: str | None = None,
+) -> str:
+    """Make a case as small as it can be, and return it as a program that shows it again.
+
+    Parameters
+    ----------
+    case : Case
+    folder : str or Path, optional
+        Where the smallest problem is saved as ``STATEMENT.npz`` too.
+    rtol, saves, way
+        As `RandomProblems.evidence`, with which the case was found.
+    """
+    (check,) = chosen((case.statement,))
+    again = case.first is not None
+    if again:
+        rtol = rtol / CLOSER
+
+    def found(problems: RandomProblems) -> list[Outcome]:
+        evidence = problems.evidence(rtol=rtol, saves=saves, way=way)
+        return outcomes_of(check, evidence, confirm=again)
+
+    def fails(one: RandomProblems) -> bool:
+        (outcome,) = found(one)
+        return outcome.verdict is case.verdict
+
+    own = case.problems.select(case.network)
+    # What fails only in company is shown in company.
+    shown = smallest(own, fails) if fails(own) else case.problems
+    (worst, *_) = sorted(found(shown), key=lambda outcome: -outcome.verdict.severity)
+    lines = [
+        f"# {case.statement} is {worst.verdict.value}: margin {worst.margin:.3g}, uncertainty "
+        f"{worst.uncertainty:.3g}, {worst.place}",
+        f"# {shown.data_kinds[0]} data, {shown.start_kinds[0]} start; found in",
+        f"# {case.problems!r}, network {case.network}",
+    ]
+    if folder is not None:
+        path = Path(folder) / f"{case.statement}.npz"
+        shown.save(path, overwrite=True)
+        lines.append(f"# {shown.command(path)}")
+    return "\n".join([*lines, shown.snippet(case.statement, rtol=rtol, saves=saves, way=way)])

@@ -1,0 +1,1 @@
+"""The rate of the loss (Eq-1)."""

@@ -1,0 +1,1 @@
+"""From margins to verdicts, and the report of them."""

@@ -1,0 +1,210 @@
+"""Checking a run: every statement on all trajectories, put together to a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from flowfa.simulation.run import Run
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_run import evidence_of_run
+from theory_checks.margins.measurement import Estimate
+from theory_checks.statements.statement import Check, chosen
+from theory_checks.verdicts.blocks import affordable, all_blocks
+from theory_checks.verdicts.estimates import Estimated, estimates_of, joined
+from theory_checks.verdicts.judging import Outcome, confirmed, misplaced, outcomes_under, texts_of
+from theory_checks.verdicts.report import Finding, Report
+from theory_checks.verdicts.traces import Traces
+from theory_checks.verdicts.verdict import Verdict
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+Watch = Callable[[str], None]
+
+
+def check(
+    run: Run | DataTree | str | FilePath,
+    only: Iterable[str] | None = None,
+    ladder: bool = False,
+    drop: Iterable[str] = (),
+    *,
+    seconds: float | None = None,
+    watch: Watch | None = None,
+    traces: Traces | None = None,
+) -> Report:
+    """Check every statement of the theory on a run.
+
+    Parameters
+    ----------
+    run : Run, xarray.DataTree, str or Path
+        A path names a result file.
+    only : iterable of str, optional
+        IDs of statements: ``["C-1", "Eq-1"]``; all by default.
+    ladder : bool
+        Repeat the run at rtol / 100 too, which sharpens every verdict.
+    drop : iterable of str
+        Names of hypotheses that are not asked for: what the statement claims is measured though
+        they fail, and a violation is then no counterexample to the theory.
+    seconds : float, optional
+        Check about as many trajectories as fit into this time, at least one of each rule; a note
+        says how many. By default all.
+    watch : callable, optional
+        Is told in a few words what is being checked.
+    traces : Traces, optional
+        Collects what figures need.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        If the run cannot be read, or a statement or hypothesis is unknown.
+
+    Examples
+    --------
+    >>> import flowfa, theory_checks
+    >>> data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=1)
+    >>> problem = flowfa.Problem(data, widths=(5,), rule=("gd", "fa"))
+    >>> run = flowfa.simulate(problem, trajectories=2, t_end=5.0, save=11)
+    >>> report = theory_checks.check(run, only=["C-1"])
+    >>> report["C-1"].verdict
+    <Verdict.HOLDS: 'holds'>
+    """
+    checks = chosen(None if only is None else tuple(only))
+    return check_evidence(
+        evidence_of_run(run, ladder),
+        checks,
+        drop,
+        seconds=seconds,
+        watch=watch,
+        traces=traces,
+        confirm=True,
+    )
+
+
+def check_evidence(
+    evidence: Evidence,
+    checks: Iterable[Check],
+    drop: Iterable[str] = (),
+    *,
+    seconds: float | None = None,
+    watch: Watch | None = None,
+    traces: Traces | None = None,
+    confirm: bool = False,
+) -> Report:
+    """Check statements on any evidence; parameters as `check`.
+
+    With `confirm`, as `check` has it, what seems violated is looked at again with one finer rung:
+    two rungs may agree by chance on a drift that a third makes smaller.
+
+    Raises
+    ------
+    InputError
+        If none of the statements has a hypothesis that is to be dropped.
+    """
+    checks, drop = tuple(checks), tuple(drop)
+    watch = _unwatched if watch is None else watch
+    outcomes: list[list[Outcome]] = [[] for _ in checks]
+    numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
+    rules: tuple[str, ...] = ()
+    rows: list[int] = []
+    ignored: dict[str, str] = {}
+    for block in all_blocks(evidence) if seconds is None else affordable(evidence, seconds):
+        share = f"{len(rows) + len(block)} of {len(evidence)} trajectories"
+        watch(f"{share}: integrating anew")
+        # Integrated here once, for all statements.
+        _ = block.paths
+        if traces is not None:
+            traces.take_signs(block)
+        assumed = [() if misplaced(each, block) else each.hypotheses(block) for each in checks]
+        ignored |= texts_of([each for hypotheses in assumed for each in hypotheses], drop)
+        for position, (each, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
+            watch(f"{share}: {each.spec}")
+            kept = tuple(one for one in hypotheses if one.name not in drop)
+            found = outcomes_under(each, block, kept, traces)
+            outcomes[position] += confirmed(each, block, kept, found) if confirm else found
+            numbers[position].append(() if misplaced(each, block) else estimates_of(each, block))
+        rules += block.rules
+        rows += block.rows.tolist()
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    findings = tuple(
+        _finding(statement, found, joined(parts, rules, order))
+        for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
+    )
+    notes = tuple(f"not asked for: {name} ({text})" for name, text in ignored.items())
+    if len(rows) < len(evidence):
+        notes = (
+            f"checked {len(rows)} of {len(evidence)} trajectories, as many as fit into about "
+            f"{seconds:.0f} s",
+            *notes,
+        )
+    return Report(findings, (*notes, *_notes(evidence)), _ground(evidence))
+
+
+def _ground(evidence: Evidence) -> str:
+    """Say what the verdicts rest on."""
+    if evidence.training is not None:
+        return "measured by taking every step again from the stored start; uncertainty: rounding"
+    rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
+    return f"measured with {rungs}; uncertainty: the difference of the two"
+
+
+def _finding(
+    statement: Check, outcomes: list[Outcome], estimates: tuple[Estimated, ...]
+) -> Finding:
+    """Return the worst of all trajectories."""
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    verdict = max(counts, key=lambda each: each.severity)
+    own = [outcome for outcome in outcomes if outcome.verdict is verdict]
+    worst = min(own, key=_room)
+    missed = [outcome for outcome in outcomes if outcome.hypothesis is not None]
+    nearest = min(missed, key=_miss, default=None)
+    applies = verdict is not Verdict.NOT_APPLICABLE
+    return Finding(
+        spec=statement.spec,
+        statement=statement.statement,
+        verdict=verdict,
+        margin=worst.margin if applies else None,
+        uncertainty=worst.uncertainty if applies else None,
+        place=worst.place,
+        trajectories={each.value: counts[each] for each in Verdict if counts[each]},
+        failed_hypothesis=None if nearest is None else nearest.hypothesis,
+        failed_by=None
+        if nearest is None or nearest.failed_by != nearest.failed_by
+        else nearest.failed_by,
+        sentence=statement.reading if applies else "",
+        estimates=estimates,
+    )
+
+
+def _room(outcome: Outcome) -> float:
+    room = outcome.margin - outcome.uncertainty
+    return room if room == room else -float("inf")
+
+
+def _miss(outcome: Outcome) -> float:
+    return outcome.failed_by if outcome.failed_by == outcome.failed_by else float("inf")
+
+
+def _unwatched(doing: str) -> None:
+    """Tell nobody."""
+
+
+def _notes(evidence: Evidence) -> tuple[str, ...]:
+    """Say what is particular about the evidence: which trajectories are checked in part only."""
+    notes = (evidence.note,) if evidence.note else ()
+    early = (evidence.reached < evidence.times[-1]).nonzero().flatten().tolist()
+    if not early:
+        return notes
+    first = min(early, key=lambda position: float(evidence.reached[position]))
+    return (
+        *notes,
+        f"{len(early)} of {len(evidence)} trajectories ended early and are checked as far as they "
+        f"got; trajectory {int(evidence.rows[first])} to t = {float(evidence.reached[first]):.4g} "
+        f"of {float(evidence.times[-1]):.4g}",
+    )

@@ -1,0 +1,250 @@
+"""Findings and the report that a person or a program reads."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from theory_checks.verdicts.estimates import Estimated
+from theory_checks.verdicts.verdict import Verdict
+
+WIDTH = 100
+"""Columns of a terminal that does not say how many it has."""
+NARROWEST = 16
+"""Columns below which a cell is not broken into lines."""
+UNBROKEN = "\xa0=\xa0"
+EXIT_CODES = {
+    Verdict.NOT_APPLICABLE: 0,
+    Verdict.HOLDS: 0,
+    Verdict.VIOLATED: 1,
+    Verdict.INCONCLUSIVE: 2,
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a margin was found; None where that does not apply.
+
+    Attributes
+    ----------
+    trajectory : int
+        Counted from 0.
+    rule : str
+    layer, neuron : int or None
+        Layers from 1, neurons from 0.
+    time : float
+    note : str
+        What else the check says of the place.
+    """
+
+    trajectory: int
+    rule: str
+    layer: int | None
+    neuron: int | None
+    time: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        """Return the place in words."""
+        parts = [f"{self.rule} trajectory {self.trajectory}"]
+        parts += [
+            f"{name} {value}"
+            for name, value in (("layer", self.layer), ("neuron", self.neuron))
+            if value is not None
+        ]
+        return ", ".join([*parts, f"t = {self.time:.4g}", *([self.note] if self.note else [])])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on one statement.
+
+    Attributes
+    ----------
+    spec : str
+        The statement's ID in the list of the theory.
+    statement : str
+        It in words.
+    verdict : Verdict
+        The worst of all trajectories that it applies to.
+    margin, uncertainty : float or None
+        Of the worst place; None if the statement does not apply.
+    place : Place or None
+    trajectories : dict
+        How many trajectories got which verdict, by its word.
+    failed_hypothesis : str or None
+        What keeps the statement from applying to some trajectory, the nearest miss of all.
+    failed_by : float or None
+        By how much.
+    sentence : str
+        What a reader should know of the numbers.
+    estimates : tuple of Estimated
+        Numbers measured beside the verdict, if the check has any.
+    """
+
+    spec: str
+    statement: str
+    verdict: Verdict
+    margin: float | None
+    uncertainty: float | None
+    place: Place | None
+    trajectories: dict[str, int]
+    failed_hypothesis: str | None
+    failed_by: float | None
+    sentence: str
+    estimates: tuple[Estimated, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings on a run.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+    notes : tuple of str
+        What concerns all of them: trajectories that ended early, files that do not reproduce.
+    evidence : str
+        What they rest on: solver and tolerances.
+    """
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    evidence: str = ""
+    _by_spec: dict[str, Finding] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._by_spec.update({finding.spec: finding for finding in self.findings})
+
+    def __getitem__(self, spec: str) -> Finding:
+        """Return the finding on a statement, by its ID."""
+        return self._by_spec[spec]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every statement that applies holds, 1 if one is violated, 2 if one is open."""
+        codes = {EXIT_CODES[finding.verdict] for finding in self.findings}
+        return 1 if 1 in codes else max(codes, default=0)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return everything as JSON has it: no NaN, no infinity."""
+        findings = []
+        for finding in self.findings:
+            entry = asdict(finding)
+            entry["verdict"] = finding.verdict.value
+            findings.append(entry)
+        document = {
+            "findings": findings,
+            "notes": list(self.notes),
+            "evidence": self.evidence,
+            "exit_code": self.exit_code,
+        }
+        return _plain(document)
+
+    def __str__(self) -> str:
+        """Return the table and the explanations for a terminal of 100 columns."""
+        return "\n".join([*self.table(), *self.explanations()])
+
+    def table(self, width: int = WIDTH, only_applicable: bool = False) -> list[str]:
+        """Return the lines of the table, and of a summary by verdict.
+
+        Parameters
+        ----------
+        width : int
+            Of the terminal.
+        only_applicable : bool
+            Leave out the rows of statements that do not apply; the summary names them.
+        """
+        rows = [("statement", "verdict", "margin", "uncertainty", "where the margin is least")]
+        rows += [
+            (
+                finding.spec,
+                _shown(finding.verdict),
+                _number(finding.margin),
+                _number(finding.uncertainty),
+                "-" if finding.place is None else str(finding.place),
+            )
+            for finding in self.findings
+            if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
+        ]
+        if len(rows) == 1:
+            return _wrapped(self._summary(), width, 2)
+        widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+        lines = []
+        for row in rows:
+            start = "".join(cell.ljust(size + 2) for cell, size in zip(row, widths, strict=False))
+            lines += _wrapped(start + row[-1], width, len(start))
+        return [*lines, *_wrapped(self._summary(), width, 2)]
+
+    def explanations(self, width: int = WIDTH) -> list[str]:
+        """Return the lines that say what was tested, what the numbers are, and what they rest on.
+
+        Parameters
+        ----------
+        width : int
+            Of the terminal.
+        """
+        texts = [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
+        texts += [
+            f"{each.spec} measured {number}" for each in self.findings for number in each.estimates
+        ]
+        texts += [*self.notes, *([self.evidence] if self.evidence else [])]
+        return [line for text in texts for line in _wrapped(text, width, 2)]
+
+    def _summary(self) -> str:
+        """Name the statements by verdict, the worst verdict first."""
+        parts = []
+        for verdict in reversed(Verdict):
+            own = [finding.spec for finding in self.findings if finding.verdict is verdict]
+            if own:
+                parts.append(f"{_shown(verdict)}: {', '.join(own)}")
+        return "; ".join(parts)
+
+
+def _shown(verdict: Verdict) -> str:
+    """Return the word of a verdict, loud where a statement fails."""
+    return verdict.value.upper() if verdict is Verdict.VIOLATED else verdict.value
+
+
+def _wrapped(text: str, width: int, indent: int) -> list[str]:
+    """Break a text into lines, all but the first indented."""
+    if indent > width - NARROWEST:
+        return [text]
+    lines = textwrap.wrap(
+        # "t = 100" stays in one line.
+        text.replace(" = ", UNBROKEN),
+        width,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(UNBROKEN, " = ") for line in lines]
+
+
+def _explain(finding: Finding) -> str:
+    """Say in a line what was tested, on how many trajectories, and what the numbers are."""
+    counts = ", ".join(f"{count} {word}" for word, count in finding.trajectories.items())
+    parts = [f"{finding.statement} ({counts})"]
+    if finding.sentence:
+        parts.append(finding.sentence)
+    if finding.failed_hypothesis is not None:
+        amount = "" if finding.failed_by is None else f" (by {_number(finding.failed_by)})"
+        parts.append(f"does not apply unless {finding.failed_hypothesis}{amount}")
+    return "; ".join(parts)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` with None for NaN and infinities, which JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value

@@ -1,0 +1,60 @@
+"""Verdicts as a group of a result file (/checks)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from flowfa.files.atomic import replacing
+from flowfa.records import load
+from theory_checks.verdicts.report import Report
+
+GROUP = "checks"
+ROOM = 2**21
+"""Bytes that verdicts and their texts take at most."""
+
+
+def store(report: Report, path: str | Path) -> None:
+    """Add the group /checks to a result file, atomically; one that is there is replaced.
+
+    Parameters
+    ----------
+    report : Report
+    path : str or Path
+
+    Raises
+    ------
+    InputError
+        If it is no result, or the file system refuses; the file is as it was then.
+    """
+    load(path, lazy=True).close()  # refuses what is no result
+    findings = report.findings
+
+    def numbers(values: list[float | None]) -> np.ndarray:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+    def texts(values: list[str]) -> np.ndarray:
+        return np.array(values, dtype=object)
+
+    verdicts = xr.Dataset(
+        {
+            "verdict": ("statement", texts([each.verdict.value for each in findings])),
+            "margin": ("statement", numbers([each.margin for each in findings])),
+            "uncertainty": ("statement", numbers([each.uncertainty for each in findings])),
+            "place": ("statement", texts([str(each.place or "") for each in findings])),
+        },
+        coords={"statement": texts([each.spec for each in findings])},
+        attrs={"report": json.dumps(report.to_json_dict())},
+    )
+    # A copy, for results may be larger than memory, and the rest of it shall stay as it is.
+    with replacing(Path(path), Path(path).stat().st_size + ROOM) as partial:
+        shutil.copyfile(path, partial)
+        with h5py.File(partial, "r+") as file:
+            if GROUP in file:
+                del file[GROUP]
+        verdicts.to_netcdf(partial, mode="a", group=GROUP, engine="h5netcdf")
