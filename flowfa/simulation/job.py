@@ -144,7 +144,7 @@ class Job:
                 "--resume"
             )
         arrays, meta = checkpoint.read()
-        compare_configurations(meta["configuration"], self.configuration, ignore=set())
+        compare_configurations(meta["configuration"], self.configuration)
         # The same number of threads, for the same rounding in every matrix product.
         torch.set_num_threads(meta["threads"])
         recorder = Recorder.resume(self.layout, checkpoint.folder, meta["manifest"])

@@ -217,7 +217,7 @@ def _begin(
     if not (resume and keep.exists()):
         return 0.0
     arrays, meta = keep.read()
-    compare_configurations(meta["protocol"], protocol.to_json_dict(), set())
+    compare_configurations(meta["protocol"], protocol.to_json_dict())
     for place, network in enumerate(networks):
         opening = f"{place} "
         network.restore(

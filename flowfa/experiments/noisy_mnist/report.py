@@ -27,7 +27,6 @@ from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
 from flowfa.files.atomic import replacing
 
-REPORTS = ("report.html", "report.md")
 FIGURES = {
     "figure-2.png": figures.deviation_by_width,
     "figure-3.png": figures.alignment,

@@ -238,7 +238,7 @@ def _integrate_width(
     flows, before = Flows.begin(len(job.initial), len(protocol.tracked)), 0.0
     if resume and keep.exists():
         arrays, meta = keep.read()
-        compare_configurations(meta["protocol"], protocol.to_json_dict(), set())
+        compare_configurations(meta["protocol"], protocol.to_json_dict())
         flows, before = Flows.from_arrays(arrays), float(meta["solve_seconds"])
     began = kept = time.perf_counter()
     end = float(flow_times(protocol)[-1])
@@ -271,7 +271,7 @@ def _begin(job: WidthJob, keep: Checkpoint, resume: bool) -> tuple[Standing, flo
     if not (resume and keep.exists()):
         return first(job), 0.0
     arrays, meta = keep.read()
-    compare_configurations(meta["protocol"], job.protocol.to_json_dict(), set())
+    compare_configurations(meta["protocol"], job.protocol.to_json_dict())
     return restored(job, arrays), float(meta["solve_seconds"])
 
 
