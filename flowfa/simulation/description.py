@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from flowfa.problems.ensemble import Ensemble
+from flowfa.problems.losses import LOSSES, Loss
+from flowfa.problems.parameters import recorded
 from flowfa.problems.problem import Problem
-from flowfa.problems.rules import Rule
+from flowfa.problems.rules import RULES, Rule
+from flowfa.registry import Registry
 from flowfa.simulation.settings import Settings
 from flowfa.solvers.choice import Choice
 
@@ -46,9 +49,11 @@ def describe(
 
 def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
     """Return the part of the configuration that says what is simulated, however it moves."""
+    loss_parameters = recorded(problem.loss)
+    strangers = _strangers(problem)
     return {
         "rule": [rule.name for rule in problem.rules],
-        "rule_parameters": {rule.name: _parameters(rule) for rule in problem.rules},
+        "rule_parameters": {rule.name: recorded(rule) for rule in problem.rules},
         "width": list(problem.sizes[1:-1]),
         "sizes": list(problem.sizes),
         "trajectories": ensemble.starts,
@@ -61,14 +66,27 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "leak": problem.leak,
         "smooth_kinks": problem.smooth_kinks,
         "loss": problem.loss.name,
+        **({"loss_parameters": loss_parameters} if loss_parameters else {}),
+        **({"strangers": strangers} if strangers else {}),
         "bias": list(problem.has_bias),
         "init": problem.initial.name,
         "start_digest": _digest(ensemble),
     }
 
 
-def _parameters(rule: Rule) -> dict[str, Any]:
-    return {name: value for name, value in vars(rule).items() if not name.startswith("_")}
+def _strangers(problem: Problem) -> dict[str, str]:
+    """Return the classes, by name, whose name another class is registered under.
+
+    A subclass inherits the name of its parent: what follows it could be taken for the parent.
+    """
+    named: list[tuple[Registry[type[Rule]] | Registry[type[Loss]], Rule | Loss]]
+    named = [*((RULES, rule) for rule in problem.rules), (LOSSES, problem.loss)]
+    return {
+        component.name: type(component).__qualname__
+        for registry, component in named
+        if component.name in registry.names()
+        and registry.get(component.name) is not type(component)
+    }
 
 
 def _digest(ensemble: Ensemble) -> str:

@@ -17,6 +17,8 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
+from flowfa.problems.losses import LOSSES
+from flowfa.problems.parameters import rebuilt
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
 from flowfa.simulation.run import Run
@@ -209,6 +211,7 @@ def _problem(
     tree: DataTree, configuration: dict[str, Any], label: str, repeats: int = 1
 ) -> tuple[Problem, Ensemble]:
     """Return the problem and its networks at time 0, as stored, `repeats` times in a row each."""
+    _check_names(configuration, label)
     data = tree.children["data"].to_dataset()
     weights = tree["weights"].to_dataset()
     rules = tuple(_rule(name, configuration, label) for name in configuration["rule"])
@@ -226,7 +229,9 @@ def _problem(
         leak=configuration["leak"],
         smooth_kinks=configuration.get("smooth_kinks"),
         rule=rules,
-        loss=configuration["loss"],
+        loss=rebuilt(
+            LOSSES.get(configuration["loss"]), configuration.get("loss_parameters", {}), label
+        ),
         initial=start,
     )
     kept = tuple(
@@ -248,6 +253,16 @@ def _twice(array: np.ndarray) -> np.ndarray:
     return np.concatenate([array, array])
 
 
+def _check_names(configuration: dict[str, Any], label: str) -> None:
+    """Refuse a run of a class that bore the name of another, which would be checked instead."""
+    for name, stranger in configuration.get("strangers", {}).items():
+        raise InputError(
+            f"{label} follows the class {stranger} under the name {name!r}, which another class is "
+            "registered under: register it under a name of its own (@flowfa.rule or "
+            "LOSSES.register) and make the run again"
+        )
+
+
 def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
     if name not in RULES.names():
         raise InputError(
@@ -255,7 +270,7 @@ def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
             f"{', '.join(RULES.names())}): check it where the rule is registered, with "
             "theory_checks.check"
         )
-    return RULES.get(name)(**configuration["rule_parameters"][name])
+    return rebuilt(RULES.get(name), configuration["rule_parameters"][name], label)
 
 
 def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Record:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset, LabelKind
 from flowfa.errors import InputError
+from flowfa.problems.parameters import constructor_arguments
 from flowfa.registry import Registry
 
 
@@ -48,6 +49,18 @@ class Loss(ABC):
     @abstractmethod
     def correct(self, output: Tensor, target: Tensor) -> Tensor | None:
         """Return which samples are classified rightly, (trajectory, sample); None: no classes."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, by name, as plain values.
+
+        As of a `Rule`: what a run records, and what the checks construct the loss from again.
+
+        Raises
+        ------
+        InputError
+            If the constructor takes an argument that no attribute is called like.
+        """
+        return constructor_arguments(self)
 
 
 LOSSES: Registry[type[Loss]] = Registry("loss")

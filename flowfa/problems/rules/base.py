@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
 
+from flowfa.problems.parameters import constructor_arguments
 from flowfa.registry import Registry
 
 
@@ -121,6 +122,20 @@ class Rule(ABC):
         Tensor or None
             (trajectory, n_l); None if the rule claims no law for this layer.
         """
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, by name, as plain values.
+
+        A run records them, and the checks construct the rule from them again. By default these
+        are the attributes of the names that the constructor takes; a rule that keeps its
+        arguments under other names, or changed, returns here what it was constructed with.
+
+        Raises
+        ------
+        InputError
+            If the constructor takes an argument that no attribute is called like.
+        """
+        return constructor_arguments(self)
 
 
 RULES: Registry[type[Rule]] = Registry("rule")
