@@ -30,7 +30,7 @@ _PROSE = 40
 
 def render_html(document: Document) -> str:
     """Return the page; all text is escaped."""
-    body = "\n".join(_part(part) for part in document.parts)
+    body = "\n".join(render_part(part) for part in document.parts)
     title = escape(document.title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -40,7 +40,8 @@ def render_html(document: Document) -> str:
     )
 
 
-def _part(part: Heading | Paragraph | List | Table | Picture) -> str:
+def render_part(part: Heading | Paragraph | List | Table | Picture) -> str:
+    """Return one part of a document as HTML; all text is escaped."""
     if isinstance(part, Heading):
         return f"<h2>{escape(part.text)}</h2>"
     if isinstance(part, Paragraph):

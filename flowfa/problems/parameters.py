@@ -47,6 +47,18 @@ def constructor_arguments(component: object) -> dict[str, Any]:
     return {name: getattr(component, name) for name in arguments}
 
 
+def constructor_text(component: Parametrised) -> str:
+    """Return the call that constructs an object again, such as ``"NormalStart(scale=0.1)"``.
+
+    An object whose class does not say its parameters shows the name of the class and dots.
+    """
+    try:
+        arguments = [f"{name}={value!r}" for name, value in component.parameters().items()]
+    except InputError:
+        arguments = ["..."]
+    return f"{type(component).__name__}({', '.join(arguments)})"
+
+
 def recorded(component: Parametrised) -> dict[str, Any]:
     """Return the parameters as a file gives them back: tuples are lists.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from flowfa.datasets.dataset import Dataset
+from flowfa.documents.display import fact_table, one_line
 from flowfa.errors import InputError
 from flowfa.problems.losses import LOSSES, Loss, check_labels
 from flowfa.problems.rules import RULES, Rule
@@ -91,6 +92,28 @@ class Problem:
     def layers(self) -> int:
         """Number of weight layers L."""
         return len(self.sizes) - 1
+
+    def __repr__(self) -> str:
+        """Return what is simulated in a line."""
+        return one_line("Problem", self._facts())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return fact_table("Problem", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        biased = [str(layer) for layer, has in enumerate(self.has_bias, start=1) if has]
+        smooth = "" if self.smooth_kinks is None else f", kinks smoothed over {self.smooth_kinks:g}"
+        samples = f"{self.data.samples} samples, {self.data.dim} features"
+        return {
+            "data": f"{self.data.name} ({samples})",
+            "sizes": f"sizes {'-'.join(map(str, self.sizes))}",
+            "leak": f"leak {self.leak:g}{smooth}",
+            "bias": f"bias in layer {', '.join(biased)}" if biased else "no bias",
+            "rules": f"rules {', '.join(rule.name for rule in self.rules)}",
+            "loss": f"{self.loss.name} loss",
+            "start": f"{self.initial.name} start",
+        }
 
     def _check_given(self, start: GivenStart, outputs: int) -> None:
         if start.sizes[0] != self.data.dim:

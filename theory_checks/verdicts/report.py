@@ -7,6 +7,7 @@ import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from flowfa.documents.display import html_table
 from theory_checks.verdicts.estimates import Estimated
 from theory_checks.verdicts.verdict import Verdict
 
@@ -147,6 +148,16 @@ class Report:
         """Return the table and the explanations for a terminal of 100 columns."""
         return "\n".join([*self.table(), *self.explanations()])
 
+    def __repr__(self) -> str:
+        """Return the table alone."""
+        return "\n".join(self.table())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the rows of the statements that apply."""
+        header, *rows = self._rows(only_applicable=True)
+        note = " ".join([*self.notes, self.evidence])
+        return html_table(self._summary(), header, rows, note)
+
     def table(self, width: int = WIDTH, only_applicable: bool = False) -> list[str]:
         """Return the lines of the table, and of a summary by verdict.
 
@@ -157,18 +168,7 @@ class Report:
         only_applicable : bool
             Leave out the rows of statements that do not apply; the summary names them.
         """
-        rows = [("statement", "verdict", "margin", "uncertainty", "where the margin is least")]
-        rows += [
-            (
-                finding.spec,
-                _shown(finding.verdict),
-                _number(finding.margin),
-                _number(finding.uncertainty),
-                "-" if finding.place is None else str(finding.place),
-            )
-            for finding in self.findings
-            if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
-        ]
+        rows = self._rows(only_applicable)
         if len(rows) == 1:
             return _wrapped(self._summary(), width, 2)
         widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
@@ -192,6 +192,22 @@ class Report:
         ]
         texts += [*self.notes, *([self.evidence] if self.evidence else [])]
         return [line for text in texts for line in _wrapped(text, width, 2)]
+
+    def _rows(self, only_applicable: bool) -> list[tuple[str, ...]]:
+        """Return the cells of the table, the header first."""
+        rows = [("statement", "verdict", "margin", "uncertainty", "where the margin is least")]
+        rows += [
+            (
+                finding.spec,
+                _shown(finding.verdict),
+                _number(finding.margin),
+                _number(finding.uncertainty),
+                "-" if finding.place is None else str(finding.place),
+            )
+            for finding in self.findings
+            if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
+        ]
+        return rows
 
     def _summary(self) -> str:
         """Name the statements by verdict, the worst verdict first."""

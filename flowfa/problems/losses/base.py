@@ -9,8 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset, LabelKind
+from flowfa.documents.display import fact_table
 from flowfa.errors import InputError
-from flowfa.problems.parameters import constructor_arguments
+from flowfa.problems.parameters import constructor_arguments, constructor_text
 from flowfa.registry import Registry
 
 
@@ -61,6 +62,16 @@ class Loss(ABC):
             If the constructor takes an argument that no attribute is called like.
         """
         return constructor_arguments(self)
+
+    def __repr__(self) -> str:
+        """Return the call that constructs the loss."""
+        return constructor_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        labels = ", ".join(self.label_kinds)
+        facts = {"name": self.name, "labels": labels, "infimum": f"{self.infimum:g}"}
+        return fact_table(repr(self), facts)
 
 
 LOSSES: Registry[type[Loss]] = Registry("loss")

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 import numpy as np
 from torch import Tensor
 
-from flowfa.problems.parameters import constructor_arguments
+from flowfa.documents.display import fact_table
+from flowfa.problems.parameters import constructor_arguments, constructor_text
 from flowfa.registry import Registry
 
 
@@ -136,6 +137,15 @@ class Rule(ABC):
             If the constructor takes an argument that no attribute is called like.
         """
         return constructor_arguments(self)
+
+    def __repr__(self) -> str:
+        """Return the call that constructs the rule."""
+        return constructor_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {"name": self.name, "keeps": self.keeps or "nothing"}
+        return fact_table(repr(self), facts | {"conserves": self.conserved_formula or "not stated"})
 
 
 RULES: Registry[type[Rule]] = Registry("rule")

@@ -281,6 +281,15 @@ def test_simulator_never_imports_the_checks():
     assert users == {"cli"}
 
 
+def test_report_shows_itself_as_its_table(run):
+    report = theory_checks.check(run, only=["C-1", "C-11"])
+    assert repr(report).splitlines() == report.table()
+    html = report._repr_html_()
+    assert "<td>C-1</td><td>holds</td>" in html
+    # What does not apply is named above the table, without a row.
+    assert "not applicable: C-11" in html and "<td>C-11</td>" not in html
+
+
 def test_dropped_hypothesis_lets_the_claim_be_measured():
     """What the statement says is then tried on a flow that it does not speak of."""
     evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=1.0, rtol=1e-5, saves=9)
