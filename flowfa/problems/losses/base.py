@@ -16,7 +16,7 @@ from flowfa.registry import Registry
 
 
 class Loss(ABC):
-    """A loss of one sample, l(f, y); the training loss is its mean over samples (spec section 0).
+    """A loss of one sample, l(f, y); the training loss is its mean over samples (docs/theory.md).
 
     Arrays put samples last: outputs f are (trajectory, output, sample), and encoded labels are
     (output, sample) or (trajectory, output, sample).
