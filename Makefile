@@ -16,11 +16,11 @@ demo: $(VENV)/.installed
 	$(BIN)/flowfa simulate --rule fa --width 100 --overwrite
 
 test: $(VENV)/.installed-dev
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGUMENTS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGUMENTS)
 
 # Slow tests too, and random problems by the thousand: tests/README.md says how long it takes.
 test-nightly: $(VENV)/.installed-dev
-	HYPOTHESIS_PROFILE=nightly $(ONE_THREAD) $(BIN)/python -m pytest -n 2 $(PYTEST_ARGUMENTS)
+	HYPOTHESIS_PROFILE=nightly $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
