@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from flowfa.machine import threads
 from flowfa.errors import InputError
+from flowfa.machine import threads
 
 
 @pytest.fixture(autouse=True)
