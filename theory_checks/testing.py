@@ -137,7 +137,7 @@ def violated_parts(check: Check, evidence: Evidence) -> dict[str, bool]:
     """Return, by the note of each measurement of a check, whether it is violated somewhere."""
     respected = torch.ones(len(evidence), dtype=torch.bool)
     for each in check.hypotheses(evidence):
-        respected &= each.excess <= 0.0
+        respected &= each.respected
     result: dict[str, bool] = {}
     for each in check.measure(evidence.select(respected.nonzero().flatten())):
         found = severities(each.margin, each.uncertainty + each.remainder)

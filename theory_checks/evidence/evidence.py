@@ -143,6 +143,14 @@ class Evidence:
         """The rule of each trajectory."""
         return tuple(self.flow.rules[row] for row in self.rows.tolist())
 
+    def under(self, *rules: str) -> Tensor:
+        """Return which trajectories follow one of some rules, (trajectory,) bool."""
+        return torch.tensor([rule in rules for rule in self.rules])
+
+    def for_all(self, condition: bool) -> Tensor:
+        """Return a condition that is the same for all trajectories, (trajectory,) bool."""
+        return torch.full((len(self),), condition)
+
     @cached_property
     def field(self) -> NetworkField:
         """The claimed field of the trajectories looked at."""
@@ -231,6 +239,15 @@ class Evidence:
             else self._measure(quantity, self.paths[self.own])[0]
         )
         return Course(values, rates, coarser, own)
+
+    def at_start(self) -> Networks:
+        """Return the networks at time 0, a row for each trajectory."""
+        return Networks(
+            self.field,
+            self.initial[self.rows],
+            self.flow.span.outside_norm2[self.rows],
+            torch.zeros(len(self)),
+        )
 
     def values(self, quantity: Quantity, rung: int = -1) -> Tensor:
         """Measure a quantity alone on a rung, by default the finest, (trajectory, time, item)."""

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from flowfa.plots.curves import group
 from flowfa.plots.style import BOUND_DASHES, rule_styles
 from theory_checks.pages.grid import Draw
-from theory_checks.statements.convergence.t1_decay import GAMMAS, log_bound
+from theory_checks.statements.convergence.t1_theorem_5_1 import GAMMAS, log_bound
 
 GREYS = ("#BBBBBB", "#888888", "#444444")
 BLUE = "#56B4E9"

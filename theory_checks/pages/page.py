@@ -21,7 +21,8 @@ from theory_checks.pages.invariants import invariant_panels
 from theory_checks.pages.loss import bound_handles, loss_panels
 from theory_checks.pages.margins import margin_panels, worst_of_rules
 from theory_checks.pages.signs import sign_panels
-from theory_checks.verdicts.report import Finding, Report
+from theory_checks.verdicts.finding import Finding, number
+from theory_checks.verdicts.report import Report
 from theory_checks.verdicts.traces import Traces
 from theory_checks.verdicts.verdict import Verdict
 
@@ -121,16 +122,12 @@ def _table(report: Report) -> str:
     ]
     rows += [
         f"<tr><td>{escape(each.spec)}</td><td>{_word(each.verdict)}</td>"
-        f'<td class="number">{_number(each.margin)}</td>'
-        f'<td class="number">{_number(each.uncertainty)}</td>'
+        f'<td class="number">{number(each.margin)}</td>'
+        f'<td class="number">{number(each.uncertainty)}</td>'
         f"<td>{'-' if each.place is None else escape(str(each.place))}</td></tr>"
         for each in report.findings
     ]
     return f"<table>{''.join(rows)}</table>"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
 
 
 def _explained(finding: Finding) -> str:
@@ -138,9 +135,8 @@ def _explained(finding: Finding) -> str:
     sentences = [f"{finding.statement}.", f"Trajectories: {counts}."]
     if finding.sentence:
         sentences.append(f"{finding.sentence[0].upper()}{finding.sentence[1:]}.")
-    if finding.failed_hypothesis is not None:
-        amount = "" if finding.failed_by is None else f" (by {_number(finding.failed_by)})"
-        sentences.append(f"It does not apply unless {finding.failed_hypothesis}{amount}.")
+    if finding.unless is not None:
+        sentences.append(f"It does not apply unless {finding.unless}.")
     measured = "".join(f"<li>{escape(str(each))}</li>" for each in finding.estimates)
     title = f"<h3>{escape(finding.spec)} &ensp; {_word(finding.verdict)}</h3>"
     text = f'{title}<p class="small">{escape(" ".join(sentences))}</p>'

@@ -21,7 +21,7 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.evidence.from_run import evidence_of_run
 from theory_checks.random_problems.starting import Arrays
-from theory_checks.statements.rate.eq1_rate import mean_loss
+from theory_checks.statements.eq1_loss_rate import mean_loss
 
 RTOL = 1e-6
 SAVES = 17

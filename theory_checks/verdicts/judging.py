@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,37 +11,12 @@ from flowfa.registry import unknown_name
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.statement import Check
-from theory_checks.verdicts.report import Place
+from theory_checks.verdicts.outcome import Outcome, Place
 from theory_checks.verdicts.traces import Traces
 from theory_checks.verdicts.verdict import Verdict, from_severity, severities
 
 REFINEMENTS = 5
 """Times that the mesh is refined where what lies between its times leaves a verdict open."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The verdict on one trajectory.
-
-    Attributes
-    ----------
-    trajectory : int
-    verdict : Verdict
-    margin, uncertainty : float
-        At the worst place; NaN where the statement does not apply.
-    place : Place or None
-    hypothesis : str or None
-        The first that failed.
-    failed_by : float
-    """
-
-    trajectory: int
-    verdict: Verdict
-    margin: float = float("nan")
-    uncertainty: float = float("nan")
-    place: Place | None = None
-    hypothesis: str | None = None
-    failed_by: float = float("nan")
 
 
 def outcomes_of(
@@ -91,21 +65,21 @@ def outcomes_under(
     if misplaced(statement, evidence):
         # What it measures is not there to be asked for.
         kind = _kind(statement, evidence)
-        missed = torch.zeros(1, len(evidence), dtype=torch.bool)
         return [
-            _not_applicable(int(row), (kind,), missed, position)
+            _not_applicable(int(row), kind, position)
             for position, row in enumerate(evidence.rows.tolist())
         ]
-    begun = Hypothesis(
+    begun = Hypothesis.measured(
         "begun",
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
         evidence.times[2] - evidence.reached,
     )
     hypotheses = (begun, *assumed)
-    respected = torch.stack([each.excess <= 0.0 for each in hypotheses])
+    respected = torch.stack([hypothesis.respected for hypothesis in hypotheses])
     able = respected.all(0)
+    first = (~respected).int().argmax(0)
     result = [
-        _not_applicable(int(evidence.rows[position]), hypotheses, respected, position)
+        _not_applicable(int(evidence.rows[position]), hypotheses[int(first[position])], position)
         for position in (~able).nonzero().flatten().tolist()
     ]
     if not able.any():
@@ -137,8 +111,8 @@ def confirmed(
     closer = evidence.select(torch.tensor(doubtful)).closer() if doubtful else None
     if closer is None:
         return found
-    own = tuple(replace(each, excess=each.excess[doubtful]) for each in assumed)
-    again = dict(zip(doubtful, outcomes_under(statement, closer, own), strict=True))
+    kept = tuple(hypothesis.select(doubtful) for hypothesis in assumed)
+    again = dict(zip(doubtful, outcomes_under(statement, closer, kept), strict=True))
     return [again.get(place, each) for place, each in enumerate(found)]
 
 
@@ -153,17 +127,16 @@ def texts_of(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[s
 
 def misplaced(statement: Check, evidence: Evidence) -> bool:
     """Return whether a statement is about the other kind of run."""
-    return bool((_kind(statement, evidence).excess > 0.0).any())
+    return not bool(_kind(statement, evidence).respected.all())
 
 
 def _kind(statement: Check, evidence: Evidence) -> Hypothesis:
     """Return that the run is of the kind that a statement is about: a flow, or discrete steps."""
     of_training = bool(getattr(statement, "of_training", False))
-    wrong = float(of_training != (evidence.training is not None))
-    excess = torch.full((len(evidence),), wrong)
+    fitting = evidence.for_all(of_training == (evidence.training is not None))
     if of_training:
-        return Hypothesis("steps", "the run takes discrete steps (flowfa train)", excess)
-    return Hypothesis("flow", "the run is a flow (flowfa simulate)", excess)
+        return Hypothesis.of("steps", "the run takes discrete steps (flowfa train)", fitting)
+    return Hypothesis.of("flow", "the run is a flow (flowfa simulate)", fitting)
 
 
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
@@ -223,18 +196,15 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
         return Outcome(
             trajectory,
             Verdict.NOT_APPLICABLE,
-            hypothesis="it speaks of something in this network",
+            failed_hypothesis="it speaks of something in this network",
         )
     return worst
 
 
-def _not_applicable(
-    trajectory: int, hypotheses: tuple[Hypothesis, ...], respected: Tensor, position: int
-) -> Outcome:
-    first = int((~respected[:, position]).nonzero()[0])
+def _not_applicable(trajectory: int, failed: Hypothesis, position: int) -> Outcome:
     return Outcome(
         trajectory,
         Verdict.NOT_APPLICABLE,
-        hypothesis=hypotheses[first].text,
-        failed_by=float(hypotheses[first].excess[position]),
+        failed_hypothesis=failed.text,
+        failed_by=failed.missed_by(position),
     )

@@ -1,14 +1,14 @@
-"""Findings and the report that a person or a program reads."""
+"""The report that a person or a program reads."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from flowfa.documents.display import html_table
-from theory_checks.verdicts.estimates import Estimated
+from theory_checks.verdicts.finding import Finding, number
 from theory_checks.verdicts.verdict import Verdict
 
 WIDTH = 100
@@ -22,80 +22,6 @@ EXIT_CODES = {
     Verdict.VIOLATED: 1,
     Verdict.INCONCLUSIVE: 2,
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a margin was found; None where that does not apply.
-
-    Attributes
-    ----------
-    trajectory : int
-        Counted from 0.
-    rule : str
-    layer, neuron : int or None
-        Layers from 1, neurons from 0.
-    time : float
-    note : str
-        What else the check says of the place.
-    """
-
-    trajectory: int
-    rule: str
-    layer: int | None
-    neuron: int | None
-    time: float
-    note: str = ""
-
-    def __str__(self) -> str:
-        """Return the place in words."""
-        parts = [f"{self.rule} trajectory {self.trajectory}"]
-        parts += [
-            f"{name} {value}"
-            for name, value in (("layer", self.layer), ("neuron", self.neuron))
-            if value is not None
-        ]
-        return ", ".join([*parts, f"t = {self.time:.4g}", *([self.note] if self.note else [])])
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The verdict on one statement.
-
-    Attributes
-    ----------
-    spec : str
-        The statement's ID in the list of the theory.
-    statement : str
-        It in words.
-    verdict : Verdict
-        The worst of all trajectories that it applies to.
-    margin, uncertainty : float or None
-        Of the worst place; None if the statement does not apply.
-    place : Place or None
-    trajectories : dict
-        How many trajectories got which verdict, by its word.
-    failed_hypothesis : str or None
-        What keeps the statement from applying to some trajectory, the nearest miss of all.
-    failed_by : float or None
-        By how much.
-    sentence : str
-        What a reader should know of the numbers.
-    estimates : tuple of Estimated
-        Numbers measured beside the verdict, if the check has any.
-    """
-
-    spec: str
-    statement: str
-    verdict: Verdict
-    margin: float | None
-    uncertainty: float | None
-    place: Place | None
-    trajectories: dict[str, int]
-    failed_hypothesis: str | None
-    failed_by: float | None
-    sentence: str
-    estimates: tuple[Estimated, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,13 +57,8 @@ class Report:
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return everything as JSON has it: no NaN, no infinity."""
-        findings = []
-        for finding in self.findings:
-            entry = asdict(finding)
-            entry["verdict"] = finding.verdict.value
-            findings.append(entry)
         document = {
-            "findings": findings,
+            "findings": [finding.to_json_dict() for finding in self.findings],
             "notes": list(self.notes),
             "evidence": self.evidence,
             "exit_code": self.exit_code,
@@ -200,8 +121,8 @@ class Report:
             (
                 finding.spec,
                 _shown(finding.verdict),
-                _number(finding.margin),
-                _number(finding.uncertainty),
+                number(finding.margin),
+                number(finding.uncertainty),
                 "-" if finding.place is None else str(finding.place),
             )
             for finding in self.findings
@@ -245,14 +166,9 @@ def _explain(finding: Finding) -> str:
     parts = [f"{finding.statement} ({counts})"]
     if finding.sentence:
         parts.append(finding.sentence)
-    if finding.failed_hypothesis is not None:
-        amount = "" if finding.failed_by is None else f" (by {_number(finding.failed_by)})"
-        parts.append(f"does not apply unless {finding.failed_hypothesis}{amount}")
+    if finding.unless is not None:
+        parts.append(f"does not apply unless {finding.unless}")
     return "; ".join(parts)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
 
 
 def _plain(value: Any) -> Any:

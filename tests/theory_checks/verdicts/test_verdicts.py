@@ -20,8 +20,8 @@ from theory_checks.evidence.rungs import Rung, build_ladder
 from theory_checks.margins.between_times import extremes
 from theory_checks.margins.bounds import never_negative
 from theory_checks.margins.measurement import Item
-from theory_checks.statements.conservation.c1_neuron import NeuronConservation
-from theory_checks.statements.conservation.c5_matrix import MatrixConservation
+from theory_checks.statements.conservation.c1_per_neuron import NeuronConservation
+from theory_checks.statements.conservation.c5_matrix_law import MatrixConservation
 from theory_checks.verdicts.check import check_evidence
 from theory_checks.verdicts.judging import outcomes_of
 from theory_checks.verdicts.report import EXIT_CODES, Report
@@ -53,8 +53,8 @@ def test_report_exits_with_the_worst_verdict_that_applies():
     def report(*verdicts):
         return Report(
             tuple(
-                theory_checks.Finding(str(i), "", v, None, None, None, {}, None, None, "")
-                for i, v in enumerate(verdicts)
+                theory_checks.Finding(str(i), "", "", (theory_checks.Outcome(0, verdict),))
+                for i, verdict in enumerate(verdicts)
             )
         )
 

@@ -34,12 +34,7 @@ def with_law(evidence: Evidence) -> Tensor:
         (trajectory, hidden neuron), bool; False for dfa's earlier layers, which have no law in
         the weights.
     """
-    start = Networks(
-        evidence.field,
-        evidence.initial[evidence.rows],
-        evidence.flow.span.outside_norm2[evidence.rows],
-        torch.zeros(len(evidence)),
-    )
+    start = evidence.at_start()
     columns = []
     for layer in range(1, evidence.flow.layout.layers):
         column = torch.zeros(len(evidence), evidence.flow.layout.sizes[layer], dtype=torch.bool)

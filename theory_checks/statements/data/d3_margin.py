@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from flowfa.datasets.certificate import GAP
 from theory_checks.controls.control import Control
-from theory_checks.controls.flows import small_flow
+from theory_checks.controls.samples import on_separable_samples, shorter, turned
 from theory_checks.evidence.evidence import Evidence
-from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.data.geometry import (
     Certifier,
@@ -21,7 +19,6 @@ from theory_checks.statements.data.geometry import (
     claimed,
     equal,
     geometry_of,
-    trained_on,
 )
 from theory_checks.statements.statement import register
 
@@ -64,20 +61,6 @@ class MarginOfData:
     def controls(self) -> Mapping[str, Control]:
         """Return flows that train on other samples than those that were certified."""
         return {
-            "a sample that is shorter": lambda: _changed(_shorter),
-            "a sample that is turned round": lambda: _changed(_turned),
+            "a sample that is shorter": on_separable_samples(shorter),
+            "a sample that is turned round": on_separable_samples(turned),
         }
-
-
-def _changed(change: Callable[[Tensor], Tensor]) -> Evidence:
-    return evidence_of_flow(trained_on(small_flow("fa", leak=1.0), change), t_end=1.0, saves=3)
-
-
-def _shorter(inputs: Tensor) -> Tensor:
-    inputs[0] *= 0.1
-    return inputs
-
-
-def _turned(inputs: Tensor) -> Tensor:
-    inputs[0] *= -1.0
-    return inputs

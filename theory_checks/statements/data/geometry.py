@@ -25,6 +25,12 @@ from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 Certifier = Callable[[NetworkFlow], tuple[Certificate, ...]]
 """Returns what is claimed of the data of each start, or of all in one certificate."""
 
+CERTIFICATE_READING = (
+    "margin: twice the uncertainty (rounding, and what the duality gap leaves open), minus the "
+    "difference of certified and own numbers, or plus the room of the bound"
+)
+"""What margin and uncertainty mean in D-1 and D-2."""
+
 _KNOWN: WeakKeyDictionary[NetworkFlow, tuple[Certificate, ...]] = WeakKeyDictionary()
 """Certificates of flows in use: their least squares take the time of many checks."""
 
@@ -88,6 +94,11 @@ class Geometry:
     least_product: Tensor
     primal: Tensor
     dual: Tensor
+
+    @property
+    def gap_of_square(self) -> Tensor:
+        """The difference of upper and lower bound of ghat^2, (trajectory,)."""
+        return (self.dual.square() - self.primal.square()).clamp_min(0.0)
 
 
 def geometry_of(evidence: Evidence) -> Geometry:
@@ -153,14 +164,8 @@ def bracket(signed: np.ndarray) -> tuple[float, float]:
 
 def binary_labels(evidence: Evidence) -> Hypothesis:
     """Return the hypothesis that there are labels -1/+1."""
-    other = float(evidence.flow.problem.data.label_kind != "binary")
-    excess = torch.full((len(evidence),), other, dtype=torch.float64)
-    return Hypothesis("binary-labels", "the labels are -1 and +1", excess)
-
-
-def unless_positive(value: Tensor) -> Tensor:
-    """Return the excess of the hypothesis value > 0, positive at 0 too."""
-    return torch.where(value > 0.0, -value, (-value).clamp_min(torch.finfo(value.dtype).tiny))
+    binary = evidence.for_all(evidence.flow.problem.data.label_kind == "binary")
+    return Hypothesis.of("binary-labels", "the labels are -1 and +1", binary)
 
 
 def equal(evidence: Evidence, wrong: Tensor, allowed: Tensor, note: str) -> Measurement:
@@ -190,17 +195,3 @@ def _at_start(evidence: Evidence, margin: Tensor, uncertainty: Tensor, note: str
         (Item(),),
         note,
     )
-
-
-def trained_on(flow: NetworkFlow, change: Callable[[Tensor], Tensor]) -> NetworkFlow:
-    """Return the flow with other inputs in its field than its data, for negative controls."""
-    field = flow.field
-    flow.field = NetworkField(
-        field.layout,
-        change(field.inputs.clone()),
-        field.targets,
-        field.loss,
-        field.leak,
-        field.groups,
-    )
-    return flow
