@@ -33,10 +33,11 @@ class Rule(ABC):
     the output layer (``"output"``, direct feedback). The output layer always follows its true
     gradient. Layers count from 1 to L; W_l is (out, in).
 
-    To add a rule, write one class with the three methods and register it::
+    Most rules have feedback a W^T + B + M * sign(W)^T: they subclass `RuleInForm` and state the
+    form. A rule of another kind is one class with the three methods, registered::
 
-        @flowfa.rule("half-fa")
-        class HalfFA(flowfa.Rule): ...
+        @flowfa.rule("cubic")
+        class CubicFeedback(flowfa.Rule): ...
 
     Attributes
     ----------
@@ -122,6 +123,16 @@ class Rule(ABC):
             (trajectory, n_l); None if the rule claims no law for this layer.
         """
 
+    def for_layer(self, fan_in: int, fan_out: int) -> Rule:
+        """Return the rule of one feedback layer, with parameters that depend on its fans settled.
+
+        Parameters
+        ----------
+        fan_in, fan_out : int
+            As torch.nn.init counts them, a kernel's positions included.
+        """
+        return self
+
 
 RULES: Registry[type[Rule]] = Registry("rule")
 
@@ -146,6 +157,24 @@ def rule(name: str) -> Callable[[type[AnyRule]], type[AnyRule]]:
     return enter
 
 
-def inner_products(out_weight: Tensor, feedback: Tensor) -> Tensor:
-    """Return <W_{l+1}[:,j], B_{l+1}[j,:]> for each neuron j, (trajectory, n_l)."""
-    return (out_weight.transpose(-1, -2) * feedback).sum(-1)
+def drawn_for_each_layer(
+    kind: str, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
+) -> dict[str, np.ndarray]:
+    """Draw one matrix of the shape of W_l^T for each layer l = 2, ..., L.
+
+    Parameters
+    ----------
+    kind : str
+        The letter of the matrices, B or M.
+    weights, draw
+        As `Rule.draw_feedback` gets them.
+
+    Returns
+    -------
+    dict
+        ``{"B2": (n_1, n_2), ..., "BL": (n_{L-1}, n_L)}`` if `kind` is B.
+    """
+    return {
+        f"{kind}{layer}": draw(kind, layer, weight.T.shape)
+        for layer, weight in enumerate(weights[1:], start=2)
+    }
