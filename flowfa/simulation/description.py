@@ -39,6 +39,8 @@ def describe(
     resolved["solver"] = choice.name
     resolved["solver_asked"] = settings.solver
     resolved["solver_reason"] = choice.reason
+    if choice.by_rule:
+        resolved["solver_by_rule"] = dict(choice.by_rule)
     if settings.atol is None:
         resolved["atol"] = settings.rtol / 100.0
     return {**describe_problem(problem, ensemble, seed), **resolved}

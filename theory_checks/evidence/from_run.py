@@ -105,6 +105,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         max_steps=configuration["max_steps"],
         finer=_finer(flow),
         taken=_steps(tree),
+        by_rule=configuration.get("solver_by_rule"),
     )
     return Evidence(
         flow=flow,

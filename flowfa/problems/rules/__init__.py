@@ -1,7 +1,14 @@
 """Learning rules, one file each; `RULES` finds them by name."""
 
 from flowfa.problems.rules.adafa import AdaptiveFeedbackAlignment
-from flowfa.problems.rules.base import RULES, FeedbackDraw, Rule, drawn_for_each_layer, rule
+from flowfa.problems.rules.base import (
+    RULES,
+    FeedbackDraw,
+    Rule,
+    configured_rule,
+    drawn_for_each_layer,
+    rule,
+)
 from flowfa.problems.rules.brsf import BatchwiseRandomSignFeedback
 from flowfa.problems.rules.dfa import DirectFeedbackAlignment
 from flowfa.problems.rules.fa import FeedbackAlignment
@@ -28,6 +35,7 @@ __all__ = [
     "Rule",
     "RuleInForm",
     "SignFeedbackAlignment",
+    "configured_rule",
     "drawn_for_each_layer",
     "form_of",
     "is_in_form",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -155,6 +157,38 @@ def rule(name: str) -> Callable[[type[AnyRule]], type[AnyRule]]:
         return cls
 
     return enter
+
+
+def configured_rule(name: str, settings: object) -> Rule:
+    """Return the rule called `name`, with the parameters that settings have for it.
+
+    Parameters
+    ----------
+    name : str
+    settings : object
+        Its attribute ``signfa_scale`` is the parameter ``scale`` of signfa, and so on for any
+        rule; text that reads as a number is one. What is not there has its default.
+
+    Raises
+    ------
+    InputError
+        If there is no such rule, or it refuses a parameter.
+    """
+    cls = RULES.get(name)
+    prefix = name.replace("-", "_")
+    given = {
+        parameter: _number_or_word(getattr(settings, f"{prefix}_{parameter}"))
+        for parameter in inspect.signature(cls).parameters
+        if hasattr(settings, f"{prefix}_{parameter}")
+    }
+    return cls(**given)
+
+
+def _number_or_word(value: Any) -> Any:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def drawn_for_each_layer(

@@ -89,15 +89,28 @@ class FeedbackForm:
         total = 0.0 * change[..., 0, :]
         if self.weight_share:
             total = 0.5 * self.weight_share * change.square().sum(-2)
-        if self.magnitudes is not None:
-            turned = after.sign() - before.sign()
-            # M times the difference is exact: 0, M or 2 M. The product with v+ rounds once.
-            if isinstance(self.magnitudes, Tensor):
-                turned = self.magnitudes.transpose(-1, -2) * turned
-            else:
-                turned = self.magnitudes * turned
-            total = total + (turned * after).sum(-2)
-        return total
+        jumps = self.jumps(before, after)
+        return total if jumps is None else total + (jumps * after).sum(-2)
+
+    def jumps(self, before: Tensor, after: Tensor) -> Tensor | None:
+        """Return M_l^T * (sign(W_l+) - sign(W_l)), by which flips of signs change F_l^T, exactly.
+
+        Parameters
+        ----------
+        before, after : Tensor
+            W_l before and after a step, (trajectory, n_l, n_{l-1}).
+
+        Returns
+        -------
+        Tensor or None
+            Of the same shape, exact because it is 0, M or 2 M; None where M is zero.
+        """
+        if self.magnitudes is None:
+            return None
+        turned = after.sign() - before.sign()
+        if isinstance(self.magnitudes, Tensor):
+            return turned * self.magnitudes.transpose(-1, -2)
+        return self.magnitudes * turned
 
 
 def _inner_products(weight: Tensor, feedback: Tensor) -> Tensor:
