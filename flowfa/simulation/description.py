@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from flowfa.errors import InputError
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.problem import Problem
-from flowfa.problems.rules import Rule
+from flowfa.problems.rules import RULES, Rule
 from flowfa.simulation.settings import Settings
 from flowfa.solvers.choice import Choice
 
@@ -47,7 +48,15 @@ def describe(
 
 
 def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
-    """Return the part of the configuration that says what is simulated, however it moves."""
+    """Return the part of the configuration that says what is simulated, however it moves.
+
+    Raises
+    ------
+    InputError
+        If the record would call a rule by the name of another.
+    """
+    for rule in problem.rules:
+        _check_name(rule)
     return {
         "rule": [rule.name for rule in problem.rules],
         "rule_parameters": {rule.name: _parameters(rule) for rule in problem.rules},
@@ -67,6 +76,15 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "init": problem.initial.name,
         "start_digest": _digest(ensemble),
     }
+
+
+def _check_name(rule: Rule) -> None:
+    named = RULES.get(rule.name) if rule.name in RULES.names() else type(rule)
+    if named is not type(rule) or "feedback" in vars(rule):
+        raise InputError(
+            f"the rule {type(rule).__name__} would be recorded as {rule.name!r}, which is another "
+            'one: register its class under a name of its own, @flowfa.rule("NAME")'
+        )
 
 
 def _parameters(rule: Rule) -> dict[str, Any]:

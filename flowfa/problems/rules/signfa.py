@@ -39,12 +39,6 @@ class SignFeedbackAlignment(RuleInForm):
             )
         self.scale: float | Literal["xavier"] = scale
 
-    def layer_scale(self, weight: Tensor) -> float:
-        """Return s of the layer whose weight W_l (trajectory, out, in) is given."""
-        if self.scale == "xavier":
-            return math.sqrt(2.0 / (weight.shape[-1] + weight.shape[-2]))
-        return self.scale
-
     def draw_feedback(
         self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
     ) -> dict[str, np.ndarray]:

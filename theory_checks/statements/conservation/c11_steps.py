@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowfa.problems.rules import is_in_form
 from flowfa.training import law as increments
 from theory_checks.controls.control import Control
 from theory_checks.controls.steps import changed_file, moved_otherwise
@@ -44,9 +45,12 @@ class StepConservation:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a rule with a law; momentum, schedule, decay and minibatch are in the formula."""
-        known = increments.RULES
-        other = torch.tensor([0.0 if rule in known else 1.0 for rule in evidence.rules])
-        return (Hypothesis("rule", f"the rule is one of {', '.join(known)}", other),)
+        groups = evidence.field.groups
+        other = torch.cat(
+            [torch.full((g.stop - g.start,), float(not is_in_form(g.rule))) for g in groups]
+        )
+        form = "the feedback has the form a W^T + B + M * sign(W)^T"
+        return (Hypothesis("rule", form, other),)
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the difference leaves, at all steps and in the file."""
