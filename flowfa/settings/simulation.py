@@ -59,7 +59,8 @@ class ProblemFlags:
     """Network, data and start: the flags that every kind of run has."""
 
     rule: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ("fa",)
-    """Learning rules, side by side from the same starts: gd, fa, adafa, signfa, dfa, frsf."""
+    """Learning rules, side by side from the same starts: gd, fa, adafa, signfa, dfa, frsf,
+    kolen-pollack, low-rank-fa."""
     width: Annotated[tuple[int, ...] | None, optional_flag(metavar="INT [INT ...]")] = None
     """Width of each hidden layer, by default 100; several numbers make several hidden layers."""
     trajectories: Annotated[int | None, optional_flag(metavar="INT")] = None

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from flowfa.errors import InputError
 from flowfa.problems.ensemble import Ensemble
-from flowfa.problems.losses import LOSSES, Loss
 from flowfa.problems.parameters import recorded
 from flowfa.problems.problem import Problem
-from flowfa.problems.rules import RULES, Rule
-from flowfa.registry import Registry
 from flowfa.simulation.settings import Settings
 from flowfa.solvers.choice import Choice
 
@@ -42,15 +40,28 @@ def describe(
     resolved["solver"] = choice.name
     resolved["solver_asked"] = settings.solver
     resolved["solver_reason"] = choice.reason
+    if choice.by_rule:
+        resolved["solver_by_rule"] = dict(choice.by_rule)
     if settings.atol is None:
         resolved["atol"] = settings.rtol / 100.0
     return {**describe_problem(problem, ensemble, seed), **resolved}
 
 
 def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
-    """Return the part of the configuration that says what is simulated, however it moves."""
+    """Return the part of the configuration that says what is simulated, however it moves.
+
+    Raises
+    ------
+    InputError
+        If a rule's feedback was replaced in the object, so that the record would name another.
+    """
+    for rule in problem.rules:
+        if "feedback" in vars(rule):
+            raise InputError(
+                f"feedback was replaced in an object of {type(rule).__name__}, which would be "
+                f"recorded as {rule.name!r}: write a class with this feedback and register it"
+            )
     loss_parameters = recorded(problem.loss)
-    strangers = _strangers(problem)
     return {
         "rule": [rule.name for rule in problem.rules],
         "rule_parameters": {rule.name: recorded(rule) for rule in problem.rules},
@@ -67,25 +78,9 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "smooth_kinks": problem.smooth_kinks,
         "loss": problem.loss.name,
         **({"loss_parameters": loss_parameters} if loss_parameters else {}),
-        **({"strangers": strangers} if strangers else {}),
         "bias": list(problem.has_bias),
         "init": problem.initial.name,
         "start_digest": _digest(ensemble),
-    }
-
-
-def _strangers(problem: Problem) -> dict[str, str]:
-    """Return the classes, by name, whose name another class is registered under.
-
-    A subclass inherits the name of its parent: what follows it could be taken for the parent.
-    """
-    named: list[tuple[Registry[type[Rule]] | Registry[type[Loss]], Rule | Loss]]
-    named = [*((RULES, rule) for rule in problem.rules), (LOSSES, problem.loss)]
-    return {
-        component.name: type(component).__qualname__
-        for registry, component in named
-        if component.name in registry.names()
-        and registry.get(component.name) is not type(component)
     }
 
 

@@ -13,7 +13,7 @@ from flowfa.machine.allocator import keep_freed_memory
 from flowfa.machine.threads import apply_threads, choose_threads
 from flowfa.problems import Problem
 from flowfa.problems.problem import LOSS_FOR_LABELS
-from flowfa.problems.rules import RULES, Rule, SignFeedbackAlignment
+from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import (
     STARTS,
     GivenStart,
@@ -134,19 +134,11 @@ def problem_of(configuration: ProblemFlags) -> Problem:
         widths=configuration.width if configuration.width is not None else (100,),
         leak=configuration.leak,
         smooth_kinks=configuration.smooth_kinks,
-        rule=[_rule(name, configuration) for name in configuration.rule],
+        rule=[configured_rule(name, configuration) for name in configuration.rule],
         loss=configuration.loss or LOSS_FOR_LABELS[data.label_kind],
         bias=configuration.bias,
         initial=initial,
     )
-
-
-def _rule(name: str, configuration: ProblemFlags) -> Rule:
-    cls = RULES.get(name)
-    if cls is SignFeedbackAlignment:
-        scale = configuration.signfa_scale
-        return SignFeedbackAlignment("xavier" if scale == "xavier" else float(scale))
-    return cls()
 
 
 def _start(configuration: ProblemFlags) -> RandomStart | GivenStart:

@@ -17,8 +17,7 @@ from flowfa.simulation.job import Job
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import DTYPES, Settings
-from flowfa.solvers.choice import choose
-from flowfa.solvers.registry import make_solver
+from flowfa.solvers.choice import build_solver, choose
 from flowfa.studies.progress import Progress
 
 
@@ -99,8 +98,9 @@ def simulate(
     choice = choose(
         chosen.solver, problem, rtol=chosen.rtol, device=chosen.device, dtype=chosen.dtype
     )
-    solver = make_solver(
+    solver = build_solver(
         choice.name,
+        choice.by_rule,
         rtol=chosen.rtol,
         atol=chosen.atol,
         step=chosen.step,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flowfa.errors import InputError
-from flowfa.solvers.registry import make_solver
+from flowfa.solvers.choice import build_solver
 from flowfa.solvers.stepping.integration import Solver
 
 TOLERANCE_FACTOR = 10.0
@@ -47,6 +47,7 @@ def build_ladder(
     max_steps: int = 100_000,
     finer: str | None = None,
     taken: int | None = None,
+    by_rule: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Rung, ...], int]:
     """Return rungs from coarse to fine, and the place of the asked accuracy among them.
 
@@ -66,6 +67,8 @@ def build_ladder(
         Steps that the run tried. A rung gets many times as many and no more: what was recorded of a
         sound run takes a method of any order fewer, and a start that was changed could take for
         ever.
+    by_rule : mapping, optional
+        The solver of each rule, on all rungs, where rules had different ones.
     """
     atol = rtol / 100.0 if atol is None else atol
 
@@ -81,8 +84,9 @@ def build_ladder(
             solver, own_step = finer, None
 
         def make() -> Solver:
-            return make_solver(
+            return build_solver(
                 solver,
+                by_rule or {},
                 rtol=rtol * scale,
                 atol=atol * scale,
                 step=own_step,

@@ -22,6 +22,7 @@ from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.falsify.case import Case, Shape, case_of
 from theory_checks.falsify.claim import DROPPED, FAR, MISSED, Assessment
 from theory_checks.margins.measurement import Hypothesis
+from theory_checks.random_problems.structure import rule_names
 from theory_checks.statements.statement import CHECKS
 from theory_checks.verdicts.judging import outcomes_of
 from theory_checks.verdicts.outcome import Outcome
@@ -34,9 +35,10 @@ SMALLEST = 1e-9
 """The least violation that counts: the numbers of problems are of order one."""
 FINE = 1e-10
 """The tolerance at which a counterexample is confirmed."""
-RULES = ("fa", "adafa", "signfa", "gd", "dfa", "frsf")
 CONDITION = 1.0
 """Amount that a failed condition counts as in the score of a search."""
+FIRST = ("fa", "adafa", "signfa", "gd", "dfa", "frsf")
+"""Rules in the order in which they are tried; others that are registered in form follow."""
 SAMPLED = 8
 """Random problems of a kind that tell whether the statement speaks of it."""
 
@@ -178,10 +180,11 @@ def _assessment(outcome: Outcome, slack: float) -> Assessment:
 @cache
 def _shapes(name: str, drop: frozenset[str]) -> tuple[Shape, ...]:
     """Return small shapes of every kind of problem of which a statement speaks."""
+    rules = FIRST + tuple(rule for rule in rule_names() if rule not in FIRST)
     kinds = [
         (rule, leak, loss, outputs, biased, depth)
         for rule, leak, (loss, outputs), biased, depth in product(
-            RULES,
+            rules,
             (0.5, 1.0),
             (("exponential", 1), ("logistic", 1), ("squared", 2)),
             (False, True),

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from flowfa.files.archives import write_npz
+from flowfa.problems.rules import RULES
 
 REACH = {"X": 2.0, "y": 2.0, "W": 2.0, "c": 1.0, "B": 2.0, "D": 2.0, "M": 2.0}
 """Largest entry of each kind of array that is searched."""
 GRID = 7
 """Decimals of the numbers that are searched, in units of their reach."""
-FEEDBACK = {"fa": "B", "dfa": "D", "frsf": "M"}
-"""The kind of matrix that a rule keeps and a file may give."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,9 @@ class Shape:
             found[f"W{layer}"] = (after, before)
             if self.biased and layer < depth:
                 found[f"c{layer}"] = (after,)
-        kind = FEEDBACK.get(self.rule)
+        rule = RULES.get(self.rule)
+        # The kind of matrix that the rule keeps and a file may give.
+        kind = rule.keeps if rule.accepts_feedback else ""
         for layer in range(2, depth + 1) if kind else ():
             if kind == "D":
                 found[f"D{layer - 1}"] = (self.sizes[layer - 1], outputs)

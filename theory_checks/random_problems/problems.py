@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import flowfa
 from flowfa.datasets import Dataset
 from flowfa.files.archives import write_npz
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.problems import Problem, build_ensemble
-from flowfa.problems.rules import Rule, SignFeedbackAlignment
+from flowfa.problems import Problem, build_ensemble, rules
+from flowfa.problems.rules import Rule
 from flowfa.problems.starts import given_start
 from flowfa.solvers.choice import choose
 from theory_checks.controls import BREAKS
@@ -267,6 +268,10 @@ print(theory_checks.check_evidence(evidence, theory_checks.chosen(("{statement}"
 
 
 def _call(rule: Rule) -> str:
-    """Return the expression that makes a rule."""
-    scale = repr(rule.scale) if isinstance(rule, SignFeedbackAlignment) else ""
-    return f"rules.{type(rule).__name__}({scale})"
+    """Return the expression that makes a rule; one of one's own must be registered before."""
+    arguments = ", ".join(
+        repr(vars(rule)[name]) for name in inspect.signature(type(rule)).parameters
+    )
+    if hasattr(rules, type(rule).__name__):
+        return f"rules.{type(rule).__name__}({arguments})"
+    return f"rules.RULES.get({rule.name!r})({arguments})"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from flowfa.experiments.image_networks.images import RepeatImages
 from flowfa.experiments.image_networks.protocol import Protocol
 from flowfa.experiments.models import lenet, resnet18
-from flowfa.problems.rules import Rule, SignFeedbackAlignment
+from flowfa.problems.rules import configured_rule
 from flowfa.seeds import generator
 from flowfa.torch_layers import ChannelLaw, ChannelTerms, convert, layer_alignment
 
@@ -119,7 +119,9 @@ def make_network(
         plain: nn.Module = lenet(classes, channels, protocol.padding, seed)
     else:
         plain = resnet18(classes, channels, protocol.stem, seed)
-    model = convert(plain.to(getattr(torch, protocol.dtype)), _rule(rule, protocol), seed=seed)
+    model = convert(
+        plain.to(getattr(torch, protocol.dtype)), configured_rule(rule, protocol), seed=seed
+    )
     model = model.to(device)
     law, start = None, {}
     if protocol.model == "lenet":
@@ -214,7 +216,3 @@ def evaluate(network: Network, split: str) -> tuple[float, float]:
             loss += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
             right += int((scores.argmax(1) == labels).sum())
     return loss / count, right / count
-
-
-def _rule(name: str, protocol: Protocol) -> str | Rule:
-    return SignFeedbackAlignment(protocol.signfa_scale) if name == "signfa" else name

@@ -15,7 +15,7 @@ from flowfa.experiments.noisy_mnist.protocol import CLASSES, Protocol
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
 from flowfa.problems.losses import LOSSES
-from flowfa.problems.rules import RULES, Rule, SignFeedbackAlignment
+from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import NormalStart
 from flowfa.seeds import generator
 from flowfa.training import StepRule
@@ -106,7 +106,7 @@ def width_job(
     numbers of the protocol's dtype also where something is `computed` in another.
     """
     dtype = getattr(torch, protocol.dtype)
-    runs, rules = protocol.runs, [_rule(name, protocol) for name in protocol.rules]
+    runs, rules = protocol.runs, [configured_rule(name, protocol) for name in protocol.rules]
 
     def put(array: np.ndarray) -> Tensor:
         return torch.as_tensor(array).to(device, dtype).to(computed or dtype)
@@ -228,7 +228,3 @@ def train(job: WidthJob, standing: Standing, pause: Callable[[Standing], bool]) 
                 standing.records,
             )
             here = after
-
-
-def _rule(name: str, protocol: Protocol) -> Rule:
-    return SignFeedbackAlignment(protocol.signfa_scale) if name == "signfa" else RULES.get(name)()

@@ -39,7 +39,8 @@ class Guess:
     signals, polynomial : numpy.ndarray
         r at the nodes and its coefficients, (trajectory, 3, output, sample).
     v_nodes : numpy.ndarray
-        Out-weights at the nodes, (trajectory, 3, neuron, output); used under gd.
+        Out-weights at the nodes, (trajectory, 3, neuron, output); used where the
+        feedback has a part a v, as under gd.
     zeta, v, modes, signs : numpy.ndarray
         (trajectory, neuron, surface or output).
     """
@@ -140,8 +141,9 @@ def sweep(
         leak,
         guess.size,
         VANISHING * guess.scale,
-        feedback.kind,
-        feedback.matrix,
+        feedback.weight_share,
+        feedback.fixed,
+        feedback.magnitudes,
         guess.v_nodes,
         R,
         L,

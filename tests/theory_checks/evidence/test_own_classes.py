@@ -89,7 +89,7 @@ def test_class_that_changed_since_the_run_is_named_and_not_the_file(enter):
     assert "not as flowfa writes it" not in str(error.value)
 
 
-def test_subclass_that_goes_by_the_name_of_its_parent_is_not_checked_as_its_parent():
+def test_subclass_without_a_name_is_not_checked_as_its_parent():
     run = simulate(rule=Scaled(3.0))
-    with pytest.raises(InputError, match="the class Scaled under the name 'fa'"):
+    with pytest.raises(InputError, match="follows the rule 'Scaled', which is not known here"):
         theory_checks.check(run)

@@ -188,7 +188,7 @@ def test_hypothesis_shrinks_a_broken_flow_to_one_neuron():
         cases = cases_of(check, problems, evidence)
         return any(case.verdict is Verdict.VIOLATED for case in cases)
 
-    drawn = plans(networks=1, rule_names=("fa",), depths=(1,))
+    drawn = plans(networks=1, rules=("fa",), depths=(1,))
     few = settings(max_examples=20, derandomize=True, database=None)
     plan = find(drawn, violated, settings=few)
     assert plan.architecture.hidden == (1,) and plan.samples == 1 and plan.dim == 1

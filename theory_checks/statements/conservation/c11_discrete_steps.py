@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowfa.problems.rules import is_in_form
 from flowfa.training import law as increments
 from theory_checks.controls.control import Control
 from theory_checks.controls.steps import changed_file, moved_otherwise
@@ -44,10 +45,13 @@ class StepConservation:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a rule with a law; momentum, schedule, decay and minibatch are in the formula."""
-        known = increments.RULES
-        return (
-            Hypothesis.of("rule", f"the rule is one of {', '.join(known)}", evidence.under(*known)),
-        )
+        in_form = [
+            is_in_form(group.rule)
+            for group in evidence.field.groups
+            for _ in range(group.start, group.stop)
+        ]
+        text = "the feedback has the form a W^T + B + M * sign(W)^T"
+        return (Hypothesis.of("rule", text, torch.tensor(in_form)),)
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the difference leaves, at all steps and in the file."""

@@ -46,6 +46,8 @@ def test_weights_that_leave_zero_let_the_angle_jump(scale, verdict):
     start = given_start({"W1": random.standard_normal((2, 4)), "W2": out})
 
     class Signs(SignFeedbackAlignment):
+        name = "signfa"
+
         def feedback(self, layer, weight, kept):
             return scale * super().feedback(layer, weight, kept)
 

@@ -13,6 +13,7 @@ import theory_checks
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.training import Minibatches, Schedule, StepRule, strides
 from flowfa.training import law as increments
+from tests.support.rules import Mixed
 from theory_checks import Verdict, check_evidence, evidence_of_flow, evidence_of_run
 from theory_checks.controls.flows import small_ensemble, small_flow, small_problem
 from theory_checks.controls.steps import moved_otherwise, small_training
@@ -20,7 +21,7 @@ from theory_checks.statements.conservation.c11_discrete_steps import StepConserv
 from theory_checks.testing import CheckTestCase
 from theory_checks.verdicts.judging import outcomes_of
 
-RULES = ("gd", "fa", "adafa", "signfa", "frsf", "dfa")
+RULES = ("gd", "fa", "adafa", "signfa", "frsf", "dfa", "kolen-pollack", "low-rank-fa")
 
 
 class TestStepConservation(CheckTestCase):
@@ -34,7 +35,7 @@ class TestStepConservation(CheckTestCase):
         problem = small_problem("brsf")
         run = flowfa.train(problem, 2, steps=5)
         return {
-            "the rule is one of": evidence_of_run(run),
+            "the feedback has the form": evidence_of_run(run),
             "takes discrete steps": evidence_of_flow(small_flow("fa"), t_end=1.0),
         }
 
@@ -78,7 +79,7 @@ def drift_and_prediction(rule, steps=1000, seed=0, **more):
     return here.law - first, total, size, flips
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [*RULES, Mixed()])
 def test_thousand_steps_add_what_the_formula_says_to_rounding(rule):
     actual, predicted, size, flips = drift_and_prediction(rule)
     if rule == "dfa":
@@ -88,7 +89,7 @@ def test_thousand_steps_add_what_the_formula_says_to_rounding(rule):
     assert flips > 0 or rule != "signfa"
 
 
-@pytest.mark.parametrize("rule", ("fa", "gd", "signfa"))
+@pytest.mark.parametrize("rule", ("fa", "gd", "signfa", "kolen-pollack", Mixed()))
 def test_momentum_schedule_decay_and_minibatches_are_in_the_formula(rule):
     actual, predicted, size, _ = drift_and_prediction(
         rule,
