@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from flowfa.errors import InputError
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES, Loss
 from flowfa.problems.parameters import recorded
@@ -48,9 +49,18 @@ def describe(
 
 
 def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
-    """Return the part of the configuration that says what is simulated, however it moves."""
+    """Return the part of the configuration that says what is simulated, however it moves.
+
+    Raises
+    ------
+    InputError
+        If the record would call a rule or a loss by the name of another, or could not hold its
+        parameters.
+    """
+    for rule in problem.rules:
+        _check_name(RULES, rule)
+    _check_name(LOSSES, problem.loss)
     loss_parameters = recorded(problem.loss)
-    strangers = _strangers(problem)
     return {
         "rule": [rule.name for rule in problem.rules],
         "rule_parameters": {rule.name: recorded(rule) for rule in problem.rules},
@@ -67,26 +77,19 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "smooth_kinks": problem.smooth_kinks,
         "loss": problem.loss.name,
         **({"loss_parameters": loss_parameters} if loss_parameters else {}),
-        **({"strangers": strangers} if strangers else {}),
         "bias": list(problem.has_bias),
         "init": problem.initial.name,
         "start_digest": _digest(ensemble),
     }
 
 
-def _strangers(problem: Problem) -> dict[str, str]:
-    """Return the classes, by name, whose name another class is registered under.
-
-    A subclass inherits the name of its parent: what follows it could be taken for the parent.
-    """
-    named: list[tuple[Registry[type[Rule]] | Registry[type[Loss]], Rule | Loss]]
-    named = [*((RULES, rule) for rule in problem.rules), (LOSSES, problem.loss)]
-    return {
-        component.name: type(component).__qualname__
-        for registry, component in named
-        if component.name in registry.names()
-        and registry.get(component.name) is not type(component)
-    }
+def _check_name(registry: Registry[type[Rule]] | Registry[type[Loss]], part: Rule | Loss) -> None:
+    """Refuse a subclass that goes by the name of its parent, and would be checked as its parent."""
+    if part.name in registry.names() and registry.get(part.name) is not type(part):
+        raise InputError(
+            f"the {registry.kind} {type(part).__name__} would be recorded as {part.name!r}, which "
+            "is another one: register its class under a name of its own"
+        )
 
 
 def _digest(ensemble: Ensemble) -> str:

@@ -211,7 +211,6 @@ def _problem(
     tree: DataTree, configuration: dict[str, Any], label: str, repeats: int = 1
 ) -> tuple[Problem, Ensemble]:
     """Return the problem and its networks at time 0, as stored, `repeats` times in a row each."""
-    _check_names(configuration, label)
     data = tree.children["data"].to_dataset()
     weights = tree["weights"].to_dataset()
     rules = tuple(_rule(name, configuration, label) for name in configuration["rule"])
@@ -251,16 +250,6 @@ def _problem(
 
 def _twice(array: np.ndarray) -> np.ndarray:
     return np.concatenate([array, array])
-
-
-def _check_names(configuration: dict[str, Any], label: str) -> None:
-    """Refuse a run of a class that bore the name of another, which would be checked instead."""
-    for name, stranger in configuration.get("strangers", {}).items():
-        raise InputError(
-            f"{label} follows the class {stranger} under the name {name!r}, which another class is "
-            "registered under: register it under a name of its own (@flowfa.rule or "
-            "LOSSES.register) and make the run again"
-        )
 
 
 def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:

@@ -89,7 +89,7 @@ def test_class_that_changed_since_the_run_is_named_and_not_the_file(enter):
     assert "not as flowfa writes it" not in str(error.value)
 
 
-def test_subclass_that_goes_by_the_name_of_its_parent_is_not_checked_as_its_parent():
-    run = simulate(rule=Scaled(3.0))
-    with pytest.raises(InputError, match="the class Scaled under the name 'fa'"):
-        theory_checks.check(run)
+@pytest.mark.parametrize("parts", [{"rule": Scaled(3.0)}, {"loss": Weighted(5.0)}])
+def test_subclass_that_goes_by_the_name_of_its_parent_is_refused(parts):
+    with pytest.raises(InputError, match=r"would be recorded as '(fa|squared)', which is another"):
+        simulate(**parts)
