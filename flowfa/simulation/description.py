@@ -10,8 +10,11 @@ import numpy as np
 
 from flowfa.errors import InputError
 from flowfa.problems.ensemble import Ensemble
+from flowfa.problems.losses import LOSSES, Loss
 from flowfa.problems.parameters import recorded
 from flowfa.problems.problem import Problem
+from flowfa.problems.rules import RULES, Rule
+from flowfa.registry import Registry
 from flowfa.simulation.settings import Settings
 from flowfa.solvers.choice import Choice
 
@@ -53,14 +56,17 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
     Raises
     ------
     InputError
-        If a rule's feedback was replaced in the object, so that the record would name another.
+        If the record would call a rule or a loss by the name of another, or could not hold its
+        parameters.
     """
     for rule in problem.rules:
+        _check_name(RULES, rule)
         if "feedback" in vars(rule):
             raise InputError(
                 f"feedback was replaced in an object of {type(rule).__name__}, which would be "
                 f"recorded as {rule.name!r}: write a class with this feedback and register it"
             )
+    _check_name(LOSSES, problem.loss)
     loss_parameters = recorded(problem.loss)
     return {
         "rule": [rule.name for rule in problem.rules],
@@ -82,6 +88,15 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "init": problem.initial.name,
         "start_digest": _digest(ensemble),
     }
+
+
+def _check_name(registry: Registry[type[Rule]] | Registry[type[Loss]], part: Rule | Loss) -> None:
+    """Refuse a subclass that goes by the name of its parent, and would be checked as its parent."""
+    if part.name in registry.names() and registry.get(part.name) is not type(part):
+        raise InputError(
+            f"the {registry.kind} {type(part).__name__} would be recorded as {part.name!r}, which "
+            "is another one: register its class under a name of its own"
+        )
 
 
 def _digest(ensemble: Ensemble) -> str:

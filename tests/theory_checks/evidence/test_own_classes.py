@@ -93,3 +93,8 @@ def test_subclass_without_a_name_is_not_checked_as_its_parent():
     run = simulate(rule=Scaled(3.0))
     with pytest.raises(InputError, match="follows the rule 'Scaled', which is not known here"):
         theory_checks.check(run)
+
+
+def test_subclass_of_a_loss_that_goes_by_the_name_of_its_parent_is_refused():
+    with pytest.raises(InputError, match=r"would be recorded as 'squared', which is another"):
+        simulate(loss=Weighted(5.0))
