@@ -103,9 +103,7 @@ class Checkpoint:
             self.folder.rmdir()
 
 
-def compare_configurations(
-    stored: Mapping[str, Any], given: Mapping[str, Any], ignore: set[str]
-) -> None:
+def compare_configurations(stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Check that a resumed run is the run that was begun.
 
     Parameters
@@ -114,8 +112,6 @@ def compare_configurations(
         The configuration in the checkpoint.
     given : dict
         The configuration of this call.
-    ignore : set of str
-        Keys that may differ; ``"outer.inner"`` is a key of an inner table.
 
     Raises
     ------
@@ -125,8 +121,6 @@ def compare_configurations(
     # As JSON gives it back: tuples are lists.
     now = json.loads(json.dumps(given))
     for key, before, after in _differences(stored, now, ""):
-        if key in ignore or key.split(".")[0] in ignore:
-            continue
         raise InputError(
             f"the unfinished run has {key} = {_shown(before)}, this command {_shown(after)}: "
             "resume with the same settings, or start again with --overwrite"
