@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowfa.cli.console import say, say_json
-from flowfa.cli.progress import ShareBar
+from flowfa.cli.progress import ProgressBar
 from flowfa.settings import DeviationConfiguration
 
 
@@ -37,8 +37,8 @@ def deviation(configuration: DeviationConfiguration, argv: Sequence[str]) -> int
 
     began = time.perf_counter()
     talks = not (configuration.quiet or configuration.json)
-    with ShareBar(configuration.quiet) as bar:
-        found, files = deviation_configuration(configuration, argv=argv, tell=bar.update)
+    with ProgressBar(configuration.quiet) as progress:
+        found, files = deviation_configuration(configuration, argv=argv, progress=progress)
     told = sentences(found)
     report = Path(configuration.out) / "report.html"
     if configuration.json:

@@ -10,15 +10,19 @@ import xarray as xr
 
 from flowfa.deviation.report import write_report
 from flowfa.deviation.settings import DeviationSettings
-from flowfa.deviation.sweep import Tell, sweep
+from flowfa.deviation.sweep import sweep
 from flowfa.machine.allocator import keep_freed_memory
 from flowfa.machine.threads import apply_threads, choose_threads
 from flowfa.settings import DeviationConfiguration
 from flowfa.simulation.from_configuration import DEFAULT_STARTS, problem_of
+from flowfa.studies.progress import Progress
 
 
 def deviation_configuration(
-    configuration: DeviationConfiguration, *, argv: Sequence[str] = (), tell: Tell
+    configuration: DeviationConfiguration,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> tuple[xr.Dataset, list[Path]]:
     """Run the sweep that the command line asks for, and write its report.
 
@@ -28,8 +32,7 @@ def deviation_configuration(
         Valid settings (`flowfa.settings.validate_deviation`).
     argv : sequence of str
         The command line, for the record.
-    tell : callable
-        Told what is being done and the share that is done.
+    progress : Progress, optional
 
     Returns
     -------
@@ -64,7 +67,7 @@ def deviation_configuration(
         seed=c.seed,
         resume=c.resume,
         overwrite=c.overwrite,
-        tell=tell,
+        progress=progress,
         argv=tuple(argv),
     )
     return found, write_report(found, folder)

@@ -120,9 +120,7 @@ def compare_configurations(stored: Mapping[str, Any], given: Mapping[str, Any]) 
     """
     # As JSON gives it back: tuples are lists.
     now = json.loads(json.dumps(given))
-    difference = next(_differences(stored, now, ""), None)
-    if difference is not None:
-        key, before, after = difference
+    for key, before, after in _differences(stored, now, ""):
         raise InputError(
             f"the unfinished run has {key} = {_shown(before)}, this command {_shown(after)}: "
             "resume with the same settings, or start again with --overwrite"

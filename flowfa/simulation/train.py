@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observables import observe
+from flowfa.machine.memory import check_fits
 from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.problem import Problem
-from flowfa.records.output import free_memory, readable
 from flowfa.records.schema import TrainingAxes
 from flowfa.registry import unknown_name
 from flowfa.simulation.description import describe_problem
@@ -239,11 +238,9 @@ def _check_every_step(settings: TrainingSettings, flow: NetworkFlow, path: objec
     parameters = sum(a * b for a, b in itertools.pairwise(sizes))
     # Times and step numbers stay in memory; the states too, twice, where no file takes them.
     numbers = 5 if path is not None else 5 + 2 * parameters
-    needed, free = 8 * count * rows * numbers, free_memory()
-    if free is not None and needed > free:
-        remedy = "" if path is not None else ", or give a path to stream them to disk"
-        raise InputError(
-            f"every one of {count - 1} steps of {rows} trajectories needs about "
-            f"{readable(needed)} of memory and {readable(free)} are free: save fewer states "
-            f"(save, snapshots instead of keep-every-step){remedy}"
-        )
+    remedy = "" if path is not None else ", or give a path to stream them to disk"
+    check_fits(
+        8 * count * rows * numbers,
+        f"every one of {count - 1} steps of {rows} trajectories needs {{}}",
+        f"save fewer states (save, snapshots instead of keep-every-step){remedy}",
+    )

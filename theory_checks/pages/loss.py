@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from flowfa.plots.curves import group
+from flowfa.plots.sheet import Draw
 from flowfa.plots.style import BOUND_DASHES, rule_styles
-from theory_checks.pages.grid import Draw
 from theory_checks.statements.convergence.t1_theorem_5_1 import GAMMAS, log_bound
 
 GREYS = ("#BBBBBB", "#888888", "#444444")

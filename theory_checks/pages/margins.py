@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from flowfa.plots.sheet import Draw
 from flowfa.plots.style import rule_styles
-from theory_checks.pages.grid import Draw, signed_log_axis
+from theory_checks.pages.grid import signed_log_axis
 from theory_checks.verdicts.traces import Trace
 
 TITLE_WIDTH = 42

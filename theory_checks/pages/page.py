@@ -13,10 +13,12 @@ from typing import Any
 import xarray as xr
 from matplotlib.lines import Line2D
 
+from flowfa.documents import html_page
 from flowfa.files.atomic import replacing
 from flowfa.plots.alignment import alignment_panels
-from flowfa.plots.sheet import draw_sheet
-from theory_checks.pages.grid import COLUMNS, ROWS, Draw, draw_grid, image, rule_handles
+from flowfa.plots.sheet import Draw, draw_sheet
+from flowfa.plots.style import rule_lines
+from theory_checks.pages.grid import COLUMNS, ROWS, draw_grid, image
 from theory_checks.pages.invariants import invariant_panels
 from theory_checks.pages.loss import bound_handles, loss_panels
 from theory_checks.pages.margins import margin_panels, worst_of_rules
@@ -25,27 +27,6 @@ from theory_checks.verdicts.finding import Finding, number
 from theory_checks.verdicts.report import Report
 from theory_checks.verdicts.traces import Traces
 from theory_checks.verdicts.verdict import Verdict
-
-STYLE = """
-body { font: 15px/1.45 "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1b1b1b;
-  max-width: 1000px; margin: 2em auto; padding: 0 1.2em; }
-h1 { font-size: 1.55em; margin-bottom: .1em; } h2 { font-size: 1.2em; margin: 1.8em 0 .4em;
-  border-bottom: 1px solid #bbb; } h3 { font-size: 1em; margin: 1.2em 0 .2em; }
-table { border-collapse: collapse; width: 100%; font-size: .92em; }
-th, td { text-align: left; vertical-align: top; padding: .28em .7em .28em 0;
-  border-bottom: 1px solid #ddd; } td.number { font-variant-numeric: tabular-nums;
-  white-space: nowrap; } td, code { overflow-wrap: anywhere; }
-.verdict { white-space: nowrap; font-weight: 600; } .holds { color: #00694a; }
-.violated { color: #fff; background: #b00020; padding: 0 .4em; border-radius: 2px; }
-.inconclusive { color: #8a5a00; } .not-applicable { color: #666; font-weight: 400; }
-img { max-width: 100%; height: auto; } p.small, li { font-size: .92em; }
-.headline { font-size: 1.1em; }
-@media print { @page { margin: 16mm 14mm; } body { margin: 0; max-width: none; font-size: 10.5pt; }
-  h2 { break-after: avoid; } section.new-page { break-before: page; }
-  tr, img, h3 + p { break-inside: avoid; } img { max-height: 235mm; object-fit: contain; }
-  .violated { outline: 1px solid #b00020;
-  print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
-"""
 
 
 def save_page(
@@ -77,7 +58,6 @@ def save_page(
 def page(report: Report, tree: xr.DataTree, traces: Traces, name: str) -> str:
     """Return the page; parameters as `save_page`."""
     parts = [
-        f"<h1>flowfa check: {escape(name)}</h1>",
         f'<p class="headline">{_headline(report)}</p>',
         *_notes(report),
         "<h2>Verdicts</h2>",
@@ -87,12 +67,7 @@ def page(report: Report, tree: xr.DataTree, traces: Traces, name: str) -> str:
         *_figures(report, tree, traces),
         *_provenance(tree),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>flowfa check: {escape(name)}</title><style>{STYLE}</style></head><body>\n"
-        + "\n".join(parts)
-        + "\n</body></html>\n"
-    )
+    return html_page(f"flowfa check: {name}", "\n".join(parts))
 
 
 def _headline(report: Report) -> str:
@@ -127,7 +102,7 @@ def _table(report: Report) -> str:
         f"<td>{'-' if each.place is None else escape(str(each.place))}</td></tr>"
         for each in report.findings
     ]
-    return f"<table>{''.join(rows)}</table>"
+    return f'<table class="full">{"".join(rows)}</table>'
 
 
 def _explained(finding: Finding) -> str:
@@ -153,7 +128,7 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
         "layer or neuron; "
         "band: uncertainty. Below zero (shaded) a statement fails; it is violated where the whole "
         "band is below. The axis is logarithmic on both sides of zero.",
-        rule_handles(rules),
+        rule_lines(rules),
     )
     worst, rates = _worst(tree, traces), _rates(report, traces)
     chosen = (
@@ -195,7 +170,7 @@ def _section(
     if panels:
         most = COLUMNS * ROWS
         parts = [panels[first : first + most] for first in range(0, len(panels), most)]
-        pictures = [image(draw_grid(part, handles), escape(title)) for part in parts]
+        pictures = [image(draw_grid(part, handles), title) for part in parts]
         yield _illustrated(title, "\n".join(pictures), text)
 
 
@@ -264,4 +239,4 @@ def _pairs(rows: dict[str, str]) -> str:
         f"<tr><td>{escape(name)}</td><td><code>{escape(value)}</code></td></tr>"
         for name, value in rows.items()
     )
-    return f"<table>{cells}</table>"
+    return f'<table class="full">{cells}</table>'

@@ -9,6 +9,7 @@ from flowfa.cli import console, report
 from flowfa.cli.progress import ProgressBar
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
+from flowfa.studies.progress import ProgressState, TrajectoryCounts
 
 
 class Terminal(io.StringIO):
@@ -20,7 +21,8 @@ class Terminal(io.StringIO):
 
 def drive(bar, fractions=(0.0, 0.5, 1.0)):
     for fraction in fractions:
-        bar.update(fraction, running=3, done=4, failed=1, slowest_time=12.5, steps=99)
+        counts = TrajectoryCounts(running=3, done=4, failed=1, slowest_time=12.5, steps=99)
+        bar.update(ProgressState(fraction, trajectories=counts))
 
 
 # --- progress -----------------------------------------------------------------------------------
@@ -33,6 +35,13 @@ def test_a_terminal_shows_how_the_run_stands():
     text = stream.getvalue()
     assert " 50%" in text
     assert "3 running, 4 done, 1 failed, t = 12.5, 99 steps" in text
+
+
+def test_a_terminal_shows_which_unit_is_worked_on_and_how_many_are_done():
+    stream = Terminal()
+    with ProgressBar(stream=stream) as bar:
+        bar.update(ProgressState(0.25, "width 15, epoch 3 of 12", units_done=1, units=4))
+    assert "width 15, epoch 3 of 12, 1 of 4 done" in stream.getvalue()
 
 
 def test_a_pipe_shows_nothing():

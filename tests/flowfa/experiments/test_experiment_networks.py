@@ -14,15 +14,17 @@ import xarray as xr
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.image_networks import PAPER, memory, protocol_of, run_study, study
+from flowfa.experiments.image_networks import PAPER, protocol_of, run_study, study
 from flowfa.experiments.image_networks.images import load_splits, repeat_images
 from flowfa.experiments.image_networks.networks import evaluate
 from flowfa.experiments.image_networks.report import accuracy_table, write_report
 from flowfa.experiments.image_networks.training import make_networks, order, train
 from flowfa.experiments.models import lenet, resnet18
+from flowfa.machine.device_memory import fitting as fitting_parts
 from flowfa.problems.rules import SignFeedbackAlignment
 from flowfa.seeds import generator
 from flowfa.torch_layers import ChannelLaw, conserved_by_channel, convert
+from tests.support.watching import Watch
 
 CLASSES, OF_EACH = 100, 4
 
@@ -235,14 +237,14 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, model, how, classes):
     protocol = small(model, rules=("fa",), classes=classes)
     whole = run_study(protocol, tmp_path / "whole", checkpoint_every=1)
 
-    def stop(what, share):
-        if share > 0.7:
+    def stop(state):
+        if state.share > 0.7:
             if how == "kill":
                 raise Killed
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted if how == "signal" else Killed):
-        run_study(protocol, tmp_path / "cut", checkpoint_every=1, tell=stop)
+        run_study(protocol, tmp_path / "cut", checkpoint_every=1, progress=Watch(stop))
     with pytest.raises(InputError, match="--resume"):
         run_study(protocol, tmp_path / "cut")
     with pytest.raises(InputError, match="rate = "):
@@ -335,11 +337,11 @@ def test_too_little_memory_says_how_many_repeats_would_fit(tmp_path, monkeypatch
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(study, "train", exhausted)
-    monkeypatch.setattr(memory, "_measured", lambda *arguments: fitting)
+    monkeypatch.setattr(study, "fitting_repeats", lambda *arguments: fitting)
     with pytest.raises(InputError, match=told):
         run_study(small(repeats=4), tmp_path)
 
 
 def test_repeats_that_fit_are_counted_beside_the_step_of_one_network():
-    assert memory.fitting_repeats(free=100.0, held=20.0, work=30.0) == 3
-    assert memory.fitting_repeats(free=100.0, held=20.0, work=110.0) == 0
+    assert fitting_parts(free=100.0, held=20.0, work=30.0) == 3
+    assert fitting_parts(free=100.0, held=20.0, work=110.0) == 0

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report import FIGURES, rest_is_rounding, write_report
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
 from tests.support.image_files import write_mnist
+from tests.support.watching import stops_when
 
 SMALL = {
     "widths": (4, 7),
@@ -191,12 +191,8 @@ def test_widths_above_the_limit_have_no_flows(study):
 
 @pytest.mark.parametrize("when", ["epoch 7 of 12", "width 4, flow 3"])
 def test_a_stopped_study_goes_on_bit_for_bit(study, tmp_path, when):
-    def tell(what, share):
-        if when in what:
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.raises(Interrupted, match="--resume"):
-        run_study(small(), tmp_path / "again", tell=tell)
+        run_study(small(), tmp_path / "again", progress=stops_when(when))
     assert not (tmp_path / "again" / "noisy-mnist.nc").exists()
     found = run_study(small(), tmp_path / "again", resume=True)
     for name in (*study.data_vars, *study.coords):
@@ -206,12 +202,8 @@ def test_a_stopped_study_goes_on_bit_for_bit(study, tmp_path, when):
 
 
 def test_resuming_with_other_numbers_is_refused(tmp_path):
-    def tell(what, share):
-        if "epoch 7" in what:
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.raises(Interrupted):
-        run_study(small(), tmp_path / "stopped", tell=tell)
+        run_study(small(), tmp_path / "stopped", progress=stops_when("epoch 7"))
     with pytest.raises(InputError, match="rate = "):
         run_study(small(rate=0.1), tmp_path / "stopped", resume=True)
     with pytest.raises(InputError, match="unfinished"):
@@ -309,7 +301,7 @@ def test_too_little_memory_says_how_many_runs_would_fit(tmp_path, monkeypatch, f
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(studies, "train", exhausted)
-    monkeypatch.setattr(memory, "_measured", lambda *arguments: fitting)
+    monkeypatch.setattr(studies, "fitting_runs", lambda *arguments: fitting)
     with pytest.raises(InputError, match=told):
         run_study(small(runs=4), tmp_path)
 
@@ -323,7 +315,7 @@ def test_runs_that_fit_are_counted_by_the_memory_of_one(monkeypatch):
         "max_memory_allocated": 43.0,
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
-    found = memory._measured(small(), 4, draw_images(small()), torch.device("cpu"))
+    found = memory.fitting_runs(small(), 4, draw_images(small()), torch.device("cpu"))
     assert found == 3
 
 

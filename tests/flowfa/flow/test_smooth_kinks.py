@@ -242,7 +242,7 @@ class StopAfter(Progress):
     def __init__(self, rounds):
         self.rounds = rounds
 
-    def update(self, fraction, running, done, failed, slowest_time, steps):
+    def update(self, state):
         self.rounds -= 1
         if self.rounds == 0:
             signal.raise_signal(signal.SIGINT)

@@ -48,7 +48,7 @@ class StopAfter(Progress):
     def __init__(self, rounds):
         self.rounds = rounds
 
-    def update(self, fraction, running, done, failed, slowest_time, steps):
+    def update(self, state):
         import signal
 
         self.rounds -= 1

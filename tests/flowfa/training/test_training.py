@@ -164,10 +164,10 @@ class StopsAfter:
         self.left = updates
         self.fractions = []
 
-    def update(self, fraction, running, done, failed, slowest_time, steps):
+    def update(self, state):
         import signal
 
-        self.fractions.append(fraction)
+        self.fractions.append(state.share)
         self.left -= 1
         if self.left == 0:
             signal.raise_signal(signal.SIGINT)

@@ -1,6 +1,6 @@
 """The reports of docs/deviation.md: discrete steps against the flow in four settings.
 
-Run with ``python benchmarks/deviation.py SETTING [--out DIR] [--threads N]``, SETTING being
+Run with ``python validation/deviation.py SETTING [--out DIR] [--threads N]``, SETTING being
 nearly-orthogonal, random-labels, digits or noisy-mnist (which needs MNIST in FLOWFA_DATA). DIR gets
 report.html, report.md, figures and deviation.nc; the report says how many threads were used.
 """
@@ -39,8 +39,8 @@ def main() -> int:
     """Make one report, and say how long it took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("setting", choices=SETTINGS)
-    parser.add_argument("--out", help="folder of the report; by default deviation-SETTING")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", help="folder of the report; by default deviation-SETTING")
     parser.add_argument("--overwrite", action="store_true")
     arguments = parser.parse_args()
     command = ["deviation", *SETTINGS[arguments.setting].split()]
