@@ -17,7 +17,7 @@ from flowfa import datasets
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import Problem, build_ensemble
-from flowfa.simulation import TrainingSettings
+from flowfa.settings import TrainingSettings
 from flowfa.simulation.train import step_rule
 from flowfa.training import strides
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.errors import InputError
 from flowfa.problems.problem import Problem
 from flowfa.records.output import free_memory, readable
+from flowfa.settings import DeviationSettings
 
 BLOCK_BYTES = 2**29
 """Memory for the states of the starts that are compared together."""

@@ -82,7 +82,7 @@ class Job:
         """Integrate; stream the record to disk, and keep checkpoints until it is complete."""
         if not checkpoint_every > 0.0:
             raise InputError(
-                f"checkpoint-every is {checkpoint_every}: expected a positive number of seconds"
+                f"`checkpoint_every` is {checkpoint_every}: expected a positive number of seconds"
             )
         session = self._resumed(path) if resume else self._fresh(path, overwrite)
         try:
@@ -126,8 +126,8 @@ class Job:
         if checkpoint.exists():
             if not overwrite:
                 raise InputError(
-                    f"there is an unfinished run of {path}: continue it with --resume, or drop it "
-                    "with --overwrite"
+                    f"there is an unfinished run of {path}: continue it with `resume=True`, or "
+                    "drop it with `overwrite=True`"
                 )
             checkpoint.remove()
         recorder = Recorder(self.layout, checkpoint.folder)
@@ -141,7 +141,7 @@ class Job:
             state = "is complete" if path.exists() else "was never begun"
             raise InputError(
                 f"there is nothing to resume: {path} {state} (no {checkpoint.folder}); leave out "
-                "--resume"
+                "`resume`"
             )
         arrays, meta = checkpoint.read()
         compare_configurations(meta["configuration"], self.configuration, ignore=set())
@@ -239,7 +239,7 @@ class _Session:
     def interrupted(self, path: Path, signal_number: int) -> Interrupted:
         """Return the error that says what was kept."""
         return Interrupted(
-            f"stopped; {self.checkpoint.folder} is kept: give the same command with --resume to "
+            f"stopped; {self.checkpoint.folder} is kept: give the same settings with `resume=True` to "
             f"continue {path}",
             signal_number,
         )

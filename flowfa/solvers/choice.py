@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flowfa.errors import InputError
 from flowfa.problems.problem import Problem
+from flowfa.settings import FlowSettings
 from flowfa.solvers.event import EventSolver
 from flowfa.solvers.hybrid import FINEST, HybridSolver, refusal
 
@@ -30,9 +31,9 @@ def choose(
     asked: str,
     problem: Problem,
     *,
-    rtol: float = 1e-4,
-    device: str = "cpu",
-    dtype: str = "float64",
+    rtol: float = FlowSettings.rtol,
+    device: str = FlowSettings.device,
+    dtype: str = FlowSettings.dtype,
 ) -> Choice:
     """Return the solver that `asked` denotes for a problem.
 

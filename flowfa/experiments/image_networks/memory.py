@@ -10,7 +10,7 @@ import torch
 from flowfa.datasets.images import ImageSet
 from flowfa.errors import InputError
 from flowfa.experiments.image_networks.networks import take_step
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.image_networks.training import make_networks
 from flowfa.machine.device_memory import begin_measuring, too_little_memory
 
@@ -31,7 +31,7 @@ def fitting_repeats(free: float, held: float, work: float) -> int:
 
 
 def explain_memory(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
@@ -53,7 +53,7 @@ def explain_memory(
 
 
 def _measured(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,

@@ -25,13 +25,13 @@ from flowfa.experiments.image_networks.networks import (
     Network,
     layer_names,
 )
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.image_networks.training import make_networks, steps_per_epoch, train
 from flowfa.experiments.output import open_output, remove_checkpoints
 from flowfa.files.atomic import replacing
+from flowfa.machine.device import find_device
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
 from flowfa.simulation.provenance import attributes
-from flowfa.simulation.settings import find_device
 from flowfa.studies.interruption import StopRequest
 
 CHECKPOINT_EPOCHS = 5
@@ -41,7 +41,7 @@ Tell = Callable[[str, float], None]
 
 
 def run_study(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -57,7 +57,7 @@ def run_study(
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : ImageNetworkSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -115,7 +115,7 @@ def run_study(
     return data
 
 
-def _own_attributes(protocol: Protocol) -> dict[str, Any]:
+def _own_attributes(protocol: ImageNetworkSettings) -> dict[str, Any]:
     return {
         "title": protocol.title,
         "scale": protocol.scale,
@@ -129,7 +129,7 @@ def _own_attributes(protocol: Protocol) -> dict[str, Any]:
 
 
 def _train_part(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
@@ -175,7 +175,7 @@ def _train_part(
 
 
 def assemble(
-    protocol: Protocol, classes: int, networks: Sequence[Network], seconds: float
+    protocol: ImageNetworkSettings, classes: int, networks: Sequence[Network], seconds: float
 ) -> xr.Dataset:
     """Return the records of one N, variables over (classes, rule, run, [layer,] epoch)."""
     shape = (len(protocol.rules), protocol.repeats)
@@ -211,7 +211,7 @@ def assemble(
 
 
 def _begin(
-    protocol: Protocol, networks: Sequence[Network], keep: Checkpoint, resume: bool
+    protocol: ImageNetworkSettings, networks: Sequence[Network], keep: Checkpoint, resume: bool
 ) -> float:
     """Restore the networks if there is a checkpoint; return the seconds spent before."""
     if not (resume and keep.exists()):
@@ -229,7 +229,9 @@ def _begin(
 class _Clock:
     """Counts the work of one call, in images seen, and guesses what is left."""
 
-    def __init__(self, protocol: Protocol, splits: tuple[ImageSet, ImageSet], tell: Tell) -> None:
+    def __init__(
+        self, protocol: ImageNetworkSettings, splits: tuple[ImageSet, ImageSet], tell: Tell
+    ) -> None:
         self._protocol, self._tell = protocol, tell
         each = protocol.images or len(splits[0]) / splits[0].classes
         networks = len(protocol.rules) * protocol.repeats

@@ -8,13 +8,13 @@ import torch
 
 from flowfa.errors import InputError
 from flowfa.experiments.noisy_mnist.images import RunImages
-from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
+from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
 from flowfa.machine.device_memory import begin_measuring, too_little_memory
 
 
 def explain_memory(
-    protocol: Protocol, width: int, images: RunImages, device: torch.device
+    protocol: NoisyMnistSettings, width: int, images: RunImages, device: torch.device
 ) -> InputError:
     """Return the error that says how many runs would fit, measured on a step of one run."""
     opening = (
@@ -32,7 +32,9 @@ def explain_memory(
     )
 
 
-def _measured(protocol: Protocol, width: int, images: RunImages, device: torch.device) -> int:
+def _measured(
+    protocol: NoisyMnistSettings, width: int, images: RunImages, device: torch.device
+) -> int:
     free, before = begin_measuring(device)
     # All runs take a step at once, so that everything but the test images grows with their number.
     one = dataclasses.replace(

@@ -18,7 +18,6 @@ from flowfa.experiments.noisy_mnist.flows import Flows, flow_times, integrate
 from flowfa.experiments.noisy_mnist.images import RunImages, draw_images
 from flowfa.experiments.noisy_mnist.measures import OF_EACH_FLOW, RECORDED, RECORDED_OF_FLOW
 from flowfa.experiments.noisy_mnist.memory import explain_memory
-from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import (
     Standing,
     WidthJob,
@@ -27,11 +26,12 @@ from flowfa.experiments.noisy_mnist.runs import (
     train,
     width_job,
 )
+from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
 from flowfa.experiments.output import open_output, remove_checkpoints
 from flowfa.files.atomic import replacing
+from flowfa.machine.device import find_device
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
 from flowfa.simulation.provenance import attributes
-from flowfa.simulation.settings import find_device
 from flowfa.solvers.stepping.integration import Integration
 from flowfa.studies.interruption import StopRequest
 
@@ -45,7 +45,7 @@ Tell = Callable[[str, float], None]
 
 
 def run_study(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -61,7 +61,7 @@ def run_study(
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : NoisyMnistSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -129,7 +129,7 @@ def run_study(
 
 
 def assemble(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     records: Sequence[dict[str, np.ndarray]],
     seconds: Sequence[float],
     flows: Mapping[int, Flows],
@@ -180,7 +180,7 @@ def assemble(
 
 
 def _train_width(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     width: int,
     images: RunImages,
     device: torch.device,
@@ -224,7 +224,7 @@ def _train_width(
 
 
 def _integrate_width(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     width: int,
     images: RunImages,
     ends: torch.Tensor,
@@ -282,7 +282,7 @@ class _Clock:
     by a thirtieth of it, and all flows of a width take about as long as its steps do.
     """
 
-    def __init__(self, protocol: Protocol, tell: Tell) -> None:
+    def __init__(self, protocol: NoisyMnistSettings, tell: Tell) -> None:
         self._protocol = protocol
         self._tell = tell
         self._done = 0.0

@@ -16,9 +16,9 @@ from flowfa.cli.main import main
 from flowfa.deviation import memory
 from flowfa.deviation.report import write_report
 from flowfa.deviation.sentences import sentences
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.sweep import sweep
 from flowfa.errors import InputError, Interrupted
+from flowfa.settings import DeviationSettings
 
 SETTINGS = DeviationSettings(
     rates=(0.04, 0.02), momenta=(0.0, 0.5), t_end=1.0, points=4, refinements=(2,), fresh=5

@@ -14,7 +14,7 @@ import xarray as xr
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.image_networks import PAPER, memory, protocol_of, run_study, study
+from flowfa.experiments.image_networks import PAPER, memory, run_study, settings_of, study
 from flowfa.experiments.image_networks.images import load_splits, repeat_images
 from flowfa.experiments.image_networks.networks import evaluate
 from flowfa.experiments.image_networks.report import accuracy_table, write_report
@@ -56,7 +56,7 @@ def small(model="lenet", **changes):
     """Three classes of three images; ResNet-18 on few of them, for it takes long."""
     if model == "resnet18":
         changes = {"model": model, "rules": ("fa",), "classes": (2,), "images": 4, **changes}
-    return protocol_of("cifar100", "quick", **{**SMALL, **changes})
+    return settings_of("cifar100", "quick", **{**SMALL, **changes})
 
 
 def trained(protocol, only=None):

@@ -21,7 +21,7 @@ from flowfa.flow.observables import conserved
 from flowfa.problems import build_ensemble
 from flowfa.problems.activation import leaky_relu, smooth_derivative, smooth_slope
 from flowfa.seeds import generator
-from flowfa.settings import SimulateConfiguration, from_toml
+from flowfa.settings import SimulateSettings, from_toml
 from flowfa.solvers.choice import choose
 from flowfa.solvers.stepping.status import Status
 from flowfa.studies.progress import Progress
@@ -298,7 +298,7 @@ def test_the_flag_and_the_key_are_stored_and_change_the_result(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.toml").write_text("smooth-kinks = 0.25\n")
     assert from_toml("run.toml") == {"smooth_kinks": 0.25}
-    assert SimulateConfiguration(smooth_kinks=0.25).to_json_dict()["smooth_kinks"] == 0.25
+    assert SimulateSettings(smooth_kinks=0.25).to_json_dict()["smooth_kinks"] == 0.25
     assert main([*FLAGS.split(), "--out", "flag.nc", "--smooth-kinks", "0.25"]) == 0
     assert main([*FLAGS.split(), "--out", "file.nc", "--config", "run.toml"]) == 0
     assert main([*FLAGS.split(), "--out", "exact.nc", "--solver", "dopri5"]) == 0

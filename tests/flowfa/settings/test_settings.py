@@ -15,20 +15,20 @@ from flowfa.settings import (
     PRESENTATION_KEYS,
     RESULT_KEYS,
     ProblemFlags,
-    SimulateConfiguration,
+    SimulateSettings,
     from_toml,
     validate,
 )
 
-FIELDS = dataclasses.fields(SimulateConfiguration)
+FIELDS = dataclasses.fields(SimulateSettings)
 
 
 def changed(**settings):
-    return dataclasses.replace(SimulateConfiguration(), **settings)
+    return dataclasses.replace(SimulateSettings(), **settings)
 
 
 def test_the_defaults_are_valid():
-    validate(SimulateConfiguration())
+    validate(SimulateSettings())
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_scale_of_signfa_is_a_positive_number_or_xavier(scale):
 
 
 def test_every_key_is_either_one_of_the_result_or_of_its_presentation():
-    keys = set(SimulateConfiguration().to_json_dict())
+    keys = set(SimulateSettings().to_json_dict())
     assert set(RESULT_KEYS) | set(PRESENTATION_KEYS) == keys
     assert not set(RESULT_KEYS) & set(PRESENTATION_KEYS)
 
@@ -128,7 +128,7 @@ def test_the_figure_is_beside_the_run_unless_said_otherwise(settings, figure):
 
 def test_every_field_has_help_of_its_own():
     # A class docstring and then one after each field, read from the source as tyro does.
-    source = inspect.getsource(ProblemFlags) + inspect.getsource(SimulateConfiguration)
+    source = inspect.getsource(ProblemFlags) + inspect.getsource(SimulateSettings)
     for field in FIELDS:
         after = source.split(f"\n    {field.name}: ", 1)[1].split("\n", 1)[1]
         assert after.lstrip().startswith('"""'), field.name

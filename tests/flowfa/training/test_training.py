@@ -11,7 +11,7 @@ import flowfa
 from flowfa.errors import InputError, Interrupted
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import build_ensemble
-from flowfa.simulation import TrainingSettings
+from flowfa.settings import TrainingSettings
 from flowfa.simulation.train import step_rule
 from flowfa.training import Minibatches, Schedule, StepRule, plan_saves, strides
 
