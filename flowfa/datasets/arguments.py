@@ -18,7 +18,7 @@ def whole(title: str, value: int, least: int) -> int:
     InputError
         If it is not a whole number of at least `least`.
     """
-    if not _is_number(value) or value != value or value != int(value) or value < least:
+    if not _is_number(value) or not math.isfinite(value) or value != int(value) or value < least:
         raise InputError(f"`{title}` is {value!r}: expected a whole number of at least {least}")
     return int(value)
 

@@ -49,8 +49,8 @@ def digits(
     n = min(DEFAULT_SAMPLES, len(own)) if samples is None else whole("samples", samples, 1)
     if n > len(own):
         raise InputError(
-            f"`samples` is {n} but the digits {list(chosen)} have {len(own)} images: ask for at most "
-            "as many"
+            f"`samples` is {n} but the digits {list(chosen)} have {len(own)} images: ask for at "
+            "most as many"
         )
     own = np.sort(generator(seed, "digits").permutation(own)[:n])
     place = np.array([chosen.index(digit) for digit in numbers[own].tolist()], dtype=np.float64)

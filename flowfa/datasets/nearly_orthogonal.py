@@ -107,7 +107,8 @@ def _crowded(n: int, d: int, gamma: float, ratio: float, random: np.random.Gener
     """Find more unit samples than features with |<x_k, x_l>| <= 1 / (gamma n), or say why not."""
     if ratio != 1.0:
         raise InputError(
-            f"`norm_ratio` {ratio:g} is made only for samples <= dim, not for {n} > {d}: leave it out"
+            f"`norm_ratio` {ratio:g} is made only for samples <= dim, not for {n} > {d}: leave it "
+            "out"
         )
     # Welch (1974): among n > d unit vectors some |<x_k, x_l>| is at least this.
     welch = math.sqrt((n - d) / (d * (n - 1)))

@@ -85,7 +85,8 @@ def _weak(labels: np.ndarray, dim: int, random: np.random.Generator) -> np.ndarr
     """Draw each class around a direction of its own, in orthogonal halves of the space."""
     if dim < 2:
         raise InputError(
-            "`dim` is 1: classes of kind phuong-lampert lie in orthogonal subspaces, so take at least 2"
+            "`dim` is 1: classes of kind phuong-lampert lie in orthogonal subspaces, so take at "
+            "least 2"
         )
     frame = orthonormal_rows(dim, dim, random)
     halves = {1.0: frame[: (dim + 1) // 2], -1.0: frame[(dim + 1) // 2 :]}

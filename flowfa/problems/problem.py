@@ -82,8 +82,8 @@ class Problem:
             self.has_bias = tuple(bias is not None for bias in self.initial.biases)
             self._check_given(self.initial, outputs)
         else:
-            widths = valid(ProblemSettings, "width", widths, called="widths") or DEFAULT_WIDTHS
-            self.sizes: tuple[int, ...] = (data.dim, *widths, outputs)
+            given: tuple[int, ...] | None = valid(ProblemSettings, "width", widths, called="widths")
+            self.sizes: tuple[int, ...] = (data.dim, *(given or DEFAULT_WIDTHS), outputs)
             bias = valid(ProblemSettings, "bias", bias)
             hidden = len(self.sizes) - 2
             self.has_bias = (bias != "none",) * hidden + (bias == "all",)

@@ -239,8 +239,8 @@ class _Session:
     def interrupted(self, path: Path, signal_number: int) -> Interrupted:
         """Return the error that says what was kept."""
         return Interrupted(
-            f"stopped; {self.checkpoint.folder} is kept: give the same settings with `resume=True` to "
-            f"continue {path}",
+            f"stopped; {self.checkpoint.folder} is kept: give the same settings with "
+            f"`resume=True` to continue {path}",
             signal_number,
         )
 
