@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowfa.datasets.images import NOISE_KINDS
 from flowfa.errors import InputError
+from flowfa.experiments.models.resnet import STEMS
+from flowfa.machine.device import DTYPES
+from flowfa.plots.saving import FORMATS
 from flowfa.settings import (
     DeviationStudySettings,
     FlowSettings,
@@ -29,6 +33,7 @@ from flowfa.settings import (
     validated,
 )
 from flowfa.settings.experiment import ExperimentFlags, ImageNetworkNumbers, NoisyMnistNumbers
+from flowfa.settings.output import FIGURE_FORMATS
 
 FIELDS = dataclasses.fields(SimulateSettings)
 
@@ -154,6 +159,25 @@ def test_each_setting_is_declared_once():
                 declaring.setdefault(name, []).append(base)
         twice = {name for name, bases in declaring.items() if len(bases) > 1}
         assert twice <= {"rule"}, group
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "words"),
+    [
+        (NoisyMnistNumbers, "noise_kind", NOISE_KINDS),
+        (ImageNetworkNumbers, "stem", STEMS),
+        (FlowSettings, "dtype", DTYPES),
+    ],
+)
+def test_words_that_the_library_knows_are_those_of_the_setting(group, name, words):
+    for word in words:
+        assert valid(group, name, word) == word
+    with pytest.raises(InputError, match=f"known: {', '.join(sorted(words))}$"):
+        valid(group, name, "none of them")
+
+
+def test_a_figure_has_a_format_that_plots_can_write():
+    assert {ending.removeprefix(".") for ending in FIGURE_FORMATS} == set(FORMATS)
 
 
 # --- what the library is given ------------------------------------------------------------------
