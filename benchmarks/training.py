@@ -15,7 +15,7 @@ from _script import begin, parser_of, print_header
 from flowfa import datasets
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
-from flowfa.simulation import TrainingSettings
+from flowfa.settings import TrainingSettings
 from flowfa.simulation.train import step_rule
 from flowfa.training import strides
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.machine.memory import check_fits
 from flowfa.problems.problem import Problem
+from flowfa.settings import DeviationSettings
 
 BLOCK_BYTES = 2**29
 """Memory for the states of the starts that are compared together."""

@@ -13,7 +13,6 @@ import torch
 import xarray as xr
 
 from flowfa.deviation.memory import check_memory
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.study import check_problem, study
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place, make_folder
@@ -21,6 +20,7 @@ from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.records.checkpoint import compare_configurations
 from flowfa.records.dataset_file import read_dataset, write_dataset
+from flowfa.settings import DeviationSettings, validated
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.provenance import attributes
 from flowfa.studies.beginning import goes_on
@@ -77,8 +77,9 @@ def sweep(
     Interrupted
         After SIGINT or SIGTERM; finished parts are kept.
     """
+    settings = validated(settings)
     if not problems:
-        raise InputError("no width was given: give at least one, such as --widths 15 50 200")
+        raise InputError("no width was given: give at least one, such as `widths=(15, 50, 200)`")
     for problem in problems.values():
         check_problem(problem)
         check_memory(problem, settings)

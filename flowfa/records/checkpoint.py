@@ -79,14 +79,14 @@ class Checkpoint:
             If there is no checkpoint, or it is damaged.
         """
         if not self.exists():
-            raise InputError(f"there is no checkpoint in {self.folder}: leave out --resume")
+            raise InputError(f"there is no checkpoint in {self.folder}: leave out `resume`")
         try:
             arrays = read_arrays(self._file)
             meta = json.loads(arrays.pop(_META).tobytes())
         except (DamagedError, KeyError, ValueError) as error:
             raise InputError(
                 f"the checkpoint {self._file} cannot be read ({error}): start again with "
-                "--overwrite"
+                "`overwrite=True`"
             ) from error
         return arrays, meta
 
@@ -123,7 +123,7 @@ def compare_configurations(stored: Mapping[str, Any], given: Mapping[str, Any]) 
     for key, before, after in _differences(stored, now, ""):
         raise InputError(
             f"the unfinished run has {key} = {_shown(before)}, this command {_shown(after)}: "
-            "resume with the same settings, or start again with --overwrite"
+            "resume with the same settings, or start again with `overwrite=True`"
         )
 
 

@@ -37,7 +37,7 @@ def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None 
     if folder.exists() and not folder.is_dir():
         raise InputError(
             f"{folder} is in the place of the folder for the checkpoint: move it away, or choose "
-            "another --out"
+            "another `path`"
         )
     if layout is None:
         return
@@ -47,7 +47,7 @@ def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None 
     if needed > free:
         raise InputError(
             f"{path} needs about {readable(needed)} while it is made and {folder.parent} has "
-            f"{readable(free)}: make room, choose another --out, or save less (--save)"
+            f"{readable(free)}: make room, choose another `path`, or save less (`save`)"
         )
 
 
@@ -64,5 +64,5 @@ def check_memory(layout: RecordLayout) -> None:
         2 * layout.nbytes,
         f"the record of {layout.saves} save times and {len(layout.snapshot_columns)} snapshots "
         "needs {}",
-        "save less (save, snapshots), or give a path to stream the record to disk",
+        "save less (`save`, `snapshots`), or give a `path` to stream the record to disk",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from typing import Any
 
@@ -15,12 +14,14 @@ from flowfa.problems.parameters import recorded
 from flowfa.problems.problem import Problem
 from flowfa.problems.rules import RULES, Rule
 from flowfa.registry import Registry
-from flowfa.simulation.settings import Settings
+from flowfa.settings import FlowSettings, to_json_dict
+from flowfa.settings.flow import absolute_tolerance
+from flowfa.simulation.times import kept_snapshots
 from flowfa.solvers.choice import Choice
 
 
 def describe(
-    problem: Problem, ensemble: Ensemble, settings: Settings, seed: int, choice: Choice
+    problem: Problem, ensemble: Ensemble, settings: FlowSettings, seed: int, choice: Choice
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming.
 
@@ -29,7 +30,7 @@ def describe(
     problem : Problem
     ensemble : Ensemble
         Its initial networks.
-    settings : Settings
+    settings : FlowSettings
     seed : int
     choice : Choice
         Of the solver.
@@ -39,14 +40,14 @@ def describe(
     dict
         JSON-ready. ``data_digest`` and ``start_digest`` stand for the arrays.
     """
-    resolved = dataclasses.asdict(settings)
+    resolved = to_json_dict(settings)
     resolved["solver"] = choice.name
     resolved["solver_asked"] = settings.solver
     resolved["solver_reason"] = choice.reason
     if choice.by_rule:
         resolved["solver_by_rule"] = dict(choice.by_rule)
-    if settings.atol is None:
-        resolved["atol"] = settings.rtol / 100.0
+    resolved["atol"] = absolute_tolerance(settings.rtol, settings.atol)
+    resolved["snapshots"] = kept_snapshots(settings.snapshots, settings.save)
     return {**describe_problem(problem, ensemble, seed), **resolved}
 
 

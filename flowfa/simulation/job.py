@@ -86,7 +86,7 @@ class Job:
         """Integrate; stream the record to disk, and keep checkpoints until it is complete."""
         if not checkpoint_every > 0.0:
             raise InputError(
-                f"checkpoint-every is {checkpoint_every}: expected a positive number of seconds"
+                f"`checkpoint_every` is {checkpoint_every}: expected a positive number of seconds"
             )
         checkpoint = Checkpoint(checkpoint_folder(path))
         if not resume:

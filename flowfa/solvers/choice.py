@@ -9,6 +9,7 @@ from typing import Any
 from flowfa.errors import InputError
 from flowfa.problems.problem import Problem
 from flowfa.problems.rules import is_in_form
+from flowfa.settings import FlowSettings
 from flowfa.solvers.event import EventSolver
 from flowfa.solvers.hybrid import FINEST, HybridSolver, refusal
 from flowfa.solvers.registry import make_solver
@@ -40,9 +41,9 @@ def choose(
     asked: str,
     problem: Problem,
     *,
-    rtol: float = 1e-4,
-    device: str = "cpu",
-    dtype: str = "float64",
+    rtol: float = FlowSettings.rtol,
+    device: str = FlowSettings.device,
+    dtype: str = FlowSettings.dtype,
 ) -> Choice:
     """Return the solver that `asked` denotes for a problem.
 

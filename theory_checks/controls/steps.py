@@ -11,8 +11,8 @@ import flowfa
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
+from flowfa.settings import TrainingSettings, validated
 from flowfa.simulation.train import step_rule
-from flowfa.simulation.training_settings import TrainingSettings
 from theory_checks.controls.control import Control
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.evidence.evidence import Evidence
@@ -65,7 +65,7 @@ def changed_file(name: str) -> Control:
 def _training(
     problem: Problem, ensemble: Ensemble, claimed: dict[str, Any], actual: dict[str, Any]
 ) -> Evidence:
-    told = TrainingSettings(steps=STEPS, **claimed)
+    told = validated(TrainingSettings(steps=STEPS, **claimed))
     flow = NetworkFlow(
         problem, ensemble, repeats=len(told.variants), reduce=told.weight_decay == 0.0
     )
@@ -73,5 +73,6 @@ def _training(
     steps = np.tile(np.arange(0, STEPS + 1, STEPS // 10), (len(flow), 1))
     moved = None
     if actual != claimed:
-        moved = step_rule(flow, dataclasses.replace(told, **actual), ensemble.starts, seed=0)
+        moving = validated(dataclasses.replace(told, **actual))
+        moved = step_rule(flow, moving, ensemble.starts, seed=0)
     return evidence_of_training(flow, rule, steps, moved_by=moved)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flowfa.flow.base import Field
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.settings import FlowSettings
 from flowfa.training import StepRule
 from theory_checks.evidence.evidence import Evidence, Record
 from theory_checks.evidence.rungs import build_ladder
@@ -26,7 +27,7 @@ def evidence_of_flow(
     saves: int = 41,
     ladder: bool = False,
     label: str = "flow",
-    max_steps: int = 100_000,
+    max_steps: int = FlowSettings.max_steps,
     as_reached: bool = False,
     density: float = 1.0,
 ) -> Evidence:

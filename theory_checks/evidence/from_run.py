@@ -15,16 +15,16 @@ from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
+from flowfa.machine.device import DTYPES
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES
 from flowfa.problems.parameters import rebuilt
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
+from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
-from flowfa.simulation.settings import DTYPES
 from flowfa.simulation.train import step_rule
-from flowfa.simulation.training_settings import TrainingSettings
 from flowfa.simulation.unfinished import UNFINISHED, load_run
 from flowfa.solvers.hybrid import HybridSolver
 from flowfa.solvers.one_hidden_layer.network import network
@@ -146,8 +146,8 @@ def _reached(tree: DataTree, label: str) -> Tensor:
 def _evidence_of_steps(tree: DataTree, configuration: dict[str, Any], label: str) -> Evidence:
     """Return evidence on discrete training: its steps, to be taken again."""
     _reached(tree, label)
-    known = {entry.name for entry in dataclasses.fields(TrainingSettings)}
-    settings = TrainingSettings(**{k: v for k, v in configuration.items() if k in known})
+    known = declarations(TrainingSettings)
+    settings = validated(TrainingSettings(**{k: v for k, v in configuration.items() if k in known}))
     variants = len(settings.variants)
     problem, ensemble = _problem(tree, configuration, label, variants)
     flow = NetworkFlow(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flowfa.errors import InputError
+from flowfa.settings import FlowSettings
+from flowfa.settings.flow import absolute_tolerance
 from flowfa.solvers.choice import build_solver
 from flowfa.solvers.stepping.integration import Solver
 
@@ -43,8 +45,8 @@ def build_ladder(
     rtol: float,
     atol: float | None = None,
     step: float | None = None,
-    control: str = "pi",
-    max_steps: int = 100_000,
+    control: str = FlowSettings.controller,
+    max_steps: int = FlowSettings.max_steps,
     finer: str | None = None,
     taken: int | None = None,
     by_rule: Mapping[str, str] | None = None,
@@ -70,7 +72,7 @@ def build_ladder(
     by_rule : mapping, optional
         The solver of each rule, on all rungs, where rules had different ones.
     """
-    atol = rtol / 100.0 if atol is None else atol
+    atol = absolute_tolerance(rtol, atol)
 
     def most(level: int) -> int:
         if taken is None:

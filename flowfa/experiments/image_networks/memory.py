@@ -10,12 +10,12 @@ import torch
 
 from flowfa.datasets.images import ImageSet
 from flowfa.experiments.image_networks.networks import Network, take_step
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.image_networks.training import make_networks
 from flowfa.machine.device_memory import Shortage, measure_fitting
 
 
-def shortage(protocol: Protocol, classes: int, device: torch.device) -> Shortage:
+def shortage(protocol: ImageNetworkSettings, classes: int, device: torch.device) -> Shortage:
     """Return what to tell when the networks of an N do not fit."""
     return Shortage(
         f"out of memory on {device} at {classes} classes, {len(protocol.rules)} rules, "
@@ -29,7 +29,7 @@ def shortage(protocol: Protocol, classes: int, device: torch.device) -> Shortage
 
 
 def fitting_repeats(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,

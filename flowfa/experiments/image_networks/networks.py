@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from flowfa.experiments.image_networks.images import RepeatImages
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.models import lenet, resnet18
 from flowfa.problems.rules import configured_rule
 from flowfa.seeds import generator
@@ -105,7 +105,7 @@ class Network:
 
 
 def make_network(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     rule: str,
     repeat: int,
@@ -141,7 +141,9 @@ def layer_names(model: nn.Module) -> list[str]:
     return list(layer_alignment(model))
 
 
-def take_step(network: Network, chosen: Tensor, protocol: Protocol, rate: float) -> float:
+def take_step(
+    network: Network, chosen: Tensor, protocol: ImageNetworkSettings, rate: float
+) -> float:
     """Take one step of SGD with heavy-ball momentum and weight decay, and return the loss before.
 
     v <- mu v + G + lambda W, W <- W - rate v, as ``torch.optim.SGD``.
@@ -151,7 +153,7 @@ def take_step(network: Network, chosen: Tensor, protocol: Protocol, rate: float)
     network : Network
     chosen : Tensor
         The minibatch: numbers of training images.
-    protocol : Protocol
+    protocol : ImageNetworkSettings
     rate : float
         eta of this step.
     """

@@ -21,7 +21,7 @@ from flowfa.documents import (
 from flowfa.experiments.findings import mean_and_error, of_runs
 from flowfa.experiments.image_networks import figures
 from flowfa.experiments.image_networks.claims import judge, mean_alignment
-from flowfa.experiments.image_networks.protocol import (
+from flowfa.experiments.image_networks.settings import (
     DATASET_TITLES,
     IDS,
     MODEL_TITLES,

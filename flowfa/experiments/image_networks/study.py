@@ -23,13 +23,13 @@ from flowfa.experiments.image_networks.networks import (
     Network,
     layer_names,
 )
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.image_networks.training import make_networks, steps_per_epoch, train
+from flowfa.machine.device import find_device
 from flowfa.machine.device_memory import within_memory
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder
 from flowfa.records.dataset_file import write_dataset
 from flowfa.simulation.provenance import attributes
-from flowfa.simulation.settings import find_device
 from flowfa.studies.beginning import open_output
 from flowfa.studies.parts import remove_checkpoints
 from flowfa.studies.progress import Progress, ProgressState
@@ -39,7 +39,7 @@ CHECKPOINT_EPOCHS = 5
 
 
 def run_study(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -55,7 +55,7 @@ def run_study(
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : ImageNetworkSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -117,7 +117,7 @@ def run_study(
     return data
 
 
-def _own_attributes(protocol: Protocol) -> dict[str, Any]:
+def _own_attributes(protocol: ImageNetworkSettings) -> dict[str, Any]:
     return {
         "title": protocol.title,
         "scale": protocol.scale,
@@ -131,7 +131,7 @@ def _own_attributes(protocol: Protocol) -> dict[str, Any]:
 
 
 def _train_part(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
@@ -167,7 +167,7 @@ def _train_part(
 
 
 def assemble(
-    protocol: Protocol, classes: int, networks: Sequence[Network], seconds: float
+    protocol: ImageNetworkSettings, classes: int, networks: Sequence[Network], seconds: float
 ) -> xr.Dataset:
     """Return the records of one N, variables over (classes, rule, run, [layer,] epoch)."""
     shape = (len(protocol.rules), protocol.repeats)

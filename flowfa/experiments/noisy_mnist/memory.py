@@ -7,12 +7,12 @@ import dataclasses
 import torch
 
 from flowfa.experiments.noisy_mnist.images import RunImages
-from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
+from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
 from flowfa.machine.device_memory import Shortage, measure_fitting
 
 
-def shortage(protocol: Protocol, width: int, device: torch.device) -> Shortage:
+def shortage(protocol: NoisyMnistSettings, width: int, device: torch.device) -> Shortage:
     """Return what to tell when the runs of a width do not fit."""
     return Shortage(
         f"out of memory on {device} at width {width}, {len(protocol.rules)} rules, "
@@ -25,7 +25,9 @@ def shortage(protocol: Protocol, width: int, device: torch.device) -> Shortage:
     )
 
 
-def fitting_runs(protocol: Protocol, width: int, images: RunImages, device: torch.device) -> int:
+def fitting_runs(
+    protocol: NoisyMnistSettings, width: int, images: RunImages, device: torch.device
+) -> int:
     """Return how many runs of a width fit, measured on a step of one."""
     # All runs take a step at once, so that everything but the test images grows with their number.
     one = dataclasses.replace(

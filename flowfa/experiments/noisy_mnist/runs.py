@@ -11,7 +11,7 @@ from torch import Tensor
 
 from flowfa.experiments.noisy_mnist.images import RunImages, indicators
 from flowfa.experiments.noisy_mnist.measures import RECORDED, record
-from flowfa.experiments.noisy_mnist.protocol import CLASSES, Protocol
+from flowfa.experiments.noisy_mnist.settings import CLASSES, NoisyMnistSettings
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
 from flowfa.problems.losses import LOSSES
@@ -28,7 +28,7 @@ class WidthJob:
 
     Attributes
     ----------
-    protocol : Protocol
+    protocol : NoisyMnistSettings
     width : int
     field : NetworkField
         On the training images of each row.
@@ -41,7 +41,7 @@ class WidthJob:
         Whose label was replaced, bool, (row, image).
     """
 
-    protocol: Protocol
+    protocol: NoisyMnistSettings
     width: int
     field: NetworkField
     test: NetworkField
@@ -94,7 +94,7 @@ class Standing:
 
 
 def width_job(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     width: int,
     images: RunImages,
     device: torch.device | str = "cpu",

@@ -16,7 +16,6 @@ from flowfa.experiments.noisy_mnist.flows import Flows, flow_times, integrate
 from flowfa.experiments.noisy_mnist.images import RunImages, draw_images
 from flowfa.experiments.noisy_mnist.measures import OF_EACH_FLOW, RECORDED, RECORDED_OF_FLOW
 from flowfa.experiments.noisy_mnist.memory import fitting_runs, shortage
-from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import (
     Standing,
     first,
@@ -24,11 +23,12 @@ from flowfa.experiments.noisy_mnist.runs import (
     train,
     width_job,
 )
+from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
+from flowfa.machine.device import find_device
 from flowfa.machine.device_memory import within_memory
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder
 from flowfa.records.dataset_file import write_dataset
 from flowfa.simulation.provenance import attributes
-from flowfa.simulation.settings import find_device
 from flowfa.solvers.stepping.integration import Integration
 from flowfa.studies.beginning import open_output
 from flowfa.studies.parts import remove_checkpoints
@@ -42,7 +42,7 @@ CHECKPOINT_SECONDS = 60.0
 
 
 def run_study(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -58,7 +58,7 @@ def run_study(
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : NoisyMnistSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -134,7 +134,7 @@ def run_study(
 
 
 def assemble(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     records: Sequence[dict[str, np.ndarray]],
     seconds: Sequence[float],
     flows: Mapping[int, Flows],
@@ -185,7 +185,11 @@ def assemble(
 
 
 def _train_width(
-    protocol: Protocol, width: int, images: RunImages, device: torch.device, session: Session
+    protocol: NoisyMnistSettings,
+    width: int,
+    images: RunImages,
+    device: torch.device,
+    session: Session,
 ) -> Standing:
     """Train one width to its end."""
     job = width_job(protocol, width, images, device)
@@ -209,7 +213,11 @@ def _train_width(
 
 
 def _integrate_width(
-    protocol: Protocol, width: int, images: RunImages, ends: torch.Tensor, session: Session
+    protocol: NoisyMnistSettings,
+    width: int,
+    images: RunImages,
+    ends: torch.Tensor,
+    session: Session,
 ) -> Flows:
     """Integrate the flows of one width."""
     job = width_job(protocol, width, images, computed=torch.float64)
@@ -234,7 +242,7 @@ def _integrate_width(
     return flows
 
 
-def _efforts(protocol: Protocol) -> dict[str, float]:
+def _efforts(protocol: NoisyMnistSettings) -> dict[str, float]:
     """Return the work of all units: the steps of each width, and the flows of some.
 
     From neuron to neuron it grows by a thirtieth of that of a width of one neuron, and all flows

@@ -96,7 +96,8 @@ def check_labels(loss: Loss, data: Dataset) -> None:
     fitting = [n for n in sorted(LOSSES.names()) if data.label_kind in LOSSES.get(n).label_kinds]
     raise InputError(
         f"the {loss.name} loss needs labels that are {wanted}, but the labels of {data.name} are "
-        f"{titles[data.label_kind]}: recode y, or use --loss {' or '.join(fitting)}"
+        f"{titles[data.label_kind]}: recode y, or use "
+        + " or ".join(f'`loss="{name}"`' for name in fitting)
     )
 
 

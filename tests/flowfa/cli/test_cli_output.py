@@ -183,28 +183,28 @@ def test_a_run_without_failures_has_no_line_about_them():
 
 
 def test_a_free_place_is_accepted(tmp_path):
-    check_place(tmp_path / "a.png", False, "--plot")
+    check_place(tmp_path / "a.png", False, "plot")
 
 
 def test_an_existing_file_is_refused_unless_it_may_be_replaced(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("")
-    with pytest.raises(InputError, match=r"exists: replace it with --overwrite"):
-        check_place(path, False, "--plot")
-    check_place(path, True, "--plot")
+    with pytest.raises(InputError, match=r"exists: replace it with `overwrite=True`"):
+        check_place(path, False, "plot")
+    check_place(path, True, "plot")
 
 
 def test_a_directory_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a directory"):
-        check_place(tmp_path, True, "--plot")
+        check_place(tmp_path, True, "plot")
 
 
 def test_a_missing_folder_is_refused_with_the_flag_to_mend_it(tmp_path):
-    with pytest.raises(InputError, match=r"there is no folder.*--plot"):
-        check_place(tmp_path / "absent" / "a.png", True, "--plot")
+    with pytest.raises(InputError, match=r"there is no folder.*`plot`"):
+        check_place(tmp_path / "absent" / "a.png", True, "plot")
 
 
 def test_a_folder_that_refuses_files_is_refused(tmp_path):
     # Not even root may write below a file, or under a name this long.
-    with pytest.raises(InputError, match=r"cannot be written.*--plot"):
-        check_place(tmp_path / ("a" * 300 + ".png"), True, "--plot")
+    with pytest.raises(InputError, match=r"cannot be written.*`plot`"):
+        check_place(tmp_path / ("a" * 300 + ".png"), True, "plot")

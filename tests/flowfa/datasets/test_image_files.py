@@ -263,7 +263,7 @@ def test_missing_files_are_told_with_what_is_there_and_what_to_do(folder, name, 
     with pytest.raises(InputError, match="absent', which is no folder"):
         load_images(name)
     monkeypatch.delenv("FLOWFA_DATA")
-    with pytest.raises(InputError, match=r"set FLOWFA_DATA \(or --data-dir\)"):
+    with pytest.raises(InputError, match=r"set FLOWFA_DATA \(or `data_dir`\)"):
         load_images(name)
 
 

@@ -14,10 +14,10 @@ import flowfa
 from flowfa.cli.main import main
 from flowfa.deviation.report import write_report
 from flowfa.deviation.sentences import sentences
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.sweep import sweep
 from flowfa.errors import InputError, Interrupted
 from flowfa.machine import memory
+from flowfa.settings import DeviationSettings
 from tests.support.watching import Watch, stops_when
 
 SETTINGS = DeviationSettings(

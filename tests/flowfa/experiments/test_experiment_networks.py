@@ -14,7 +14,7 @@ import xarray as xr
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.image_networks import PAPER, protocol_of, run_study, study
+from flowfa.experiments.image_networks import PAPER, run_study, settings_of, study
 from flowfa.experiments.image_networks.images import load_splits, repeat_images
 from flowfa.experiments.image_networks.networks import evaluate
 from flowfa.experiments.image_networks.report import accuracy_table, write_report
@@ -58,7 +58,7 @@ def small(model="lenet", **changes):
     """Three classes of three images; ResNet-18 on few of them, for it takes long."""
     if model == "resnet18":
         changes = {"model": model, "rules": ("fa",), "classes": (2,), "images": 4, **changes}
-    return protocol_of("cifar100", "quick", **{**SMALL, **changes})
+    return settings_of("cifar100", "quick", **{**SMALL, **changes})
 
 
 def trained(protocol, only=None):
@@ -300,13 +300,13 @@ def test_paper_scale_is_the_papers():
     ("words", "told"),
     [
         ("cifar100 --classes 101", "--classes asks for 101 classes but cifar100 has 100"),
-        ("cifar100 --classes 10 5", "--classes are 10 5"),
+        ("cifar100 --classes 10 5", "--classes is 10, 5"),
         ("cifar100 --images 5", "--images is 5 a class but the train split of cifar100 has 4"),
-        ("cifar100 --model lenett", "unknown model 'lenett': did you mean 'lenet'"),
-        ("cifar100 --dataset mnist", "unknown data set of this experiment 'mnist'"),
-        ("cifar100 --rule dfa", "unknown rule of cifar100 'dfa'"),
-        ("cifar100 --widths 15", "--widths is no flag of cifar100: it belongs to noisy-mnist"),
-        ("noisy-mnist --batch 5", "--batch is no flag of noisy-mnist"),
+        ("cifar100 --model lenett", "unknown --model 'lenett': did you mean 'lenet'"),
+        ("cifar100 --dataset mnist", "unknown --dataset 'mnist'"),
+        ("cifar100 --rule dfa", "unknown rule 'dfa'"),
+        ("cifar100 --widths 15", "--widths is no setting of cifar100: it belongs to noisy-mnist"),
+        ("noisy-mnist --batch 5", "--batch is no setting of noisy-mnist"),
         ("cifar100 --images 2 --test-images 2 --size 8", "images of 8 x 8 pixels are too small"),
         ("cifar100 --halve-at 5 3", "the schedule divides at steps 5, 3"),
         ("tiny-imagenet", "tiny-imagenet is not in"),

@@ -11,7 +11,7 @@ import xarray as xr
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.noisy_mnist import PAPER, memory, protocol_of, run_study
+from flowfa.experiments.noisy_mnist import PAPER, memory, run_study, settings_of
 from flowfa.experiments.noisy_mnist import study as studies
 from flowfa.experiments.noisy_mnist.claims import CONFIRMED, judge
 from flowfa.experiments.noisy_mnist.figures import steps_and_flow
@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def small(**changes):
-    return protocol_of("quick", **{**SMALL, **changes})
+    return settings_of("quick", **{**SMALL, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ def test_titles_and_legends_are_within_their_figures(study, widths):
 
 def test_the_papers_protocol_bears_its_name_and_changes_are_told():
     assert PAPER.title == "E-1, noisy MNIST, scale paper"
-    changed = protocol_of("paper", widths=(15, 200))
+    changed = settings_of("paper", widths=(15, 200))
     assert "changed" in changed.title
     assert changed.departures == ["widths 15 200 (E-1: 15 30 45 60 75 100 125 150 175 200)"]
 

@@ -1,4 +1,4 @@
-"""From the flags of ``flowfa deviation`` to a sweep and its report."""
+"""From the settings of ``flowfa deviation`` to a sweep and its report."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from pathlib import Path
 import xarray as xr
 
 from flowfa.deviation.report import write_report
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.sweep import sweep
 from flowfa.machine.allocator import keep_freed_memory
 from flowfa.machine.threads import apply_threads, choose_threads
-from flowfa.settings import DeviationConfiguration
-from flowfa.simulation.from_configuration import DEFAULT_STARTS, problem_of
+from flowfa.settings import DeviationSettings, DeviationStudySettings, values_of
+from flowfa.simulation.from_settings import DEFAULT_STARTS, problem_from
 from flowfa.studies.progress import Progress
 
 
-def deviation_configuration(
-    configuration: DeviationConfiguration,
+def deviation_from(
+    settings: DeviationStudySettings,
     *,
     argv: Sequence[str] = (),
     progress: Progress | None = None,
@@ -28,8 +27,8 @@ def deviation_configuration(
 
     Parameters
     ----------
-    configuration : DeviationConfiguration
-        Valid settings (`flowfa.settings.validate_deviation`).
+    settings : DeviationStudySettings
+        Valid (`flowfa.settings.validated`).
     argv : sequence of str
         The command line, for the record.
     progress : Progress, optional
@@ -46,27 +45,25 @@ def deviation_configuration(
     Interrupted
         After SIGINT or SIGTERM; finished parts are kept.
     """
-    c = configuration
-    settings = DeviationSettings(
-        **{entry.name: getattr(c, entry.name) for entry in dataclasses.fields(DeviationSettings)}
-    )
-    apply_threads(choose_threads(c.threads))
+    apply_threads(choose_threads(settings.threads))
     keep_freed_memory()
-    widths = [c.width] if c.widths is None else [(width,) for width in c.widths]
+    widths = (
+        [settings.width] if settings.widths is None else [(width,) for width in settings.widths]
+    )
     problems = {}
     for width in widths:
-        problem = problem_of(dataclasses.replace(c, width=width))
+        problem = problem_from(dataclasses.replace(settings, width=width))
         problems["-".join(map(str, problem.sizes[1:-1]))] = problem
-    starts = c.trajectories or DEFAULT_STARTS
-    folder = Path(c.out)
+    starts = settings.trajectories or DEFAULT_STARTS
+    folder = Path(settings.out)
     found = sweep(
         problems,
         starts,
-        settings,
+        DeviationSettings(**values_of(DeviationSettings, settings)),
         folder=folder,
-        seed=c.seed,
-        resume=c.resume,
-        overwrite=c.overwrite,
+        seed=settings.seed,
+        resume=settings.resume,
+        overwrite=settings.overwrite,
         progress=progress,
         argv=tuple(argv),
     )
