@@ -39,7 +39,8 @@ def keep_on_disk(function: Any) -> None:
     if isinstance(function, Dispatcher):
         # numba raises RuntimeError where no folder can be written, OSError where no source is read.
         try:
-            function._cache = _SourceKeyedCache(function.py_func)
+            # As numba's own enable_caching does; its type stubs do not know the attribute.
+            function._cache = _SourceKeyedCache(function.py_func)  # type: ignore[attr-defined]
         except (OSError, RuntimeError):
             return
 

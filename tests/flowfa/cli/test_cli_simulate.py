@@ -346,8 +346,8 @@ def test_a_resumed_run_with_another_setting_is_refused_by_its_name(capsys):
 
 def test_killed_run_resumes_to_the_uninterrupted_result_bit_for_bit(tmp_path):
     """kill -9 leaves no time to tidy up: only checkpoints already on disk count."""
-    flags = "--rule gd fa --width 30 --dataset orthogonally-separable --rtol 1e-6 --plot none"
-    words = ["simulate", *flags.split(), "--no-check"]
+    flags = "--rule gd fa --width 30 --trajectories 16 --rtol 1e-6 --plot none --no-check"
+    words = ["simulate", "--dataset", "orthogonally-separable", *flags.split()]
     whole = subprocess.run(
         [sys.executable, "-m", "flowfa", *words, "--out", "whole.nc"],
         cwd=tmp_path,
