@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowfa.problems.rules import is_in_form
+from flowfa.problems.rules import is_in_form, unit_of
 from flowfa.training import law as increments
 from theory_checks.controls.control import Control
 from theory_checks.controls.steps import changed_file, moved_otherwise
 from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.networks import Networks
 from theory_checks.evidence.steps import with_threads
 from theory_checks.margins.bounds import RESOLVED
 from theory_checks.margins.measurement import Hypothesis, Measurement
-from theory_checks.statements.conservation.laws import neurons, with_law
+from theory_checks.statements.conservation.laws import neuron_law, neurons, with_law
 from theory_checks.statements.statement import register
 
 ROUNDINGS = 32.0
@@ -143,6 +144,10 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
         largest = torch.maximum(deviation, _of_layer(summed.abs(), layer_of))
         deviation = torch.where(alive, largest, deviation)
         wrong = ((after.law - start) - summed).abs()
+        if step == 0:
+            # The prediction rests on the rule's own form: C by the table is written apart from it.
+            apart = (_by_table(evidence, stride.after) - after.law).abs()
+            wrong = torch.where(apart > limit, torch.maximum(wrong, apart), wrong)
         interval = (saves < step + 1).sum(1).clamp(max=shape[1]) - 1
         place = (everyone, interval)
         worse = alive & ~(wrong * allowed[place] <= error[place] * limit)
@@ -159,6 +164,15 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
             new = torch.stack([summed, limit, after.law])
             columns[:, everyone, column] = torch.where(there[:, None] & alive, new, kept)
     return _Walk(error, allowed, time, columns[0], columns[1], columns[2], deviation)
+
+
+def _by_table(evidence: Evidence, state: Tensor) -> Tensor:
+    """Return C by the table of C-1, gd's halved, of states (row, parameter)."""
+    zero = torch.zeros_like(evidence.flow.span.outside_norm2[evidence.rows]).double()
+    networks = Networks(evidence.field, state.double(), zero, zero[:, 0])
+    groups = evidence.field.groups
+    units = [torch.full((g.stop - g.start,), unit_of(g.rule)).double() for g in groups]
+    return neuron_law(networks) / torch.cat(units)[:, None]
 
 
 def _limit(size: Tensor, layer_of: Tensor, steps: int, state: Tensor) -> Tensor:

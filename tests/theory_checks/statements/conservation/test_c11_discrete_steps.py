@@ -11,6 +11,7 @@ import torch
 import flowfa
 import theory_checks
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems.rules import FeedbackAlignment, FeedbackForm
 from flowfa.training import Minibatches, Schedule, StepRule, strides
 from flowfa.training import law as increments
 from tests.support.rules import Mixed
@@ -120,6 +121,22 @@ def test_rows_of_the_list_of_the_theory_are_the_formula():
         if rule == "signfa":
             half = half - (last["W3"].abs() - first.sign() * last["W3"]).sum(1)
         assert torch.allclose(found[:, 4:], half, rtol=1e-12, atol=1e-16)
+
+
+def test_a_form_that_is_not_that_of_the_rule_is_called_violated(monkeypatch):
+    """Steps and prediction have the mistake alike: the table of C-1 is written apart from them."""
+
+    def form(self, layer, shape, kept):
+        return FeedbackForm(fixed=1.001 * kept[f"B{layer}"])
+
+    def judged():
+        problem = small_problem("fa")
+        evidence = small_training(problem, small_ensemble(problem), rate=0.2)
+        return check_evidence(evidence, [StepConservation()])["C-11"].verdict
+
+    assert judged() is Verdict.HOLDS
+    monkeypatch.setattr(FeedbackAlignment, "form", form)
+    assert judged() is Verdict.VIOLATED
 
 
 def wrong_factor(true):
