@@ -28,7 +28,7 @@ class TestStepConservation(CheckTestCase):
         return StepConservation()
 
     def evidence(self, problem, ensemble):
-        return small_training(problem, ensemble, rate=(0.2, 0.05), momentum=0.3)
+        return small_training(problem, ensemble, {"rate": (0.2, 0.05), "momentum": 0.3})
 
     def inapplicable(self):
         problem = small_problem("brsf")
@@ -140,7 +140,7 @@ def without_memory(true):
 @pytest.mark.parametrize("wrong", (wrong_factor, without_memory))
 def test_wrong_formula_is_called_violated(monkeypatch, wrong):
     problem = small_problem("fa")
-    evidence = small_training(problem, small_ensemble(problem), rate=0.2, momentum=0.5)
+    evidence = small_training(problem, small_ensemble(problem), {"rate": 0.2, "momentum": 0.5})
     assert check_evidence(evidence, [StepConservation()])["C-11"].verdict is Verdict.HOLDS
     monkeypatch.setattr(increments, "change", wrong(increments.change))
     assert check_evidence(evidence, [StepConservation()])["C-11"].verdict is Verdict.VIOLATED
