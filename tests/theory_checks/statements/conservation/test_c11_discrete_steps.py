@@ -44,7 +44,7 @@ class TestStepConservation(CheckTestCase):
         return [outcome.verdict for outcome in outcomes]
 
     def test_what_is_not_a_number_is_inconclusive(self):
-        evidence = self.own()
+        evidence = self.sound_evidence()
         broken = evidence.initial.clone()
         broken[0] = torch.nan
         evidence = dataclasses.replace(evidence, initial=broken)
