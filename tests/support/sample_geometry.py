@@ -41,7 +41,7 @@ class DataTestCase(CheckTestCase):
     """Data do not move: what is not a number has to be in the inputs."""
 
     def test_what_is_not_a_number_is_inconclusive(self):
-        evidence = self.own()
+        evidence = self.sound_evidence()
         inputs = evidence.flow.field.inputs.clone()
         inputs[0, 0] = torch.nan
         evidence.flow.field.inputs = inputs

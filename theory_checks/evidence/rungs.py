@@ -13,10 +13,12 @@ from flowfa.solvers.stepping.integration import Solver
 
 TOLERANCE_FACTOR = 10.0
 STEP_FACTOR = 4.0
-"""A first-order method gains as much from a fourth of its step as it must to be told apart."""
+"""A fourth of the step makes the error of a first-order method four times smaller, which is enough
+for the errors of two rungs to differ clearly."""
 LEAST_STEPS = 2000
 STEPS_FACTOR = 10
-"""Times the steps of a run that its repetition may try, and as much again with each finer rung."""
+"""Factor from the steps of a run to those that its repetition may try, once more for each finer
+rung."""
 
 
 @dataclass(frozen=True)

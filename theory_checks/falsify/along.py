@@ -162,7 +162,11 @@ def _assessment(outcome: Outcome, slack: float) -> Assessment:
     if outcome.verdict is Verdict.NOT_APPLICABLE:
         by = CONDITION if outcome.failed_by is None else outcome.failed_by
         amount = min(by, FAR) if math.isfinite(by) else FAR
-        return Assessment(MISSED + amount, missed=outcome.failed_hypothesis, missed_by=amount)
+        return Assessment(
+            MISSED + amount,
+            missed=outcome.failed_hypothesis,
+            missed_by=math.inf if outcome.failed_by is None else amount,
+        )
     if slack >= 0.0:
         return Assessment(MISSED + min(slack, FAR), missed=DROPPED, missed_by=slack)
     margin, uncertainty = outcome.margin, outcome.uncertainty

@@ -105,7 +105,7 @@ class Measurement:
         What tells these margins from others of the same check: ``"in the file"``.
     coarse : Tensor, optional
         For margins that add up over time: the intervals that the remainder comes from,
-        (trajectory, interval) bool. By default it is taken to come from where it is.
+        (trajectory, interval) bool. By default the interval of a margin is the one it comes from.
     """
 
     margin: Tensor

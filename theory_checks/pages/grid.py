@@ -19,7 +19,7 @@ from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS
 
 COLUMNS = 3
 ROWS = 4
-"""Of one image: as many as fit on a sheet of paper."""
+"""Rows of panels of one image, as many as fit on a sheet of paper."""
 RESOLUTION = 130
 ENTRY_WIDTH = 1.7
 """Inches that an entry of the legend takes."""

@@ -74,9 +74,9 @@ def _headline(report: Report) -> str:
     """Return the statements by verdict, the worst first."""
     parts = []
     for verdict in reversed(Verdict):
-        own = [escape(each.spec) for each in report.findings if each.verdict is verdict]
-        if own:
-            parts.append(f"{_word(verdict)} {', '.join(own)}")
+        specs = [escape(finding.spec) for finding in report.findings if finding.verdict is verdict]
+        if specs:
+            parts.append(f"{_word(verdict)} {', '.join(specs)}")
     return " &ensp; ".join(parts)
 
 
@@ -96,11 +96,11 @@ def _table(report: Report) -> str:
         "<th>where the margin is least</th></tr>"
     ]
     rows += [
-        f"<tr><td>{escape(each.spec)}</td><td>{_word(each.verdict)}</td>"
-        f'<td class="number">{number(each.margin)}</td>'
-        f'<td class="number">{number(each.uncertainty)}</td>'
-        f"<td>{'-' if each.place is None else escape(str(each.place))}</td></tr>"
-        for each in report.findings
+        f"<tr><td>{escape(finding.spec)}</td><td>{_word(finding.verdict)}</td>"
+        f'<td class="number">{number(finding.margin)}</td>'
+        f'<td class="number">{number(finding.uncertainty)}</td>'
+        f"<td>{'-' if finding.place is None else escape(str(finding.place))}</td></tr>"
+        for finding in report.findings
     ]
     return f'<table class="full">{"".join(rows)}</table>'
 
@@ -112,7 +112,7 @@ def _explained(finding: Finding) -> str:
         sentences.append(f"{finding.sentence[0].upper()}{finding.sentence[1:]}.")
     if finding.unless is not None:
         sentences.append(f"It does not apply unless {finding.unless}.")
-    measured = "".join(f"<li>{escape(str(each))}</li>" for each in finding.estimates)
+    measured = "".join(f"<li>{escape(str(estimate))}</li>" for estimate in finding.estimates)
     title = f"<h3>{escape(finding.spec)} &ensp; {_word(finding.verdict)}</h3>"
     text = f'{title}<p class="small">{escape(" ".join(sentences))}</p>'
     return text + (f"<ul>{measured}</ul>" if measured else "")
@@ -120,7 +120,11 @@ def _explained(finding: Finding) -> str:
 
 def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]:
     """Return the sections with figures, each only if there is something to see."""
-    rules = list(dict.fromkeys(each.rule for found in traces.margins.values() for each in found))
+    rules = list(
+        dict.fromkeys(
+            trace.rule for of_statement in traces.margins.values() for trace in of_statement
+        )
+    )
     yield from _section(
         "Margins over time",
         margin_panels(traces.margins),
@@ -183,21 +187,23 @@ def _illustrated(title: str, picture: str, text: str) -> str:
 
 def _worst(tree: xr.DataTree, traces: Traces) -> dict[str, int]:
     """Return the trajectory of each rule that the figures show."""
-    found = {each.rule: each.trajectory for each in worst_of_rules(traces.margins.get("C-1", []))}
+    chosen = {
+        trace.rule: trace.trajectory for trace in worst_of_rules(traces.margins.get("C-1", []))
+    }
     rules = tree.children["trajectory"].to_dataset()["rule"].values.astype(str)
     for row in sorted(traces.signs):
-        found.setdefault(str(rules[row]), row)
+        chosen.setdefault(str(rules[row]), row)
     order = dict.fromkeys(rules.tolist())
-    return {rule: found[rule] for rule in order if rule in found}
+    return {rule: chosen[rule] for rule in order if rule in chosen}
 
 
 def _rates(report: Report, traces: Traces) -> dict[int, float]:
     """Return mu of P-2 by trajectory, where that statement reports it."""
     for finding in report.findings:
         if finding.spec == "P-2":
-            for each in finding.estimates:
-                if each.name == "mu":
-                    return dict(zip(sorted(traces.signs), each.values, strict=False))
+            for estimate in finding.estimates:
+                if estimate.name == "mu":
+                    return dict(zip(sorted(traces.signs), estimate.values, strict=False))
     return {}
 
 
@@ -219,8 +225,8 @@ def _provenance(tree: xr.DataTree) -> Iterable[str]:
     ):
         if name in made:
             rows[name.replace("_", " ")] = _plain(made[name])
-    for name, found in json.loads(made.get("versions", "{}")).items():
-        rows[f"version of {name}"] = str(found)
+    for name, number_of_version in json.loads(made.get("versions", "{}")).items():
+        rows[f"version of {name}"] = str(number_of_version)
     yield _pairs(rows)
     yield "<h3>Configuration</h3>"
     settings = json.loads(made.get("config", "{}"))

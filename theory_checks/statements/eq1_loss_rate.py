@@ -25,7 +25,7 @@ from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.statement import register
 
 ON_A_KINK = 1e-8
-"""Share of the largest preactivation below which one is taken for zero: its slope is any."""
+"""Share of the largest preactivation below which one counts as zero, so that its slope is open."""
 CANCELLATION = 1e-15
 """Share of the terms of the rate of the loss that rounding makes up where they cancel."""
 NETWORK = (Item(),)
@@ -58,13 +58,13 @@ class RateOfLoss:
         loss = evidence.along(mean_loss)
         factors = evidence.values(eq1_factors)
         smooth = ~on_kink(evidence) & _reached(evidence)
-        found = (
+        measurements = (
             _at_times(evidence, loss.rates, factors, smooth),
             _integrated(evidence, loss.values, loss.coarser, loss.rates, smooth),
         )
         if evidence.record is None:
-            return found
-        return (*found, _recorded(evidence, loss.rates, smooth))
+            return measurements
+        return (*measurements, _recorded(evidence, loss.rates, smooth))
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows whose motion is not -G."""
@@ -84,11 +84,11 @@ def mean_loss(networks: Networks) -> Tensor:
 
 def eq1_factors(networks: Networks) -> Tensor:
     """Return dLoss/dt, cos(phi), ||grad||, ||G||, and the size of what cancels in it, (row, 5)."""
-    found = networks.observe()
+    observed = networks.observe()
     names = ("loss_rate", "cosine", "gradient_norm", "update_norm")
     of_gradient, of_update = term_sizes(networks)
-    terms = of_gradient * found["update_norm"] + of_update * found["gradient_norm"]
-    return torch.stack([*(found[name] for name in names), terms], 1)
+    terms = of_gradient * observed["update_norm"] + of_update * observed["gradient_norm"]
+    return torch.stack([*(observed[name] for name in names), terms], 1)
 
 
 def term_sizes(networks: Networks) -> tuple[Tensor, Tensor]:
@@ -215,7 +215,7 @@ def _integrated(
     moved = summed(rise.abs())[:, -1:]
     allowed = error + missed
     margin = 2.0 * allowed - wrong
-    # Such coarse times leave the verdict open, and more of them may settle it.
+    # Times as coarse as these leave the verdict open; more times may settle it.
     blurred = allowed > RESOLVED * moved + 2.0 * rounding
     holding = torch.where(blurred, allowed, 0.0)
     # A violation has to be more than kinks between the times can do.
@@ -244,11 +244,11 @@ def _recorded(evidence: Evidence, rates: Tensor, smooth: Tensor) -> Measurement:
     """Compare the file's loss_rate with the automatic derivative."""
     assert evidence.record is not None
     index = torch.searchsorted(evidence.times, evidence.record.time)
-    own = evidence.own_rates(mean_loss)
+    on_run_rung = evidence.own_rates(mean_loss)
     stored = evidence.record.observables["loss_rate"][:, :, None]
-    wrong = (stored - own[:, index]).abs()
-    error = 2.0 * (rates - own).abs().cummax(1).values[:, index]
-    allowed = error + evidence.record.rounding * own.abs().cummax(1).values[:, index]
+    wrong = (stored - on_run_rung[:, index]).abs()
+    error = 2.0 * (rates - on_run_rung).abs().cummax(1).values[:, index]
+    allowed = error + evidence.record.rounding * on_run_rung.abs().cummax(1).values[:, index]
     return Measurement(
         2.0 * allowed - wrong,
         allowed,

@@ -1,7 +1,8 @@
 """Whether a result file is what its own configuration gives: weights, losses, norms, invariants.
 
 Dense states are integrated anew from the stored start. They speak for the file only if they pass
-through what it holds; a file that was changed afterwards is found out here.
+through what it holds; a file that was changed afterwards
+fails here.
 """
 
 from __future__ import annotations
@@ -46,24 +47,24 @@ class Reproduction:
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the differences leave: of each stored state, loss and invariant."""
         assert evidence.record is not None
-        own, finest = evidence.paths[evidence.own].states, evidence.paths[-1].states
+        on_run_rung, finest = evidence.paths[evidence.own].states, evidence.paths[-1].states
         layout = evidence.flow.layout
         layers = range(1, layout.layers + 1)
 
         def norms(states: Tensor) -> Tensor:
             views = layout.views(states.flatten(0, 1))
-            found = torch.stack([views[f"W{layer}"].norm(dim=(1, 2)) for layer in layers], 1)
-            return found.unflatten(0, states.shape[:2])
+            by_layer = torch.stack([views[f"W{layer}"].norm(dim=(1, 2)) for layer in layers], 1)
+            return by_layer.unflatten(0, states.shape[:2])
 
         other = evidence.paths[-2].states if evidence.own == len(evidence.paths) - 1 else finest
-        error = 2.0 * norms(own - other).cummax(1).values
+        error = 2.0 * norms(on_run_rung - other).cummax(1).values
         when = evidence.record.snapshot_time
         index = torch.searchsorted(evidence.times, when.nan_to_num(0.0).contiguous(), right=True)
         index = index - 1
-        place = index[:, :, None]
-        states = own.gather(1, place.expand(-1, -1, own.shape[2]))
+        column = index[:, :, None]
+        states = on_run_rung.gather(1, column.expand(-1, -1, on_run_rung.shape[2]))
         wrong = norms(evidence.record.states - states)
-        allowed = error.gather(1, place.expand(-1, -1, len(layers)))
+        allowed = error.gather(1, column.expand(-1, -1, len(layers)))
         allowed = allowed + evidence.record.rounding * norms(states)
         # The last state of a trajectory that ended early lies between the times of the mesh.
         on_mesh = evidence.times[index] == when
@@ -110,14 +111,14 @@ def _observed(
     assert evidence.record is not None
     stored = evidence.record.observables[name].reshape(len(evidence), -1, len(items))
     index = torch.searchsorted(evidence.times, evidence.record.time)
-    own = evidence.values(quantity, evidence.own)[:, index]
+    on_run_rung = evidence.values(quantity, evidence.own)[:, index]
     last = evidence.own == len(evidence.paths) - 1
     other = evidence.values(quantity, -2 if last else -1)[:, index]
-    terms = own if size is None else evidence.values(size, evidence.own)[:, index]
+    terms = on_run_rung if size is None else evidence.values(size, evidence.own)[:, index]
     # Rounding of one neuron's invariant is that of the largest it was computed beside.
     rounding = evidence.record.rounding * terms.abs().amax(2, keepdim=True)
-    allowed = (2.0 * (own - other).abs() + rounding).cummax(1).values
-    wrong = (stored - own).abs()
+    allowed = (2.0 * (on_run_rung - other).abs() + rounding).cummax(1).values
+    wrong = (stored - on_run_rung).abs()
     reached = evidence.record.time <= evidence.reached[:, None]
     return Measurement(
         2.0 * allowed - wrong,
@@ -125,7 +126,7 @@ def _observed(
         torch.zeros_like(wrong),
         evidence.record.time[None, :, None].expand_as(wrong),
         # Rules without a law record none.
-        reached[:, :, None] & ~own[:, :1].isnan(),
+        reached[:, :, None] & ~on_run_rung[:, :1].isnan(),
         items,
         f"{name} in the file",
     )

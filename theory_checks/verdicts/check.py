@@ -116,18 +116,23 @@ def check_evidence(
     for block in all_blocks(evidence) if seconds is None else affordable(evidence, seconds):
         share = f"{len(rows) + len(block)} of {len(evidence)} trajectories"
         watch(f"{share}: integrating anew")
-        # Integrated here once, for all statements.
+        # The paths are integrated here, once for all statements.
         _ = block.paths
         if traces is not None:
             traces.take_signs(block)
-        assumed = [() if misplaced(each, block) else each.hypotheses(block) for each in checks]
-        ignored |= texts_of([each for hypotheses in assumed for each in hypotheses], drop)
-        for position, (each, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
-            watch(f"{share}: {each.spec}")
+        assumed = [
+            () if misplaced(statement, block) else statement.hypotheses(block)
+            for statement in checks
+        ]
+        ignored |= texts_of([one for hypotheses in assumed for one in hypotheses], drop)
+        for position, (statement, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
+            watch(f"{share}: {statement.spec}")
             kept = tuple(one for one in hypotheses if one.name not in drop)
-            found = outcomes_under(each, block, kept, traces)
-            outcomes[position] += confirmed(each, block, kept, found) if confirm else found
-            numbers[position].append(() if misplaced(each, block) else estimates_of(each, block))
+            new = outcomes_under(statement, block, kept, traces)
+            outcomes[position] += confirmed(statement, block, kept, new) if confirm else new
+            numbers[position].append(
+                () if misplaced(statement, block) else estimates_of(statement, block)
+            )
         rows += block.rows.tolist()
     order = sorted(range(len(rows)), key=rows.__getitem__)
     findings = tuple(
@@ -135,10 +140,10 @@ def check_evidence(
             statement.spec,
             statement.statement,
             statement.reading,
-            tuple(sorted(found, key=lambda outcome: outcome.trajectory)),
+            tuple(sorted(of_all, key=lambda outcome: outcome.trajectory)),
             joined(parts, order),
         )
-        for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
+        for statement, of_all, parts in zip(checks, outcomes, numbers, strict=True)
     )
     notes = tuple(f"not asked for: {name} ({text})" for name, text in ignored.items())
     if len(rows) < len(evidence):
@@ -159,7 +164,7 @@ def _ground(evidence: Evidence) -> str:
 
 
 def _unwatched(doing: str) -> None:
-    """Tell nobody."""
+    """Take no notice of what is being done."""
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ class Finding:
         """What would have to hold for the statement to apply, and by how much it does not."""
         if self.failed_hypothesis is None:
             return None
-        # A strict inequality that fails as an equality is missed by nothing that could be told.
+        # A strict inequality that is an equality fails by 0, which tells a reader nothing.
         amount = f" (by {number(self.failed_by)})" if self.failed_by else ""
         return self.failed_hypothesis + amount
 

@@ -47,9 +47,9 @@ def outcomes_of(
     drop = tuple(drop)
     hypotheses = () if misplaced(statement, evidence) else statement.hypotheses(evidence)
     _ = texts_of(hypotheses, drop)
-    kept = tuple(each for each in hypotheses if each.name not in drop)
-    found = outcomes_under(statement, evidence, kept, traces)
-    return confirmed(statement, evidence, kept, found) if confirm else found
+    kept = tuple(hypothesis for hypothesis in hypotheses if hypothesis.name not in drop)
+    outcomes = outcomes_under(statement, evidence, kept, traces)
+    return confirmed(statement, evidence, kept, outcomes) if confirm else outcomes
 
 
 def outcomes_under(
@@ -63,7 +63,7 @@ def outcomes_under(
     Margins go to `traces`.
     """
     if misplaced(statement, evidence):
-        # What it measures is not there to be asked for.
+        # The statement would look for what this kind of run does not have.
         kind = _kind(statement, evidence)
         return [
             _not_applicable(int(row), kind, position)
@@ -95,7 +95,7 @@ def outcomes_under(
             traces.take_margins(statement.spec, looked_at, measurements, settled)
         if not again.any():
             break
-        # Only what is still open is integrated once more.
+        # Trajectories that are settled are not integrated once more.
         looked_at = looked_at.select(again.nonzero().flatten()).refined(intervals[again].any(0))
     return sorted(result, key=lambda outcome: outcome.trajectory)
 
@@ -104,21 +104,23 @@ def confirmed(
     statement: Check,
     evidence: Evidence,
     assumed: tuple[Hypothesis, ...],
-    found: list[Outcome],
+    outcomes: list[Outcome],
 ) -> list[Outcome]:
-    """Return the outcomes, those that are violated as a finer rung finds them."""
-    doubtful = [place for place, each in enumerate(found) if each.verdict is Verdict.VIOLATED]
+    """Return the outcomes, with those that are violated replaced by what a finer rung finds."""
+    doubtful = [
+        position for position, outcome in enumerate(outcomes) if outcome.verdict is Verdict.VIOLATED
+    ]
     closer = evidence.select(torch.tensor(doubtful)).closer() if doubtful else None
     if closer is None:
-        return found
+        return outcomes
     kept = tuple(hypothesis.select(doubtful) for hypothesis in assumed)
     again = dict(zip(doubtful, outcomes_under(statement, closer, kept), strict=True))
-    return [again.get(place, each) for place, each in enumerate(found)]
+    return [again.get(position, outcome) for position, outcome in enumerate(outcomes)]
 
 
 def texts_of(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[str, str]:
     """Return what the hypotheses of some names say."""
-    known = {each.name: each.text for each in hypotheses}
+    known = {hypothesis.name: hypothesis.text for hypothesis in hypotheses}
     for name in names:
         if name not in known:
             raise unknown_name("hypothesis", name, known)
@@ -141,32 +143,36 @@ def _kind(statement: Check, evidence: Evidence) -> Hypothesis:
 
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
     """Return where the remainder alone leaves a verdict open, (trajectory, interval)."""
-    found = torch.zeros(len(evidence), len(evidence.times) // 2, dtype=torch.bool)
-    # Where a violation is certain already nothing is gained by looking again.
+    open_intervals = torch.zeros(len(evidence), len(evidence.times) // 2, dtype=torch.bool)
+    # Looking again cannot change a violation that is certain already.
     undecided = torch.ones(len(evidence), dtype=torch.bool)
-    for each in measurements:
-        loose = severities(each.margin, each.uncertainty + each.remainder)
-        certain = (loose == Verdict.VIOLATED.severity) & each.valid
+    for measurement in measurements:
+        loose = severities(measurement.margin, measurement.uncertainty + measurement.remainder)
+        certain = (loose == Verdict.VIOLATED.severity) & measurement.valid
         undecided &= ~certain.any(2).any(1)
-        if each.margin.shape[1] != found.shape[1]:
+        if measurement.margin.shape[1] != open_intervals.shape[1]:
             continue
-        firm = severities(each.margin, each.uncertainty)
-        changed = ((loose != firm) & each.valid & each.remainder.isfinite()).any(2)
-        # An integral is open everywhere for what it missed somewhere.
-        found |= changed if each.coarse is None else changed.any(1, keepdim=True) & each.coarse
-    return found & undecided[:, None]
+        firm = severities(measurement.margin, measurement.uncertainty)
+        changed = ((loose != firm) & measurement.valid & measurement.remainder.isfinite()).any(2)
+        # What an integral missed in one interval leaves it open in all later ones.
+        open_intervals |= (
+            changed
+            if measurement.coarse is None
+            else changed.any(1, keepdim=True) & measurement.coarse
+        )
+    return open_intervals & undecided[:, None]
 
 
 def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: int) -> Outcome:
     """Return the worst verdict on a trajectory, and where."""
     trajectory = int(evidence.rows[position])
     worst: Outcome | None = None
-    for each in measurements:
-        valid = each.valid[position].flatten()
+    for measurement in measurements:
+        valid = measurement.valid[position].flatten()
         if not valid.any():
             continue
-        margin = each.margin[position].flatten()
-        uncertainty = (each.uncertainty + each.remainder)[position].flatten()
+        margin = measurement.margin[position].flatten()
+        uncertainty = (measurement.uncertainty + measurement.remainder)[position].flatten()
         severity = torch.where(valid, severities(margin, uncertainty), -1)
         most = int(severity.max())
         # Among the worst the one with least room; what is not a number has none.
@@ -177,7 +183,7 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
             -float(room[index]),
         ) <= (worst.verdict.severity, worst.uncertainty - worst.margin):
             continue
-        item = each.items[index % len(each.items)]
+        item = measurement.items[index % len(measurement.items)]
         worst = Outcome(
             trajectory,
             from_severity(most),
@@ -188,8 +194,8 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
                 evidence.rules[position],
                 item.layer,
                 item.neuron,
-                float(each.time[position].flatten()[index]),
-                each.note,
+                float(measurement.time[position].flatten()[index]),
+                measurement.note,
             ),
         )
     if worst is None:

@@ -109,7 +109,9 @@ class Report:
         """
         texts = [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
         texts += [
-            f"{each.spec} measured {number}" for each in self.findings for number in each.estimates
+            f"{finding.spec} measured {number}"
+            for finding in self.findings
+            for number in finding.estimates
         ]
         texts += [*self.notes, *([self.evidence] if self.evidence else [])]
         return [line for text in texts for line in _wrapped(text, width, 2)]
@@ -134,9 +136,9 @@ class Report:
         """Name the statements by verdict, the worst verdict first."""
         parts = []
         for verdict in reversed(Verdict):
-            own = [finding.spec for finding in self.findings if finding.verdict is verdict]
-            if own:
-                parts.append(f"{_shown(verdict)}: {', '.join(own)}")
+            specs = [finding.spec for finding in self.findings if finding.verdict is verdict]
+            if specs:
+                parts.append(f"{_shown(verdict)}: {', '.join(specs)}")
         return "; ".join(parts)
 
 

@@ -33,7 +33,7 @@ class TestReproduction(CheckTestCase):
         return {"there is a record": evidence_of_flow(flow, t_end=1.0)}
 
     def test_what_is_not_a_number_is_inconclusive(self):
-        evidence = self.own()
+        evidence = self.sound_evidence()
         evidence.record.states[0, 2:] = torch.nan
         finding = check_evidence(evidence, [self.make()]).findings[0]
         assert finding.verdict is Verdict.INCONCLUSIVE and finding.place.trajectory == 0

@@ -77,7 +77,7 @@ class Alignment:
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room of each layer's cosine above what is promised."""
-        found = never_negative(
+        measurement = never_negative(
             evidence,
             lambda networks: cosines(networks) - promised(networks),
             layers_with_feedback(evidence),
@@ -86,7 +86,7 @@ class Alignment:
             # sign(0) = 0: with weights of exactly zero the feedback of signfa, and the angle, jump.
             jumps=True,
         )
-        return (with_angle(evidence, found, norms),)
+        return (with_angle(evidence, measurement, norms),)
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return how aligned each layer is, by whatever rule."""

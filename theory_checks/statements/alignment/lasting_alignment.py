@@ -12,7 +12,7 @@ from theory_checks.margins.measurement import Estimate, Item
 from theory_checks.statements.alignment.cosines import no_angle
 
 LATEST = 0.5
-"""T_c is sought in this share of the window: the later it may be, the fewer times speak for c."""
+"""Share of the window in which T_c is sought: the later T_c may be, the fewer times support c."""
 
 
 def lasting(
@@ -34,48 +34,50 @@ def lasting(
         (trajectory, item), bool.
     """
     course = evidence.along(cosine)
-    found = extremes(evidence.times, course.values, course.rates)
+    between = extremes(evidence.times, course.values, course.rates)
     angle = ~no_angle(evidence, evidence.along(size).values)
     counts = evidence.valid[:, :, None] & speaks_of[:, None] & angle
     error = (course.values - course.coarser).abs().cummax(1).values[:, 2::2]
     window = torch.minimum(evidence.reached, evidence.times[-1])
     late = counts & (evidence.times[:-2:2] >= LATEST * window[:, None])[:, :, None]
-    least, least_off, when = _least(found.least, found.remainder + error, found.least_time, counts)
-    c, c_off, c_when = _least(found.least, found.remainder + error, found.least_time, late)
-    # Where the cosine has its least value at c itself, noise is not to decide.
+    least, least_off, when = _least(
+        between.least, between.remainder + error, between.least_time, counts
+    )
+    c, c_off, c_when = _least(between.least, between.remainder + error, between.least_time, late)
+    # The level is c less its error, so that noise does not decide where c is the least value.
     level = c - c_off
     since = _since(evidence, course.values, level, counts)
     moved = (since - _since(evidence, course.coarser, level, counts)).abs()
     spacing = (evidence.times[1:] - evidence.times[:-1]).amax()
     since_off = torch.where(since > 0.0, spacing + moved, moved)
     result = []
-    for place, item in enumerate(items):
+    for column, item in enumerate(items):
         result += [
             Estimate.of(
                 evidence,
                 "least",
                 "the least cosine of weights and feedback: c for T_c = 0",
-                least[:, place],
-                least_off[:, place],
-                when[:, place],
+                least[:, column],
+                least_off[:, column],
+                when[:, column],
                 item,
             ),
             Estimate.of(
                 evidence,
                 "c",
                 "the largest c that the cosine keeps from some T_c in the first half on",
-                c[:, place],
-                c_off[:, place],
-                c_when[:, place],
+                c[:, column],
+                c_off[:, column],
+                c_when[:, column],
                 item,
             ),
             Estimate.of(
                 evidence,
                 "T_c",
                 "the time from which the cosine keeps c; none if c <= 0",
-                since[:, place],
-                since_off[:, place],
-                since[:, place],
+                since[:, column],
+                since_off[:, column],
+                since[:, column],
                 item,
             ),
         ]
@@ -86,7 +88,7 @@ def _least(
     values: Tensor, off: Tensor, times: Tensor, counts: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the least value, how far it may be off, and its time, (trajectory, item)."""
-    # What is not a number counts, and is found.
+    # `min` returns what is not a number, so that it is not overlooked.
     shown = torch.where(counts, values, torch.inf)
     least, index = shown.min(1, keepdim=True)
     lowest = torch.where(counts, values - off, torch.inf).amin(1, keepdim=True)

@@ -53,7 +53,9 @@ class SignAlignment:
         layers = layers_with_feedback(evidence)
         sizes = evidence.flow.layout.sizes
         least = [_least(sizes[i] * sizes[i - 1]) for i in range(2, len(sizes))]
-        each = [_least(sizes[i + 1]) for i in range(1, len(sizes) - 1) for _ in range(sizes[i])]
+        per_neuron = [
+            _least(sizes[i + 1]) for i in range(1, len(sizes) - 1) for _ in range(sizes[i])
+        ]
         return (
             _identities(evidence, layers),
             with_angle(
@@ -67,7 +69,7 @@ class SignAlignment:
                 evidence,
                 neuron_cosines,
                 neuron_norms,
-                each,
+                per_neuron,
                 neurons(evidence),
                 "cosine of the neuron's out-weights",
             ),
@@ -87,11 +89,11 @@ def scales(networks: Networks) -> Tensor:
     """Return s by layer, (row, layer), from the rule's parameter."""
     rows = []
     for group in networks.field.groups:
-        own = [
+        by_layer = [
             sign_scale(group, networks.parameters[f"W{layer}"])
             for layer in range(2, networks.field.layout.layers + 1)
         ]
-        rows.append(networks.state.new_tensor(own).expand(group.stop - group.start, -1))
+        rows.append(networks.state.new_tensor(by_layer).expand(group.stop - group.start, -1))
     return torch.cat(rows)
 
 
@@ -103,20 +105,20 @@ def identities(networks: Networks) -> Tensor:
     """
     scale, wrong = scales(networks), []
     cosine = cosines(networks)
-    for place, layer in enumerate(range(2, networks.field.layout.layers + 1)):
+    for column, layer in enumerate(range(2, networks.field.layout.layers + 1)):
         weight, feedback = pairs(networks, layer)
         total = weight.abs().sum((1, 2))
         zero = total == 0.0
-        size = scale[:, place] * total
+        size = scale[:, column] * total
         product = (weight * feedback).sum((1, 2))
         wrong.append((product - size) / torch.where(zero, 1.0, size))
         root = (weight.square().sum((1, 2)) * (weight != 0.0).sum((1, 2))).sqrt()
-        wrong.append(cosine[:, place] - total / torch.where(zero, 1.0, root))
+        wrong.append(cosine[:, column] - total / torch.where(zero, 1.0, root))
     return torch.stack(wrong, 1)
 
 
 def _identities(evidence: Evidence, layers: tuple[Item, ...]) -> Measurement:
-    """Compare at each time of the mesh: no integrator enters, only rounding."""
+    """Compare at each time of the mesh, where only rounding may make a difference."""
     wrong = evidence.along(identities).values.abs()
     allowed = torch.full_like(wrong, ROUNDING)
     reached = evidence.times <= evidence.reached[:, None]
@@ -140,7 +142,7 @@ def _bounded(
     note: str,
 ) -> Measurement:
     """Measure that a cosine is at least so much, where there is an angle."""
-    found = never_negative(
+    measurement = never_negative(
         evidence,
         lambda networks: cosine(networks) - networks.state.new_tensor(least),
         items,
@@ -148,7 +150,7 @@ def _bounded(
         attained=True,
         jumps=True,
     )
-    return with_angle(evidence, found, size, note)
+    return with_angle(evidence, measurement, size, note)
 
 
 def _least(count: int) -> float:

@@ -26,11 +26,11 @@ def feedback_into(networks: Networks, layer: int) -> Tensor:
     earlier = layer + 1 < networks.field.layout.layers
     parts = []
     for group in networks.field.groups:
-        own = weight[group.start : group.stop]
+        part = weight[group.start : group.stop]
         if earlier and group.rule.feedback_from == "output":
-            parts.append(torch.full_like(own.transpose(1, 2), torch.nan))
+            parts.append(torch.full_like(part.transpose(1, 2), torch.nan))
         else:
-            parts.append(group.rule.feedback(layer + 1, own, group.kept))
+            parts.append(group.rule.feedback(layer + 1, part, group.kept))
     return torch.cat(parts)
 
 
@@ -53,7 +53,7 @@ def kappas(evidence: Evidence, layer: int) -> Tensor:
 
 def above_kappa(evidence: Evidence, layer: int) -> Measurement:
     """Measure <w_out, b> >= kappa_j of hidden layer l, attained where the in-weights vanish."""
-    found = never_negative(
+    measurement = never_negative(
         evidence,
         lambda networks: products(networks, layer),
         tuple(Item(layer, neuron) for neuron in range(evidence.flow.layout.sizes[layer])),
@@ -61,13 +61,14 @@ def above_kappa(evidence: Evidence, layer: int) -> Measurement:
         least=kappas(evidence, layer),
         attained=True,
     )
-    return replace(found, note="the bound kappa_j")
+    return replace(measurement, note="the bound kappa_j")
 
 
 def terms(networks: Networks, layer: int) -> Tensor:
     """Return how large the terms are that balance in a layer's laws, (row, n_l).
 
-    The largest of the layer, as in `constant`: a neuron that slides at zero is rounding of others.
+    The largest of the layer counts for all, as in `constant`: what moves a neuron that slides at
+    zero is the rounding of others.
     """
-    own = products(networks, layer).abs() + half_squares(networks, layer)
-    return own.amax(1, keepdim=True).expand_as(own)
+    size = products(networks, layer).abs() + half_squares(networks, layer)
+    return size.amax(1, keepdim=True).expand_as(size)

@@ -24,9 +24,9 @@ from theory_checks.statements.statement import register
 
 ROUNDINGS = 32.0
 ROUNDINGS_PER_STEP = 1.0
-"""Units of rounding of the terms of C that the sum of steps may be off: at first, and by step."""
+"""Units of rounding of the terms of C by which the sum of steps may be off: at first, per step."""
 AMPLIFICATION = 100.0
-"""Times the effect of a change in the last digit that rounding on another machine may have."""
+"""Factor from the effect of a change in the last digit to that of rounding on another machine."""
 
 
 @register
@@ -59,8 +59,12 @@ class StepConservation:
         assert evidence.training is not None
         with with_threads(evidence.training.threads), torch.no_grad():
             walk = _walk(evidence, evidence.initial[evidence.rows])
-            found = (_at_all_steps(evidence, walk),)
-            return found if evidence.record is None else (*found, _in_file(evidence, walk))
+            measurements = (_at_all_steps(evidence, walk),)
+            return (
+                measurements
+                if evidence.record is None
+                else (*measurements, _in_file(evidence, walk))
+            )
 
     def controls(self) -> Mapping[str, Control]:
         """Return training that is not what it claims, and a file that was changed."""
@@ -77,7 +81,7 @@ class StepConservation:
 
 @dataclass(frozen=True)
 class _Walk:
-    """What was seen on the way.
+    """What the steps add to C, as predicted and as computed.
 
     Attributes
     ----------
@@ -149,13 +153,13 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
             apart = (_by_table(evidence, stride.after) - after.law).abs()
             wrong = torch.where(apart > limit, torch.maximum(wrong, apart), wrong)
         interval = (saves < step + 1).sum(1).clamp(max=shape[1]) - 1
-        place = (everyone, interval)
-        worse = alive & ~(wrong * allowed[place] <= error[place] * limit)
-        error[place] = torch.where(worse, wrong, error[place])
-        allowed[place] = torch.where(worse, limit, allowed[place])
+        index = (everyone, interval)
+        worse = alive & ~(wrong * allowed[index] <= error[index] * limit)
+        error[index] = torch.where(worse, wrong, error[index])
+        allowed[index] = torch.where(worse, limit, allowed[index])
         unit = float(claimed.schedule.times(1.0, np.array([step + 1]))[0])
         now = (claimed.rate.double() * unit)[:, None].expand_as(wrong)
-        time[place] = torch.where(worse, now, time[place])
+        time[index] = torch.where(worse, now, time[index])
         for column, there in (
             (interval + 1, saves[everyone, interval + 1] == step + 1),
             (torch.full_like(interval, saves.shape[1]), done == step + 1),
@@ -186,8 +190,8 @@ def _of_layer(values: Tensor, layer_of: Tensor) -> Tensor:
     result = torch.empty_like(values)
     known = values.nan_to_num(0.0, torch.inf)
     for layer in layer_of.unique():
-        own = layer_of == layer
-        result[:, own] = known[:, own].amax(1, keepdim=True)
+        in_layer = layer_of == layer
+        result[:, in_layer] = known[:, in_layer].amax(1, keepdim=True)
     return result
 
 
@@ -222,7 +226,7 @@ def _in_file(evidence: Evidence, walk: _Walk) -> Measurement:
     stored = increments.terms(evidence.field.select(rows), record.states.flatten(0, 1))
     law = stored.law.unflatten(0, shape)
     column = _columns(evidence, record.snapshot_time)[:, :, None].expand_as(law)
-    predicted, limit = (each.gather(1, column) for each in (walk.predicted, walk.limit))
+    predicted, limit = (values.gather(1, column) for values in (walk.predicted, walk.limit))
     error = ((law - law[:, :1]) - predicted).abs()
     if bool((error > limit).any()):
         # Not the same bits: another machine, another number of threads, or other weights. Rounding
@@ -233,7 +237,7 @@ def _in_file(evidence: Evidence, walk: _Walk) -> Measurement:
         other = _walk(evidence, start * (1.0 + noise * signs))
         effect = (other.law - other.law[:, :1]) - (walk.law - walk.law[:, :1])
         layer_of = torch.tensor([item.layer or 0 for item in neurons(evidence)])
-        most = torch.stack([_of_layer(each.abs(), layer_of) for each in effect.unbind(1)], 1)
+        most = torch.stack([_of_layer(values.abs(), layer_of) for values in effect.unbind(1)], 1)
         limit = limit + AMPLIFICATION * most.gather(1, column)
     margin, uncertainty = _equality(error, limit, walk.deviation)
     when = record.snapshot_time[:, :, None].expand_as(error)
@@ -256,12 +260,12 @@ def _columns(evidence: Evidence, when: Tensor) -> Tensor:
     saves = training.steps[evidence.rows]
     times = torch.stack(
         [
-            rate * torch.tensor(claimed.schedule.times(1.0, own.numpy()))
-            for rate, own in zip(claimed.rate.double(), saves, strict=True)
+            rate * torch.tensor(claimed.schedule.times(1.0, steps.numpy()))
+            for rate, steps in zip(claimed.rate.double(), saves, strict=True)
         ]
     )
     nearest = (times[:, None] - when.nan_to_num(0.0)[:, :, None]).abs()
-    found = nearest.argmin(2)
+    column = nearest.argmin(2)
     # The last good step of one that diverged lies between saves.
     off = nearest.amin(2) > 1e-9 * when.nan_to_num(0.0).abs()
-    return torch.where(off, saves.shape[1], found)
+    return torch.where(off, saves.shape[1], column)

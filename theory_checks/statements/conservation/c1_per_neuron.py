@@ -38,13 +38,13 @@ class NeuronConservation:
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room each neuron's drift leaves."""
         items = neurons(evidence)
-        found = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
+        measurements = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
         direct = evidence.under("dfa")
         if evidence.flow.layout.layers < 3 or not direct.any():
-            return found
+            return measurements
         last = evidence.flow.layout.layers - 1
         earlier = tuple(item for item in items if item.layer != last)
-        return found + constant(
+        return measurements + constant(
             with_readouts(evidence),
             readout_law,
             earlier_in_norms,

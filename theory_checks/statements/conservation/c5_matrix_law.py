@@ -82,9 +82,9 @@ def matrix_law(networks: Networks) -> Tensor:
     columns = []
     for layer in range(1, networks.field.layout.layers):
         vectors = _vectors(networks, layer)
-        own = _gram(networks, layer, vectors)
+        gram = _gram(networks, layer, vectors)
         parts = [
-            own[group.start : group.stop] - _balance(networks, group, layer, vectors)
+            gram[group.start : group.stop] - _balance(networks, group, layer, vectors)
             for group in networks.field.groups
         ]
         columns.append(torch.cat(parts).transpose(1, 2).flatten(1))

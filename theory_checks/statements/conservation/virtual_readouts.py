@@ -70,12 +70,12 @@ def readout_law(networks: Networks) -> Tensor:
     (row, neuron); NaN for rules other than dfa.
     """
     sizes = networks.field.layout.sizes
-    place = networks.field.layout.length
+    start = networks.field.layout.length
     columns = []
     for layer in range(1, len(sizes) - 2):
-        after = place + sizes[-1] * sizes[layer]
-        readout = networks.state[:, place:after].unflatten(1, (sizes[-1], sizes[layer]))
-        place = after
+        after = start + sizes[-1] * sizes[layer]
+        readout = networks.state[:, start:after].unflatten(1, (sizes[-1], sizes[layer]))
+        start = after
         parts = []
         for group in networks.field.groups:
             rows = slice(group.start, group.stop)

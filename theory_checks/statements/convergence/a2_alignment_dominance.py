@@ -21,10 +21,10 @@ from theory_checks.statements.statement import register
 
 GAMMAS = (1.0, 1.5, 2.0)
 PROMISED_GAMMA = 2.0
-"""That of P-2."""
+"""The gamma that P-2 proves."""
 REFINEMENTS = 5
 SHARP = 0.1
-"""Share of mu to which the estimates are refined, where that goes."""
+"""Share of mu to which an estimate is refined, as far as `REFINEMENTS` allow."""
 NETWORK = (Item(),)
 PROVED = ("signfa", "fa", "adafa")
 """Rules of P-2 for which dominance is more than that a square is positive."""
@@ -49,8 +49,8 @@ class Dominance:
         """Assume gd away from stationary points, or the hypotheses of P-2."""
         proved, descends = evidence.under(*PROVED), evidence.under("gd")
         problem = evidence.flow.problem
-        found = measured(evidence)
-        still = ((found.product.values.squeeze(2) == 0.0) & found.known).any(1)
+        along = measured(evidence)
+        still = ((along.product.values.squeeze(2) == 0.0) & along.known).any(1)
         return (
             Hypothesis.of(
                 "rule",
@@ -88,37 +88,37 @@ class Dominance:
             Hypothesis.of(
                 "resolved",
                 "Loss - Loss* exceeds the integrator's error at first",
-                found.resolved[:, 0],
+                along.resolved[:, 0],
             ),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the least ratio on each interval."""
-        found = measured(evidence)
-        ratio = found.ratio((PROMISED_GAMMA,))
+        along = measured(evidence)
+        ratio = along.ratio((PROMISED_GAMMA,))
         # A square is positive at any state, right or wrong: only rounding could hide it.
         square = evidence.under("gd")[:, None, None]
         error = torch.where(square, ROUNDING * ratio.least.abs(), ratio.error)
-        counts = found.resolved[:, :, None]
+        counts = along.resolved[:, :, None]
         return (Measurement(ratio.least, error, ratio.remainder, ratio.time, counts, NETWORK),)
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return the best mu for each gamma, and the gamma that fits."""
-        found = measured(evidence)
-        mu, off, when = best_mu(evidence, found)
+        along = measured(evidence)
+        mu, off, when = best_mu(evidence, along)
         return (
             *(
                 Estimate.of(
                     evidence,
                     f"mu for gamma = {gamma:g}",
                     "the largest mu of (gamma, mu)-dominance over the run",
-                    mu[:, place],
-                    off[:, place],
-                    when[:, place],
+                    mu[:, column],
+                    off[:, column],
+                    when[:, column],
                 )
-                for place, gamma in enumerate(GAMMAS)
+                for column, gamma in enumerate(GAMMAS)
             ),
-            fitted_gamma(evidence, found),
+            fitted_gamma(evidence, along),
         )
 
     def controls(self) -> Mapping[str, Control]:
@@ -131,24 +131,24 @@ class Dominance:
         }
 
 
-def best_mu(evidence: Evidence, found: Measured) -> tuple[Tensor, Tensor, Tensor]:
+def best_mu(evidence: Evidence, along: Measured) -> tuple[Tensor, Tensor, Tensor]:
     """Return the least ratio for each gamma, its uncertainty and its time, (trajectory, gamma).
 
     Where the ratio may be lower between the times, by more than `SHARP` of the least, trajectory
     and interval are looked at again.
     """
-    result = torch.full((3, len(evidence), len(GAMMAS)), torch.nan, dtype=found.times.dtype)
+    result = torch.full((3, len(evidence), len(GAMMAS)), torch.nan, dtype=along.times.dtype)
     positions = torch.arange(len(evidence))
     for refinement in range(REFINEMENTS + 1):
-        ratio = found.ratio(GAMMAS)
-        counts = found.resolved[:, :, None]
+        ratio = along.ratio(GAMMAS)
+        counts = along.resolved[:, :, None]
         mu, index = torch.where(counts, ratio.least, torch.inf).min(1, keepdim=True)
         lowest = torch.where(counts, ratio.least - ratio.remainder, torch.inf)
         surely = (lowest - ratio.error).amin(1, keepdim=True)
         off = torch.maximum(mu - surely, ratio.error.gather(1, index))
         lower = (mu - lowest > SHARP * mu.abs()) & counts
         # Of a burst that is still unseen only the least height is known.
-        off = torch.where((lower & (found.unseen > 0.0)).any(1, keepdim=True), torch.inf, off)
+        off = torch.where((lower & (along.unseen > 0.0)).any(1, keepdim=True), torch.inf, off)
         known = torch.stack([mu, off, ratio.time.gather(1, index)]).squeeze(2)
         result[:, positions] = known.masked_fill(~counts.any(1), torch.nan)
         again = lower.any(2)
@@ -157,7 +157,7 @@ def best_mu(evidence: Evidence, found: Measured) -> tuple[Tensor, Tensor, Tensor
             break
         positions = positions[looked]
         evidence = evidence.select(looked.nonzero().flatten()).refined(again[looked].any(0))
-        found = measured(evidence)
+        along = measured(evidence)
     least, uncertain, when = result
     return least, uncertain, when
 

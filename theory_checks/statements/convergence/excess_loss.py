@@ -54,7 +54,7 @@ class Measured:
     resolved : Tensor
         Up to which interval e is known, and slopes are, (trajectory, interval) bool. e is known
         while it is positive and the rungs differ by less than `RESOLVED` of it. What is not a
-        number passes for known, so that it is not left out but found.
+        number counts as known, so that it shows in the verdict instead of being left out.
     """
 
     times: Tensor
@@ -71,8 +71,10 @@ class Measured:
         """Return <grad Loss, G>."""
         return self._part(1)
 
-    def _part(self, place: int) -> Course:
-        return Course(*(each[:, :, place : place + 1] for each in vars(self.course).values()))
+    def _part(self, column: int) -> Course:
+        return Course(
+            *(quantity[:, :, column : column + 1] for quantity in vars(self.course).values())
+        )
 
     def ratio(self, gammas: tuple[float, ...]) -> Ratio:
         """Return <grad Loss, G> / e^gamma, at the times of the mesh and between them."""
@@ -109,11 +111,11 @@ class Measured:
     @property
     def known(self) -> Tensor:
         """Return which times of the mesh are in a resolved interval, (trajectory, time) bool."""
-        found = torch.zeros_like(self.course.values[:, :, 0], dtype=torch.bool)
-        found[:, 1::2] = self.resolved
-        found[:, 2::2] = self.resolved
-        found[:, :-2:2] |= self.resolved
-        return found
+        times_known = torch.zeros_like(self.course.values[:, :, 0], dtype=torch.bool)
+        times_known[:, 1::2] = self.resolved
+        times_known[:, 2::2] = self.resolved
+        times_known[:, :-2:2] |= self.resolved
+        return times_known
 
 
 def excess_loss(networks: Networks) -> Tensor:

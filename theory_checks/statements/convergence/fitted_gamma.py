@@ -15,14 +15,14 @@ LEAST_FALL = 2.0
 """The factor by which e has to fall for there to be a slope."""
 
 
-def fitted_gamma(evidence: Evidence, found: Measured) -> Estimate:
+def fitted_gamma(evidence: Evidence, along: Measured) -> Estimate:
     """Return the slope of log <grad Loss, G> against log e by least squares over the late part.
 
     The late part begins where log e has made half of its way from its first to its last value. The
     uncertainty is the difference of the two rungs, and that of the slopes of the two halves
     of the late part, by log e. None if e falls by less than a half.
     """
-    excess, product, known = found.excess, found.product, found.known
+    excess, product, known = along.excess, along.product, along.known
     fine, off = _slope(excess.values.squeeze(2), product.values.squeeze(2), known)
     coarse, _ = _slope(excess.coarser.squeeze(2), product.coarser.squeeze(2), known)
     return Estimate.of(

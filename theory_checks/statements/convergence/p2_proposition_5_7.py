@@ -100,7 +100,7 @@ class ExplicitRate:
         for number, words in CONSTANTS:
             square = claimed(evidence, number, certified)
             applies = square > 0.0 if words else torch.ones(len(evidence), dtype=torch.bool)
-            # Another constant only shifts the margins.
+            # Another constant shifts the margins and changes nothing else.
             shift = (factor * torch.where(applies, square, 0.0))[:, None, None]
             result += [
                 replace(
@@ -115,7 +115,9 @@ class ExplicitRate:
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return mu of the trajectories that respect all hypotheses."""
-        applies = torch.stack([each.respected for each in self.hypotheses(evidence)]).all(0)
+        applies = torch.stack(
+            [hypothesis.respected for hypothesis in self.hypotheses(evidence)]
+        ).all(0)
         mu = torch.full((len(evidence),), torch.nan, dtype=torch.float64)
         if applies.any():
             fixed = evidence.under(*FIXED)
@@ -148,8 +150,8 @@ class ExplicitRate:
         }
 
 
-def _square_of_margin(found: Certificate) -> float | None:
-    return None if found.margin is None else found.margin**2
+def _square_of_margin(certificate: Certificate) -> float | None:
+    return None if certificate.margin is None else certificate.margin**2
 
 
 CONSTANTS = (
@@ -177,22 +179,22 @@ def kappa_of_neurons(evidence: Evidence) -> Tensor:
     return products(start, layer) - torch.where(gradient, 2.0 * half, half)
 
 
-def total_kappa(each: Tensor, fixed: Tensor) -> Tensor:
+def total_kappa(kappas: Tensor, fixed: Tensor) -> Tensor:
     """Return kappa of each trajectory: the sum, of positive ones only where b is not fixed.
 
-    Never less than zero: the weakest claim left is that the loss does not rise.
+    It is never less than zero: the weakest claim left is then that the loss does not rise.
     """
-    return torch.where(fixed, each.sum(1).clamp_min(0.0), each.clamp_min(0.0).sum(1))
+    return torch.where(fixed, kappas.sum(1).clamp_min(0.0), kappas.clamp_min(0.0).sum(1))
 
 
 def dominance(networks: Networks) -> Tensor:
     """Return <grad Loss, G>/Loss^2, and the mark of the network's activation pattern, (row, 2)."""
-    found = networks.observe()
+    observed = networks.observe()
     z = torch.cat([z.flatten(1) for z in networks.field.forward(networks.state).preactivations], 1)
     sign = torch.where(z.abs() < ON_A_KINK * z.abs().amax(1, keepdim=True), 0.0 * z, z.sign())
     # Sines of whole numbers have no rational relation: other patterns have other sums.
     mark = (sign * torch.arange(1.0, z.shape[1] + 1.0, dtype=z.dtype).sin()).sum(1)
-    return torch.stack([-found["loss_rate"] / found["loss"].square(), mark], 1)
+    return torch.stack([-observed["loss_rate"] / observed["loss"].square(), mark], 1)
 
 
 def _at_times(evidence: Evidence) -> Measurement:
@@ -256,16 +258,16 @@ def _since_start(evidence: Evidence, inverse: Course) -> Measurement:
     bend = mean[:, :1] - (first + mean[:, 1:2]) / 2.0
     values = torch.cat([first, mean], 1)
     rates = torch.cat([slope[:, 1:2] + 8.0 * bend / length, slope], 1)
-    found = extremes(evidence.times, values, rates)
+    between = extremes(evidence.times, values, rates)
     other = inverse.coarser[:, 1:] - inverse.coarser[:, :1]
     off = (gained - other).abs() + ROUNDING * inverse.values[:, 1:]
     # The largest so far, at the earliest time of each interval but 0.
     error = off.cummax(1).values[:, 1::2] / torch.cat([times[:1], times[1:-1:2]])
     return Measurement(
-        found.least,
+        between.least,
         error,
-        found.remainder,
-        found.least_time,
+        between.remainder,
+        between.least_time,
         evidence.valid[:, :, None],
         NETWORK,
         "in the mean since 0",

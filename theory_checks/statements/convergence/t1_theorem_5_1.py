@@ -88,18 +88,18 @@ class Decay:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a loss above its infimum, known to some digits, and dominance at first."""
-        found = measured(evidence)
+        along = measured(evidence)
         hypotheses = [
-            _positive("excess", "Loss - Loss* > 0 at t = 0", found.excess.values[:, 0, 0]),
+            _positive("excess", "Loss - Loss* > 0 at t = 0", along.excess.values[:, 0, 0]),
             Hypothesis.of(
                 "resolved",
                 "Loss - Loss* exceeds the integrator's error at first",
-                found.resolved[:, 0],
+                along.resolved[:, 0],
             ),
         ]
         if self.mu is None:
             # Its sign is the same for every gamma.
-            least = found.ratio((1.0,)).least[:, 0, 0]
+            least = along.ratio((1.0,)).least[:, 0, 0]
             hypotheses.append(
                 _positive("dominance", "<grad Loss, G> > 0 at first, so that mu > 0", least)
             )
@@ -107,13 +107,13 @@ class Decay:
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room below the bound, for each gamma."""
-        found = measured(evidence)
-        return tuple(self._bounded(found, gamma) for gamma in self.gammas)
+        along = measured(evidence)
+        return tuple(self._bounded(along, gamma) for gamma in self.gammas)
 
-    def _bounded(self, found: Measured, gamma: float) -> Measurement:
+    def _bounded(self, along: Measured, gamma: float) -> Measurement:
         """Measure log(bound / e) >= 0 on each interval, with the mu up to its end."""
-        excess, mu = found.excess, self._dominance(found, gamma)
-        start, times = excess.values[:, :1], nodes(found.times[None, :, None])
+        excess, mu = along.excess, self._dominance(along, gamma)
+        start, times = excess.values[:, :1], nodes(along.times[None, :, None])
         length = times[2] - times[0]
         bound, logs = log_bound(start, gamma, mu.value, times), nodes(excess.values.log())
         room = bound - logs
@@ -126,10 +126,10 @@ class Decay:
         missed = (log_bound(start, gamma, mu.lower, times[2:]) - bound[2:])[0].clamp_min(0.0)
         flat = room.permute(1, 2, 0, 3).flatten(0, 1)
         between = extremes(UNIT, flat, (length * rates).permute(1, 2, 0, 3).flatten(0, 1))
-        own = between.remainder.reshape(missed.shape)
+        curvature = between.remainder.reshape(missed.shape)
         margin, uncertainty, remainder = (
-            each.reshape(missed.shape)
-            for each in nonstrict(
+            part.reshape(missed.shape)
+            for part in nonstrict(
                 flat,
                 replace(between, remainder=between.remainder + missed.flatten(0, 1)[:, None]),
                 error.flatten(0, 1)[:, None].expand_as(flat),
@@ -138,7 +138,7 @@ class Decay:
         )
         # A violation has to be more than kinks and bursts between the times can hide of the ratio.
         remainder = remainder + torch.where(margin > uncertainty, 0.0, mu.hidden.cumsum(1))
-        valid = found.resolved[:, :, None] & ~(mu.value <= 0.0)
+        valid = along.resolved[:, :, None] & ~(mu.value <= 0.0)
         average = torch.where(valid, mu.hidden, 0.0).sum(1, keepdim=True)
         average = average / valid.sum(1, keepdim=True)
         return Measurement(
@@ -149,12 +149,12 @@ class Decay:
             valid,
             NETWORK,
             note=f"gamma = {gamma:g}",
-            coarse=(valid & (mu.open | (own > missed) | (mu.hidden > average))).squeeze(2),
+            coarse=(valid & (mu.open | (curvature > missed) | (mu.hidden > average))).squeeze(2),
         )
 
-    def _dominance(self, found: Measured, gamma: float) -> RunningMu:
+    def _dominance(self, along: Measured, gamma: float) -> RunningMu:
         """Return the fixed mu, or that of the run up to the end of each interval."""
-        ratio = found.ratio((gamma,))
+        ratio = along.ratio((gamma,))
         if self.mu is not None:
             fixed, nothing = torch.full_like(ratio.least, self.mu), torch.zeros_like(ratio.least)
             return RunningMu(fixed, fixed, fixed, nothing, torch.zeros_like(nothing).bool())
@@ -164,10 +164,10 @@ class Decay:
         shift = nodes(ratio.coarser).amin(0).cummin(1).values
         shift = shift - nodes(ratio.values).amin(0).cummin(1).values
         # What moves log e is the ratio for gamma = 1.
-        speeds = nodes(found.ratio((1.0,)).values)
-        length = (found.times[2::2] - found.times[:-2:2])[:, None]
+        speeds = nodes(along.ratio((1.0,)).values)
+        length = (along.times[2::2] - along.times[:-2:2])[:, None]
         hidden = length * (speeds.amax(0) - speeds.amin(0))
-        hidden = hidden + found.unseen / nodes(found.excess.values).amin(0)
+        hidden = hidden + along.unseen / nodes(along.excess.values).amin(0)
         return RunningMu(value, lower, value + shift, hidden, lowest < (1.0 - RESOLVED) * value)
 
     def controls(self) -> Mapping[str, Control]:
@@ -199,8 +199,8 @@ def log_bound(start: Tensor, gamma: float, mu: Tensor, time: Tensor) -> Tensor:
         return start.log() - mu * time
     factor = 1.0 + (gamma - 1.0) * mu * start ** (gamma - 1.0) * time
     tiny = torch.finfo(factor.dtype).tiny
-    found = start.log() - factor.clamp_min(tiny).log() / (gamma - 1.0)
-    return torch.where(factor <= 0.0, torch.full_like(found, tiny).log(), found)
+    logarithm = start.log() - factor.clamp_min(tiny).log() / (gamma - 1.0)
+    return torch.where(factor <= 0.0, torch.full_like(logarithm, tiny).log(), logarithm)
 
 
 def _bound_rate(start: Tensor, gamma: float, mu: Tensor, time: Tensor) -> Tensor:

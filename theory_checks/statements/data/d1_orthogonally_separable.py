@@ -45,28 +45,28 @@ class OrthogonallySeparable:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume labels -1/+1 and lambda > 0."""
-        found = claimed(evidence, lambda_of, self.certifier)
+        lambda_ = claimed(evidence, lambda_of, self.certifier)
         return (
             binary_labels(evidence),
             Hypothesis.positive(
                 "lambda-positive",
                 "the data are orthogonally separable (lambda > 0)",
-                found,
+                lambda_,
             ),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room of lambda itself and of the bound."""
-        own = geometry_of(evidence)
-        found = claimed(evidence, lambda_of, self.certifier)
-        rounding = ROUNDING * own.R_max.square()
-        wrong = (own.least_product - found).abs()
+        geometry = geometry_of(evidence)
+        lambda_ = claimed(evidence, lambda_of, self.certifier)
+        rounding = ROUNDING * geometry.R_max.square()
+        wrong = (geometry.least_product - lambda_).abs()
         return (
             equal(evidence, wrong, rounding, "lambda"),
             not_below(
                 evidence,
-                own.primal.square() - found,
-                rounding + own.gap_of_square,
+                geometry.primal.square() - lambda_,
+                rounding + geometry.gap_of_square,
                 "ghat^2 >= lambda",
             ),
         )

@@ -51,47 +51,47 @@ class NearlyOrthogonal:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume labels -1/+1 and the weaker condition, which gamma > 1 implies."""
-        found = claimed(evidence, bound_of, self.certifier)
+        bound = claimed(evidence, bound_of, self.certifier)
         return (
             binary_labels(evidence),
             Hypothesis.positive(
                 "nearly-orthogonal",
                 "the data are nearly orthogonal (gamma > 1 or R_min^2 > (n-1) rho)",
-                found,
+                bound,
             ),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room of gamma, of the first bound and of the second."""
-        own = geometry_of(evidence)
+        geometry = geometry_of(evidence)
         samples = evidence.field.samples
         first = claimed(evidence, bound_of, self.certifier)
         second = claimed(evidence, paper_bound_of, self.certifier)
-        rounding = ROUNDING * own.R_max.square()
-        own_first = (own.R_min.square() - (samples - 1) * own.rho) / samples
+        rounding = ROUNDING * geometry.R_max.square()
+        own_first = (geometry.R_min.square() - (samples - 1) * geometry.rho) / samples
         return (
             equal(evidence, (first - own_first).abs(), rounding, "R_min and rho"),
-            self._gamma(evidence, own),
+            self._gamma(evidence, geometry),
             not_below(
                 evidence,
-                own.primal.square() - first,
-                rounding + own.gap_of_square,
+                geometry.primal.square() - first,
+                rounding + geometry.gap_of_square,
                 "ghat^2 >= (R_min^2 - (n-1) rho)/n",
             ),
             not_below(evidence, first - second, rounding, ">= (1 - 1/gamma) R_min^2/n"),
         )
 
-    def _gamma(self, evidence: Evidence, own: Geometry) -> Measurement:
+    def _gamma(self, evidence: Evidence, geometry: Geometry) -> Measurement:
         """Measure that gamma is the largest with ||x_k||^2 / gamma >= n R^2 max |<x_k, x_l>|."""
-        gamma = claimed(evidence, lambda found: found.gamma, self.certifier)
+        gamma = claimed(evidence, lambda certificate: certificate.gamma, self.certifier)
         samples = evidence.field.samples
-        ratio2 = (own.R_max / own.R_min).square()
+        ratio2 = (geometry.R_max / geometry.R_min).square()
         rooms = []
         for one, factor, gram in zip(gamma, samples * ratio2, products_of(evidence), strict=True):
             norm2 = gram.diagonal()
             others = (gram - norm2.diag()).abs().amax(1)
             rooms.append((norm2 / one - factor * others).amin())
-        scale = ROUNDING * samples * ratio2 * own.R_max.square()
+        scale = ROUNDING * samples * ratio2 * geometry.R_max.square()
         return equal(evidence, torch.stack(rooms).abs(), scale, "gamma")
 
     def controls(self) -> Mapping[str, Control]:

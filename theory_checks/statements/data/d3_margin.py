@@ -53,10 +53,10 @@ class MarginOfData:
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room that both bounds leave."""
-        own = geometry_of(evidence)
-        margin = claimed(evidence, lambda found: found.margin, self.certifier)
-        wrong = torch.maximum((own.primal - margin).abs(), (own.dual - margin).abs())
-        return (equal(evidence, wrong, GAP * own.R_max, "the margin"),)
+        geometry = geometry_of(evidence)
+        margin = claimed(evidence, lambda certificate: certificate.margin, self.certifier)
+        wrong = torch.maximum((geometry.primal - margin).abs(), (geometry.dual - margin).abs())
+        return (equal(evidence, wrong, GAP * geometry.R_max, "the margin"),)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that train on other samples than those that were certified."""

@@ -32,7 +32,7 @@ CERTIFICATE_READING = (
 """What margin and uncertainty mean in D-1 and D-2."""
 
 _KNOWN: WeakKeyDictionary[NetworkFlow, tuple[Certificate, ...]] = WeakKeyDictionary()
-"""Certificates of flows in use: their least squares take the time of many checks."""
+"""Certificates of flows in use, kept because computing them takes as long as many checks."""
 
 
 def certified(flow: NetworkFlow) -> tuple[Certificate, ...]:
@@ -47,29 +47,31 @@ def claimed(
 ) -> Tensor:
     """Return a number of the certificate of each trajectory's data, (trajectory,); NaN for None."""
     certificates = certifier(evidence.flow)
-    found = []
+    numbers = []
     for row in evidence.rows.tolist():
         start = int(evidence.flow.starts[row]) if len(certificates) > 1 else 0
         value = number(certificates[start])
-        found.append(float("nan") if value is None else float(value))
-    return torch.tensor(found, dtype=torch.float64)
+        numbers.append(float("nan") if value is None else float(value))
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
-def lambda_of(found: Certificate) -> float | None:
+def lambda_of(certificate: Certificate) -> float | None:
     """Return lambda of D-1."""
-    return found.lambda_
+    return certificate.lambda_
 
 
-def bound_of(found: Certificate) -> float:
+def bound_of(certificate: Certificate) -> float:
     """Return (R_min^2 - (n-1) rho)/n, the bound of D-3 under the weaker condition of D-2."""
-    return (found.R_min**2 - (found.samples - 1) * found.rho) / found.samples
+    return (
+        certificate.R_min**2 - (certificate.samples - 1) * certificate.rho
+    ) / certificate.samples
 
 
-def paper_bound_of(found: Certificate) -> float:
+def paper_bound_of(certificate: Certificate) -> float:
     """Return (1 - 1/gamma) R_min^2/n, the bound of D-3 for gamma-nearly orthogonal data."""
-    if found.gamma == 0.0:
+    if certificate.gamma == 0.0:
         return -float("inf")
-    return (1.0 - 1.0 / found.gamma) * found.R_min**2 / found.samples
+    return (1.0 - 1.0 / certificate.gamma) * certificate.R_min**2 / certificate.samples
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def products_of(evidence: Evidence) -> list[Tensor]:
     inputs = evidence.field.inputs
     if inputs.ndim == 2:
         return [inputs @ inputs.T] * len(evidence)
-    return [own @ own.T for own in inputs]
+    return [samples @ samples.T for samples in inputs]
 
 
 def _sets(field: NetworkField, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -135,7 +137,7 @@ def _numbers(X: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
     off = np.abs(gram[~np.eye(len(X), dtype=bool)])
     most = float(off.max(initial=0.0))
     if not np.isin(y, (-1.0, 1.0)).all():
-        # Without such labels there are no u_k to speak of.
+        # u_k = y_k x_k is defined for labels -1 and +1 only.
         return (norms.min(), norms.max(), most, *(float("nan"),) * 3)
     primal, dual = bracket(y[:, None] * X)
     least = float((y[:, None] * gram * y).min())
@@ -179,7 +181,7 @@ def not_below(evidence: Evidence, room: Tensor, allowed: Tensor, note: str) -> M
 
 
 def _at_start(evidence: Evidence, margin: Tensor, uncertainty: Tensor, note: str) -> Measurement:
-    # Data that are all zero leave no room for rounding, and need none.
+    # The smallest number lets data that are all zero hold, whose rounding is zero too.
     tiny = torch.finfo(margin.dtype).tiny
     margin, uncertainty = margin + 2.0 * tiny, uncertainty + tiny
 

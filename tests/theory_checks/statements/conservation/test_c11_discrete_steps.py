@@ -30,7 +30,7 @@ class TestStepConservation(CheckTestCase):
         return StepConservation()
 
     def evidence(self, problem, ensemble):
-        return small_training(problem, ensemble, rate=(0.2, 0.05), momentum=0.3)
+        return small_training(problem, ensemble, {"rate": (0.2, 0.05), "momentum": 0.3})
 
     def inapplicable(self):
         problem = small_problem("brsf")
@@ -46,7 +46,7 @@ class TestStepConservation(CheckTestCase):
         return [outcome.verdict for outcome in outcomes]
 
     def test_what_is_not_a_number_is_inconclusive(self):
-        evidence = self.own()
+        evidence = self.sound_evidence()
         broken = evidence.initial.clone()
         broken[0] = torch.nan
         evidence = dataclasses.replace(evidence, initial=broken)
@@ -131,7 +131,7 @@ def test_a_form_that_is_not_that_of_the_rule_is_called_violated(monkeypatch):
 
     def judged():
         problem = small_problem("fa")
-        evidence = small_training(problem, small_ensemble(problem), rate=0.2)
+        evidence = small_training(problem, small_ensemble(problem), {"rate": 0.2})
         return check_evidence(evidence, [StepConservation()])["C-11"].verdict
 
     assert judged() is Verdict.HOLDS
@@ -158,7 +158,7 @@ def without_memory(true):
 @pytest.mark.parametrize("wrong", (wrong_factor, without_memory))
 def test_wrong_formula_is_called_violated(monkeypatch, wrong):
     problem = small_problem("fa")
-    evidence = small_training(problem, small_ensemble(problem), rate=0.2, momentum=0.5)
+    evidence = small_training(problem, small_ensemble(problem), {"rate": 0.2, "momentum": 0.5})
     assert check_evidence(evidence, [StepConservation()])["C-11"].verdict is Verdict.HOLDS
     monkeypatch.setattr(increments, "change", wrong(increments.change))
     assert check_evidence(evidence, [StepConservation()])["C-11"].verdict is Verdict.VIOLATED

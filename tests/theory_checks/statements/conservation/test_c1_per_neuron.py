@@ -69,7 +69,7 @@ def test_terms_below_the_last_digits_of_the_law_do_not_violate_it():
 @pytest.mark.parametrize(
     ("factor", "verdict"), [(1.0 + 4e-16, Verdict.HOLDS), (1.0 + 1e-13, Verdict.VIOLATED)]
 )
-def test_last_digits_of_the_law_in_a_file_are_nobodys_fault(factor, verdict):
+def test_last_digits_of_the_law_in_a_file_do_not_violate_it(factor, verdict):
     """Beyond terms of 1e-39 the law is 0.25: one digit of it may differ, a hundred may not."""
     run = flowfa.simulate(barely_moving(), 1, t_end=1.0, rtol=1e-7, solver="bosh3", save=17)
     evidence = evidence_of_run(run)

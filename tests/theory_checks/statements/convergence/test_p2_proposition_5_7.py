@@ -143,7 +143,7 @@ def test_ratio_is_never_below_one_at_random_states(rule):
 
 
 def test_loss_rises_where_a_readout_starts_against_its_feedback():
-    """Section 7: m = n = 1, a = 1, b = -1, w = 0.1."""
+    """The errata's example: m = n = 1, a = 1, b = -1, w = 0.1."""
     data = Dataset(np.array([[1.0]]), np.array([1.0]))
     start = np.array([[[0.1]]]), np.array([[[1.0]]])
     for rule, kept, expected in (
