@@ -66,6 +66,23 @@ class Registry(Generic[T]):
 
         return enter
 
+    def named(self, name: str) -> Callable[[Entry], Entry]:
+        """Return a decorator that enters a class as `register` does, and sets its ``name``.
+
+        Raises
+        ------
+        InputError
+            As `register`.
+        """
+
+        def enter(entry: Entry) -> Entry:
+            self.register(name)(entry)
+            # A class is told its name only once nothing else has it.
+            setattr(entry, "name", name)  # noqa: B010 - the type of an entry says nothing of names
+            return entry
+
+        return enter
+
     def get(self, name: str) -> T:
         """Return the entry called `name`.
 

@@ -12,7 +12,7 @@ from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
 from flowfa.errors import FlowfaError
 from flowfa.files.atomic import check_place
-from flowfa.settings import SimulateConfiguration, TrainConfiguration
+from flowfa.settings import ProblemFlags, SimulateConfiguration, TrainConfiguration
 
 if TYPE_CHECKING:
     from flowfa.simulation import Run
@@ -130,6 +130,13 @@ def carry_out(
     return 0 if verdicts is None else verdicts.exit_code
 
 
+def activation_of(configuration: ProblemFlags) -> str:
+    """Say the activation: of the leaky ReLU its leak."""
+    if configuration.activation == ProblemFlags.activation:
+        return f"leak {configuration.leak:g}"
+    return f"activation {configuration.activation}"
+
+
 def _opening(configuration: SimulateConfiguration) -> str:
     """Say in one line what is about to be simulated."""
     verb = "resuming" if configuration.resume else "simulating"
@@ -137,7 +144,7 @@ def _opening(configuration: SimulateConfiguration) -> str:
         "" if configuration.width is None else f"width {' '.join(map(str, configuration.width))}, "
     )
     return (
-        f"{verb} {', '.join(configuration.rule)}: {width}leak {configuration.leak:g}, "
+        f"{verb} {', '.join(configuration.rule)}: {width}{activation_of(configuration)}, "
         f"data {configuration.dataset}, start {configuration.init}, t = 0 .. "
         f"{configuration.t_end:g}, rtol {configuration.rtol:g}"
     )

@@ -99,9 +99,8 @@ class NetworkFlow:
             inputs,
             targets,
             problem.loss,
-            problem.leak,
+            problem.activation,
             groups,
-            problem.smooth_kinks,
         )
 
     def __len__(self) -> int:

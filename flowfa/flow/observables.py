@@ -59,7 +59,16 @@ def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[s
 
 
 def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) -> Tensor:
-    """Return the invariant of C-1 of each hidden neuron, (row, hidden neuron), layer by layer."""
+    """Return the invariant of C-1 of each hidden neuron, (row, hidden neuron), layer by layer.
+
+    An activation of degree p conserves 1/2 ||w_in||^2 - p g(w_out), g as in the rule's own law
+    (C-6); one that is not homogeneous has no law: NaN.
+    """
+    degree = field.activation.degree
+    if degree is None:
+        return forward.output.new_full(
+            (len(forward.output), field.layout.hidden_neurons), torch.nan
+        )
     columns = []
     for layer in range(1, field.layout.layers):
         incoming = forward.parameters[f"W{layer}"].square().sum(-1)
@@ -72,9 +81,11 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
         column = torch.full_like(incoming, torch.nan)
         for group in field.groups:
             rows = slice(group.start, group.stop)
-            law = group.rule.conserved(layer, incoming[rows], out_weight[rows], group.kept)
+            # p times the rule's law at ||w_in||^2 / p, which keeps the rule's own unit.
+            share = incoming[rows] / degree
+            law = group.rule.conserved(layer, share, out_weight[rows], group.kept)
             if law is not None:
-                column[rows] = law
+                column[rows] = degree * law
         columns.append(column)
     return torch.cat(columns, dim=1)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
+from flowfa.problems.activations import (
+    ACTIVATIONS,
+    Activation,
+    LeakyReLU,
+    SmoothedLeakyReLU,
+)
 from flowfa.problems.losses import LOSSES, Loss, check_labels
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import STARTS, GivenStart, RandomStart
 from flowfa.registry import unknown_name
 
 BIASES = ("none", "hidden", "all")
+DEFAULT_LEAK = 0.1
 LOSS_FOR_LABELS = {"binary": "exponential", "classes": "cross-entropy", "targets": "squared"}
 
 
@@ -25,8 +31,9 @@ class Problem:
         Shared by all trajectories, or with a set for each start.
     widths : sequence of int
         Widths of the hidden layers, at least one.
-    leak : float
-        Slope alpha of the leaky ReLU for z <= 0, in [0, 1]: 0 is ReLU, 1 is linear.
+    leak : float, optional
+        Slope alpha of the leaky ReLU for z <= 0, in [0, 1]: 0 is ReLU, 1 is linear; by default
+        0.1.
     rule : str, Rule, or a sequence of these
         The learning rules, run side by side from the same starts.
     loss : str, Loss or None
@@ -38,6 +45,20 @@ class Problem:
     smooth_kinks : float or None
         Half the width in z over which the slope is blended from `leak` to 1, positive; None for
         the exact kinks.
+    activation : str or Activation
+        Of every hidden layer. `leak` and `smooth_kinks` are of the default, ``"leaky-relu"``,
+        and go with no other.
+
+    Attributes
+    ----------
+    activation : Activation
+    rules : tuple of Rule
+    loss : Loss
+    initial : RandomStart or GivenStart
+    sizes : tuple of int
+        n_0, ..., n_L.
+    has_bias : tuple of bool
+        Of each layer.
 
     Raises
     ------
@@ -57,20 +78,16 @@ class Problem:
         self,
         data: Dataset,
         widths: Sequence[int] = (100,),
-        leak: float = 0.1,
+        leak: float | None = None,
         rule: str | Rule | Sequence[str | Rule] = "fa",
         loss: str | Loss | None = None,
         bias: str = "none",
         initial: str | RandomStart | GivenStart = "aligned",
         smooth_kinks: float | None = None,
+        activation: str | Activation = LeakyReLU.name,
     ) -> None:
         self.data = data
-        self.leak = float(leak)
-        if not (math.isfinite(self.leak) and 0.0 <= self.leak <= 1.0):
-            raise InputError(
-                f"the leak is {leak}: expected a slope between 0 (ReLU) and 1 (linear)"
-            )
-        self.smooth_kinks = _smooth_kinks(smooth_kinks, self.leak)
+        self.activation = _activation(activation, leak, smooth_kinks)
         self.loss = _loss(loss if loss is not None else LOSS_FOR_LABELS[data.label_kind])
         check_labels(self.loss, data)
         outputs = self.loss.encode(data).shape[-2]
@@ -86,6 +103,17 @@ class Problem:
                 raise unknown_name("bias setting", bias, BIASES)
             hidden = len(self.sizes) - 2
             self.has_bias = (bias != "none",) * hidden + (bias == "all",)
+
+    @property
+    def leak(self) -> float | None:
+        """Slope of the (leaky) ReLU for z <= 0; None for any other activation."""
+        return self.activation.leak
+
+    @property
+    def smooth_kinks(self) -> float | None:
+        """Half the width of smoothed kinks; None for any other activation."""
+        activation = self.activation
+        return activation.smooth_kinks if isinstance(activation, SmoothedLeakyReLU) else None
 
     @property
     def layers(self) -> int:
@@ -126,18 +154,21 @@ def _loss(loss: str | Loss) -> Loss:
     return LOSSES.get(loss)() if isinstance(loss, str) else loss
 
 
-def _smooth_kinks(width: float | None, leak: float) -> float | None:
-    if width is None:
-        return None
-    if not 0.0 < width < math.inf:
-        raise InputError(
-            f"smooth_kinks is {width}: expected a positive finite number, or None for exact kinks"
-        )
-    if leak == 1.0:
-        raise InputError(
-            f"smooth_kinks is {width} but the leak is 1, which has no kinks: leave it out"
-        )
-    return float(width)
+def _activation(
+    activation: str | Activation, leak: float | None, smooth_kinks: float | None
+) -> Activation:
+    """Return the activation; leak and smooth_kinks are parameters of the default alone."""
+    if activation == LeakyReLU.name:
+        leak = DEFAULT_LEAK if leak is None else leak
+        return LeakyReLU(leak) if smooth_kinks is None else SmoothedLeakyReLU(leak, smooth_kinks)
+    chosen = ACTIVATIONS.get(activation)() if isinstance(activation, str) else activation
+    for name, value in (("leak", leak), ("smooth_kinks", smooth_kinks)):
+        if value is not None:
+            raise InputError(
+                f"`{name}` is {value} and `activation` is {chosen.name!r}: give one of them, since "
+                f"`{name}` is of the leaky ReLU"
+            )
+    return chosen
 
 
 def _rules(rule: str | Rule | Sequence[str | Rule]) -> tuple[Rule, ...]:

@@ -101,6 +101,8 @@ class ProblemFlags:
     """Folder of the image sets; by default that in FLOWFA_DATA."""
     fresh_data: bool = False
     """Give each start a data set of its own instead of one for all."""
+    activation: Annotated[str, arg(metavar="NAME")] = "leaky-relu"
+    """Activation of hidden layers: leaky-relu, identity, squared-relu, tanh."""
     leak: float = 0.1
     """Slope of the leaky ReLU for z <= 0, from 0 (ReLU) to 1 (linear)."""
     smooth_kinks: Annotated[float | None, optional_flag(metavar="EPS")] = None

@@ -12,6 +12,7 @@ from flowfa.errors import InputError
 from flowfa.machine.allocator import keep_freed_memory
 from flowfa.machine.threads import apply_threads, choose_threads
 from flowfa.problems import Problem
+from flowfa.problems.activations import LeakyReLU
 from flowfa.problems.problem import LOSS_FOR_LABELS
 from flowfa.problems.rules import RULES, Rule, SignFeedbackAlignment
 from flowfa.problems.starts import (
@@ -132,13 +133,20 @@ def problem_of(configuration: ProblemFlags) -> Problem:
     return Problem(
         data,
         widths=configuration.width if configuration.width is not None else (100,),
-        leak=configuration.leak,
+        leak=_leak(configuration),
         smooth_kinks=configuration.smooth_kinks,
+        activation=configuration.activation,
         rule=[_rule(name, configuration) for name in configuration.rule],
         loss=configuration.loss or LOSS_FOR_LABELS[data.label_kind],
         bias=configuration.bias,
         initial=initial,
     )
+
+
+def _leak(configuration: ProblemFlags) -> float | None:
+    """Return the leak; None where it was left at its default and the activation has none."""
+    default = configuration.leak == ProblemFlags.leak
+    return None if default and configuration.activation != LeakyReLU.name else configuration.leak
 
 
 def _rule(name: str, configuration: ProblemFlags) -> Rule:

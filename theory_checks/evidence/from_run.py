@@ -16,6 +16,8 @@ from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
 from flowfa.problems import Problem
+from flowfa.problems.activations import Activation
+from flowfa.problems.activations.stored import stored_activation
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
@@ -223,8 +225,7 @@ def _problem(
     start = given_start({name: _twice(array) for name, array in known.items()}, label)
     problem = Problem(
         Dataset(data["X"].values, data["y"].values, label),
-        leak=configuration["leak"],
-        smooth_kinks=configuration.get("smooth_kinks"),
+        activation=_activation(configuration, label),
         rule=rules,
         loss=configuration["loss"],
         initial=start,
@@ -242,6 +243,13 @@ def _problem(
         tuple(known.get(f"c{layer}") for layer in range(1, problem.layers + 1)),
         kept,
     )
+
+
+def _activation(configuration: dict[str, Any], label: str) -> Activation:
+    try:
+        return stored_activation(configuration)
+    except InputError as error:
+        raise InputError(f"{label}: {error}") from None
 
 
 def _twice(array: np.ndarray) -> np.ndarray:

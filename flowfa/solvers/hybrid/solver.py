@@ -17,7 +17,7 @@ from torch import Tensor
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
-from flowfa.problems.activation import leaky_relu
+from flowfa.problems.activations.leaky_relu import leaky_relu
 from flowfa.solvers.hybrid.control import LOCAL, change_and_error, judge, next_sizes, next_steps
 from flowfa.solvers.hybrid.newton import correct, residual_slope, tangent_kernel
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integrals, to_polynomial

@@ -51,6 +51,7 @@ class Alignment:
         fixed = torch.tensor([rule in FIXED for rule in evidence.rules])
         other = torch.tensor([float(rule not in PROMISED) for rule in evidence.rules])
         layers, outputs = evidence.flow.layout.layers, evidence.flow.layout.sizes[-1]
+        degree = evidence.flow.field.activation.degree
         return (
             Hypothesis("rule", f"the rule is one of {', '.join(PROMISED)}", other),
             Hypothesis(
@@ -62,6 +63,11 @@ class Alignment:
                 "scalar-output",
                 "the rule is gd or signfa, or the output is scalar",
                 torch.where(fixed, float(outputs - 1), torch.zeros(len(evidence))),
+            ),
+            Hypothesis(
+                "activation-of-degree-one",
+                "the rule is gd or signfa, or the activation is homogeneous of degree 1 (L-1)",
+                torch.where(fixed, float(degree != 1.0), torch.zeros(len(evidence))),
             ),
             Hypothesis(
                 "feedback",

@@ -18,6 +18,7 @@ from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.bounds import constant, never_negative
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
+from theory_checks.statements.activations import of_degree_one
 from theory_checks.statements.alignment.balance import (
     feedback_into,
     half_squares,
@@ -52,7 +53,7 @@ class DalesPrinciple:
     )
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume a rule, one output, and for fixed feedback kappa_j >= 0 and no b_j = 0."""
+        """Assume rule, degree 1, one output; for fixed feedback kappa_j >= 0 and no b_j = 0."""
         layer = evidence.flow.layout.layers - 1
         feedback = feedback_into(start_of(evidence), layer)
         fixed = torch.tensor([rule != "signfa" for rule in evidence.rules])
@@ -63,6 +64,7 @@ class DalesPrinciple:
         outputs = torch.full_like(nothing, float(evidence.flow.layout.sizes[-1] - 1))
         return (
             Hypothesis("rule", "the rule is fa, adafa or signfa", (~known).double()),
+            of_degree_one(evidence),
             Hypothesis(
                 "scalar-output",
                 "there is one output (with more there is no cosine bound, only L-1c)",
@@ -140,9 +142,9 @@ class NeverObtuse:
     reading: ClassVar[str] = "margin: <w_out, b> - kappa_j, plus twice the error (it is attained)"
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume fixed feedback."""
+        """Assume fixed feedback, and an activation of degree 1."""
         other = torch.tensor([0.0 if rule in FIXED else 1.0 for rule in evidence.rules])
-        return (Hypothesis("rule", "the rule is fa or adafa", other),)
+        return (Hypothesis("rule", "the rule is fa or adafa", other), of_degree_one(evidence))
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return <w_out, b> - kappa_j, layer by layer."""

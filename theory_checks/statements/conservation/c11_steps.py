@@ -17,6 +17,7 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.steps import with_threads
 from theory_checks.margins.bounds import RESOLVED
 from theory_checks.margins.measurement import Hypothesis, Measurement
+from theory_checks.statements.activations import of_degree_one
 from theory_checks.statements.conservation.laws import neurons, with_law
 from theory_checks.statements.statement import register
 
@@ -43,10 +44,13 @@ class StepConservation:
     )
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume a rule with a law; momentum, schedule, decay and minibatch are in the formula."""
+        """Assume degree 1 and a rule with a law; momentum, decay, minibatch are in the formula."""
         known = increments.RULES
         other = torch.tensor([0.0 if rule in known else 1.0 for rule in evidence.rules])
-        return (Hypothesis("rule", f"the rule is one of {', '.join(known)}", other),)
+        return (
+            of_degree_one(evidence),
+            Hypothesis("rule", f"the rule is one of {', '.join(known)}", other),
+        )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the difference leaves, at all steps and in the file."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import RuleGroup
+from flowfa.problems.activations import Activation
 from flowfa.seeds import generator
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
@@ -40,7 +41,7 @@ class MatrixConservation:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume the identity as activation, and feedback that is fixed or W^T."""
-        leak = torch.full((len(evidence),), 1.0 - evidence.flow.field.leak)
+        leak = torch.full((len(evidence),), _distance_to_linear(evidence.flow.field.activation))
         other = torch.tensor([0.0 if rule in RULES else 1.0 for rule in evidence.rules])
         return (
             Hypothesis("linear-activation", "the activation is the identity (leak = 1)", leak),
@@ -74,6 +75,11 @@ class MatrixConservation:
             "weight decay": broken("gd", "weight decay", leak=1.0),
             "feedback that drifts": broken("dfa", "drifting feedback", leak=1.0),
         }
+
+
+def _distance_to_linear(activation: Activation) -> float:
+    """Return 1 - leak; 1 for an activation that has none."""
+    return 1.0 - (activation.leak or 0.0)
 
 
 def matrix_law(networks: Networks) -> Tensor:

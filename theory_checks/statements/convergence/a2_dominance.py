@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flowfa.datasets.certificate import certify_each
+from flowfa.problems import Problem
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
 from theory_checks.evidence.evidence import Evidence
@@ -66,7 +67,7 @@ class Dominance:
             Hypothesis(
                 "exact-kinks",
                 "the kinks are exact (with --smooth-kinks gd's own update is not the gradient)",
-                torch.full((len(evidence),), problem.smooth_kinks or 0.0),
+                torch.full((len(evidence),), _off_the_gradient(problem)),
             ),
             Hypothesis(
                 "gradient",
@@ -89,7 +90,9 @@ class Dominance:
                 if_proved(float(problem.loss.name != "exponential")),
             ),
             Hypothesis(
-                "leak", "the rule is gd, or leak > 0", if_proved(float(problem.leak == 0.0))
+                "leak",
+                "the rule is gd, or the activation is a leaky ReLU with leak > 0",
+                if_proved(float(not problem.leak)),
             ),
             Hypothesis(
                 "separable",
@@ -175,6 +178,13 @@ def best_mu(evidence: Evidence, found: Measured) -> tuple[Tensor, Tensor, Tensor
         found = measured(evidence)
     least, uncertain, when = result
     return least, uncertain, when
+
+
+def _off_the_gradient(problem: Problem) -> float:
+    """Return 0 where gd follows the gradient: where its slope is the activation's derivative."""
+    if problem.activation.slope_is_derivative:
+        return 0.0
+    return problem.smooth_kinks or 1.0
 
 
 def _inseparable(evidence: Evidence) -> Tensor:

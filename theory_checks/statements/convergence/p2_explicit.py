@@ -21,6 +21,7 @@ from torch import Tensor
 from flowfa.datasets import Certificate
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
+from flowfa.problems import Problem
 from theory_checks.controls.control import Control
 from theory_checks.controls.fields import WeightDecay, opposed
 from theory_checks.controls.tight import Slower, tight_flow
@@ -30,6 +31,7 @@ from theory_checks.evidence.networks import Networks
 from theory_checks.margins.between_times import extremes
 from theory_checks.margins.bounds import ROUNDING
 from theory_checks.margins.measurement import Estimate, Hypothesis, Item, Measurement
+from theory_checks.statements.activations import leaky_relu
 from theory_checks.statements.alignment.balance import half_squares, products, start_of
 from theory_checks.statements.data.geometry import (
     bound_of,
@@ -81,8 +83,9 @@ class ExplicitRate:
                 "the loss is exponential",
                 same(float(problem.loss.name != "exponential")),
             ),
+            leaky_relu(evidence),
             Hypothesis(
-                "leak-positive", "the leak is positive", unless_positive(same(problem.leak))
+                "leak-positive", "the leak is positive", unless_positive(same(leak_of(problem)))
             ),
             Hypothesis(
                 "exact-kinks",
@@ -107,7 +110,7 @@ class ExplicitRate:
         """Return the room of the dominance, and of the loss, for ghat^2 and its lower bounds."""
         fixed = torch.tensor([rule in FIXED for rule in evidence.rules])
         kappa = total_kappa(kappa_of_neurons(evidence), fixed)
-        factor = slope_factor(evidence.flow.problem.leak) * kappa
+        factor = slope_factor(leak_of(evidence.flow.problem)) * kappa
         gains = (_at_times(evidence), *_of_inverse_loss(evidence))
         result = []
         for number, words in CONSTANTS:
@@ -134,7 +137,9 @@ class ExplicitRate:
             fixed = torch.tensor([rule in FIXED for rule in evidence.rules])
             kappa = total_kappa(kappa_of_neurons(evidence), fixed)
             square = claimed(evidence, _square_of_margin, certified)
-            mu = torch.where(applies, slope_factor(evidence.flow.problem.leak) * kappa * square, mu)
+            mu = torch.where(
+                applies, slope_factor(leak_of(evidence.flow.problem)) * kappa * square, mu
+            )
         text = "alpha^2 ghat^2 kappa, of the bound 1/(1/Loss(0) + mu t)"
         return (Estimate("mu", text, mu, 0.0 * mu, torch.full_like(mu, torch.nan), Item()),)
 
@@ -172,6 +177,11 @@ CONSTANTS = (
     (paper_bound_of, ", the bound of D-2 for ghat^2"),
 )
 """What stands for ghat^2 in mu, and the note; all but the first only where they are positive."""
+
+
+def leak_of(problem: Problem) -> float:
+    """Return the leak; 0, which promises nothing, for an activation that has none."""
+    return problem.leak or 0.0
 
 
 def slope_factor(leak: float) -> float:

@@ -194,13 +194,5 @@ def _at_start(evidence: Evidence, margin: Tensor, uncertainty: Tensor, note: str
 
 def trained_on(flow: NetworkFlow, change: Callable[[Tensor], Tensor]) -> NetworkFlow:
     """Return the flow with other inputs in its field than its data, for negative controls."""
-    field = flow.field
-    flow.field = NetworkField(
-        field.layout,
-        change(field.inputs.clone()),
-        field.targets,
-        field.loss,
-        field.leak,
-        field.groups,
-    )
+    flow.field = flow.field.replace(inputs=change(flow.field.inputs.clone()))
     return flow
