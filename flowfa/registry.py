@@ -95,6 +95,17 @@ class Registry(Generic[T]):
             raise unknown_name(self.kind, name, self._entries)
         return self._entries[name]
 
+    def forget(self, name: str) -> None:
+        """Take the entry called `name` out, so that the name is free again (in a notebook, a test).
+
+        Raises
+        ------
+        InputError
+            As `get`.
+        """
+        self.get(name)
+        del self._entries[name]
+
     def names(self) -> tuple[str, ...]:
         """Return the registered names in the order of registration."""
         return tuple(self._entries)

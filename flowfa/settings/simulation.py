@@ -149,6 +149,8 @@ class SimulateConfiguration(ProblemFlags):
     """Spacing of the recorded times."""
     snapshots: Annotated[int | None, optional_flag(metavar="INT")] = None
     """Number of recorded times at which all weights are kept, both ends included; by default 5."""
+    observe: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Observables to record beside the usual ones, such as normalised-margin."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, ..."""
     dtype: Annotated[str, arg(metavar="float64|float32")] = "float64"

@@ -42,6 +42,8 @@ class TrainConfiguration(ProblemFlags):
     """Number of recorded steps at which all weights are kept, both ends included; by default 5."""
     keep_every_step: bool = False
     """Record every step, with all weights."""
+    observe: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Observables to record beside the usual ones, such as normalised-margin."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, ..."""
     dtype: Annotated[str, arg(metavar="float64|float32")] = "float64"

@@ -86,6 +86,7 @@ def simulate_configuration(
         save=configuration.save,
         spacing=configuration.spacing,
         snapshots=configuration.snapshots,
+        observe=configuration.observe,
         device=configuration.device,
         dtype=configuration.dtype,
     )
@@ -121,6 +122,7 @@ def train_configuration(
         spacing=configuration.spacing,
         snapshots=configuration.snapshots,
         keep_every_step=configuration.keep_every_step,
+        observe=configuration.observe,
         device=configuration.device,
         dtype=configuration.dtype,
     )

@@ -41,6 +41,8 @@ class Settings:
     snapshots : int, optional
         Number of save times at which all weights are kept, from 2 to `save`; by default 5, or
         all if there are fewer.
+    observe : tuple of str
+        Names of observables that are recorded beside what every run records.
     device : str
         ``cpu``, ``cuda`` or ``cuda:N``.
     dtype : {"float64", "float32"}
@@ -61,6 +63,7 @@ class Settings:
     save: int = 200
     spacing: str = "linear"
     snapshots: int | None = None
+    observe: tuple[str, ...] = ()
     device: str = "cpu"
     dtype: str = "float64"
 

@@ -9,16 +9,17 @@ from typing import Any
 
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.observable_registry import observables_of
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.registry import unknown_name
 from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
-from flowfa.simulation.recording import record_layout
+from flowfa.simulation.recording import flow_observer, record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.settings import DTYPES, Settings
 from flowfa.solvers.choice import choose
-from flowfa.solvers.registry import make_solver
+from flowfa.solvers.registry import check_solver, make_solver
 from flowfa.studies.progress import Progress
 
 
@@ -59,7 +60,9 @@ def simulate(
         The command line, for the record.
     **settings
         The fields of `flowfa.simulation.Settings`: ``t_end``, ``solver``, ``rtol``, ...; a
-        `torch.device` and a `torch.dtype` will do for their names.
+        `torch.device` and a `torch.dtype` will do for their names. So will a solver, an object
+        as `flowfa.solvers.stepping.integration.Solver` describes it; its name is recorded, and a
+        check makes it anew by that name, from the run's ``rtol``, ``atol`` and ``step``.
 
     Returns
     -------
@@ -85,6 +88,10 @@ def simulate(
     for name in settings:
         if name not in known:
             raise unknown_name("setting", name, known)
+    given = None
+    if "solver" in settings and not isinstance(settings["solver"], str):
+        given = check_solver(settings["solver"])
+        settings["solver"] = given.name
     for name in settings.keys() & {"device", "dtype"}:
         # torch's own objects are welcome; records want names.
         settings[name] = str(settings[name]).removeprefix("torch.")
@@ -96,10 +103,11 @@ def simulate(
                 "steps: train with it (flowfa train, flowfa.train), or choose frsf"
             )
     device = chosen.torch_device()
+    observables = observables_of(chosen.observe)
     choice = choose(
         chosen.solver, problem, rtol=chosen.rtol, device=chosen.device, dtype=chosen.dtype
     )
-    solver = make_solver(
+    solver = given or make_solver(
         choice.name,
         rtol=chosen.rtol,
         atol=chosen.atol,
@@ -113,10 +121,13 @@ def simulate(
         flow=flow,
         solver=solver,
         dtype=chosen.dtype,
-        layout=record_layout(flow, chosen.save_times, chosen.snapshot_columns),
+        layout=record_layout(
+            flow, chosen.save_times, chosen.snapshot_columns, observables=observables
+        ),
         configuration=describe(problem, ensemble, chosen, seed, choice),
         argv=list(argv),
         progress=progress,
+        observe=flow_observer(flow, observables),
     )
     if path is None:
         return job.in_memory()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.observable_registry import Observable, observables_of
 from flowfa.flow.observables import observe
 from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.problem import Problem
@@ -101,6 +102,7 @@ def train(
         settings[name] = str(settings[name]).removeprefix("torch.")
     chosen = TrainingSettings(**settings)
     device = find_device(chosen.device)
+    observables = observables_of(chosen.observe)
     ensemble = build_ensemble(problem, trajectories, seed)
     flow = NetworkFlow(
         problem,
@@ -128,12 +130,12 @@ def train(
         flow=flow,
         solver=DiscreteSteps(rule, axes.steps),
         dtype=chosen.dtype,
-        layout=record_layout(flow, plan.axis, columns, axes),
+        layout=record_layout(flow, plan.axis, columns, axes, observables),
         configuration=describe_training(problem, ensemble, chosen, seed),
         argv=list(argv),
         progress=progress,
         kind="discrete",
-        observe=_observer(flow, rule, axes),
+        observe=_observer(flow, rule, axes, observables),
     )
     if path is None:
         return job.in_memory()
@@ -208,7 +210,9 @@ def describe_training(
     return {"kind": "discrete", **describe_problem(problem, ensemble, seed), **resolved}
 
 
-def _observer(flow: NetworkFlow, rule: StepRule, axes: TrainingAxes) -> Any:
+def _observer(
+    flow: NetworkFlow, rule: StepRule, axes: TrainingAxes, observables: Sequence[Observable]
+) -> Any:
     """Return what measures states with the feedback of their step."""
     steps = torch.tensor(axes.steps)
 
@@ -216,7 +220,7 @@ def _observer(flow: NetworkFlow, rule: StepRule, axes: TrainingAxes) -> Any:
         # States are handed over step by step.
         step = int(steps[rows[:1].cpu(), saves[:1].cpu()])
         field = rule.select(rows).redrawn(flow.field.select(rows), step)
-        return observe(field, states, flow.span.outside_norm2[rows])
+        return observe(field, states, flow.span.outside_norm2[rows], observables)
 
     return measure
 

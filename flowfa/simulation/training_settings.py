@@ -42,6 +42,8 @@ class TrainingSettings:
         Number of save times at which all weights are kept; by default 5.
     keep_every_step : bool
         Save every step, with all weights.
+    observe : tuple of str
+        As `flowfa.simulation.Settings`.
     device : str
     dtype : {"float64", "float32"}
 
@@ -62,6 +64,7 @@ class TrainingSettings:
     spacing: str = "linear"
     snapshots: int | None = None
     keep_every_step: bool = False
+    observe: tuple[str, ...] = ()
     device: str = "cpu"
     dtype: str = "float64"
 

@@ -28,6 +28,7 @@ from flowfa.simulation.training_settings import TrainingSettings
 from flowfa.simulation.unfinished import UNFINISHED, load_run
 from flowfa.solvers.hybrid import HybridSolver
 from flowfa.solvers.one_hidden_layer.network import network
+from flowfa.solvers.registry import is_registered
 from theory_checks.evidence.evidence import ROUNDING, Evidence, Record
 from theory_checks.evidence.from_flow import evidence_of_training, with_midpoints
 from theory_checks.evidence.rungs import build_ladder
@@ -97,6 +98,11 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
     # In float32 the end is not quite what was asked for.
     ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
     reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
+    if not is_registered(configuration["solver"]):
+        raise InputError(
+            f"{label} was integrated by the solver {configuration['solver']!r}, which is not "
+            f"registered here: register it with @flowfa.solver({configuration['solver']!r})"
+        )
     rungs, own = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,

@@ -159,7 +159,7 @@ def test_observed_gradient_is_autograds(activation):
     torch.testing.assert_close(velocity, -gradient, rtol=1e-12, atol=1e-14)
 
 
-# --- the field is a value, and every copy of it keeps the activation ----------------------------
+# --- the field is a value, and every copy of it keeps the activation ------------------------------
 
 
 def test_a_field_cannot_be_changed_in_place():
