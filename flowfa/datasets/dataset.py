@@ -11,6 +11,8 @@ import numpy as np
 from flowfa.documents.display import fact_table, one_line
 from flowfa.errors import InputError
 
+UNNAMED = "arrays"
+"""Name of a data set that was given none."""
 LabelKind = Literal["binary", "classes", "targets"]
 
 
@@ -39,7 +41,7 @@ class Dataset:
 
     X: np.ndarray
     y: np.ndarray
-    name: str = "arrays"
+    name: str = UNNAMED
     origin: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
