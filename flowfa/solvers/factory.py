@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flowfa.errors import InputError
 from flowfa.registry import Registry
@@ -91,11 +91,12 @@ def check_solver(given: object) -> Solver:
     InputError
         If it lacks something that every solver has.
     """
-    for attribute, kind in (("name", str), ("start", Callable), ("advance", Callable)):
-        if not isinstance(getattr(given, attribute, None), kind):
-            what = "attribute" if attribute == "name" else "method"
-            raise InputError(
-                f"`solver` is {given!r}, which has no {what} {attribute!r}: give the name of a "
-                "solver, or an object as flowfa.solvers.stepping.integration.Solver describes it"
-            )
-    return given  # type: ignore[return-value] - the attributes were looked at one by one
+    lacking = [name for name in ("start", "advance") if not callable(getattr(given, name, None))]
+    if not isinstance(getattr(given, "name", None), str):
+        lacking.insert(0, "name")
+    if lacking:
+        raise InputError(
+            f"`solver` is {given!r}, which has no {lacking[0]!r}: give the name of a solver, or an "
+            "object as flowfa.solvers.stepping.integration.Solver describes it"
+        )
+    return cast(Solver, given)

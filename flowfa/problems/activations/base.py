@@ -23,8 +23,8 @@ class Activation(ABC):
 
     To add one, write a class with `value` and `slope`, say what it is, and register it::
 
-        @flowfa.activation("abs")
-        class Absolute(flowfa.Activation): ...
+        @flowfa.activation("cubed-relu")
+        class CubedReLU(flowfa.Activation): ...
 
     Its parameters are public attributes that its constructor takes by the same names: records
     store them, and checks build it anew from a file.

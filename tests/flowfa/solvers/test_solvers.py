@@ -325,7 +325,7 @@ def test_a_solver_object_is_taken_as_it_is_and_its_name_recorded():
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [(3, "no attribute 'name'"), (Midpoint, "no method")],
+    [(3, "has no 'name'"), (Midpoint, "has no 'advance'")],
 )
 def test_what_is_no_solver_is_refused_in_one_line(given, told):
     if given is Midpoint:
