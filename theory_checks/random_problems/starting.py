@@ -117,7 +117,7 @@ def _balancing(seat: Seat, size: float) -> float:
     shape = (seat.sizes[last], seat.sizes[last - 1])
     kept = seat.rule.draw_feedback(
         tuple(np.zeros((out, into)) for into, out in itertools.pairwise(seat.sizes)),
-        lambda kind, layer, of: np.ones(of),
+        lambda kind, layer, shape: np.ones(shape),
     )
     ones = {
         name: torch.ones(1, *matrix.shape, dtype=torch.float64) for name, matrix in kept.items()
@@ -131,7 +131,7 @@ def _balancing(seat: Seat, size: float) -> float:
     fixed, magnitudes = form.fixed, form.magnitudes
     slope = 0.0 if fixed is None else float(fixed[0, 0, 0])
     if magnitudes is not None:
-        slope += magnitudes if isinstance(magnitudes, float) else float(magnitudes[0, 0, 0])
+        slope += float(magnitudes[0, 0, 0] if isinstance(magnitudes, torch.Tensor) else magnitudes)
     share = form.weight_share
     if share <= 0.0:
         return 0.5 * size**2 / slope

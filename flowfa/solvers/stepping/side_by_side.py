@@ -76,7 +76,9 @@ class SideBySide:
             positions = torch.arange(group.start, group.stop, device=device)
             rows.setdefault(self._of_rule[group.rule.name], []).append(positions)
         chosen = {name: torch.cat(positions) for name, positions in rows.items()}
-        parts = {name: (positions, field.select(positions)) for name, positions in chosen.items()}
+        parts: dict[str, tuple[Tensor, Field]] = {
+            name: (positions, field.select(positions)) for name, positions in chosen.items()
+        }
         self._known = field, parts
         return parts
 
