@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from flowfa.datasets.certificate import certify_each
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
 from theory_checks.evidence.evidence import Evidence
@@ -17,6 +16,7 @@ from theory_checks.margins.measurement import Estimate, Hypothesis, Item, Measur
 from theory_checks.statements.alignment.a1_alignment import kappas
 from theory_checks.statements.convergence.fit import fitted_gamma
 from theory_checks.statements.convergence.measured import Measured, measured
+from theory_checks.statements.data.geometry import certified, claimed
 from theory_checks.statements.statement import register
 
 GAMMAS = (1.0, 1.5, 2.0)
@@ -182,10 +182,8 @@ def _inseparable(evidence: Evidence) -> Tensor:
     data = evidence.flow.problem.data
     if data.label_kind != "binary":
         return torch.ones(len(evidence))
-    margins = [found.margin or 0.0 for found in certify_each(data)]
-    starts = torch.as_tensor(evidence.flow.starts)[evidence.rows]
-    missing = torch.tensor([float(margin <= 0.0) for margin in margins])
-    return missing[starts] if data.differs_by_trajectory else missing.expand(len(evidence))
+    separable = claimed(evidence, lambda found: float(found.separable or False), certified)
+    return 1.0 - separable
 
 
 def _kappa_missing(evidence: Evidence) -> Tensor:

@@ -15,7 +15,6 @@ from theory_checks.controls.control import Control
 from theory_checks.controls.flows import small_ensemble, small_flow
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
-from theory_checks.margins.bounds import ROUNDING
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.data.geometry import (
     Certifier,
@@ -31,6 +30,7 @@ from theory_checks.statements.data.geometry import (
     paper_bound_of,
     products_of,
     trained_on,
+    unless_below,
     unless_positive,
 )
 from theory_checks.statements.statement import register
@@ -76,10 +76,10 @@ class OrthogonallySeparable:
         """Return the room of lambda itself and of the bound."""
         own = geometry_of(evidence)
         found = claimed(evidence, lambda_of, self.certifier)
-        rounding = ROUNDING * own.R_max.square()
+        rounding = own.rounding_of(own.least_product)
         wrong = (own.least_product - found).abs()
         return (
-            equal(evidence, wrong, rounding, "lambda"),
+            equal(evidence, wrong, rounding, "lambda", unless_below(rounding, found)),
             not_below(
                 evidence,
                 own.primal.square() - found,
@@ -131,7 +131,7 @@ class NearlyOrthogonal:
         samples = evidence.field.samples
         first = claimed(evidence, bound_of, self.certifier)
         second = claimed(evidence, paper_bound_of, self.certifier)
-        rounding = ROUNDING * own.R_max.square()
+        rounding = own.rounding_of(own.R_min.square())
         own_first = (own.R_min.square() - (samples - 1) * own.rho) / samples
         return (
             equal(evidence, (first - own_first).abs(), rounding, "R_min and rho"),
@@ -155,7 +155,7 @@ class NearlyOrthogonal:
             norm2 = gram.diagonal()
             others = (gram - norm2.diag()).abs().amax(1)
             rooms.append((norm2 / one - factor * others).amin())
-        scale = ROUNDING * samples * ratio2 * own.R_max.square()
+        scale = samples * ratio2 * own.rounding_of(own.R_max.square())
         return equal(evidence, torch.stack(rooms).abs(), scale, "gamma")
 
     def controls(self) -> Mapping[str, Control]:

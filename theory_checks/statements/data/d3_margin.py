@@ -8,13 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from flowfa.datasets.certificate import GAP
+from flowfa.datasets.margin import GAP
 from theory_checks.controls.control import Control
 from theory_checks.controls.flows import small_flow
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.data.geometry import (
+    CANCELLED,
     Certifier,
     binary_labels,
     certified,
@@ -22,6 +23,7 @@ from theory_checks.statements.data.geometry import (
     equal,
     geometry_of,
     trained_on,
+    unless_below,
 )
 from theory_checks.statements.statement import register
 
@@ -43,8 +45,9 @@ class MarginOfData:
         "ghat = max_u min_k <u, u_k> is the least norm of a convex combination of u_k = y_k x_k"
     )
     reading: ClassVar[str] = (
-        "margin: 2e-9 of R_max, twice the uncertainty, minus the distance from ghat to the "
-        "farther of its primal and its dual bound"
+        "margin: twice what counts as equal (1e-9 of ghat, and rounding), minus the distance from "
+        "the certified ghat to the bounds of the samples' own; uncertainty: what counts as equal, "
+        "and the gap of these bounds"
     )
 
     def __init__(self, certifier: Certifier = certified) -> None:
@@ -57,9 +60,16 @@ class MarginOfData:
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room that both bounds leave."""
         own = geometry_of(evidence)
-        margin = claimed(evidence, lambda found: found.margin, self.certifier)
-        wrong = torch.maximum((own.primal - margin).abs(), (own.dual - margin).abs())
-        return (equal(evidence, wrong, GAP * own.R_max, "the margin"),)
+        # A margin that is not certified claims nothing.
+        margin = claimed(
+            evidence, lambda found: found.margin if found.margin_certified else None, self.certifier
+        )
+        wrong = torch.maximum(own.primal - margin, margin - own.dual).clamp_min(0.0)
+        allowed = GAP * own.dual + own.cancelled + CANCELLED * own.turned * own.R_max
+        gap = own.dual - own.primal
+        blurred = torch.where(margin > 0.0, unless_below(allowed, margin), 0.0)
+        open_by = blurred + torch.where(gap > allowed, gap, 0.0)
+        return (equal(evidence, wrong, allowed, "the margin", open_by),)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that train on other samples than those that were certified."""
