@@ -193,7 +193,7 @@ def certify_each(data: Dataset) -> tuple[Certificate, ...]:
     if not data.differs_by_trajectory:
         return (certify(data),)
     sets = zip(data.X, data.y, strict=True)
-    return tuple(certify(Dataset(X, y, data.name, data.origin)) for X, y in sets)
+    return tuple(certify(Dataset(X, y, data.name, data.origin, data.classes)) for X, y in sets)
 
 
 def _gamma(norms: np.ndarray, off: np.ndarray) -> float:

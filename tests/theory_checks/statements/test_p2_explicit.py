@@ -14,7 +14,7 @@ from theory_checks import Verdict, check_evidence, evidence_of_flow
 from theory_checks.controls.flows import small_ensemble
 from theory_checks.controls.tight import tight_flow
 from theory_checks.evidence.networks import Networks
-from theory_checks.statements.convergence import explicit
+from theory_checks.statements.convergence import p2_explicit as explicit
 from theory_checks.statements.convergence.p2_explicit import ExplicitRate, dominance
 from theory_checks.testing import CheckTestCase
 from theory_checks.verdicts.judging import outcomes_of
