@@ -26,6 +26,7 @@ from flowfa.problems.rules import (
 )
 from flowfa.torch_layers.direct import DirectFeedbackSequential, in_order, is_layer
 from flowfa.torch_layers.layers import FeedbackConv2d, FeedbackLinear
+from flowfa.torch_layers.layouts import check_layout, check_sequence
 
 KEEPS_THE_LAW = (
     nn.Identity,
@@ -101,8 +102,8 @@ def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[s
     Raises
     ------
     InputError
-        If the model is not sequential or has no feedback, or a module between two layers breaks
-        the law: its name.
+        If the model is not sequential or has no feedback, a layer is used twice or does not read
+        the channels of the one before, or a module between two layers breaks the law: its name.
     """
     found = {}
     for pair in channel_pairs(model, unchecked):
@@ -215,6 +216,7 @@ def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
             "torch.nn.Sequential"
         )
     flat = in_order(model)
+    check_sequence(model, flat)
     places = [place for place, (_, module) in enumerate(flat) if is_layer(module)]
     pairs = []
     for first, second in itertools.pairwise(places):
@@ -234,8 +236,9 @@ def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
                 f"{flat[second][0]} has no feedback: convert the model first, convert(model, 'gd') "
                 "for gradient descent"
             )
+        check_layout(flat[first : second + 1])
         for between, module in flat[first + 1 : second]:
-            if not unchecked and not isinstance(module, KEEPS_THE_LAW):
+            if not unchecked and type(module) not in KEEPS_THE_LAW:
                 raise InputError(
                     f"{between} ({type(module).__name__}) stands between {name} and "
                     f"{flat[second][0]} and breaks C-4: unchecked=True measures how far"
