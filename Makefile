@@ -9,14 +9,18 @@ ONE_THREAD := OMP_NUM_THREADS=1 FLOWFA_THREADS=1 MPLBACKEND=Agg
 # pyright runs on the node of PATH from the files inside its wheel; ask nobody for newer ones.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
-.PHONY: demo test lint format docs bench clean
+.PHONY: demo test test-nightly lint format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(BIN)/flowfa simulate --rule fa --width 100 --overwrite
 
 test: $(VENV)/.installed-dev
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 $(PYTEST_ARGUMENTS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGUMENTS)
+
+# Slow tests too, and other random problems each time: see tests/README.md.
+test-nightly: $(VENV)/.installed-dev
+	HYPOTHESIS_PROFILE=nightly $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -10,16 +10,15 @@ of docs/benchmarks.md.
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 
 import numpy as np
 import torch
+from _script import begin, parser_of, print_header
 
 import flowfa
 from flowfa.datasets.dataset import Dataset
-from flowfa.machine.allocator import keep_freed_memory
 
 RULES = ("gd", "fa", "adafa", "signfa")
 
@@ -52,17 +51,16 @@ def weights_and_seconds(
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--threads", type=int, default=1)
+    parser = parser_of(__doc__)
     parser.add_argument("--device", default="cuda")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    keep_freed_memory()
+    given = begin(parser)
+    if given.device.startswith("cuda") and not torch.cuda.is_available():
+        print("there is no GPU to compare with")
+        return
     # The first use of a device takes seconds.
     torch.zeros(8, device=given.device).sum().item()
     print(f"{given.threads} thread(s); {given.device}\n")
-    print("| data | networks | steps | cpu, s | other, s | faster | W_1 differs by |")
-    print("|---|---|---|---|---|---|---|")
+    print_header("data", "networks", "steps", "cpu, s", "other, s", "faster", "W_1 differs by")
     for name, case in cases().items():
         here, slow, run = weights_and_seconds(*case, device="cpu")
         there, fast, other = weights_and_seconds(*case, device=given.device)

@@ -9,17 +9,16 @@ docs/benchmarks.md.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from _script import begin, parser_of, print_header
 
 from flowfa.datasets.dataset import Dataset
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import Problem, build_ensemble
 
 CASES = ((64, 100, 20, 50), (16, 200, 1000, 784), (1, 200, 4000, 784))
@@ -76,18 +75,16 @@ def flow_of(
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
+    parser = parser_of(__doc__)
     parser.add_argument("--device", default="cpu")
-    given = parser.parse_args()
+    given = begin(parser)
     device = torch.device(given.device)
-    torch.set_num_threads(given.threads)
-    keep_freed_memory()
     rate = gemm_rate(device)
     where = f"{torch.get_num_threads()} thread(s)" if device.type == "cpu" else given.device
     print(f"{where}, GEMM rate {rate / 1e9:.1f} GFlop/s\n")
-    print("| trajectories x width x n x d | products, MFlop | floor, ms | field, ms | ratio |")
-    print("|---|---|---|---|---|")
+    print_header(
+        "trajectories x width x n x d", "products, MFlop", "floor, ms", "field, ms", "ratio"
+    )
     for case in CASES if device.type == "cpu" else CASES + LARGE:
         flow = flow_of(*case, device)
         clock = torch.zeros(len(flow), dtype=torch.float64, device=device)

@@ -16,7 +16,6 @@ processor, not of the clock, so that a busy machine spoils them less.
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Callable
@@ -25,12 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from _script import begin, parser_of, print_header
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
 import flowfa
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import build_ensemble
 from flowfa.solvers.registry import make_solver
 from flowfa.solvers.stepping.integration import Integration
@@ -169,7 +168,7 @@ def time_to(points: list[Point], goal: float) -> float:
 def table(title: str, points: list[Point]) -> None:
     """Print runs as a Markdown table."""
     print(f"\n{title}\n")
-    print("| method | setting | error | evaluations | ms a trajectory |\n|---|---|---|---|---|")
+    print_header("method", "setting", "error", "evaluations", "ms a trajectory")
     for p in points:
         error = p.note if p.note else f"{p.error:.1e}"
         print(
@@ -222,13 +221,11 @@ def figure(sets: dict[str, list[Point]], path: str) -> None:
 
 def main() -> None:
     """Print the tables and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
     parser.add_argument("--figure", help="where to draw the figure")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    print("1 thread")
+    arguments = begin(parser)
+    print(f"{arguments.threads} thread(s)")
     end = 50.0
     integrate(make_flow(1), "hybrid", 1.0, rtol=1e-3)  # compiles or loads the engine
     sets = {}

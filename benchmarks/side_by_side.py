@@ -9,11 +9,11 @@ it; the others under fa.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
 import torch
+from _script import begin, parser_of
 from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional as F
@@ -98,12 +98,10 @@ def measure(networks: int, batch: int, device: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--networks", type=int, default=6)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    given = begin(parser)
     for name, value in measure(given.networks, given.batch, given.device).items():
         print(f"| {name} | {given.networks} | {given.batch} | {value:.0f} |")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from _script import print_header
 
 import flowfa
 
@@ -53,8 +54,7 @@ def against_hybrid() -> None:
     exact, run, _ = simulated((30,), None, "hybrid", 1e-9)
     print(f"against hybrid, width 30: {run.tree['solver/slidings'].to_numpy()} slidings,")
     print(f"{run.tree['solver/repelling'].to_numpy()} choices without a unique solution\n")
-    print("| EPS | rtol | median distance | largest distance | evaluations |")
-    print("|---|---|---|---|---|")
+    print_header("EPS", "rtol", "median distance", "largest distance", "evaluations")
     for epsilon in EPSILONS:
         for rtol in (1e-4, 1e-8):
             found, run, _ = simulated((30,), epsilon, "dopri5", rtol)
@@ -68,8 +68,7 @@ def against_hybrid() -> None:
 def bias_of_observables() -> None:
     """Print the cosine of gd while samples slide, whose limit is not the exact flow's 1."""
     print("\none hidden layer, width 30, gd: 1 - cosine at the end\n")
-    print("| EPS | median | largest |")
-    print("|---|---|---|")
+    print_header("EPS", "median", "largest")
     for epsilon in EPSILONS:
         _, run, _ = simulated((30,), epsilon, "dopri5", 1e-8, ("gd",))
         below = 1.0 - run.tree["trajectory/cosine"].to_numpy()[:, -1]
@@ -84,8 +83,7 @@ def against_euler() -> None:
     apart = distances(coarse, fine)
     print("\ntwo hidden layers, width 30 20, against extrapolated Euler, whose steps differ by")
     print(f"{apart.min():.1e} to {apart.max():.1e}\n")
-    print("| EPS | median distance | largest distance | evaluations |")
-    print("|---|---|---|---|")
+    print_header("EPS", "median distance", "largest distance", "evaluations")
     for epsilon in EPSILONS:
         found, run, _ = simulated((30, 20), epsilon, "dopri5", 1e-7, rules)
         far = distances(found, 2.0 * fine - coarse)
@@ -97,8 +95,7 @@ def against_euler() -> None:
 def choice_of_auto() -> None:
     """Print work and precision on two hidden layers; the reference is dopri5 at 1e-9."""
     print("\ntwo hidden layers, width 30 20\n")
-    print("| EPS | rtol | solver | error | evaluations | s |")
-    print("|---|---|---|---|---|---|")
+    print_header("EPS", "rtol", "solver", "error", "evaluations", "s")
     for epsilon in EPSILONS[:3]:
         reference, _, _ = simulated((30, 20), epsilon, "dopri5", 1e-9)
         for rtol in (1e-4, 1e-6):

@@ -11,15 +11,14 @@ docs/benchmarks.md. Takes several minutes.
 
 from __future__ import annotations
 
-import argparse
 import time
 
 import torch
+from _script import begin, parser_of, print_header
 from torch import Tensor
 
 import flowfa
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import build_ensemble
 from flowfa.solvers.registry import make_solver
 from flowfa.solvers.stepping.integration import Integration
@@ -51,7 +50,7 @@ def table(leak: float, finest: float) -> None:
     flow = NetworkFlow(problem, build_ensemble(problem, 3, 0))
     reference, _ = integrate(flow, "dop853", finest)
     print(f"\nleak {leak:g}, 3 trajectories, t = 100\n")
-    print("| solver | rtol | error | evaluations | s |\n|---|---|---|---|---|")
+    print_header("solver", "rtol", "error", "evaluations", "s")
     for solver in SOLVERS:
         for rtol in TOLERANCES:
             run, took = integrate(flow, solver, rtol)
@@ -65,11 +64,8 @@ def table(leak: float, finest: float) -> None:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
-    keep_freed_memory()
-    print(f"{torch.get_num_threads()} thread(s)")
+    given = begin(parser_of(__doc__))
+    print(f"{given.threads} thread(s)")
     table(leak=0.1, finest=1e-9)
     table(leak=1.0, finest=1e-13)
 

@@ -6,18 +6,16 @@ docs/training.md.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from typing import Any
 
-import torch
+from _script import begin, parser_of, print_header
 
 from flowfa import datasets
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.machine.allocator import keep_freed_memory
 from flowfa.problems import Problem, build_ensemble
-from flowfa.simulation import TrainingSettings
+from flowfa.settings import TrainingSettings
 from flowfa.simulation.train import step_rule
 from flowfa.training import strides
 
@@ -52,12 +50,10 @@ def steps_per_second(settings: TrainingSettings) -> float:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
-    torch.set_num_threads(parser.parse_args().threads)
-    keep_freed_memory()
-    print("| fa, 64 networks, width 100, n = 50, d = 500 | steps of all / s | network steps / s |")
-    print("|---|---|---|")
+    begin(parser_of(__doc__))
+    print_header(
+        "fa, 64 networks, width 100, n = 50, d = 500", "steps of all / s", "network steps / s"
+    )
     for name, more in SETTINGS.items():
         speed = steps_per_second(TrainingSettings(rate=RATES, **more))
         print(f"| {name} | {speed:.0f} | {64 * speed:.0f} |")

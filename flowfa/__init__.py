@@ -12,11 +12,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Dataset": "flowfa.datasets",
+    "FeedbackForm": "flowfa.problems.rules",
     "FlowfaError": "flowfa.errors",
     "InputError": "flowfa.errors",
     "Problem": "flowfa.problems",
     "Rule": "flowfa.problems.rules",
+    "RuleInForm": "flowfa.problems.rules",
     "Run": "flowfa.simulation",
+    "drawn_for_each_layer": "flowfa.problems.rules",
     "load": "flowfa.records",
     "rule": "flowfa.problems.rules",
     "simulate": "flowfa.simulation",
@@ -35,13 +38,16 @@ _PACKAGES = (
 
 __all__ = [
     "Dataset",
+    "FeedbackForm",
     "FlowfaError",
     "InputError",
     "Problem",
     "Rule",
+    "RuleInForm",
     "Run",
     "__version__",
     "datasets",
+    "drawn_for_each_layer",
     "flow",
     "load",
     "plots",
@@ -60,7 +66,7 @@ if TYPE_CHECKING:
     from flowfa.datasets import Dataset
     from flowfa.errors import FlowfaError, InputError
     from flowfa.problems import Problem
-    from flowfa.problems.rules import Rule, rule
+    from flowfa.problems.rules import FeedbackForm, Rule, RuleInForm, drawn_for_each_layer, rule
     from flowfa.records import load
     from flowfa.simulation import Run, simulate, train
 

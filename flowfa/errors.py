@@ -1,4 +1,10 @@
-"""Errors whose one-line messages tell a user what was wrong and how to mend it."""
+"""Errors whose one-line messages tell a user what was wrong and how to mend it.
+
+A message names a setting in backticks, as the library spells it: ```rtol```,
+```solver="bosh3"```, ```resume=True```, and never as a flag. The command line shows each name that
+is a setting of the command at hand as its flag: ``--rtol``, ``--solver bosh3``, ``--resume``
+(`flowfa.cli.flags`).
+"""
 
 from __future__ import annotations
 

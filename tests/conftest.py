@@ -17,21 +17,6 @@ from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
 
-
-def _drop_stale_compilations() -> None:
-    """Remove compiled event engines older than any of their sources.
-
-    numba's cache looks only at the file of the outermost function, not at those it calls.
-    """
-    folder = Path(__file__).parents[1] / "flowfa" / "solvers" / "hybrid"
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
-    for compiled in (folder / "__pycache__").glob("*.nb?"):
-        if compiled.stat().st_mtime < newest:
-            compiled.unlink(missing_ok=True)
-
-
-_drop_stale_compilations()
-
 # Shared machines are slow at times: the cost of an example is no property of the code.
 settings.register_profile(
     "ci",

@@ -7,7 +7,9 @@ from theory_checks.evidence.from_run import evidence_of_run
 from theory_checks.margins.measurement import Estimate, Hypothesis, Item, Measurement
 from theory_checks.statements.statement import CHECKS, Check, chosen, register
 from theory_checks.verdicts.check import check, check_evidence
-from theory_checks.verdicts.report import Finding, Place, Report
+from theory_checks.verdicts.finding import Finding
+from theory_checks.verdicts.outcome import Outcome, Place
+from theory_checks.verdicts.report import Report
 from theory_checks.verdicts.stored import store
 from theory_checks.verdicts.traces import Traces
 from theory_checks.verdicts.verdict import Verdict
@@ -21,6 +23,7 @@ __all__ = [
     "Hypothesis",
     "Item",
     "Measurement",
+    "Outcome",
     "Place",
     "Report",
     "Traces",

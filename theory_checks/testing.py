@@ -56,7 +56,7 @@ class CheckTestCase(ABC):
         """Return evidence that breaks a hypothesis, by a part of the hypothesis's text."""
         return {}
 
-    def own(self) -> Evidence:
+    def sound_evidence(self) -> Evidence:
         """Return evidence on `problem`."""
         return self.evidence(self.problem(), self.ensemble())
 
@@ -72,7 +72,7 @@ class CheckTestCase(ABC):
 
     def test_holds_on_the_flow_it_speaks_of(self) -> None:
         """The flow respects the statement, and the evidence is sharp enough to say so."""
-        assert set(self.verdicts(self.own())) == {Verdict.HOLDS}
+        assert set(self.verdicts(self.sound_evidence())) == {Verdict.HOLDS}
 
     def test_negative_controls_are_called_violated(self) -> None:
         """A check that could not fail would be worth nothing, and so would a part of one."""
@@ -100,10 +100,10 @@ class CheckTestCase(ABC):
 
     def test_batched_equals_loop(self) -> None:
         """The numbers of a trajectory do not depend on its companions."""
-        evidence = self.own()
+        evidence = self.sound_evidence()
         together = outcomes_of(self.make(), evidence)
         for position, expected in enumerate(together):
-            alone = outcomes_of(self.make(), self.own().select(torch.tensor([position])))
+            alone = outcomes_of(self.make(), self.sound_evidence().select(torch.tensor([position])))
             assert [outcome.verdict for outcome in alone] == [expected.verdict]
             assert math.isclose(alone[0].margin, expected.margin, rel_tol=1e-6, abs_tol=1e-12)
 
@@ -116,17 +116,19 @@ class CheckTestCase(ABC):
             tuple(None if bias is None else bias[reverse] for bias in ensemble.biases),
             tuple({k: m[reverse] for k, m in kept.items()} for kept in ensemble.feedback),
         )
-        expected = self.verdicts(self.own())
+        expected = self.verdicts(self.sound_evidence())
         assert self.verdicts(self.evidence(self.problem(), turned)) == expected[::-1]
 
     def test_verdict_does_not_depend_on_the_order_of_neurons(self) -> None:
         """Relabelling hidden neurons changes nothing."""
         turned = with_neurons_reversed(self.ensemble())
-        assert self.verdicts(self.evidence(self.problem(), turned)) == self.verdicts(self.own())
+        assert self.verdicts(self.evidence(self.problem(), turned)) == self.verdicts(
+            self.sound_evidence()
+        )
 
     def test_what_is_not_a_number_is_inconclusive(self) -> None:
         """A corrupted state never crashes a check, and is never said to hold."""
-        evidence = self.own()
+        evidence = self.sound_evidence()
         evidence.paths[-1].states[0, 3:] = torch.nan
         outcome = outcomes_of(self.make(), evidence)[0]
         assert outcome.verdict is Verdict.INCONCLUSIVE
@@ -136,13 +138,13 @@ class CheckTestCase(ABC):
 def violated_parts(check: Check, evidence: Evidence) -> dict[str, bool]:
     """Return, by the note of each measurement of a check, whether it is violated somewhere."""
     respected = torch.ones(len(evidence), dtype=torch.bool)
-    for each in check.hypotheses(evidence):
-        respected &= each.excess <= 0.0
+    for hypothesis in check.hypotheses(evidence):
+        respected &= hypothesis.respected
     result: dict[str, bool] = {}
-    for each in check.measure(evidence.select(respected.nonzero().flatten())):
-        found = severities(each.margin, each.uncertainty + each.remainder)
-        violated = bool(((found == Verdict.VIOLATED.severity) & each.valid).any())
-        result[each.note] = result.get(each.note, False) or violated
+    for measurement in check.measure(evidence.select(respected.nonzero().flatten())):
+        severity = severities(measurement.margin, measurement.uncertainty + measurement.remainder)
+        violated = bool(((severity == Verdict.VIOLATED.severity) & measurement.valid).any())
+        result[measurement.note] = result.get(measurement.note, False) or violated
     return result
 
 

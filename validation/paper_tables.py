@@ -17,6 +17,7 @@ import xarray as xr
 
 from flowfa.cli.main import main
 from flowfa.datasets.images import load_images
+from flowfa.documents import markdown_table
 from flowfa.errors import InputError
 from flowfa.experiments.image_networks.report import accuracy_table
 
@@ -45,10 +46,7 @@ def show(path: Path) -> None:
     """Print the table of test accuracies as Markdown."""
     with xr.open_dataset(path, engine="h5netcdf") as data:
         table = accuracy_table(data.load(), "test_accuracy", data.attrs["title"])
-    print(f"\n**{table.title}**\n\n| {' | '.join(table.header)} |")
-    print("|" + "---|" * len(table.header))
-    for row in table.rows:
-        print(f"| {' | '.join(row)} |")
+    print(f"\n{markdown_table(table)}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowfa.cli.commands import CheckCommand
+from flowfa.cli.commands import CheckSettings
 from flowfa.cli.console import columns, say, say_json
+from flowfa.cli.flags import in_flags, settings_of_run
 from flowfa.cli.progress import StatusLine
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
@@ -13,7 +14,7 @@ from flowfa.files.atomic import check_place
 SOLVER_FAILED = 3
 
 
-def check(command: CheckCommand) -> int:
+def check(settings: CheckSettings) -> int:
     """Check a result file.
 
     Returns
@@ -34,39 +35,40 @@ def check(command: CheckCommand) -> int:
     from flowfa.simulation.unfinished import find_unfinished, load_run
     from theory_checks.statements.statement import chosen
 
-    chosen(command.only)  # refuses unknown statements before anything is read
-    if command.html is not None:
-        check_place(command.html, command.overwrite, "--html")
-    unfinished = find_unfinished(command.run)
-    if command.store and unfinished is not None:
+    chosen(settings.only)  # refuses unknown statements before anything is read
+    if settings.html is not None:
+        check_place(settings.html, settings.overwrite, "html")
+    unfinished = find_unfinished(settings.run)
+    if settings.store and unfinished is not None:
         raise InputError(
-            f"{unfinished} is a run that is not finished and keeps no verdicts: leave out --store"
+            f"{unfinished} is a run that is not finished and keeps no verdicts: leave out `store`"
         )
     apply_threads(choose_threads(None))
-    run = Run(load_run(command.run), Path(command.run))
-    traces = None if command.html is None else theory_checks.Traces()
-    with StatusLine(quiet=command.json) as status:
+    run = Run(load_run(settings.run), Path(settings.run))
+    traces = None if settings.html is None else theory_checks.Traces()
+    with StatusLine(quiet=settings.json) as status:
         report = theory_checks.check(
             run,
-            command.only,
-            command.ladder,
+            settings.only,
+            settings.ladder,
             watch=lambda doing: status.show(f"checking {doing}"),
             traces=traces,
         )
-        if command.html is not None and traces is not None:
+        if settings.html is not None and traces is not None:
             from theory_checks.pages import save_page
 
             status.show("drawing")
-            save_page(report, run.tree, traces, command.html, command.run)
-    if command.store:
-        theory_checks.store(report, command.run)
-    if command.json:
-        say_json({"run": command.run, **report.to_json_dict()})
+            save_page(report, run.tree, traces, settings.html, settings.run)
+    if settings.store:
+        theory_checks.store(report, settings.run)
+    if settings.json:
+        say_json({"run": settings.run, **report.to_json_dict()})
     else:
+        made_by = settings_of_run(run.tree)
         for line in (*report.table(columns()), *report.explanations(columns())):
-            say(line)
-        if command.html is not None:
-            say(f"page: {command.html}")
+            say(in_flags(line, made_by))
+        if settings.html is not None:
+            say(f"page: {settings.html}")
     if report.exit_code != 1 and run.failed:
         return SOLVER_FAILED
     return report.exit_code

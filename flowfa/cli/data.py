@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from flowfa import datasets
-from flowfa.cli.commands import DataCertifyCommand, DataFetchCommand, DataMakeCommand
+from flowfa.cli.commands import DataCertifySettings, DataFetchSettings, DataMakeSettings
 from flowfa.cli.console import say, say_json
 from flowfa.cli.report import aligned
-from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
-from flowfa.settings.simulation import DATA_OPTIONS
+from flowfa.settings import DATA_OPTIONS
 
 
-def make(command: DataMakeCommand) -> int:
+def make(settings: DataMakeSettings) -> int:
     """Generate a data set and write it to a file.
 
     Raises
@@ -22,25 +21,20 @@ def make(command: DataMakeCommand) -> int:
     InputError
         If the data set does not exist or is impossible, or the file cannot be written.
     """
-    path = Path(command.out)
-    # numpy would add the ending itself, and the file would not be where it was asked for.
-    if path.suffix != ".npz":
-        raise InputError(f"--out is {command.out}: expected a name that ends in .npz")
-    if command.seed < 0:
-        raise InputError(f"--seed is {command.seed}: expected a whole number of at least 0")
-    check_place(path, command.overwrite)
-    given = {name: getattr(command, name) for name in DATA_OPTIONS}
+    path = Path(settings.out)
+    check_place(path, settings.overwrite)
+    given = {name: getattr(settings, name) for name in DATA_OPTIONS}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    data = datasets.make(command.name, seed=command.seed, **options)
-    datasets.save_npz(data, path, command.overwrite)
-    if not command.quiet:
+    data = datasets.make(settings.name, seed=settings.seed, **options)
+    datasets.save_npz(data, path, settings.overwrite)
+    if not settings.quiet:
         size = f"{data.samples} samples of {data.dim} features"
-        say(f"{path}: {data.name}, {size}, seed {command.seed}")
+        say(f"{path}: {data.name}, {size}, seed {settings.seed}")
         say(f"next: flowfa data certify {path}, flowfa simulate --dataset {path}")
     return 0
 
 
-def fetch(command: DataFetchCommand) -> int:
+def fetch(settings: DataFetchSettings) -> int:
     """Download an image set.
 
     Raises
@@ -50,15 +44,15 @@ def fetch(command: DataFetchCommand) -> int:
     """
     from flowfa.datasets.images.fetch import fetch_images
 
-    for path in fetch_images(command.name, command.data_dir):
-        if not command.quiet:
+    for path in fetch_images(settings.name, settings.data_dir):
+        if not settings.quiet:
             say(f"{path}: complete, its checksum is the official one")
-    if not command.quiet:
-        say(f"next: flowfa simulate --dataset {command.name} --classes 0 1")
+    if not settings.quiet:
+        say(f"next: flowfa simulate --dataset {settings.name} --classes 0 1")
     return 0
 
 
-def certify(command: DataCertifyCommand) -> int:
+def certify(settings: DataCertifySettings) -> int:
     """Certify what the theory asks of data.
 
     Raises
@@ -66,14 +60,14 @@ def certify(command: DataCertifyCommand) -> int:
     InputError
         If the file cannot be read.
     """
-    data = datasets.load_npz(command.file)
+    data = datasets.load_npz(settings.file)
     found = datasets.certify_each(data)
-    if command.json:
+    if settings.json:
         certificates = [certificate.as_dict() for certificate in found]
-        say_json({"file": command.file, "name": data.name, "certificates": certificates})
+        say_json({"file": settings.file, "name": data.name, "certificates": certificates})
         return 0
     for number, certificate in enumerate(found):
-        say(f"{command.file}" + (f", start {number}" if data.differs_by_trajectory else ""))
+        say(f"{settings.file}" + (f", start {number}" if data.differs_by_trajectory else ""))
         for line in aligned([(f"  {what}", *rest) for what, *rest in certificate.lines()], left=3):
             say(line)
     return 0

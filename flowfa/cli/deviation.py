@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowfa.cli.console import say, say_json
-from flowfa.cli.progress import ShareBar
-from flowfa.settings import DeviationConfiguration
+from flowfa.cli.progress import ProgressBar
+from flowfa.settings import DeviationStudySettings
 
 
-def deviation(configuration: DeviationConfiguration, argv: Sequence[str]) -> int:
+def deviation(settings: DeviationStudySettings, argv: Sequence[str]) -> int:
     """Run the sweep, write the report, and say what was found.
 
     Parameters
     ----------
-    configuration : DeviationConfiguration
+    settings : DeviationStudySettings
         Valid settings.
     argv : sequence of str
         The command line, for the record.
@@ -31,23 +31,23 @@ def deviation(configuration: DeviationConfiguration, argv: Sequence[str]) -> int
     FlowfaError
         If the sweep cannot begin, or was stopped by a signal.
     """
-    from flowfa.deviation.from_configuration import deviation_configuration
+    from flowfa.deviation.from_settings import deviation_from
     from flowfa.deviation.sentences import sentences
     from flowfa.deviation.tables import slope_table
 
     began = time.perf_counter()
-    talks = not (configuration.quiet or configuration.json)
-    with ShareBar(configuration.quiet) as bar:
-        found, files = deviation_configuration(configuration, argv=argv, tell=bar.update)
+    talks = not (settings.quiet or settings.json)
+    with ProgressBar(settings.quiet) as progress:
+        found, files = deviation_from(settings, argv=argv, progress=progress)
     told = sentences(found)
-    report = Path(configuration.out) / "report.html"
-    if configuration.json:
+    report = Path(settings.out) / "report.html"
+    if settings.json:
         slopes = slope_table(found)
         say_json(
             {
                 "report": str(report),
                 "files": [str(file) for file in files],
-                "result": str(Path(configuration.out) / "deviation.nc"),
+                "result": str(Path(settings.out) / "deviation.nc"),
                 "sentences": told,
                 "slopes": [dict(zip(slopes.header, row, strict=True)) for row in slopes.rows],
                 "seconds": time.perf_counter() - began,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from flowfa.cli.console import say, say_json
-from flowfa.cli.progress import ShareBar
+from flowfa.cli.progress import ProgressBar
 from flowfa.machine.allocator import ask_for_huge_pages, keep_freed_memory
-from flowfa.settings import ExperimentConfiguration
+from flowfa.settings import ExperimentSettings
 from flowfa.settings.experiment import NETWORK_EXPERIMENTS
 
 
@@ -21,18 +21,17 @@ class _Experiment:
 
     protocol: Any
     run: Callable[..., Any]
-    part_done: str
     write_report: Callable[..., list[Path]]
     judge: Callable[..., list[Any]]
     result: str
 
 
-def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> int:
+def experiment(settings: ExperimentSettings, argv: Sequence[str]) -> int:
     """Run the experiment, write its report, and say what was found.
 
     Parameters
     ----------
-    configuration : ExperimentConfiguration
+    settings : ExperimentSettings
         Of a known experiment.
     argv : sequence of str
         The command line, for the record.
@@ -47,10 +46,10 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
     FlowfaError
         If the experiment cannot begin, or was stopped by a signal.
     """
-    from flowfa.experiments.findings import duration
     from flowfa.machine.threads import apply_threads, choose_threads
+    from flowfa.studies.clock import duration
 
-    c = configuration
+    c = settings
     began = time.perf_counter()
     keep_freed_memory()
     ask_for_huge_pages()
@@ -61,7 +60,7 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
     if talks:
         say(protocol.title)
     every = {} if c.checkpoint_every is None else {"checkpoint_every": c.checkpoint_every}
-    with ShareBar(c.quiet) as bar:
+    with ProgressBar(c.quiet) as progress:
         data = own.run(
             protocol,
             c.folder,
@@ -70,8 +69,8 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
             resume=c.resume,
             overwrite=c.overwrite,
             argv=argv,
-            tell=bar.update,
-            **{own.part_done: say if talks else lambda line: None},
+            progress=progress,
+            unit_done=say if talks else None,
             **every,
         )
     files = own.write_report(data, c.folder)
@@ -97,20 +96,20 @@ def experiment(configuration: ExperimentConfiguration, argv: Sequence[str]) -> i
     return 0
 
 
-def _noisy_mnist(c: ExperimentConfiguration) -> _Experiment:
-    from flowfa.experiments.noisy_mnist import protocol_of, run_study
+def _noisy_mnist(c: ExperimentSettings) -> _Experiment:
+    from flowfa.experiments.noisy_mnist import run_study, settings_of
     from flowfa.experiments.noisy_mnist.claims import judge
     from flowfa.experiments.noisy_mnist.report import write_report
     from flowfa.experiments.noisy_mnist.study import RESULT
 
-    protocol = protocol_of(c.scale, **c.changes)
-    return _Experiment(protocol, run_study, "width_done", write_report, judge, RESULT)
+    protocol = settings_of(c.scale, **c.changes)
+    return _Experiment(protocol, run_study, write_report, judge, RESULT)
 
 
-def _image_networks(c: ExperimentConfiguration) -> _Experiment:
-    from flowfa.experiments.image_networks import protocol_of, run_study
+def _image_networks(c: ExperimentSettings) -> _Experiment:
+    from flowfa.experiments.image_networks import run_study, settings_of
     from flowfa.experiments.image_networks.claims import judge
     from flowfa.experiments.image_networks.report import write_report
 
-    protocol = protocol_of(c.name, c.scale, **c.changes)
-    return _Experiment(protocol, run_study, "part_done", write_report, judge, protocol.result)
+    protocol = settings_of(c.name, c.scale, **c.changes)
+    return _Experiment(protocol, run_study, write_report, judge, protocol.result)

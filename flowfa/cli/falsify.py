@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowfa.cli.commands import FalsifyCommand
+from flowfa.cli.commands import FalsifySettings
 from flowfa.cli.console import say, say_json
-from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ SIGNALLED = 128
 _INTERVAL = 0.1
 
 
-def falsify(command: FalsifyCommand) -> int:
+def falsify(settings: FalsifySettings) -> int:
     """Search a counterexample, or else the tightest case.
 
     Returns
@@ -34,7 +33,7 @@ def falsify(command: FalsifyCommand) -> int:
         If the statement or a hypothesis is unknown, a number is out of range, or the file cannot
         be written.
     """
-    path = _check(command)
+    path = _check(settings)
 
     from flowfa.machine.threads import apply_threads, choose_threads
     from flowfa.studies.interruption import StopRequest
@@ -42,22 +41,22 @@ def falsify(command: FalsifyCommand) -> int:
     from theory_checks.falsify.report import exit_code, hint, lines, to_json_dict
 
     apply_threads(choose_threads(None))
-    claim, drop = find(command.statement, command.drop_hypothesis or ())
-    with StopRequest() as request, _Bar(command.quiet) as bar:
+    claim, drop = find(settings.statement, settings.drop_hypothesis or ())
+    with StopRequest() as request, _Bar(settings.quiet) as bar:
         found = search(
             claim,
             drop,
-            seed=command.seed,
-            examples=command.examples,
-            seconds=command.time_limit,
+            seed=settings.seed,
+            examples=settings.examples,
+            seconds=settings.time_limit,
             stopped=lambda: request.received is not None,
             progress=bar.update,
         )
     if path is not None and found.case is not None:
-        found.case.save(path, command.overwrite)
-    if command.json:
+        found.case.save(path, settings.overwrite)
+    if settings.json:
         say_json(to_json_dict(found))
-    elif not (command.quiet and not found.falsified):
+    elif not (settings.quiet and not found.falsified):
         for line in lines(found):
             say(line)
         if path is not None and found.case is not None:
@@ -67,20 +66,12 @@ def falsify(command: FalsifyCommand) -> int:
     return exit_code(found)
 
 
-def _check(command: FalsifyCommand) -> Path | None:
-    """Refuse what cannot be used, before anything heavy is imported."""
-    if command.seed < 0:
-        raise InputError(f"--seed is {command.seed}: expected a whole number of at least 0")
-    if command.examples is not None and command.examples < 1:
-        raise InputError(f"--examples is {command.examples}: expected at least 1")
-    if not command.time_limit > 0.0:
-        raise InputError(f"--time-limit is {command.time_limit}: expected a positive number")
-    if command.out is None:
+def _check(settings: FalsifySettings) -> Path | None:
+    """Refuse a file that cannot be written, before anything heavy is imported."""
+    if settings.out is None:
         return None
-    path = Path(command.out)
-    if path.suffix != ".npz":
-        raise InputError(f"--out is {command.out}: expected a name that ends in .npz")
-    check_place(path, command.overwrite)
+    path = Path(settings.out)
+    check_place(path, settings.overwrite)
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowfa.cli.commands import PlotCommand
+from flowfa.cli.commands import PlotSettings
 from flowfa.cli.console import say
 from flowfa.files.atomic import check_place
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
 
-def plot(command: PlotCommand) -> int:
+def plot(settings: PlotSettings) -> int:
     """Draw the figure of a result file.
 
     Raises
@@ -24,10 +24,10 @@ def plot(command: PlotCommand) -> int:
     from flowfa.plots.saving import figure_format
     from flowfa.records import load
 
-    path = Path(command.run).with_suffix(".png") if command.out is None else Path(command.out)
+    path = Path(settings.run).with_suffix(".png") if settings.out is None else Path(settings.out)
     figure_format(path)
-    check_place(path, command.overwrite)
-    draw(load(command.run), path)
+    check_place(path, settings.overwrite)
+    draw(load(settings.run), path)
     say(f"figure: {path}")
     return 0
 

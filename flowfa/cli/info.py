@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from flowfa.cli.commands import InfoCommand
+from flowfa.cli.commands import InfoSettings
 from flowfa.cli.console import say, say_json
+from flowfa.cli.flags import in_flags, settings_of_run
 from flowfa.cli.report import aligned, failure_lines, number, rule_table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _JSON_ATTRIBUTES = ("config", "argv", "versions")
 
 
-def info(command: InfoCommand) -> int:
+def info(settings: InfoSettings) -> int:
     """Describe a result file.
 
     Raises
@@ -27,15 +28,15 @@ def info(command: InfoCommand) -> int:
     """
     from flowfa.simulation.run import Run
 
-    run = Run.open(command.run)
+    run = Run.open(settings.run)
     made = attributes(run.tree)
     groups = contents(run.tree)
     summary = run.summary()
-    if command.json:
-        say_json({"run": command.run, "made": made, "groups": groups, **summary})
+    if settings.json:
+        say_json({"run": settings.run, "made": made, "groups": groups, **summary})
         return 0
-    for line in _lines(command.run, made, groups, summary):
-        say(line)
+    for line in _lines(settings.run, made, groups, summary):
+        say(in_flags(line, settings_of_run(run.tree)))
     return 0
 
 

@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()
-        return _explain(error)
+        return _explain(error, argv)
 
 
 def _run(argv: list[str]) -> int:
@@ -88,14 +88,13 @@ def _run(argv: list[str]) -> int:
     return run(command, argv)
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, argv: list[str]) -> int:
     """Say in one line what went wrong, and return the exit status."""
-    if isinstance(error, InputError):
-        complain(f"flowfa: {_one_line(str(error))}")
-        return BAD_INPUT
-    if isinstance(error, Interrupted):
-        complain(f"flowfa: {_one_line(str(error))}")
-        return SIGNALLED + error.signal_number
+    if isinstance(error, InputError | Interrupted):
+        from flowfa.cli.flags import in_flags, settings_of
+
+        complain(f"flowfa: {in_flags(_one_line(str(error)), settings_of(argv))}")
+        return BAD_INPUT if isinstance(error, InputError) else SIGNALLED + error.signal_number
     if isinstance(error, OSError) and error.errno in _FILE_ERRORS:
         place = f"{error.filename}: " if error.filename else ""
         reason = os.strerror(error.errno or 0).lower()

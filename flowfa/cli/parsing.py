@@ -9,59 +9,56 @@ from typing import Annotated, Any, Union
 import tyro
 
 from flowfa.cli.commands import (
-    CheckCommand,
-    DataCertifyCommand,
-    DataFetchCommand,
-    DataMakeCommand,
-    FalsifyCommand,
-    InfoCommand,
-    PlotCommand,
+    CheckSettings,
+    DataCertifySettings,
+    DataFetchSettings,
+    DataMakeSettings,
+    FalsifySettings,
+    InfoSettings,
+    PlotSettings,
 )
 from flowfa.registry import unknown_name
 from flowfa.settings import (
-    DeviationConfiguration,
-    ExperimentConfiguration,
-    SimulateConfiguration,
-    TrainConfiguration,
+    DeviationStudySettings,
+    ExperimentSettings,
+    SimulateSettings,
+    TrainSettings,
     from_toml,
-    validate,
-    validate_deviation,
-    validate_experiment,
-    validate_training,
+    validated,
 )
-from flowfa.settings.experiment import EXPERIMENTS
+from flowfa.settings.experiment import EXPERIMENTS, ExperimentFlags
 
 Command = (
-    SimulateConfiguration
-    | TrainConfiguration
-    | DeviationConfiguration
-    | ExperimentConfiguration
-    | CheckCommand
-    | FalsifyCommand
-    | PlotCommand
-    | InfoCommand
-    | DataMakeCommand
-    | DataFetchCommand
-    | DataCertifyCommand
+    SimulateSettings
+    | TrainSettings
+    | DeviationStudySettings
+    | ExperimentSettings
+    | CheckSettings
+    | FalsifySettings
+    | PlotSettings
+    | InfoSettings
+    | DataMakeSettings
+    | DataFetchSettings
+    | DataCertifySettings
 )
-CONFIGURATIONS = {
-    "simulate": SimulateConfiguration,
-    "train": TrainConfiguration,
-    "deviation": DeviationConfiguration,
-    "experiment": ExperimentConfiguration,
+SETTINGS: dict[str, type] = {
+    "simulate": SimulateSettings,
+    "train": TrainSettings,
+    "deviation": DeviationStudySettings,
+    "experiment": ExperimentFlags,
+    "check": CheckSettings,
+    "falsify": FalsifySettings,
+    "plot": PlotSettings,
+    "info": InfoSettings,
+    "data make": DataMakeSettings,
+    "data fetch": DataFetchSettings,
+    "data certify": DataCertifySettings,
 }
+"""The settings of each command."""
+CONFIGURABLE = ("simulate", "train", "deviation", "experiment")
 """The commands that have a --config file."""
-COMMANDS = {
-    "simulate": (),
-    "train": (),
-    "deviation": (),
-    "experiment": EXPERIMENTS,
-    "check": (),
-    "falsify": (),
-    "plot": (),
-    "info": (),
-    "data": ("make", "fetch", "certify"),
-}
+WORDS = {"experiment": EXPERIMENTS, "data": ("make", "fetch", "certify")}
+"""What may follow the name of a command."""
 DESCRIPTION = """The instrument for training flows of (leaky) ReLU networks under gradient descent,
 feedback alignment and their relatives.
 
@@ -83,7 +80,7 @@ def parse(argv: list[str]) -> Command:
     Returns
     -------
     one of the commands
-        A configuration has its ``--config`` file merged in and is valid.
+        Valid, with its ``--config`` file merged in.
 
     Raises
     ------
@@ -96,26 +93,17 @@ def parse(argv: list[str]) -> Command:
     file = _config_file(argv)
     # The file's settings become the defaults, so that any flag overrides them, also one that
     # asks for the usual default.
-    defaults: dict[str, Any] = {name: kind() for name, kind in CONFIGURATIONS.items()}
+    defaults: dict[str, Any] = {name: SETTINGS[name]() for name in CONFIGURABLE}
     if file is not None:
-        settings = from_toml(file, CONFIGURATIONS[argv[0]])
+        settings = from_toml(file, SETTINGS[argv[0]])
         defaults[argv[0]] = replace(defaults[argv[0]], **settings)
-    command = _parse(argv, defaults)
-    if isinstance(command, SimulateConfiguration):
-        validate(command)
-    elif isinstance(command, TrainConfiguration):
-        validate_training(command)
-    elif isinstance(command, DeviationConfiguration):
-        validate_deviation(command)
-    elif isinstance(command, ExperimentConfiguration):
-        validate_experiment(command)
-    return command
+    return validated(_parse(argv, defaults))
 
 
 def _config_file(argv: list[str]) -> str | None:
     """Return the value of the last ``--config`` of a command that takes one, if it is there."""
     found = None
-    if argv[:1] and argv[0] in CONFIGURATIONS:
+    if argv[:1] and argv[0] in CONFIGURABLE:
         for word, following in zip(argv, [*argv[1:], None], strict=True):
             if word == "--config" and following is not None:
                 found = following
@@ -127,31 +115,32 @@ def _config_file(argv: list[str]) -> str | None:
 def _check_command(argv: Sequence[str]) -> None:
     """Name the nearest command where there is none of this name, in one line."""
     words = [word for word in argv[:2] if not word.startswith("-")]
-    if words and words[0] not in COMMANDS:
-        raise unknown_name("command", words[0], COMMANDS)
-    if len(words) == 2 and COMMANDS[words[0]] and words[1] not in COMMANDS[words[0]]:
-        raise unknown_name(f"command flowfa {words[0]}", words[1], COMMANDS[words[0]])
+    commands = dict.fromkeys(name.partition(" ")[0] for name in SETTINGS)
+    if words and words[0] not in commands:
+        raise unknown_name("command", words[0], commands)
+    if len(words) == 2 and words[0] in WORDS and words[1] not in WORDS[words[0]]:
+        raise unknown_name(f"command flowfa {words[0]}", words[1], WORDS[words[0]])
 
 
 def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     named = tyro.conf.subcommand
     data = Annotated[
         Union[  # noqa: UP007 - `|` takes no annotated types that are made at run time
-            Annotated[DataMakeCommand, named("make")],
-            Annotated[DataFetchCommand, named("fetch")],
-            Annotated[DataCertifyCommand, named("certify")],
+            Annotated[DataMakeSettings, named("make")],
+            Annotated[DataFetchSettings, named("fetch")],
+            Annotated[DataCertifySettings, named("certify")],
         ],
         named("data", description="Make, fetch and certify data sets."),
     ]
     kinds: Any = Union[  # noqa: UP007 - as above
-        Annotated[SimulateConfiguration, named("simulate", default=defaults["simulate"])],
-        Annotated[TrainConfiguration, named("train", default=defaults["train"])],
-        Annotated[DeviationConfiguration, named("deviation", default=defaults["deviation"])],
-        Annotated[ExperimentConfiguration, named("experiment", default=defaults["experiment"])],
-        Annotated[CheckCommand, named("check")],
-        Annotated[FalsifyCommand, named("falsify")],
-        Annotated[PlotCommand, named("plot")],
-        Annotated[InfoCommand, named("info")],
+        Annotated[SimulateSettings, named("simulate", default=defaults["simulate"])],
+        Annotated[TrainSettings, named("train", default=defaults["train"])],
+        Annotated[DeviationStudySettings, named("deviation", default=defaults["deviation"])],
+        Annotated[ExperimentFlags, named("experiment", default=defaults["experiment"])],
+        Annotated[CheckSettings, named("check")],
+        Annotated[FalsifySettings, named("falsify")],
+        Annotated[PlotSettings, named("plot")],
+        Annotated[InfoSettings, named("info")],
         data,
     ]
     return tyro.cli(

@@ -1,4 +1,4 @@
-"""The progress bar of a run: in a terminal only, and gone without trace."""
+"""The progress bar of a study: in a terminal only, and gone without trace."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from flowfa.studies.progress import ProgressState
+
 _INTERVAL = 0.1
 """Seconds between two drawings."""
 
 
 class ProgressBar:
-    """Shows on a terminal how a run stands; says nothing elsewhere.
+    """Shows on a terminal how a study stands; says nothing elsewhere.
 
     Parameters
     ----------
@@ -44,28 +46,8 @@ class ProgressBar:
         self._bar: tqdm | None = None
         self._drawn = -float("inf")
 
-    def update(
-        self,
-        fraction: float,
-        running: int,
-        done: int,
-        failed: int,
-        slowest_time: float,
-        steps: int,
-    ) -> None:
-        """Draw how the run stands, ten times a second at most.
-
-        Parameters
-        ----------
-        fraction : float
-            The done part of the slowest trajectory's time.
-        running, done, failed : int
-            Numbers of trajectories.
-        slowest_time : float
-            The time that the slowest trajectory has reached.
-        steps : int
-            Trial steps of all trajectories.
-        """
+    def update(self, state: ProgressState) -> None:
+        """Draw how the study stands, ten times a second at most."""
         if self._begun is not None:
             self._begun()
             self._begun = None
@@ -75,12 +57,8 @@ class ProgressBar:
         self._drawn = now
         if self._bar is None:
             self._bar = _bar(self._stream)
-        failures = f", {failed} failed" if failed else ""
-        self._bar.set_postfix_str(
-            f"{running} running, {done} done{failures}, t = {slowest_time:.4g}, {steps} steps",
-            refresh=False,
-        )
-        self._bar.n = min(max(100.0 * fraction, 0.0), 100.0)
+        self._bar.set_postfix_str(_words(state), refresh=False)
+        self._bar.n = min(max(100.0 * state.share, 0.0), 100.0)
         self._bar.refresh()
 
     def close(self) -> None:
@@ -100,52 +78,6 @@ class ProgressBar:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class ShareBar:
-    """Shows on a terminal what is being done and which share is done; says nothing elsewhere.
-
-    Parameters
-    ----------
-    quiet : bool
-        Say nothing even in a terminal.
-    stream : text stream, optional
-        Where to draw; stderr by default.
-
-    Notes
-    -----
-    A context manager, as `ProgressBar`.
-    """
-
-    def __init__(self, quiet: bool = False, stream: TextIO | None = None) -> None:
-        stream = sys.stderr if stream is None else stream
-        self._stream = None if quiet or stream is None or not stream.isatty() else stream
-        self._bar: tqdm | None = None
-        self._drawn = -float("inf")
-
-    def update(self, what: str, share: float) -> None:
-        """Draw, ten times a second at most."""
-        now = time.monotonic()
-        if self._stream is None or now - self._drawn < _INTERVAL:
-            return
-        self._drawn = now
-        if self._bar is None:
-            self._bar = _bar(self._stream)
-        self._bar.set_postfix_str(what, refresh=False)
-        self._bar.n = min(max(100.0 * share, 0.0), 100.0)
-        self._bar.refresh()
-
-    def __enter__(self) -> ShareBar:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 class StatusLine:
@@ -184,6 +116,19 @@ class StatusLine:
         trace: TracebackType | None,
     ) -> None:
         self.show("")
+
+
+def _words(state: ProgressState) -> str:
+    """Return what is being done, how trajectories stand, and how many units are done."""
+    parts = [state.doing] if state.doing else []
+    if state.trajectories is not None:
+        t = state.trajectories
+        parts += [f"{t.running} running", f"{t.done} done"]
+        parts += [f"{t.failed} failed"] if t.failed else []
+        parts += [f"t = {t.slowest_time:.4g}", f"{t.steps} steps"]
+    if state.units > 1:
+        parts.append(f"{state.units_done} of {state.units} done")
+    return ", ".join(parts)
 
 
 def _bar(stream: TextIO) -> tqdm:

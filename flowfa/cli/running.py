@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flowfa.cli.commands import (
-    CheckCommand,
-    DataCertifyCommand,
-    DataFetchCommand,
-    DataMakeCommand,
-    FalsifyCommand,
-    InfoCommand,
-    PlotCommand,
+    CheckSettings,
+    DataCertifySettings,
+    DataFetchSettings,
+    DataMakeSettings,
+    FalsifySettings,
+    InfoSettings,
+    PlotSettings,
 )
 from flowfa.cli.console import complain
+from flowfa.cli.flags import in_flags
 from flowfa.cli.parsing import Command
 from flowfa.settings import (
-    DeviationConfiguration,
-    ExperimentConfiguration,
-    TrainConfiguration,
+    DeviationStudySettings,
+    ExperimentSettings,
+    TrainSettings,
 )
 
 
@@ -44,49 +46,49 @@ def run(command: Command, argv: Sequence[str]) -> int:
         If the command cannot be done.
     """
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        warnings.showwarning = partial(_show_warning, type(command))
         return _dispatch(command, argv)
 
 
 def _dispatch(command: Command, argv: Sequence[str]) -> int:
     # Each command imports what it needs itself: certifying data needs no torch, plotting neither.
-    if isinstance(command, PlotCommand):
+    if isinstance(command, PlotSettings):
         from flowfa.cli.figure import plot
 
         return plot(command)
-    if isinstance(command, CheckCommand):
+    if isinstance(command, CheckSettings):
         from flowfa.cli.check import check
 
         return check(command)
-    if isinstance(command, FalsifyCommand):
+    if isinstance(command, FalsifySettings):
         from flowfa.cli.falsify import falsify
 
         return falsify(command)
-    if isinstance(command, InfoCommand):
+    if isinstance(command, InfoSettings):
         from flowfa.cli.info import info
 
         return info(command)
-    if isinstance(command, DataMakeCommand):
+    if isinstance(command, DataMakeSettings):
         from flowfa.cli.data import make
 
         return make(command)
-    if isinstance(command, DataFetchCommand):
+    if isinstance(command, DataFetchSettings):
         from flowfa.cli.data import fetch
 
         return fetch(command)
-    if isinstance(command, DataCertifyCommand):
+    if isinstance(command, DataCertifySettings):
         from flowfa.cli.data import certify
 
         return certify(command)
-    if isinstance(command, TrainConfiguration):
+    if isinstance(command, TrainSettings):
         from flowfa.cli.train import train
 
         return train(command, argv)
-    if isinstance(command, DeviationConfiguration):
+    if isinstance(command, DeviationStudySettings):
         from flowfa.cli.deviation import deviation
 
         return deviation(command, argv)
-    if isinstance(command, ExperimentConfiguration):
+    if isinstance(command, ExperimentSettings):
         from flowfa.cli.experiment import experiment
 
         return experiment(command, argv)
@@ -95,6 +97,6 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
     return simulate(command, argv)
 
 
-def _show_warning(message: Warning | str, *place: Any, **more: Any) -> None:
-    """Show a warning as a line for users, without the place in the code."""
-    complain(f"flowfa: warning: {message}")
+def _show_warning(group: type, message: Warning | str, *where: Any, **more: Any) -> None:
+    """Show a warning as a line for users, without the line of the code."""
+    complain(f"flowfa: warning: {in_flags(str(message), group)}")

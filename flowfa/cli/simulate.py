@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flowfa.cli.console import say, say_json
+from flowfa.cli.flags import in_flags
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
 from flowfa.errors import FlowfaError
 from flowfa.files.atomic import check_place
-from flowfa.settings import SimulateConfiguration, TrainConfiguration
+from flowfa.settings import SimulateSettings, TrainSettings
 
 if TYPE_CHECKING:
     from flowfa.simulation import Run
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 SOLVER_FAILED = 3
 
 
-def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
+def simulate(settings: SimulateSettings, argv: Sequence[str]) -> int:
     """Run a simulation and tell about it.
 
     Parameters
     ----------
-    configuration : SimulateConfiguration
-        Valid settings.
+    settings : SimulateSettings
+        Valid.
     argv : sequence of str
         The command line, for the record.
 
@@ -41,15 +42,13 @@ def simulate(configuration: SimulateConfiguration, argv: Sequence[str]) -> int:
     FlowfaError
         If the run cannot begin, or was stopped by a signal.
     """
-    from flowfa.simulation import simulate_configuration
+    from flowfa.simulation import simulate_from
 
-    return carry_out(
-        configuration, _opening(configuration), partial(simulate_configuration, argv=list(argv))
-    )
+    return carry_out(settings, _opening(settings), partial(simulate_from, argv=list(argv)))
 
 
 def carry_out(
-    configuration: SimulateConfiguration | TrainConfiguration,
+    settings: SimulateSettings | TrainSettings,
     opening: str,
     make: Callable[..., Run],
 ) -> int:
@@ -57,12 +56,12 @@ def carry_out(
 
     Parameters
     ----------
-    configuration : configuration
-        Valid settings: where output goes and how much is said.
+    settings : SimulateSettings or TrainSettings
+        Valid: where output goes and how much is said.
     opening : str
         Said when all input was found good.
     make : callable
-        Returns the `Run` when called with the configuration and ``progress``.
+        Returns the `Run` when called with the settings and ``progress``.
 
     Returns
     -------
@@ -70,19 +69,19 @@ def carry_out(
         0, or 3 if a trajectory's solver failed.
     """
     began = time.perf_counter()
-    figure = configuration.figure
-    replace = configuration.overwrite or configuration.resume
-    check_place(configuration.out, replace)
+    figure = settings.figure
+    replace = settings.overwrite or settings.resume
+    check_place(settings.out, replace)
     if figure is not None:
-        check_place(figure, replace, "--plot")
-    talks = not (configuration.quiet or configuration.json)
+        check_place(figure, replace, "plot")
+    talks = not (settings.quiet or settings.json)
 
     def begun() -> None:
         if talks:
             say(opening)
 
-    with ProgressBar(configuration.quiet, begun) as progress:
-        run = make(configuration, progress=progress)
+    with ProgressBar(settings.quiet, begun) as progress:
+        run = make(settings, progress=progress)
     if figure is not None:
         from flowfa.cli.figure import draw
 
@@ -94,18 +93,18 @@ def carry_out(
     summary = run.summary()
     if talks:
         for line in (*rule_table(summary), *failure_lines(summary)):
-            say(line)
+            say(in_flags(line, type(settings)))
     verdicts = None
-    if configuration.check:
+    if settings.check:
         from flowfa.cli.verdicts import check_finished
 
         verdicts = check_finished(run, quiet=not talks, took=time.perf_counter() - began)
         if talks:
             for line in verdicts.lines():
-                say(line)
+                say(in_flags(line, type(settings)))
     seconds = time.perf_counter() - began
     solving = float(run.tree.attrs["solve_seconds"])
-    if configuration.json:
+    if settings.json:
         say_json(
             {
                 "run": str(run.path),
@@ -130,14 +129,12 @@ def carry_out(
     return 0 if verdicts is None else verdicts.exit_code
 
 
-def _opening(configuration: SimulateConfiguration) -> str:
+def _opening(settings: SimulateSettings) -> str:
     """Say in one line what is about to be simulated."""
-    verb = "resuming" if configuration.resume else "simulating"
-    width = (
-        "" if configuration.width is None else f"width {' '.join(map(str, configuration.width))}, "
-    )
+    verb = "resuming" if settings.resume else "simulating"
+    width = "" if settings.width is None else f"width {' '.join(map(str, settings.width))}, "
     return (
-        f"{verb} {', '.join(configuration.rule)}: {width}leak {configuration.leak:g}, "
-        f"data {configuration.dataset}, start {configuration.init}, t = 0 .. "
-        f"{configuration.t_end:g}, rtol {configuration.rtol:g}"
+        f"{verb} {', '.join(settings.rule)}: {width}leak {settings.leak:g}, "
+        f"data {settings.dataset}, start {settings.init}, t = 0 .. "
+        f"{settings.t_end:g}, rtol {settings.rtol:g}"
     )

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 
 from flowfa.cli.simulate import carry_out
-from flowfa.settings import TrainConfiguration
+from flowfa.settings import TrainSettings
 
 
-def train(configuration: TrainConfiguration, argv: Sequence[str]) -> int:
+def train(settings: TrainSettings, argv: Sequence[str]) -> int:
     """Train in discrete steps and tell about it.
 
     Parameters
     ----------
-    configuration : TrainConfiguration
+    settings : TrainSettings
         Valid settings.
     argv : sequence of str
         The command line, for the record.
@@ -29,16 +29,14 @@ def train(configuration: TrainConfiguration, argv: Sequence[str]) -> int:
     FlowfaError
         If the run cannot begin, or was stopped by a signal.
     """
-    from flowfa.simulation import train_configuration
+    from flowfa.simulation import train_from
 
-    return carry_out(
-        configuration, _opening(configuration), partial(train_configuration, argv=list(argv))
-    )
+    return carry_out(settings, _opening(settings), partial(train_from, argv=list(argv)))
 
 
-def _opening(configuration: TrainConfiguration) -> str:
+def _opening(settings: TrainSettings) -> str:
     """Say in one line what is about to be trained."""
-    c = configuration
+    c = settings
     verb = "resuming" if c.resume else "training"
     width = "" if c.width is None else f"width {' '.join(map(str, c.width))}, "
     batch = "full batch" if c.batch_size is None else f"batches of {c.batch_size}"

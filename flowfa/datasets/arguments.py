@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 
 import numpy as np
 
@@ -17,8 +18,8 @@ def whole(title: str, value: int, least: int) -> int:
     InputError
         If it is not a whole number of at least `least`.
     """
-    if isinstance(value, bool) or value != value or value != int(value) or value < least:
-        raise InputError(f"{title} is {value}: expected a whole number of at least {least}")
+    if not _is_number(value) or not math.isfinite(value) or value != int(value) or value < least:
+        raise InputError(f"`{title}` is {value!r}: expected a whole number of at least {least}")
     return int(value)
 
 
@@ -30,9 +31,14 @@ def positive(title: str, value: float) -> float:
     InputError
         If it is not a positive finite number.
     """
-    if not 0.0 < value < math.inf:
-        raise InputError(f"{title} is {value}: expected a positive number")
+    if not _is_number(value) or not 0.0 < value < math.inf:
+        raise InputError(f"`{title}` is {value!r}: expected a positive number")
     return float(value)
+
+
+def _is_number(value: object) -> bool:
+    # bool is a kind of int to Python, but True is no count.
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def balanced_signs(samples: int, random: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from flowfa.documents.display import fact_table, one_line
 from flowfa.errors import InputError
 
 LabelKind = Literal["binary", "classes", "targets"]
@@ -101,6 +102,27 @@ class Dataset:
             # All labels +1 is a binary set with one class; all 0 .. K-1 are class numbers.
             return "binary" if (self.y == 1.0).all() else "classes"
         return "targets"
+
+    def __repr__(self) -> str:
+        """Return what it holds in a line."""
+        return one_line("Dataset", self._facts())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return fact_table("Dataset", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        labels = {
+            "binary": "labels -1/+1",
+            "classes": f"{self.classes} classes",
+            "targets": "real targets",
+        }
+        shape = f"{self.samples} samples, {self.dim} features"
+        return {
+            "name": self.name,
+            "shape": f"{len(self.X)} sets of {shape}" if self.differs_by_trajectory else shape,
+            "labels": labels[self.label_kind],
+        }
 
     def digest(self) -> str:
         """Return a SHA-256 digest of shapes and values; equal sets have equal digests."""

@@ -39,7 +39,9 @@ def digits(
     """
     chosen = ALL if classes is None else tuple(whole("classes", c, 0) for c in classes)
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or max(chosen) > 9:
-        raise InputError(f"classes are {list(chosen)}: expected two or more different digits 0..9")
+        raise InputError(
+            f"`classes` are {list(chosen)}: expected two or more different digits 0..9"
+        )
     from sklearn.datasets import load_digits
 
     pixels, numbers = load_digits(return_X_y=True)
@@ -47,12 +49,12 @@ def digits(
     n = min(DEFAULT_SAMPLES, len(own)) if samples is None else whole("samples", samples, 1)
     if n > len(own):
         raise InputError(
-            f"samples is {n} but the digits {list(chosen)} have {len(own)} images: ask for at most "
-            "as many"
+            f"`samples` is {n} but the digits {list(chosen)} have {len(own)} images: ask for at "
+            "most as many"
         )
     own = np.sort(generator(seed, "digits").permutation(own)[:n])
     place = np.array([chosen.index(digit) for digit in numbers[own].tolist()], dtype=np.float64)
     y = 2.0 * place - 1.0 if len(chosen) == 2 else place
     origin = {"classes": list(chosen), "samples": n, "seed": seed}
-    classes = 0 if len(chosen) == 2 else len(chosen)
-    return Dataset(np.asarray(pixels)[own] / 16.0, y, "digits", origin, classes)
+    numbered = 0 if len(chosen) == 2 else len(chosen)
+    return Dataset(np.asarray(pixels)[own] / 16.0, y, "digits", origin, numbered)

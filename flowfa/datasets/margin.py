@@ -69,7 +69,7 @@ def margin_of(signed: np.ndarray) -> Margin:
     """
     if not signed.any(axis=1).all():
         return INSEPARABLE
-    features = signed.any(axis=0)
+    features = np.asarray(signed.any(axis=0))
     found = _margin_of(signed[:, features])
     if found.direction is None:
         return found

@@ -47,7 +47,7 @@ def mixture(
     classes = whole("components", components, 2)
     separation = positive("separation", separation)
     if not 0.0 <= label_noise <= 1.0:
-        raise InputError(f"label-noise is {label_noise}: expected a fraction between 0 and 1")
+        raise InputError(f"`label_noise` is {label_noise}: expected a fraction between 0 and 1")
     random = generator(seed, "mixture")
     means = random.standard_normal((classes, d))
     if classes == 2:

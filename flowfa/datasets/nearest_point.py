@@ -70,7 +70,7 @@ def nearest_point(points: np.ndarray, start: np.ndarray) -> NearestPoint | None:
             support, weights = [int(np.argmin(squares))], np.array([Decimal(1)], dtype=object)
         for _ in range(MOST_STEPS):
             point = weights @ exact[support]
-            square = point @ point
+            square: Any = point @ point
             vanishes = square <= VANISHES * max(squares)
             heights = exact @ point
             lowest = int(np.argmin(heights))

@@ -56,9 +56,9 @@ def nearly_orthogonal(
     """
     n, d = whole("samples", samples, 1), whole("dim", dim, 1)
     gamma = positive("gamma", gamma)
-    ratio = positive("norm-ratio", norm_ratio)
+    ratio = positive("norm_ratio", norm_ratio)
     if ratio < 1.0 or (n == 1 and ratio > 1.0):
-        raise InputError(f"norm-ratio is {ratio:g}: expected at least 1, and 1 for one sample")
+        raise InputError(f"`norm_ratio` is {ratio:g}: expected at least 1, and 1 for one sample")
     random = generator(seed, "nearly-orthogonal")
     norms = np.ones(n)
     if n > 1:
@@ -107,7 +107,8 @@ def _crowded(n: int, d: int, gamma: float, ratio: float, random: np.random.Gener
     """Find more unit samples than features with |<x_k, x_l>| <= 1 / (gamma n), or say why not."""
     if ratio != 1.0:
         raise InputError(
-            f"norm-ratio {ratio:g} is made only for samples <= dim, not for {n} > {d}: leave it out"
+            f"`norm_ratio` {ratio:g} is made only for samples <= dim, not for {n} > {d}: leave it "
+            "out"
         )
     # Welch (1974): among n > d unit vectors some |<x_k, x_l>| is at least this.
     welch = math.sqrt((n - d) / (d * (n - 1)))

@@ -48,7 +48,7 @@ def orthogonally_separable(
         If an argument is out of range.
     """
     n, d = whole("samples", samples, 1), whole("dim", dim, 1)
-    lambda_ = positive("lambda", lambda_)
+    lambda_ = positive("lambda_", lambda_)
     if kind not in KINDS:
         raise unknown_name("kind of orthogonal separability", kind, KINDS)
     random = generator(seed, "orthogonally-separable", kind)
@@ -85,7 +85,8 @@ def _weak(labels: np.ndarray, dim: int, random: np.random.Generator) -> np.ndarr
     """Draw each class around a direction of its own, in orthogonal halves of the space."""
     if dim < 2:
         raise InputError(
-            "dim is 1: classes of kind phuong-lampert lie in orthogonal subspaces, so take dim >= 2"
+            "`dim` is 1: classes of kind phuong-lampert lie in orthogonal subspaces, so take at "
+            "least 2"
         )
     frame = orthonormal_rows(dim, dim, random)
     halves = {1.0: frame[: (dim + 1) // 2], -1.0: frame[(dim + 1) // 2 :]}

@@ -36,9 +36,8 @@ def make(name: str, *, seed: int, **options: Any) -> Dataset:
     known = [option for option in inspect.signature(generator).parameters if option != "seed"]
     for option in options:
         if option not in known:
-            takes = ", ".join(key.rstrip("_").replace("_", "-") for key in known)
-            given = option.rstrip("_").replace("_", "-")
-            raise InputError(f"the data set {name!r} has no option {given!r}: it takes {takes}")
+            takes = ", ".join(f"`{key}`" for key in known)
+            raise InputError(f"the data set {name!r} has no option `{option}`: it takes {takes}")
     return generator(seed=seed, **options)
 
 
@@ -59,7 +58,7 @@ def per_trajectory(name: str, trajectories: int, *, seed: int, **options: Any) -
         With a leading trajectory dimension.
     """
     if trajectories < 1:
-        raise InputError(f"the number of trajectories is {trajectories}: expected at least 1")
+        raise InputError(f"`trajectories` is {trajectories}: expected at least 1")
     # Seeds a large odd stride apart cannot meet those of neighbouring runs.
     return stack([make(name, seed=seed + 1_000_003 * i, **options) for i in range(trajectories)])
 

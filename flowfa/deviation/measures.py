@@ -10,11 +10,11 @@ from torch import Tensor
 
 from flowfa.deviation.distances import FreshInputs, compare
 from flowfa.deviation.reference import Reference
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.variants import Variants
 from flowfa.deviation.walk import Walk
 from flowfa.deviation.warp import time_warped
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.settings import DeviationSettings
 
 SHOWN_NEURONS = 4
 """Neurons of the first start whose weights are kept, to show flow and steps side by side."""

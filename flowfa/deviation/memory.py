@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from flowfa.deviation.settings import DeviationSettings
-from flowfa.errors import InputError
+from flowfa.machine.memory import check_fits
 from flowfa.problems.problem import Problem
-from flowfa.records.output import free_memory, readable
+from flowfa.settings import DeviationSettings
 
 BLOCK_BYTES = 2**29
 """Memory for the states of the starts that are compared together."""
@@ -50,15 +49,12 @@ def check_memory(problem: Problem, settings: DeviationSettings) -> None:
     InputError
         With what it needs, what is free, and what to ask for instead.
     """
-    needed = 2 * bytes_of_start(problem, settings) + _bytes_of_matching(settings)
-    free = free_memory()
-    if free is not None and needed > free:
-        raise InputError(
-            f"comparing {_variants(settings)} variants at {settings.compared} points "
-            f"needs about {readable(needed)} for one start at width "
-            f"{' '.join(map(str, problem.sizes[1:-1]))} and {readable(free)} are free: ask for "
-            "fewer points, rates or momenta"
-        )
+    check_fits(
+        2 * bytes_of_start(problem, settings) + _bytes_of_matching(settings),
+        f"comparing {_variants(settings)} variants at {settings.compared} points needs {{}} for "
+        f"one start at width {' '.join(map(str, problem.sizes[1:-1]))}",
+        "ask for fewer points, rates or momenta",
+    )
 
 
 def starts_together(problem: Problem, settings: DeviationSettings, starts: int) -> int:

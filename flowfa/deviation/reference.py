@@ -10,8 +10,7 @@ from torch import Tensor
 
 from flowfa.flow.field import NetworkField
 from flowfa.problems.problem import Problem
-from flowfa.solvers.choice import choose
-from flowfa.solvers.registry import make_solver
+from flowfa.solvers.choice import build_solver, choose
 from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.solve import Monitor, solve
 
@@ -73,18 +72,18 @@ def _integrate(
     rtol: float,
     monitor: Monitor | None = None,
 ) -> _Course:
-    solver = choose("auto", problem, rtol=rtol).name
-    if solver == "bosh3":
-        # Order 3 is the cheapest at the default tolerance, and hopeless at a fine one.
-        solver = "dopri5"
+    choice = choose("auto", problem, rtol=rtol)
+    # Order 3 is the cheapest at the default tolerance, and hopeless at a fine one.
+    by_rule = {rule: name.replace("bosh3", "dopri5") for rule, name in choice.by_rule.items()}
+    solver = build_solver(choice.name.replace("bosh3", "dopri5"), by_rule, rtol=rtol)
     run = Integration.begin(initial, torch.from_numpy(times).to(initial))
     found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
 
     def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
         found[rows, saves] = states
 
-    solve(field, run, make_solver(solver, rtol=rtol), save, monitor)
-    return _Course(found, solver, run)
+    solve(field, run, solver, save, monitor)
+    return _Course(found, solver.name, run)
 
 
 def refer(

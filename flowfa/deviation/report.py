@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
-import matplotlib as mpl
 import xarray as xr
 
 from flowfa.deviation.figures import figures
@@ -25,11 +23,9 @@ from flowfa.documents import (
     List,
     Paragraph,
     Picture,
-    render_html,
-    render_markdown,
+    write_document,
 )
-from flowfa.files.atomic import replacing
-from flowfa.plots.style import SETTINGS
+from flowfa.plots.saving import png_bytes
 
 
 def write_report(found: xr.Dataset, folder: Path) -> list[Path]:
@@ -41,20 +37,11 @@ def write_report(found: xr.Dataset, folder: Path) -> list[Path]:
         As `flowfa.deviation.sweep.sweep` returns, or read from its deviation.nc.
     folder : Path
     """
-    pictures = []
-    for name, caption, figure in figures(found):
-        buffer = io.BytesIO()
-        with mpl.rc_context(SETTINGS):
-            figure.savefig(buffer, format="png", metadata={"Software": "flowfa"})
-        pictures.append(Picture(f"{name}.png", buffer.getvalue(), caption))
-    document = compose(found, pictures)
-    contents = {picture.file: picture.png for picture in pictures}
-    contents["report.md"] = render_markdown(document).encode()
-    contents["report.html"] = render_html(document).encode()
-    for name, data in contents.items():
-        with replacing(folder / name) as partial:
-            partial.write_bytes(data)
-    return [folder / name for name in contents]
+    pictures = [
+        Picture(f"{name}.png", png_bytes(figure), caption)
+        for name, caption, figure in figures(found)
+    ]
+    return write_document(compose(found, pictures), folder)
 
 
 def compose(found: xr.Dataset, pictures: list[Picture]) -> Document:

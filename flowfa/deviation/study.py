@@ -15,7 +15,6 @@ from flowfa.deviation.distances import FreshInputs
 from flowfa.deviation.measures import Pairs, apparent, distances, law, shown, warped
 from flowfa.deviation.memory import CURVE_TIMES, check_memory, starts_together
 from flowfa.deviation.reference import COARSER, Reference, refer
-from flowfa.deviation.settings import FINEST, DeviationSettings
 from flowfa.deviation.stability import spectrum
 from flowfa.deviation.variants import Variants, make_variants
 from flowfa.deviation.walk import walk
@@ -24,6 +23,8 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.seeds import generator
+from flowfa.settings import DeviationSettings, validated
+from flowfa.settings.deviation import FINEST
 from flowfa.solvers.stepping.integration import Integration
 
 BEYOND = 1.25
@@ -82,6 +83,7 @@ def study(
     InputError
         If data differ by start, the rule has no flow, or not even one start fits into memory.
     """
+    settings = validated(settings)
     check_problem(problem)
     check_memory(problem, settings)
     flow = NetworkFlow(problem, build_ensemble(problem, trajectories, seed))
@@ -116,7 +118,7 @@ def study(
 def check_problem(problem: Problem) -> None:
     """Refuse what has no flow to compare with, or data that differ by start."""
     if problem.data.differs_by_trajectory:
-        raise InputError("deviation needs one data set for all starts: leave out --fresh-data")
+        raise InputError("deviation needs one data set for all starts: leave out `fresh_data`")
     for rule in problem.rules:
         if rule.redrawn:
             raise InputError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,24 @@ import torch
 import xarray as xr
 
 from flowfa.deviation.memory import check_memory
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.study import check_problem, study
-from flowfa.errors import InputError, Interrupted
-from flowfa.files.atomic import make_folder, replacing
+from flowfa.errors import InputError
+from flowfa.files.atomic import check_place, make_folder
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
+from flowfa.records.checkpoint import compare_configurations
+from flowfa.records.dataset_file import read_dataset, write_dataset
+from flowfa.settings import DeviationSettings, validated
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.provenance import attributes
-from flowfa.studies.interruption import StopRequest
+from flowfa.studies.beginning import goes_on
+from flowfa.studies.parts import Parts
+from flowfa.studies.progress import Progress, ProgressState
+from flowfa.studies.study import Session, Study
 
 PARTS = "parts"
 """Folder of the finished parts, each a width and a rule."""
-BEGUN = "asked.json"
-"""File among them: what was asked for, and how many threads compute it."""
 RESULT = "deviation.nc"
-
-_OTHER = (
-    "the sweep in {} was asked for with other settings: give the same, or begin anew with "
-    "--overwrite instead of --resume"
-)
-
-Tell = Callable[[str, float], None]
-"""Told what is being done and the share of the sweep that is done."""
 
 
 def sweep(
@@ -47,7 +42,7 @@ def sweep(
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
-    tell: Tell = lambda what, share: None,
+    progress: Progress | None = None,
     argv: tuple[str, ...] = (),
 ) -> xr.Dataset:
     """Study every rule of every problem, and keep the result in a folder.
@@ -66,7 +61,7 @@ def sweep(
         Go on with the parts that are there; a sweep that is complete is read.
     overwrite : bool
         Replace a result that is there.
-    tell : callable, optional
+    progress : Progress, optional
     argv : tuple of str
         The command line, for the record.
 
@@ -82,64 +77,55 @@ def sweep(
     Interrupted
         After SIGINT or SIGTERM; finished parts are kept.
     """
+    settings = validated(settings)
     if not problems:
-        raise InputError("no width was given: give at least one, such as --widths 15 50 200")
+        raise InputError("no width was given: give at least one, such as `widths=(15, 50, 200)`")
     for problem in problems.values():
         check_problem(problem)
         check_memory(problem, settings)
-    parts, result = folder / PARTS, folder / RESULT
+    parts, result = Parts(folder / PARTS), folder / RESULT
     asked = _asked(problems, trajectories, settings, seed)
-    if resume and result.exists() and not (parts / BEGUN).exists():
+    if resume and result.exists() and not parts.begun():
         # Killed after the last part, before its report: all numbers are there.
         return _complete(result, asked)
-    _check_folder(folder, asked, resume, overwrite)
-    if resume:
-        # The same number of threads, for the same rounding in every matrix product.
-        torch.set_num_threads(_begun(folder)["threads"])
+    if _begin(folder, parts, resume, overwrite):
+        parts.go_on(asked)
     else:
-        make_folder(folder)
-        make_folder(parts)
-        with replacing(parts / BEGUN) as partial:
-            partial.write_text(json.dumps({"asked": asked, "threads": torch.get_num_threads()}))
-    units = [
-        (name, index, rule.name)
+        parts.begin(asked)
+    units = {
+        f"{name}-{rule.name}": (name, index, rule.name)
         for name, problem in problems.items()
         for index, rule in enumerate(problem.rules)
-    ]
+    }
+    study_of_all = Study(
+        dict.fromkeys(units, 1.0), result=result, kept=parts.folder, progress=progress
+    )
     found: dict[tuple[str, str], xr.Dataset] = {}
-    with StopRequest() as stop:
-        for place, (name, index, rule) in enumerate(units):
-
-            def monitor(
-                what: str, share: float, name: str = name, rule: str = rule, place: int = place
-            ) -> None:
-                tell(f"width {name}, {rule}: {what}", (place + share) / len(units))
-                if stop.received is not None:
-                    kept = sum(1 for _ in parts.glob("*.nc"))
-                    raise Interrupted(
-                        f"stopped in width {name}, {rule}; {kept} of {len(units)} parts are kept "
-                        f"in {parts}: the same command with --resume goes on",
-                        stop.received,
-                    )
-
-            file = parts / f"{name}-{rule}.nc"
-            if not file.exists():
+    with study_of_all:
+        for unit, (name, index, rule) in units.items():
+            session, what = study_of_all.session(unit), f"width {name}, {rule}"
+            if parts.has(unit):
+                session.begin(1.0)
+            else:
+                session.begin()
+                monitor = partial(_pause, session, what)
                 part = study(
                     problems[name], index, trajectories, settings, seed=seed, monitor=monitor
                 )
-                with replacing(file) as partial:
-                    part.to_netcdf(partial, engine="h5netcdf")
-            with xr.open_dataset(file, engine="h5netcdf") as opened:
-                found[name, rule] = opened.load()
-            monitor("done", 1.0)
+                parts.write(unit, part)
+            found[name, rule] = parts.read(unit)
+            session.finish(what)
     merged = _merged(problems, found)
     merged.attrs.update(attributes(list(argv), torch.device("cpu")))
     merged.attrs["config"] = json.dumps(asked)
     merged.attrs["threads"] = torch.get_num_threads()
-    with replacing(result) as partial:
-        merged.to_netcdf(partial, engine="h5netcdf")
-    shutil.rmtree(parts)
+    write_dataset(merged, result)
+    parts.remove()
     return merged
+
+
+def _pause(session: Session, unit: str, what: str, share: float) -> None:
+    session.pause(lambda: ProgressState(share, f"{unit}: {what}"))
 
 
 def _asked(
@@ -156,42 +142,26 @@ def _asked(
 
 def _complete(result: Path, asked: dict[str, Any]) -> xr.Dataset:
     """Return what a finished sweep of the same settings found."""
-    with xr.open_dataset(result, engine="h5netcdf") as opened:
-        if json.loads(opened.attrs["config"]) != asked:
-            raise InputError(_OTHER.format(result.parent))
-        return opened.load()
+    found = read_dataset(result)
+    compare_configurations(json.loads(found.attrs["config"]), asked)
+    return found
 
 
-def _begun(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / PARTS / BEGUN).read_text())
-
-
-def _check_folder(folder: Path, asked: dict[str, Any], resume: bool, overwrite: bool) -> None:
-    """Refuse to mix sweeps, or to replace one that nobody gave up."""
+def _begin(folder: Path, parts: Parts, resume: bool, overwrite: bool) -> bool:
+    """Make the folder unless that would replace something; return whether the sweep goes on."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give another --out")
-    begun = folder / PARTS / BEGUN
-    if resume:
-        if not begun.exists():
-            raise InputError(
-                f"there is nothing to resume: no sweep was begun in {folder}; leave out --resume"
-            )
-        if _begun(folder)["asked"] != asked:
-            raise InputError(_OTHER.format(folder))
-        return
-    if overwrite:
-        if (folder / PARTS).is_dir():
-            shutil.rmtree(folder / PARTS)
-        return
-    if begun.exists():
-        raise InputError(
-            f"there is an unfinished sweep in {folder}: continue it with --resume, or drop it with "
-            "--overwrite"
-        )
-    if (folder / RESULT).exists():
-        raise InputError(
-            f"{folder / RESULT} exists: choose another --out, or replace it with --overwrite"
-        )
+    go_on = goes_on(
+        folder / RESULT,
+        parts.folder,
+        begun=parts.begun(),
+        resume=resume,
+        overwrite=overwrite,
+    )
+    if not go_on:
+        make_folder(folder)
+        check_place(folder / RESULT, overwrite)
+    return go_on
 
 
 def _merged(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowfa.deviation.settings import DeviationSettings
+from flowfa.settings import DeviationSettings
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowfa.documents.document import Document, Heading, List, Paragraph, Picture, Table
 
 
@@ -19,11 +21,21 @@ def _part(part: Heading | Paragraph | List | Table | Picture) -> str:
         return "\n".join(f"- {item}" for item in part.items)
     if isinstance(part, Picture):
         return f"![{part.caption}]({part.file})\n\n*{part.caption}*"
-    lines = [_row(part.header), "|" + "---|" * len(part.header), *(_row(row) for row in part.rows)]
-    note = f"\n\n{part.note}" if part.note else ""
-    return f"**{part.title}**\n\n" + "\n".join(lines) + note
+    return markdown_table(part)
 
 
-def _row(cells: tuple[str, ...]) -> str:
+def markdown_table(table: Table) -> str:
+    """Return a table with its title above and its note below."""
+    lines = [*markdown_header(table.header), *(_row(row) for row in table.rows)]
+    note = f"\n\n{table.note}" if table.note else ""
+    return f"**{table.title}**\n\n" + "\n".join(lines) + note
+
+
+def markdown_header(cells: Sequence[str]) -> tuple[str, str]:
+    """Return the two lines that a table begins with."""
+    return _row(cells), "|" + "---|" * len(cells)
+
+
+def _row(cells: Sequence[str]) -> str:
     escaped = (cell.replace("|", "\\|") for cell in cells)
     return "| " + " | ".join(escaped) + " |"

@@ -53,6 +53,31 @@ def of_all(
     return Finding(claim, REFUTED if failed else CONFIRMED, text)
 
 
+def adafa_above_fa(claim: str, values: xr.DataArray, dimension: str, label: str) -> Finding:
+    """Judge the claim that adafa has more of something than fa, from the same starts.
+
+    Parameters
+    ----------
+    claim : str
+    values : xarray.DataArray
+        (rule, run, `dimension`).
+    dimension : str
+        Along which the claim must hold everywhere.
+    label : str
+        What stands in front of its values: ``"N = "``.
+    """
+    if not {"fa", "adafa"} <= set(values.rule.values):
+        return Finding(claim, UNTESTED, "this needs fa and adafa")
+
+    def differs(value: int) -> tuple[bool, str]:
+        at = values.sel({dimension: value})
+        adafa, fa = at.sel(rule="adafa"), at.sel(rule="fa")
+        text = f"{label}{value}: {float(adafa.mean()):.3f} against {float(fa.mean()):.3f}"
+        return paired(adafa - fa), text
+
+    return of_all(claim, values, values[dimension].values, differs)
+
+
 def mean_and_error(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Return mean and standard error over runs; the error of a single run is NaN."""
     count = values.sizes["run"]
@@ -97,13 +122,3 @@ def criterion(count: int) -> str:
         f"A difference is confirmed if its mean over the {count} runs is more than {ERRORS:g} "
         "standard errors above zero; with few runs that is a weak test."
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

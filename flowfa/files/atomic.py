@@ -63,7 +63,7 @@ def replacing(path: Path, room: int = 0) -> Iterator[Path]:
         raise
 
 
-def check_place(path: str | Path, overwrite: bool, flag: str = "--out") -> None:
+def check_place(path: str | Path, overwrite: bool, setting: str = "path") -> None:
     """Check that a file can be written; nothing is left there.
 
     Parameters
@@ -72,8 +72,8 @@ def check_place(path: str | Path, overwrite: bool, flag: str = "--out") -> None:
         The file.
     overwrite : bool
         Whether an existing file may be replaced.
-    flag : str
-        The flag that chooses another place, for messages.
+    setting : str
+        The setting that chooses another place, for messages.
 
     Raises
     ------
@@ -84,25 +84,29 @@ def check_place(path: str | Path, overwrite: bool, flag: str = "--out") -> None:
     # Names too long and loops of links make even looking fail. Trying to write is the one answer
     # for permissions, read-only disks, and quotas.
     try:
-        _check_kind(path, overwrite, flag)
+        _check_kind(path, overwrite, setting)
         probe = partial_path(Path(os.path.realpath(path)))
         probe.open("ab").close()
         probe.unlink()
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({reason(error)}): choose another {flag}"
+            f"{path} cannot be written ({reason(error)}): choose another `{setting}`"
         ) from error
 
 
-def _check_kind(path: Path, overwrite: bool, flag: str) -> None:
+def _check_kind(path: Path, overwrite: bool, setting: str) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a directory: give the name of a file in it")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists: replace it with --overwrite, or choose another {flag}")
+        raise InputError(
+            f"{path} exists: replace it with `overwrite=True`, or choose another `{setting}`"
+        )
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no regular file: choose another {flag}")
+        raise InputError(f"{path} is no regular file: choose another `{setting}`")
     if not path.parent.is_dir():
-        raise InputError(f"there is no folder {path.parent}: create it, or choose another {flag}")
+        raise InputError(
+            f"there is no folder {path.parent}: create it, or choose another `{setting}`"
+        )
 
 
 def make_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is recorded of each network at the save times (design: group /trajectory, /neurons)."""
+"""What is recorded of each network at the save times (groups /trajectory, /neurons of a file)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField
 from flowfa.flow.sliding import with_sliding_slopes
-
-PER_ROW = ("loss", "gradient_norm", "update_norm", "cosine", "loss_rate", "accuracy")
-PER_LAYER = ("weight_norm", "alignment")
 
 
 def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """The slopes of neurons that slide, for what is measured at a state.
 
 While a neuron slides, its preactivation is zero up to rounding, and the sign of that rounding says
-nothing: the slope in [alpha, 1] is the one that keeps it there (spec section 0). With one hidden
-layer the state alone determines it.
+nothing: the slope in [alpha, 1] is the one that keeps it there (docs/theory.md, solution concept).
+With one hidden layer the state alone determines it.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def choose_threads(requested: int | None = None) -> int:
     """
     if requested is not None:
         if requested < 1:
-            raise InputError(f"the number of threads is {requested}: expected at least 1")
+            raise InputError(f"`threads` is {requested}: expected at least 1")
         return requested
     if (asked := _from_environment(os.environ)) is not None:
         return asked

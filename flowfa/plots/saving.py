@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,23 @@ def save(figure: Figure, path: str | Path) -> Path:
     with replacing(Path(path)) as partial, mpl.rc_context(SETTINGS):
         figure.savefig(partial, format=ending, metadata=_METADATA[ending])
     return Path(path)
+
+
+def png_bytes(figure: Figure, dpi: float | None = None) -> bytes:
+    """Return a figure as PNG, for a document; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    dpi : float, optional
+        Dots per inch; by default as in files.
+    """
+    stream = io.BytesIO()
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(
+            stream,
+            format="png",
+            dpi=SETTINGS["savefig.dpi"] if dpi is None else dpi,
+            metadata=_METADATA["png"],
+        )
+    return stream.getvalue()

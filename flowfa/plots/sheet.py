@@ -22,7 +22,7 @@ from flowfa.plots.style import (
     PANEL_HEIGHT,
     PANEL_WIDTH,
     SETTINGS,
-    rule_styles,
+    rule_lines,
 )
 
 Draw = Callable[[Axes], None]
@@ -96,10 +96,7 @@ def _add_legend(figure: Figure, entries: Sequence[Artist]) -> None:
 
 def _legend_entries(tree: xr.DataTree, figure: Figure) -> list[Artist]:
     """Return what the legend explains: the rules, and the marks that occur in the figure."""
-    entries: list[Artist] = [
-        Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
-        for rule, style in rule_styles(rules_of(tree)).items()
-    ]
+    entries: list[Artist] = [*rule_lines(rules_of(tree))]
     curves = read_curves(tree, "loss")
     if any(len(each.values) > FEW_TRAJECTORIES for each in curves):
         entries.append(

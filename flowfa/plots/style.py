@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.lines import Line2D
+
 # Okabe and Ito's palette, safe for the common colour deficiencies. Every rule also has dashes of
 # its own, so that the figure survives a black-and-white printer and lines that lie on each other.
 _FIXED = {
@@ -93,6 +95,14 @@ def rule_styles(rules: Iterable[str]) -> dict[str, RuleStyle]:
         shade = families[:place].count(family) / families.count(family)
         styles[name] = RuleStyle(_lighter(style.color, 0.75 * shade), style.dashes)
     return styles
+
+
+def rule_lines(rules: Iterable[str]) -> list[Line2D]:
+    """Return what a legend shows of rules."""
+    return [
+        Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
+        for rule, style in rule_styles(rules).items()
+    ]
 
 
 def _lighter(color: str, share: float) -> str:

@@ -113,7 +113,7 @@ def _number_of_starts(problem: Problem, requested: int | None) -> int:
     """Reconcile the request with data and start that bring a number of their own."""
     fixed: dict[str, int] = {}
     if requested is not None:
-        fixed["--trajectories"] = requested
+        fixed["`trajectories`"] = requested
     if problem.data.differs_by_trajectory:
         fixed[problem.data.name] = problem.data.X.shape[0]
     if isinstance(problem.initial, GivenStart) and problem.initial.trajectories is not None:
@@ -125,7 +125,7 @@ def _number_of_starts(problem: Problem, requested: int | None) -> int:
         raise InputError(f"the numbers of trajectories disagree: {told}; make them equal")
     number = next(iter(fixed.values()))
     if number < 1:
-        raise InputError(f"the number of trajectories is {number}: expected at least 1")
+        raise InputError(f"`trajectories` is {number}: expected at least 1")
     return number
 
 

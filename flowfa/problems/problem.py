@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from flowfa.datasets.dataset import Dataset
+from flowfa.documents.display import fact_table, one_line
 from flowfa.errors import InputError
 from flowfa.problems.losses import LOSSES, Loss, check_labels
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import STARTS, GivenStart, RandomStart
-from flowfa.registry import unknown_name
+from flowfa.settings import ProblemSettings, valid
+from flowfa.settings.problem import DEFAULT_WIDTHS, check_kinks
 
-BIASES = ("none", "hidden", "all")
 LOSS_FOR_LABELS = {"binary": "exponential", "classes": "cross-entropy", "targets": "squared"}
 
 
@@ -23,8 +23,8 @@ class Problem:
     ----------
     data : Dataset
         Shared by all trajectories, or with a set for each start.
-    widths : sequence of int
-        Widths of the hidden layers, at least one.
+    widths : int or sequence of int
+        Widths of the hidden layers, at least one; a number is one hidden layer.
     leak : float
         Slope alpha of the leaky ReLU for z <= 0, in [0, 1]: 0 is ReLU, 1 is linear.
     rule : str, Rule, or a sequence of these
@@ -56,34 +56,36 @@ class Problem:
     def __init__(
         self,
         data: Dataset,
-        widths: Sequence[int] = (100,),
-        leak: float = 0.1,
+        widths: int | Sequence[int] = DEFAULT_WIDTHS,
+        leak: float = ProblemSettings.leak,
         rule: str | Rule | Sequence[str | Rule] = "fa",
         loss: str | Loss | None = None,
-        bias: str = "none",
-        initial: str | RandomStart | GivenStart = "aligned",
-        smooth_kinks: float | None = None,
+        bias: str = ProblemSettings.bias,
+        initial: str | RandomStart | GivenStart = ProblemSettings.init,
+        smooth_kinks: float | None = ProblemSettings.smooth_kinks,
     ) -> None:
-        self.data = data
-        self.leak = float(leak)
-        if not (math.isfinite(self.leak) and 0.0 <= self.leak <= 1.0):
+        if not isinstance(data, Dataset):
             raise InputError(
-                f"the leak is {leak}: expected a slope between 0 (ReLU) and 1 (linear)"
+                f"the data are {_kind(data)}: expected a Dataset, as flowfa.datasets makes them, "
+                "or flowfa.Dataset(X, y)"
             )
-        self.smooth_kinks = _smooth_kinks(smooth_kinks, self.leak)
+        self.data = data
+        self.leak: float = valid(ProblemSettings, "leak", leak)
+        self.smooth_kinks: float | None = valid(ProblemSettings, "smooth_kinks", smooth_kinks)
+        check_kinks(self.leak, self.smooth_kinks)
         self.loss = _loss(loss if loss is not None else LOSS_FOR_LABELS[data.label_kind])
         check_labels(self.loss, data)
         outputs = self.loss.encode(data).shape[-2]
         self.rules = _rules(rule)
-        self.initial = STARTS.get(initial)() if isinstance(initial, str) else initial
+        self.initial = _start(initial)
         if isinstance(self.initial, GivenStart):
             self.sizes = self.initial.sizes
             self.has_bias = tuple(bias is not None for bias in self.initial.biases)
             self._check_given(self.initial, outputs)
         else:
-            self.sizes = (data.dim, *_widths(widths), outputs)
-            if bias not in BIASES:
-                raise unknown_name("bias setting", bias, BIASES)
+            given: tuple[int, ...] | None = valid(ProblemSettings, "width", widths, called="widths")
+            self.sizes: tuple[int, ...] = (data.dim, *(given or DEFAULT_WIDTHS), outputs)
+            bias = valid(ProblemSettings, "bias", bias)
             hidden = len(self.sizes) - 2
             self.has_bias = (bias != "none",) * hidden + (bias == "all",)
 
@@ -91,6 +93,28 @@ class Problem:
     def layers(self) -> int:
         """Number of weight layers L."""
         return len(self.sizes) - 1
+
+    def __repr__(self) -> str:
+        """Return what is simulated in a line."""
+        return one_line("Problem", self._facts())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return fact_table("Problem", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        biased = [str(layer) for layer, has in enumerate(self.has_bias, start=1) if has]
+        smooth = "" if self.smooth_kinks is None else f", kinks smoothed over {self.smooth_kinks:g}"
+        samples = f"{self.data.samples} samples, {self.data.dim} features"
+        return {
+            "data": f"{self.data.name} ({samples})",
+            "sizes": f"sizes {'-'.join(map(str, self.sizes))}",
+            "leak": f"leak {self.leak:g}{smooth}",
+            "bias": f"bias in layer {', '.join(biased)}" if biased else "no bias",
+            "rules": f"rules {', '.join(rule.name for rule in self.rules)}",
+            "loss": f"{self.loss.name} loss",
+            "start": f"{self.initial.name} start",
+        }
 
     def _check_given(self, start: GivenStart, outputs: int) -> None:
         if start.sizes[0] != self.data.dim:
@@ -123,39 +147,40 @@ class Problem:
 
 
 def _loss(loss: str | Loss) -> Loss:
-    return LOSSES.get(loss)() if isinstance(loss, str) else loss
+    found = LOSSES.get(loss)() if isinstance(loss, str) else loss
+    if not isinstance(found, Loss):
+        raise InputError(f"`loss` is {_kind(loss)}: expected a name or a Loss")
+    return found
 
 
-def _smooth_kinks(width: float | None, leak: float) -> float | None:
-    if width is None:
-        return None
-    if not 0.0 < width < math.inf:
+def _start(initial: str | RandomStart | GivenStart) -> RandomStart | GivenStart:
+    found = STARTS.get(initial)() if isinstance(initial, str) else initial
+    if not isinstance(found, RandomStart | GivenStart):
         raise InputError(
-            f"smooth_kinks is {width}: expected a positive finite number, or None for exact kinks"
+            f"`initial` is {_kind(initial)}: expected a name, or a start such as "
+            "flowfa.problems.starts.load_start returns"
         )
-    if leak == 1.0:
-        raise InputError(
-            f"smooth_kinks is {width} but the leak is 1, which has no kinks: leave it out"
-        )
-    return float(width)
+    return found
+
+
+def _kind(value: object) -> str:
+    """Return what a message calls a value of a wrong type."""
+    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def _rules(rule: str | Rule | Sequence[str | Rule]) -> tuple[Rule, ...]:
-    given = (rule,) if isinstance(rule, str | Rule) else tuple(rule)
+    given = tuple(rule) if isinstance(rule, Sequence) and not isinstance(rule, str) else (rule,)
     rules = tuple(RULES.get(r)() if isinstance(r, str) else r for r in given)
     if not rules:
         raise InputError(f"no rule was given: choose from {', '.join(RULES.names())}")
+    for one in rules:
+        if not isinstance(one, Rule):
+            raise InputError(
+                f"`rule` is {_kind(one)}: expected a name ({', '.join(RULES.names())}), a Rule, or "
+                "several of these"
+            )
     names = [r.name for r in rules]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"the rule {name!r} is given twice: name each rule once")
     return rules
-
-
-def _widths(widths: Sequence[int]) -> tuple[int, ...]:
-    if len(widths) == 0:
-        raise InputError("no width was given: give one width for each hidden layer")
-    for width in widths:
-        if width != int(width) or width < 1:
-            raise InputError(f"a hidden width is {width}: expected a whole number of at least 1")
-    return tuple(int(width) for width in widths)

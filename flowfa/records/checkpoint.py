@@ -79,14 +79,14 @@ class Checkpoint:
             If there is no checkpoint, or it is damaged.
         """
         if not self.exists():
-            raise InputError(f"there is no checkpoint in {self.folder}: leave out --resume")
+            raise InputError(f"there is no checkpoint in {self.folder}: leave out `resume`")
         try:
             arrays = read_arrays(self._file)
             meta = json.loads(arrays.pop(_META).tobytes())
         except (DamagedError, KeyError, ValueError) as error:
             raise InputError(
                 f"the checkpoint {self._file} cannot be read ({error}): start again with "
-                "--overwrite"
+                "`overwrite=True`"
             ) from error
         return arrays, meta
 
@@ -103,9 +103,7 @@ class Checkpoint:
             self.folder.rmdir()
 
 
-def compare_configurations(
-    stored: Mapping[str, Any], given: Mapping[str, Any], ignore: set[str]
-) -> None:
+def compare_configurations(stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Check that a resumed run is the run that was begun.
 
     Parameters
@@ -114,8 +112,6 @@ def compare_configurations(
         The configuration in the checkpoint.
     given : dict
         The configuration of this call.
-    ignore : set of str
-        Keys that may differ; ``"outer.inner"`` is a key of an inner table.
 
     Raises
     ------
@@ -125,11 +121,9 @@ def compare_configurations(
     # As JSON gives it back: tuples are lists.
     now = json.loads(json.dumps(given))
     for key, before, after in _differences(stored, now, ""):
-        if key in ignore or key.split(".")[0] in ignore:
-            continue
         raise InputError(
             f"the unfinished run has {key} = {_shown(before)}, this command {_shown(after)}: "
-            "resume with the same settings, or start again with --overwrite"
+            "resume with the same settings, or start again with `overwrite=True`"
         )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from pathlib import Path
 
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
+from flowfa.machine.memory import check_fits, readable
 from flowfa.records.checkpoint import checkpoint_folder
 from flowfa.records.schema import RecordLayout
 
@@ -37,7 +37,7 @@ def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None 
     if folder.exists() and not folder.is_dir():
         raise InputError(
             f"{folder} is in the place of the folder for the checkpoint: move it away, or choose "
-            "another --out"
+            "another `path`"
         )
     if layout is None:
         return
@@ -47,7 +47,7 @@ def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None 
     if needed > free:
         raise InputError(
             f"{path} needs about {readable(needed)} while it is made and {folder.parent} has "
-            f"{readable(free)}: make room, choose another --out, or save less (--save)"
+            f"{readable(free)}: make room, choose another `path`, or save less (`save`)"
         )
 
 
@@ -60,28 +60,9 @@ def check_memory(layout: RecordLayout) -> None:
         If it does not, with what it needs, what there is, and the remedy.
     """
     # The rows as they come, and the tree that they are put together in.
-    needed = 2 * layout.nbytes
-    free = free_memory()
-    if free is not None and needed > free:
-        raise InputError(
-            f"the record of {layout.saves} save times and {len(layout.snapshot_columns)} snapshots "
-            f"needs about {readable(needed)} of memory and {readable(free)} are free: save less "
-            "(save, snapshots), or give a path to stream the record to disk"
-        )
-
-
-def free_memory() -> int | None:
-    """Return the bytes that processes may still take; None where the system does not say."""
-    try:
-        table = Path("/proc/meminfo").read_text().splitlines()
-        kibibytes = next(line.split()[1] for line in table if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
-    return 1024 * int(kibibytes)
-
-
-def readable(count: int) -> str:
-    """Return a number of bytes in the unit that suits it, such as ``1.5 GiB``."""
-    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-    power = min(int(math.log(max(count, 1), 1024)), len(units) - 1)
-    return f"{count / 1024**power:.3g} {units[power]}"
+    check_fits(
+        2 * layout.nbytes,
+        f"the record of {layout.saves} save times and {len(layout.snapshot_columns)} snapshots "
+        "needs {}",
+        "save less (`save`, `snapshots`), or give a `path` to stream the record to disk",
+    )

@@ -105,7 +105,7 @@ class Recorder:
         if missing:
             raise InputError(
                 f"{folder} has lost {missing[0]}, a part of the record: it cannot be resumed, "
-                "start again with --overwrite"
+                "start again with `overwrite=True`"
             )
         recorder = cls(layout, None, chunk_bytes)
         recorder._folder = folder
@@ -255,7 +255,7 @@ class Recorder:
         except DamagedError as error:
             raise InputError(
                 f"{self._folder / name}, a part of the record, cannot be read ({error}): "
-                "start again with --overwrite"
+                "start again with `overwrite=True`"
             ) from error
 
 

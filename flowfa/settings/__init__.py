@@ -1,34 +1,39 @@
-"""The settings of one simulation: their names, defaults, files and limits."""
+"""Settings: each declared once, with its default and its limits, in groups that commands share.
 
-from flowfa.settings.deviation import DeviationConfiguration
-from flowfa.settings.experiment import ExperimentConfiguration, validate_experiment
-from flowfa.settings.simulation import (
-    DATA_OPTIONS,
-    PRESENTATION_KEYS,
-    RESULT_KEYS,
-    ProblemFlags,
-    SimulateConfiguration,
-    flag_of,
-    key_of,
-)
+The command line, TOML files, the ``config`` of a result and the keywords of `flowfa.simulate` and
+`flowfa.train` are made from these dataclasses.
+"""
+
+from flowfa.settings.declared import declarations
+from flowfa.settings.deviation import DeviationSettings, DeviationStudySettings
+from flowfa.settings.experiment import ExperimentSettings
+from flowfa.settings.flow import FlowSettings
+from flowfa.settings.naming import key_of, to_json_dict
+from flowfa.settings.output import StorageSettings
+from flowfa.settings.problem import DATA_OPTIONS, ProblemSettings, StartsSettings
+from flowfa.settings.run import SimulateSettings, TrainSettings
 from flowfa.settings.toml import from_toml
-from flowfa.settings.training import TrainConfiguration
-from flowfa.settings.validation import validate, validate_deviation, validate_training
+from flowfa.settings.training import TrainingSettings
+from flowfa.settings.validation import chosen, valid, validated, values_of
 
 __all__ = [
     "DATA_OPTIONS",
-    "PRESENTATION_KEYS",
-    "RESULT_KEYS",
-    "DeviationConfiguration",
-    "ExperimentConfiguration",
-    "ProblemFlags",
-    "SimulateConfiguration",
-    "TrainConfiguration",
-    "flag_of",
+    "DeviationSettings",
+    "DeviationStudySettings",
+    "ExperimentSettings",
+    "FlowSettings",
+    "ProblemSettings",
+    "SimulateSettings",
+    "StartsSettings",
+    "StorageSettings",
+    "TrainSettings",
+    "TrainingSettings",
+    "chosen",
+    "declarations",
     "from_toml",
     "key_of",
-    "validate",
-    "validate_deviation",
-    "validate_experiment",
-    "validate_training",
+    "to_json_dict",
+    "valid",
+    "validated",
+    "values_of",
 ]

@@ -1,75 +1,93 @@
-"""What one training run is asked to do: the flags of ``flowfa train`` and the keys of its TOML."""
+"""How a problem is trained in discrete steps: the settings of `flowfa.train`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
 
-from flowfa.settings.simulation import ProblemFlags, figure_of, optional_flag
+from flowfa.errors import InputError
+from flowfa.settings.limits import (
+    at_least,
+    from_to_below,
+    not_empty,
+    not_negative,
+    positive,
+    unique,
+)
+from flowfa.settings.naming import optional_flag
+from flowfa.settings.recording import DeviceSettings, PrecisionSettings, RecordingSettings
+from flowfa.settings.validation import condition
+
+DEFAULT_STEPS = 1000
+MOST_STEPS = 1e8
+"""Steps to a given time whose times are listed; years of training."""
 
 
 @dataclass(frozen=True)
-class TrainConfiguration(ProblemFlags):
-    """Train (leaky) ReLU networks in discrete steps, rules, rates and momenta side by side.
+class StepsSettings:
+    """Rates, momenta and number of steps."""
 
-    The problems, starts and records are those of flowfa simulate; the rule brsf is here only.
-    Writes a result file and a figure. The same names are the keys of a --config file; a flag
-    overrides the file.
-    """
-
-    rate: Annotated[tuple[float, ...], arg(metavar="FLOAT [FLOAT ...]")] = (0.05,)
+    rate: Annotated[
+        tuple[float, ...],
+        not_empty("number", "give one learning rate or several"),
+        positive(),
+        unique(),
+        arg(metavar="FLOAT [FLOAT ...]"),
+    ] = (0.05,)
     """Learning rates; every start is trained at each."""
-    steps: Annotated[int | None, optional_flag(metavar="INT")] = None
+    steps: Annotated[int | None, at_least(1), optional_flag(metavar="INT")] = None
     """Number of steps, by default 1000."""
-    t_end: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
+    t_end: Annotated[float | None, positive(), optional_flag(metavar="FLOAT")] = None
     """Train to this time instead, the sum of the rates: a whole number of steps at each rate."""
-    momentum: Annotated[tuple[float, ...], arg(metavar="FLOAT [FLOAT ...]")] = (0.0,)
+    momentum: Annotated[
+        tuple[float, ...],
+        not_empty("number", "give one momentum or several, 0 for none"),
+        from_to_below(0.0, 1.0),
+        unique(),
+        arg(metavar="FLOAT [FLOAT ...]"),
+    ] = (0.0,)
     """Heavy-ball momenta, from 0 to below 1; each is combined with every rate."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, not_negative()] = 0.0
     """Weight decay, of weights and biases."""
-    batch_size: Annotated[int | None, optional_flag(metavar="INT")] = None
+    batch_size: Annotated[int | None, at_least(1), optional_flag(metavar="INT")] = None
     """Samples of a minibatch; by default all."""
     schedule: Annotated[str, arg(metavar="SCHEDULE")] = "constant"
     """constant; 2@100,250: halved at these steps; 10@every:1000: divided by 10 every 1000 steps."""
-    save: int = 200
-    """Most recorded steps, both ends included."""
-    spacing: Annotated[str, arg(metavar="linear|log")] = "linear"
-    """Spacing of the recorded steps."""
-    snapshots: Annotated[int | None, optional_flag(metavar="INT")] = None
-    """Number of recorded steps at which all weights are kept, both ends included; by default 5."""
     keep_every_step: bool = False
     """Record every step, with all weights."""
-    device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1, ..."""
-    dtype: Annotated[str, arg(metavar="float64|float32")] = "float64"
-    """Floating point type."""
-    threads: Annotated[int | None, optional_flag(metavar="INT")] = None
-    """Number of CPU threads; by default what is measured to be faster on this machine."""
-    out: Annotated[str, arg(metavar="RUN.nc")] = "run.nc"
-    """Result file."""
-    plot: Annotated[str | None, optional_flag(metavar="FIGURE|none")] = None
-    """Figure (.png, .pdf or .svg), by default RUN.png beside the result; none for no figure."""
-    check: Annotated[bool, arg(help_behavior_hint="")] = True
-    """Skip the verdicts on the statements about discrete training (C-11)."""
-    overwrite: bool = False
-    """Replace existing output."""
-    resume: bool = False
-    """Go on from the checkpoint of an interrupted run with the same --out."""
-    checkpoint_every: float = 15.0
-    """Seconds between checkpoints."""
-    config: Annotated[str | None, optional_flag(metavar="FILE.toml")] = None
-    """TOML file with these settings."""
-    quiet: bool = False
-    """Print errors only."""
-    json: bool = False
-    """Print the summary as one JSON document."""
-    debug: bool = False
-    """Show the traceback of an error."""
+
+    @condition
+    def train_one_length(self) -> None:
+        """Refuse two lengths, or a common column for every step where there is none."""
+        if self.t_end is None:
+            return
+        if self.steps is not None:
+            raise InputError(
+                f"`steps` is {self.steps} and `t_end` is {self.t_end:g}: give one of them, since "
+                "each follows from the other and the rate"
+            )
+        if self.keep_every_step and len(self.rate) > 1:
+            raise InputError(
+                f"`t_end` is {self.t_end:g} with several rates: they have different numbers of "
+                "steps, and so no common column for `keep_every_step=True`; give `steps` instead, "
+                "or one rate"
+            )
 
     @property
-    def figure(self) -> Path | None:
-        """Where the figure goes: beside the run if not said otherwise; None for no figure."""
-        return figure_of(self.out, self.plot)
+    def step_count(self) -> int | None:
+        """Number of steps of every trajectory; None if they train to `t_end`."""
+        if self.t_end is not None:
+            return None
+        return DEFAULT_STEPS if self.steps is None else self.steps
+
+    @property
+    def variants(self) -> tuple[tuple[float, float], ...]:
+        """Every pair of a rate and a momentum, in the order of a start's trajectories."""
+        return tuple((rate, momentum) for rate in self.rate for momentum in self.momentum)
+
+
+@dataclass(frozen=True)
+class TrainingSettings(PrecisionSettings, DeviceSettings, RecordingSettings, StepsSettings):
+    """How a problem is trained in discrete steps, and what is kept of it."""

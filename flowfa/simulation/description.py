@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from typing import Any
 
 import numpy as np
 
+from flowfa.errors import InputError
 from flowfa.problems.ensemble import Ensemble
+from flowfa.problems.losses import LOSSES, Loss
+from flowfa.problems.parameters import recorded
 from flowfa.problems.problem import Problem
-from flowfa.problems.rules import Rule
-from flowfa.simulation.settings import Settings
+from flowfa.problems.rules import RULES, Rule
+from flowfa.registry import Registry
+from flowfa.settings import FlowSettings, to_json_dict
+from flowfa.settings.flow import absolute_tolerance
+from flowfa.simulation.times import kept_snapshots
 from flowfa.solvers.choice import Choice
 
 
 def describe(
-    problem: Problem, ensemble: Ensemble, settings: Settings, seed: int, choice: Choice
+    problem: Problem, ensemble: Ensemble, settings: FlowSettings, seed: int, choice: Choice
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming.
 
@@ -25,7 +30,7 @@ def describe(
     problem : Problem
     ensemble : Ensemble
         Its initial networks.
-    settings : Settings
+    settings : FlowSettings
     seed : int
     choice : Choice
         Of the solver.
@@ -35,20 +40,38 @@ def describe(
     dict
         JSON-ready. ``data_digest`` and ``start_digest`` stand for the arrays.
     """
-    resolved = dataclasses.asdict(settings)
+    resolved = to_json_dict(settings)
     resolved["solver"] = choice.name
     resolved["solver_asked"] = settings.solver
     resolved["solver_reason"] = choice.reason
-    if settings.atol is None:
-        resolved["atol"] = settings.rtol / 100.0
+    if choice.by_rule:
+        resolved["solver_by_rule"] = dict(choice.by_rule)
+    resolved["atol"] = absolute_tolerance(settings.rtol, settings.atol)
+    resolved["snapshots"] = kept_snapshots(settings.snapshots, settings.save)
     return {**describe_problem(problem, ensemble, seed), **resolved}
 
 
 def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
-    """Return the part of the configuration that says what is simulated, however it moves."""
+    """Return the part of the configuration that says what is simulated, however it moves.
+
+    Raises
+    ------
+    InputError
+        If the record would call a rule or a loss by the name of another, or could not hold its
+        parameters.
+    """
+    for rule in problem.rules:
+        _check_name(RULES, rule)
+        if "feedback" in vars(rule):
+            raise InputError(
+                f"feedback was replaced in an object of {type(rule).__name__}, which would be "
+                f"recorded as {rule.name!r}: write a class with this feedback and register it"
+            )
+    _check_name(LOSSES, problem.loss)
+    loss_parameters = recorded(problem.loss)
     return {
         "rule": [rule.name for rule in problem.rules],
-        "rule_parameters": {rule.name: _parameters(rule) for rule in problem.rules},
+        "rule_parameters": {rule.name: recorded(rule) for rule in problem.rules},
         "width": list(problem.sizes[1:-1]),
         "sizes": list(problem.sizes),
         "trajectories": ensemble.starts,
@@ -61,14 +84,20 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "leak": problem.leak,
         "smooth_kinks": problem.smooth_kinks,
         "loss": problem.loss.name,
+        **({"loss_parameters": loss_parameters} if loss_parameters else {}),
         "bias": list(problem.has_bias),
         "init": problem.initial.name,
         "start_digest": _digest(ensemble),
     }
 
 
-def _parameters(rule: Rule) -> dict[str, Any]:
-    return {name: value for name, value in vars(rule).items() if not name.startswith("_")}
+def _check_name(registry: Registry[type[Rule]] | Registry[type[Loss]], part: Rule | Loss) -> None:
+    """Refuse a subclass that goes by the name of its parent, and would be checked as its parent."""
+    if part.name in registry.names() and registry.get(part.name) is not type(part):
+        raise InputError(
+            f"the {registry.kind} {type(part).__name__} would be recorded as {part.name!r}, which "
+            "is another one: register its class under a name of its own"
+        )
 
 
 def _digest(ensemble: Ensemble) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from flowfa.errors import InputError, Interrupted
+from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.records import (
     Checkpoint,
@@ -21,7 +20,6 @@ from flowfa.records import (
     check_memory,
     check_output,
     checkpoint_folder,
-    compare_configurations,
     write_run,
 )
 from flowfa.simulation.provenance import attributes
@@ -31,8 +29,13 @@ from flowfa.simulation.unfinished import write_outline
 from flowfa.solvers.stepping.integration import Integration, Solver
 from flowfa.solvers.stepping.solve import solve
 from flowfa.solvers.stepping.status import Status
-from flowfa.studies.interruption import StopRequest
-from flowfa.studies.progress import Progress, tell
+from flowfa.studies.beginning import goes_on
+from flowfa.studies.clock import Clock
+from flowfa.studies.progress import Progress, ProgressState, state_of
+from flowfa.studies.study import Kept, Session, Study
+
+WHOLE = "run"
+"""The one unit of work of an integration."""
 
 
 @dataclass(frozen=True)
@@ -69,36 +72,66 @@ class Job:
         check_memory(self.layout)
         recorder = Recorder(self.layout, None)
         run = self._begin()
-        began = time.monotonic()
+        clock = Clock()
         try:
-            solve(self.flow.field, run, self.solver, self.recording(recorder), self.report)
+            solve(self.flow.field, run, self.solver, self.recording(recorder), self._report)
         finally:
-            self._close()
+            if self.progress is not None:
+                self.progress.close()
         origin = attributes(self.argv, self.flow.initial.device)
-        contents = self._finish(run, recorder, origin, time.monotonic() - began)
+        contents = self._finish(run, recorder, origin, clock.seconds)
         return Run(build_tree(self.layout, recorder, **contents))
 
     def on_disk(self, path: Path, overwrite: bool, resume: bool, checkpoint_every: float) -> Run:
         """Integrate; stream the record to disk, and keep checkpoints until it is complete."""
         if not checkpoint_every > 0.0:
             raise InputError(
-                f"checkpoint-every is {checkpoint_every}: expected a positive number of seconds"
+                f"`checkpoint_every` is {checkpoint_every}: expected a positive number of seconds"
             )
-        session = self._resumed(path) if resume else self._fresh(path, overwrite)
-        try:
-            with StopRequest() as stop:
-                try:
-                    session.solve(self, stop, checkpoint_every)
-                except KeyboardInterrupt:
-                    raise session.interrupted(path, stop.received or 2) from None
-        finally:
-            self._close()
-        contents = self._finish(
-            session.run, session.recorder, session.origin, session.seconds_so_far()
+        checkpoint = Checkpoint(checkpoint_folder(path))
+        if not resume:
+            check_output(path, overwrite, self.layout)
+        goes_on(
+            path,
+            checkpoint.folder,
+            begun=checkpoint.exists(),
+            resume=resume,
+            overwrite=overwrite,
         )
-        write_run(path, self.layout, session.recorder, overwrite=True, **contents)
-        session.checkpoint.remove()
+        study = Study({WHOLE: 1.0}, result=path, kept=checkpoint.folder, progress=self.progress)
+        with study:
+            session = study.session(
+                WHOLE,
+                checkpoint=checkpoint,
+                configuration=self.configuration,
+                every=checkpoint_every,
+                resume=resume,
+            )
+            kept = session.restore()
+            streamed = self._fresh(checkpoint) if kept is None else self._resumed(checkpoint, *kept)
+            self._solve(streamed, session)
+        contents = self._finish(streamed.run, streamed.recorder, streamed.origin, session.seconds)
+        write_run(path, self.layout, streamed.recorder, overwrite=True, **contents)
+        checkpoint.remove()
         return Run.open(path)
+
+    def _solve(self, streamed: _Streamed, session: Session) -> None:
+        """Integrate to the end, writing a checkpoint now and then and before stopping."""
+
+        def keep() -> Kept:
+            streamed.recorder.flush()
+            notes = {"manifest": streamed.recorder.manifest(), "origin": streamed.origin}
+            return streamed.run.to_arrays(), notes
+
+        def monitor(run: Integration) -> None:
+            session.pause(lambda: self._state(run), keep)
+
+        session.begin()
+        if not streamed.run.memory:
+            # From the very first moment there is something to resume from.
+            session.keep(*keep())
+        recording = self.recording(streamed.recorder)
+        solve(self.flow.field, streamed.run, self.solver, recording, monitor)
 
     def _begin(self) -> Integration:
         times = torch.tensor(
@@ -110,48 +143,28 @@ class Job:
         """Return what measures states and hands them to `recorder`."""
         return Recording(self.flow, recorder, self.layout, self.observe)
 
-    def report(self, run: Integration) -> None:
+    def _state(self, run: Integration) -> ProgressState:
+        training = self.layout.training
+        return state_of(run, None if training is None else training.times[:, -1])
+
+    def _report(self, run: Integration) -> None:
         """Tell the progress display, if there is one."""
         if self.progress is not None:
-            training = self.layout.training
-            tell(run, self.progress, None if training is None else training.times[:, -1])
+            self.progress.update(self._state(run))
 
-    def _close(self) -> None:
-        if self.progress is not None:
-            self.progress.close()
-
-    def _fresh(self, path: Path, overwrite: bool) -> _Session:
-        checkpoint = Checkpoint(checkpoint_folder(path))
-        check_output(path, overwrite, self.layout)
-        if checkpoint.exists():
-            if not overwrite:
-                raise InputError(
-                    f"there is an unfinished run of {path}: continue it with --resume, or drop it "
-                    "with --overwrite"
-                )
-            checkpoint.remove()
+    def _fresh(self, checkpoint: Checkpoint) -> _Streamed:
+        checkpoint.remove()
         recorder = Recorder(self.layout, checkpoint.folder)
         origin = attributes(self.argv, self.flow.initial.device)
         write_outline(checkpoint.folder, self.layout, **self._known(origin))
-        return _Session(self._begin(), recorder, checkpoint, self.configuration, origin, 0.0)
+        return _Streamed(self._begin(), recorder, origin)
 
-    def _resumed(self, path: Path) -> _Session:
-        checkpoint = Checkpoint(checkpoint_folder(path))
-        if not checkpoint.exists():
-            state = "is complete" if path.exists() else "was never begun"
-            raise InputError(
-                f"there is nothing to resume: {path} {state} (no {checkpoint.folder}); leave out "
-                "--resume"
-            )
-        arrays, meta = checkpoint.read()
-        compare_configurations(meta["configuration"], self.configuration, ignore=set())
-        # The same number of threads, for the same rounding in every matrix product.
-        torch.set_num_threads(meta["threads"])
-        recorder = Recorder.resume(self.layout, checkpoint.folder, meta["manifest"])
+    def _resumed(
+        self, checkpoint: Checkpoint, arrays: dict[str, np.ndarray], notes: dict[str, Any]
+    ) -> _Streamed:
+        recorder = Recorder.resume(self.layout, checkpoint.folder, notes["manifest"])
         run = Integration.from_arrays(arrays, self.flow.initial.device)
-        return _Session(
-            run, recorder, checkpoint, self.configuration, meta["origin"], meta["seconds"]
-        )
+        return _Streamed(run, recorder, notes["origin"])
 
     def _known(self, origin: dict[str, str]) -> dict[str, Any]:
         """Return what a result holds that is known before the run."""
@@ -193,66 +206,10 @@ class Job:
         return {**known, "solver": solver}
 
 
-class _Session:
-    """A run on disk between two interruptions: the integration and what its checkpoint needs."""
+@dataclass(frozen=True)
+class _Streamed:
+    """An integration whose record goes to disk, and where the result comes from."""
 
-    def __init__(
-        self,
-        run: Integration,
-        recorder: Recorder,
-        checkpoint: Checkpoint,
-        configuration: dict[str, Any],
-        origin: dict[str, str],
-        seconds: float,
-    ) -> None:
-        self.run = run
-        self.recorder = recorder
-        self.checkpoint = checkpoint
-        self.configuration = configuration
-        self.origin = origin
-        self._earlier = seconds
-        self._began = time.monotonic()
-
-    def seconds_so_far(self) -> float:
-        """Return the seconds of solving, interruptions left out."""
-        return self._earlier + time.monotonic() - self._began
-
-    def solve(self, job: Job, stop: StopRequest, checkpoint_every: float) -> None:
-        """Integrate to the end, writing a checkpoint now and then and before stopping."""
-        written = time.monotonic()
-        if not self.run.memory:
-            # From the very first moment there is something to resume from.
-            self._write()
-
-        def monitor(run: Integration) -> None:
-            nonlocal written
-            job.report(run)
-            if stop.received is not None:
-                self._write()
-                raise KeyboardInterrupt
-            if time.monotonic() - written >= checkpoint_every:
-                self._write()
-                written = time.monotonic()
-
-        solve(job.flow.field, self.run, job.solver, job.recording(self.recorder), monitor)
-
-    def interrupted(self, path: Path, signal_number: int) -> Interrupted:
-        """Return the error that says what was kept."""
-        return Interrupted(
-            f"stopped; {self.checkpoint.folder} is kept: give the same command with --resume to "
-            f"continue {path}",
-            signal_number,
-        )
-
-    def _write(self) -> None:
-        self.recorder.flush()
-        self.checkpoint.write(
-            self.run.to_arrays(),
-            {
-                "configuration": self.configuration,
-                "manifest": self.recorder.manifest(),
-                "threads": torch.get_num_threads(),
-                "origin": self.origin,
-                "seconds": self.seconds_so_far(),
-            },
-        )
+    run: Integration
+    recorder: Recorder
+    origin: dict[str, str]

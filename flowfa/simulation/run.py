@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flowfa.documents.display import html_table, one_line
 from flowfa.records import load, save_tree, series_labels
 from flowfa.solvers.stepping.status import Status
 
 if TYPE_CHECKING:
     import xarray
+
+_SHOWN = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "alignment": "alignment",
+    "conservation_drift": "C-1 drift",
+    "steps": "steps",
+}
+_NOTE = "Medians over trajectories at the end; C-1 drift: the worst of all times and neurons."
 
 
 class Run:
@@ -46,6 +56,31 @@ class Run:
 
     def _group(self, name: str) -> xarray.Dataset:
         return self.tree.children[name].to_dataset()
+
+    def __repr__(self) -> str:
+        """Return in a line what was run, how the trajectories ended, and where the file is."""
+        facts = {
+            "trajectories": _counted(series_labels(self._group("trajectory")).tolist(), " x "),
+            "statuses": _counted(self.statuses, " "),
+            "end": f"to t = {self._group('solver')['t_reached'].values.max():g}",
+            "file": "in memory" if self.path is None else str(self.path),
+        }
+        return one_line("Run", facts)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the main numbers of the summary, by rule."""
+        header = ("rule", "ended", *_SHOWN.values())
+        summary = self.summary()
+        rows = [
+            (
+                rule,
+                ", ".join(f"{count} {status}" for status, count in entry["statuses"].items()),
+                *("-" if entry[name] is None else f"{entry[name]:.4g}" for name in _SHOWN),
+            )
+            for rule, entry in summary["rules"].items()
+        ]
+        messages = dict.fromkeys(failure["message"] for failure in summary["failures"])
+        return html_table(repr(self), header, rows, " ".join([*messages, _NOTE]))
 
     @property
     def failed(self) -> bool:
@@ -108,6 +143,11 @@ class Run:
                     }
                 )
         return result
+
+
+def _counted(labels: list[str], between: str) -> str:
+    """Return how often each label is there, such as ``"15 ok, 1 chattering"``."""
+    return ", ".join(f"{labels.count(label)}{between}{label}" for label in dict.fromkeys(labels))
 
 
 def _last_finite(values: np.ndarray) -> np.ndarray:

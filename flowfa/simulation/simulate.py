@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
-from flowfa.registry import unknown_name
+from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen
 from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
-from flowfa.simulation.settings import DTYPES, Settings
-from flowfa.solvers.choice import choose
-from flowfa.solvers.registry import make_solver
+from flowfa.simulation.times import kept_snapshots, save_times, spread_columns
+from flowfa.solvers.choice import build_solver, choose
 from flowfa.studies.progress import Progress
 
 
 def simulate(
     problem: Problem,
-    trajectories: int | None = None,
+    trajectories: int | None = StartsSettings.trajectories,
     *,
-    seed: int = 0,
+    seed: int = StartsSettings.seed,
     path: str | Path | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float = 15.0,
+    overwrite: bool = StorageSettings.overwrite,
+    resume: bool = StorageSettings.resume,
+    checkpoint_every: float = StorageSettings.checkpoint_every,
     progress: Progress | None = None,
     argv: Sequence[str] = (),
-    **settings: Any,
+    t_end: float = FlowSettings.t_end,
+    solver: str = FlowSettings.solver,
+    rtol: float = FlowSettings.rtol,
+    atol: float | None = FlowSettings.atol,
+    step: float | None = FlowSettings.step,
+    controller: str = FlowSettings.controller,
+    max_steps: int = FlowSettings.max_steps,
+    save: int = FlowSettings.save,
+    spacing: str = FlowSettings.spacing,
+    snapshots: int | None = FlowSettings.snapshots,
+    device: str | torch.device = FlowSettings.device,
+    dtype: str | torch.dtype = FlowSettings.dtype,
 ) -> Run:
     """Integrate the training flow of a problem.
 
@@ -57,9 +68,28 @@ def simulate(
     progress : Progress, optional
     argv : sequence of str
         The command line, for the record.
-    **settings
-        The fields of `flowfa.simulation.Settings`: ``t_end``, ``solver``, ``rtol``, ...; a
-        `torch.device` and a `torch.dtype` will do for their names.
+    t_end : float
+        Time at which the flow ends.
+    solver : str
+        ``auto``, or a name that `flowfa.solvers.registry.make_solver` knows.
+    rtol, atol : float
+        Relative and absolute tolerance of adaptive solvers; atol is rtol / 100 if not given.
+    step : float, optional
+        Step of fixed-step solvers, which need it.
+    controller : {"pi", "i"}
+        Step size control of adaptive solvers.
+    max_steps : int
+        Steps after which a trajectory is given up.
+    save : int
+        Number of times at which the flow is recorded, both ends included, at least 2.
+    spacing : {"linear", "log"}
+        Of those times; logarithmic ones cover the last four decades before t_end, and 0.
+    snapshots : int, optional
+        Number of recorded times at which all weights are kept, from 2 to `save`; by default 5,
+        or all if there are fewer.
+    device : str or torch.device
+        ``cpu``, ``cuda`` or ``cuda:N``.
+    dtype : {"float64", "float32"} or torch.dtype
 
     Returns
     -------
@@ -81,43 +111,40 @@ def simulate(
     >>> run.statuses
     ['ok', 'ok', 'ok', 'ok']
     """
-    known = [entry.name for entry in dataclasses.fields(Settings)]
-    for name in settings:
-        if name not in known:
-            raise unknown_name("setting", name, known)
-    for name in settings.keys() & {"device", "dtype"}:
-        # torch's own objects are welcome; records want names.
-        settings[name] = str(settings[name]).removeprefix("torch.")
-    chosen = Settings(**settings)
+    given = {**locals(), "device": name_of(device), "dtype": name_of(dtype)}
+    settings = chosen(FlowSettings, given)
+    starts = chosen(StartsSettings, given)
+    storage = chosen(StorageSettings, given)
     for rule in problem.rules:
         if rule.redrawn:
             raise InputError(
                 f"the rule {rule.name} draws its feedback anew at every step, and a flow has no "
                 "steps: train with it (flowfa train, flowfa.train), or choose frsf"
             )
-    device = chosen.torch_device()
     choice = choose(
-        chosen.solver, problem, rtol=chosen.rtol, device=chosen.device, dtype=chosen.dtype
+        settings.solver, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
     )
-    solver = make_solver(
+    stepper = build_solver(
         choice.name,
-        rtol=chosen.rtol,
-        atol=chosen.atol,
-        step=chosen.step,
-        control=chosen.controller,
-        max_steps=chosen.max_steps,
+        choice.by_rule,
+        rtol=settings.rtol,
+        atol=settings.atol,
+        step=settings.step,
+        control=settings.controller,
+        max_steps=settings.max_steps,
     )
-    ensemble = build_ensemble(problem, trajectories, seed)
-    flow = NetworkFlow(problem, ensemble, device, DTYPES[chosen.dtype])
+    ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
+    flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
+    kept = spread_columns(settings.save, kept_snapshots(settings.snapshots, settings.save))
     job = Job(
         flow=flow,
-        solver=solver,
-        dtype=chosen.dtype,
-        layout=record_layout(flow, chosen.save_times, chosen.snapshot_columns),
-        configuration=describe(problem, ensemble, chosen, seed, choice),
+        solver=stepper,
+        dtype=settings.dtype,
+        layout=record_layout(flow, save_times(settings), kept),
+        configuration=describe(problem, ensemble, settings, starts.seed, choice),
         argv=list(argv),
         progress=progress,
     )
     if path is None:
         return job.in_memory()
-    return job.on_disk(Path(path), overwrite, resume, checkpoint_every)
+    return job.on_disk(Path(path), storage.overwrite, storage.resume, storage.checkpoint_every)

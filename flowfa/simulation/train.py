@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,20 +11,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observables import observe
+from flowfa.machine.device import DTYPES, find_device, name_of
+from flowfa.machine.memory import check_fits
 from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.problem import Problem
-from flowfa.records.output import free_memory, readable
 from flowfa.records.schema import TrainingAxes
-from flowfa.registry import unknown_name
+from flowfa.settings import (
+    StartsSettings,
+    StorageSettings,
+    TrainingSettings,
+    chosen,
+    to_json_dict,
+)
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
-from flowfa.simulation.settings import DTYPES, find_device, spread_columns
-from flowfa.simulation.training_settings import TrainingSettings
+from flowfa.simulation.times import kept_snapshots, spread_columns
 from flowfa.studies.progress import Progress
 from flowfa.training import (
     DiscreteSteps,
@@ -40,16 +44,28 @@ from flowfa.training import (
 
 def train(
     problem: Problem,
-    trajectories: int | None = None,
+    trajectories: int | None = StartsSettings.trajectories,
     *,
-    seed: int = 0,
+    seed: int = StartsSettings.seed,
     path: str | Path | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float = 15.0,
+    overwrite: bool = StorageSettings.overwrite,
+    resume: bool = StorageSettings.resume,
+    checkpoint_every: float = StorageSettings.checkpoint_every,
     progress: Progress | None = None,
     argv: Sequence[str] = (),
-    **settings: Any,
+    rate: float | Sequence[float] = TrainingSettings.rate,
+    steps: int | None = TrainingSettings.steps,
+    t_end: float | None = TrainingSettings.t_end,
+    momentum: float | Sequence[float] = TrainingSettings.momentum,
+    weight_decay: float = TrainingSettings.weight_decay,
+    batch_size: int | None = TrainingSettings.batch_size,
+    schedule: str | Schedule = TrainingSettings.schedule,
+    keep_every_step: bool = TrainingSettings.keep_every_step,
+    save: int = TrainingSettings.save,
+    spacing: str = TrainingSettings.spacing,
+    snapshots: int | None = TrainingSettings.snapshots,
+    device: str | torch.device = TrainingSettings.device,
+    dtype: str | torch.dtype = TrainingSettings.dtype,
 ) -> Run:
     """Train the networks of a problem in discrete steps, all rates, starts and rules side by side.
 
@@ -66,9 +82,27 @@ def train(
         Of initial weights, feedback, and the order of minibatches.
     path, overwrite, resume, checkpoint_every, progress, argv
         As `flowfa.simulate`.
-    **settings
-        The fields of `flowfa.simulation.TrainingSettings`: ``rate``, ``steps`` or ``t_end``,
-        ``momentum``, ``weight_decay``, ``batch_size``, ``schedule``, ``save``, ...
+    rate : float or sequence of float
+        eta, positive; several are trained side by side.
+    steps : int, optional
+        Steps of every trajectory; 1000 if `t_end` is not given either.
+    t_end : float, optional
+        Train to this time instead, the sum of the rates, which each rate must meet after a whole
+        number of steps.
+    momentum : float or sequence of float
+        mu, within [0, 1); several are combined with every rate.
+    weight_decay : float
+        lambda, of weights and biases.
+    batch_size : int, optional
+        Samples of a minibatch; the full batch by default.
+    schedule : str or Schedule
+        As `Schedule.parse` understands: ``constant``, ``2@100,250``, ``10@every:1000``.
+    keep_every_step : bool
+        Save every step, with all weights.
+    save : int
+        Most save times, at least 2; there are never more than steps.
+    spacing, snapshots, device, dtype
+        As `flowfa.simulate`.
 
     Returns
     -------
@@ -93,43 +127,45 @@ def train(
     >>> trajectory["rate"].values.tolist(), trajectory["step"].values[:, -1].tolist()
     ([0.1, 0.05, 0.1, 0.05], [100, 200, 100, 200])
     """
-    known = [entry.name for entry in dataclasses.fields(TrainingSettings)]
-    for name in settings:
-        if name not in known:
-            raise unknown_name("setting", name, known)
-    for name in settings.keys() & {"device", "dtype"}:
-        settings[name] = str(settings[name]).removeprefix("torch.")
-    chosen = TrainingSettings(**settings)
-    device = find_device(chosen.device)
-    ensemble = build_ensemble(problem, trajectories, seed)
+    named = {"device": name_of(device), "dtype": name_of(dtype)}
+    if isinstance(schedule, Schedule):
+        named["schedule"] = str(schedule)
+    given = {**locals(), **named}
+    settings = chosen(TrainingSettings, given)
+    starts = chosen(StartsSettings, given)
+    storage = chosen(StorageSettings, given)
+    Schedule.parse(settings.schedule)  # refuses what is no schedule before networks are drawn
+    ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(
         problem,
         ensemble,
-        device,
-        DTYPES[chosen.dtype],
-        repeats=len(chosen.variants),
+        find_device(settings.device),
+        DTYPES[settings.dtype],
+        repeats=len(settings.variants),
         # Weight decay moves W_1 outside the span of the data too.
-        reduce=chosen.weight_decay == 0.0,
+        reduce=settings.weight_decay == 0.0,
     )
-    if chosen.keep_every_step:
-        _check_every_step(chosen, flow, path)
-    plan = plan_of(chosen)
-    variant = np.tile(np.arange(len(chosen.variants)), len(flow) // len(chosen.variants))
+    if settings.keep_every_step:
+        _check_every_step(settings, flow, path)
+    plan = plan_of(settings)
+    variant = np.tile(np.arange(len(settings.variants)), len(flow) // len(settings.variants))
     axes = TrainingAxes(
-        rate=np.array([rate for rate, _ in chosen.variants])[variant],
-        momentum=np.array([momentum for _, momentum in chosen.variants])[variant],
+        rate=np.array([rate for rate, _ in settings.variants])[variant],
+        momentum=np.array([momentum for _, momentum in settings.variants])[variant],
         steps=plan.steps[variant],
         times=plan.times[variant],
     )
-    columns = spread_columns(plan.steps.shape[1], chosen.snapshots_of(plan.steps.shape[1]))
-    redraws = Redraws(problem, ensemble, seed)
-    rule = step_rule(flow, chosen, ensemble.starts, seed, redraws)
+    saves = plan.steps.shape[1]
+    kept = saves if settings.keep_every_step else kept_snapshots(settings.snapshots, saves)
+    columns = spread_columns(saves, kept)
+    redraws = Redraws(problem, ensemble, starts.seed)
+    rule = step_rule(flow, settings, ensemble.starts, starts.seed, redraws)
     job = Job(
         flow=flow,
         solver=DiscreteSteps(rule, axes.steps),
-        dtype=chosen.dtype,
+        dtype=settings.dtype,
         layout=record_layout(flow, plan.axis, columns, axes),
-        configuration=describe_training(problem, ensemble, chosen, seed),
+        configuration=describe_training(problem, ensemble, settings, starts.seed),
         argv=list(argv),
         progress=progress,
         kind="discrete",
@@ -137,7 +173,7 @@ def train(
     )
     if path is None:
         return job.in_memory()
-    return job.on_disk(Path(path), overwrite, resume, checkpoint_every)
+    return job.on_disk(Path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
 
 
 def step_rule(
@@ -169,12 +205,11 @@ def step_rule(
     batches = None
     if settings.batch_size is not None:
         batches = Minibatches(flow.problem.data.samples, settings.batch_size, starts, seed)
-    assert isinstance(settings.schedule, Schedule)
     return StepRule(
         rate=of_rows([rate for rate, _ in settings.variants]),
         momentum=of_rows([momentum for _, momentum in settings.variants]),
         starts=torch.tensor(flow.starts, device=initial.device),
-        schedule=settings.schedule,
+        schedule=Schedule.parse(settings.schedule),
         weight_decay=settings.weight_decay,
         minibatches=batches,
         redraws=redraws,
@@ -183,14 +218,13 @@ def step_rule(
 
 def plan_of(settings: TrainingSettings) -> SavePlan:
     """Return the saved steps of each variant."""
-    assert isinstance(settings.schedule, Schedule)
     save = settings.save
     if settings.keep_every_step:
         save = _count_steps(settings) + 1
     return plan_saves(
         [rate for rate, _ in settings.variants],
-        settings.schedule,
-        steps=settings.steps,
+        Schedule.parse(settings.schedule),
+        steps=settings.step_count,
         t_end=settings.t_end,
         save=save,
         spacing="linear" if settings.keep_every_step else settings.spacing,
@@ -201,10 +235,9 @@ def describe_training(
     problem: Problem, ensemble: Ensemble, settings: TrainingSettings, seed: int
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming."""
-    resolved = {entry.name: getattr(settings, entry.name) for entry in dataclasses.fields(settings)}
-    resolved["rate"] = list(settings.rates)
-    resolved["momentum"] = list(settings.momenta)
-    resolved["schedule"] = str(settings.schedule)
+    resolved = to_json_dict(settings)
+    resolved["steps"] = settings.step_count
+    resolved["schedule"] = str(Schedule.parse(settings.schedule))
     return {"kind": "discrete", **describe_problem(problem, ensemble, seed), **resolved}
 
 
@@ -223,12 +256,10 @@ def _observer(flow: NetworkFlow, rule: StepRule, axes: TrainingAxes) -> Any:
 
 def _count_steps(settings: TrainingSettings) -> int:
     """Return the number of steps of a run of one length."""
-    if settings.steps is not None:
-        return settings.steps
-    assert isinstance(settings.schedule, Schedule)
-    ends = plan_saves(
-        settings.rates[:1], settings.schedule, steps=None, t_end=settings.t_end, save=2
-    )
+    if settings.step_count is not None:
+        return settings.step_count
+    schedule = Schedule.parse(settings.schedule)
+    ends = plan_saves(settings.rate[:1], schedule, steps=None, t_end=settings.t_end, save=2)
     return int(ends.steps[0, -1])
 
 
@@ -239,11 +270,9 @@ def _check_every_step(settings: TrainingSettings, flow: NetworkFlow, path: objec
     parameters = sum(a * b for a, b in itertools.pairwise(sizes))
     # Times and step numbers stay in memory; the states too, twice, where no file takes them.
     numbers = 5 if path is not None else 5 + 2 * parameters
-    needed, free = 8 * count * rows * numbers, free_memory()
-    if free is not None and needed > free:
-        remedy = "" if path is not None else ", or give a path to stream them to disk"
-        raise InputError(
-            f"every one of {count - 1} steps of {rows} trajectories needs about "
-            f"{readable(needed)} of memory and {readable(free)} are free: save fewer states "
-            f"(save, snapshots instead of keep-every-step){remedy}"
-        )
+    remedy = "" if path is not None else ", or give a `path` to stream them to disk"
+    check_fits(
+        8 * count * rows * numbers,
+        f"every one of {count - 1} steps of {rows} trajectories needs {{}}",
+        f"save fewer states (`save`, `snapshots` instead of `keep_every_step=True`){remedy}",
+    )

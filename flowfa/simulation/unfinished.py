@@ -122,7 +122,7 @@ def load_unfinished(folder: Path) -> DataTree:
     except (DamagedError, KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(
             f"{folder} cannot be read as an unfinished run ({type(error).__name__}: {error}): "
-            "finish it with --resume, and give the result"
+            "finish it with `resume=True`, and give the result"
         ) from error
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from flowfa.errors import InputError
 from flowfa.problems.problem import Problem
+from flowfa.problems.rules import is_in_form
+from flowfa.settings import FlowSettings
 from flowfa.solvers.event import EventSolver
 from flowfa.solvers.hybrid import FINEST, HybridSolver, refusal
+from flowfa.solvers.registry import make_solver
+from flowfa.solvers.stepping.integration import Solver
+from flowfa.solvers.stepping.side_by_side import SideBySide
 
 
 @dataclass(frozen=True)
@@ -17,22 +24,26 @@ class Choice:
     Attributes
     ----------
     name : str
-        As `flowfa.solvers.registry.make_solver` knows it.
+        As `flowfa.solvers.registry.make_solver` knows it; ``"hybrid + bosh3"`` where rules have
+        different solvers.
     reason : str
         A clause that ``flowfa info`` shows.
+    by_rule : mapping
+        The solver of each rule where they differ, by the rule's name; else empty.
     """
 
     name: str
     reason: str
+    by_rule: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose(
     asked: str,
     problem: Problem,
     *,
-    rtol: float = 1e-4,
-    device: str = "cpu",
-    dtype: str = "float64",
+    rtol: float = FlowSettings.rtol,
+    device: str = FlowSettings.device,
+    dtype: str = FlowSettings.dtype,
 ) -> Choice:
     """Return the solver that `asked` denotes for a problem.
 
@@ -40,7 +51,8 @@ def choose(
     every tolerance, with or without sliding. Where it cannot be had, kinks make an error test
     fall to first order whatever the order of the method, so that the cheapest step wins: bosh3.
     Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
-    Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md).
+    Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md). A rule
+    whose feedback has no form (C-12) cannot have the hybrid solver; those beside it still do.
 
     Parameters
     ----------
@@ -67,10 +79,43 @@ def choose(
         return Choice("dopri5", "smoothed kinks: steps resolve them, so that order 5 pays")
     if problem.leak == 1.0:
         return Choice("dop853", "leak 1: the flow has no kinks, so that the highest order wins")
-    why = refusal(HybridSolver.name, hidden, problem.rules, None, dtype, device)
+    in_form = tuple(rule for rule in problem.rules if is_in_form(rule))
+    outside = [rule.name for rule in problem.rules if not is_in_form(rule)]
+    why = refusal(HybridSolver.name, hidden, in_form or problem.rules, None, dtype, device)
     if why is not None:
         # The part before the remedy, which is for those who asked for the solver.
         return Choice("bosh3", f"kinks, and {why.partition(':')[0]}: the cheapest step wins")
     if rtol < FINEST:
         return Choice("bosh3", f"kinks, and rtol is below {FINEST:g}: the cheapest step wins")
-    return Choice(HybridSolver.name, "one hidden layer: kinks and sliding are followed exactly")
+    exact = "one hidden layer: kinks and sliding are followed exactly"
+    if not outside:
+        return Choice(HybridSolver.name, exact)
+    cheapest = "the feedback has no form a W^T + B + M * sign(W)^T: the cheapest step wins"
+    return Choice(
+        f"{HybridSolver.name} + bosh3",
+        f"{HybridSolver.name} for {', '.join(rule.name for rule in in_form)} ({exact}), bosh3 for "
+        f"{', '.join(outside)} ({cheapest})",
+        {rule.name: HybridSolver.name if rule in in_form else "bosh3" for rule in problem.rules},
+    )
+
+
+def build_solver(name: str, by_rule: Mapping[str, str], **settings: Any) -> Solver:
+    """Build the solver of a `Choice`.
+
+    Parameters
+    ----------
+    name : str
+    by_rule : mapping
+        Not empty where rules have different solvers.
+    **settings
+        As `flowfa.solvers.registry.make_solver`, the same for all.
+
+    Raises
+    ------
+    InputError
+        As `flowfa.solvers.registry.make_solver`.
+    """
+    if not by_rule:
+        return make_solver(name, **settings)
+    made = {solver: make_solver(solver, **settings) for solver in dict.fromkeys(by_rule.values())}
+    return SideBySide({rule: made[solver] for rule, solver in by_rule.items()})

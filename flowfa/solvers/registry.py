@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name
+from flowfa.settings import FlowSettings, valid
+from flowfa.settings.flow import absolute_tolerance
 from flowfa.solvers.collocation import GAUSS
 from flowfa.solvers.collocation.solver import GaussCollocation
 from flowfa.solvers.event import EventSolver
@@ -25,11 +27,11 @@ def solver_names() -> tuple[str, ...]:
 def make_solver(
     name: str,
     *,
-    rtol: float = 1e-4,
-    atol: float | None = None,
-    step: float | None = None,
-    control: str = "pi",
-    max_steps: int = 100_000,
+    rtol: float = FlowSettings.rtol,
+    atol: float | None = FlowSettings.atol,
+    step: float | None = FlowSettings.step,
+    control: str = FlowSettings.controller,
+    max_steps: int = FlowSettings.max_steps,
 ) -> Solver:
     """Build the solver called `name`.
 
@@ -52,9 +54,8 @@ def make_solver(
         If the name is unknown, a number is out of range, or a step is given where none is wanted
         or is missing where one is.
     """
-    tolerance = Tolerance(rtol, rtol / 100.0 if atol is None else atol)
-    if max_steps < 1:
-        raise InputError(f"max-steps is {max_steps}: expected at least 1")
+    tolerance = Tolerance(rtol, absolute_tolerance(rtol, atol))
+    max_steps = valid(FlowSettings, "max_steps", max_steps)
     if name.startswith(BACKEND_PREFIX):
         return TorchdiffeqSolver(name.removeprefix(BACKEND_PREFIX), tolerance, step, max_steps)
     if name not in solver_names() or name == "auto":
@@ -62,10 +63,10 @@ def make_solver(
     tableau = TABLEAUS.get(name) if name in TABLEAUS.names() else None
     if tableau is not None and tableau.error_order is None:
         if step is None:
-            raise InputError(f"{name} is a fixed-step solver: give its step with --step H")
+            raise InputError(f"{name} is a fixed-step solver: give its step with `step=H`")
         return FixedStepRungeKutta(tableau, step, max_steps)
     if step is not None:
-        raise InputError(f"{name} chooses its steps by --rtol: leave out --step")
+        raise InputError(f"{name} chooses its steps by `rtol`: leave out `step`")
     if tableau is not None:
         return AdaptiveRungeKutta(tableau, tolerance, controller(control), max_steps)
     if name in GAUSS.names():

@@ -1,7 +1,8 @@
-"""What a run tells while it works."""
+"""What a study tells while it works, and to whom."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -10,19 +11,55 @@ from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.status import Status
 
 
-class Progress(Protocol):
-    """Receives the standing of a run often; throttles itself."""
+@dataclass(frozen=True)
+class TrajectoryCounts:
+    """How the trajectories of an integration stand.
 
-    def update(
-        self,
-        fraction: float,
-        running: int,
-        done: int,
-        failed: int,
-        slowest_time: float,
-        steps: int,
-    ) -> None:
-        """Show that `fraction` of the slowest trajectory's time is done."""
+    Attributes
+    ----------
+    running, done, failed : int
+        Numbers of trajectories.
+    slowest_time : float
+        The time that the slowest trajectory has reached.
+    steps : int
+        Trial steps of all trajectories.
+    """
+
+    running: int
+    done: int
+    failed: int
+    slowest_time: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class ProgressState:
+    """How a study, or one unit of it, stands.
+
+    Attributes
+    ----------
+    share : float
+        Of the work that is done: 0 to 1.
+    doing : str
+        What is being done, in words; empty where the counts say it all.
+    trajectories : TrajectoryCounts or None
+        Of the integration that is running, if there is one.
+    units_done, units : int
+        Finished units of work, and all of them.
+    """
+
+    share: float
+    doing: str = ""
+    trajectories: TrajectoryCounts | None = None
+    units_done: int = 0
+    units: int = 1
+
+
+class Progress(Protocol):
+    """Receives the state of a study often; throttles itself."""
+
+    def update(self, state: ProgressState) -> None:
+        """Show how the study stands."""
         ...
 
     def close(self) -> None:
@@ -30,29 +67,25 @@ class Progress(Protocol):
         ...
 
 
-def tell(run: Integration, progress: Progress, ends: np.ndarray | None = None) -> None:
-    """Tell `progress` how `run` stands.
+def state_of(run: Integration, ends: np.ndarray | None = None) -> ProgressState:
+    """Return how an integration stands; its share is that of the slowest trajectory's time.
 
     Parameters
     ----------
     run : Integration
-    progress : Progress
     ends : numpy.ndarray, optional
         The end time of each trajectory, where they differ, (trajectory,).
     """
     running = len(run.working)
     done = run.status.count(Status.OK)
-    fraction, slowest = 1.0, run.end
+    share, slowest = 1.0, run.end
     if running:
         times = run.memory["time"].cpu().numpy()
         slowest = float(times.min())
         end = run.end if ends is None else ends[run.working.cpu().numpy()]
-        fraction = float((times / end).min())
-    progress.update(
-        fraction,
-        running,
-        done,
-        len(run.status) - running - done,
-        slowest,
-        int(run.counters["steps"].clip(min=0).sum()),
+        share = float((times / end).min())
+    failed = len(run.status) - running - done
+    steps = int(run.counters["steps"].clip(min=0).sum())
+    return ProgressState(
+        share, trajectories=TrajectoryCounts(running, done, failed, slowest, steps)
     )

@@ -1,4 +1,8 @@
-"""Feedback rules for any torch model: layers whose backward pass takes B instead of W^T."""
+"""Feedback rules for any torch model: layers whose backward pass takes B instead of W^T.
+
+They need the rules (`flowfa.problems.rules`) and torch, and nothing of flowfa's flows, solvers or
+training: a model that is converted is trained by whatever trains torch models.
+"""
 
 from flowfa.torch_layers.alignment import layer_alignment
 from flowfa.torch_layers.channel_law import ChannelLaw, ChannelTerms

@@ -1,17 +1,16 @@
 """What training with momentum and weight decay adds to C-4's quantities, as an exact sum.
 
-With v <- mu v + G + lambda W and W <- W - eta v, and b the feedback of the out-weights, C =
-1/2 ||w_in||^2 - <w_out, b> changes in a step by -eta q + eta^2/2 ||v_in||^2 - f, where
-q = <w_in, v_in> - <v_out, b> and f = sum m (abs(w+) - sign(w) w+) over the out-weights whose sign
-flips (signfa, frsf). G has no part in q (C-1), so that
+With v <- mu v + G + lambda W and W <- W - eta v, and b = a w_out + B + M * sign(w_out) the feedback
+(C-12), C = 1/2 ||w_in||^2 - g(w_out) changes in a step by -eta q + eta^2/2 V - f, where
+q = <w_in, v_in> - <v_out, b>, V = ||v_in||^2 - a ||v_out||^2, and f = sum M (abs(w+) - sign(w) w+)
+over the out-weights whose sign flips. G has no part in q (C-1), so that
 
     q = mu q' + lambda (||w_in||^2 - <w_out, b>),
-    q' of the next step = q - eta ||v_in||^2 - <v_out, b+ - b>.
+    q' of the next step = q - eta V - <v_out, M * (sign(w+) - sign(w))>.
 
-Nothing of this looks at C itself, so that the sum predicts it. For gd, C = ||w_in||^2 -
-||w_out||^2: b = w_out, the change is twice that above without f, with ||v_in||^2 - ||v_out||^2 in
-place of ||v_in||^2, and no b+ - b. The recursion is linear: the part that begins with lambda is
-weight decay's share, the rest that of the steps (C-11).
+Nothing of this looks at C itself, so that the sum predicts it. For gd C is recorded as ||w_in||^2 -
+||w_out||^2, twice the above. The recursion is linear: the part that begins with lambda is weight
+decay's share, the rest that of the steps (C-11).
 """
 
 from __future__ import annotations
@@ -22,19 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from flowfa.errors import InputError
-from flowfa.problems.rules import (
-    AdaptiveFeedbackAlignment,
-    DirectFeedbackAlignment,
-    FeedbackAlignment,
-    FixedRandomSignFeedback,
-    GradientDescent,
-    SignFeedbackAlignment,
-)
-from flowfa.torch_layers.channels import ChannelPair, channel_pairs, magnitude
-
-FIXED = (FeedbackAlignment, AdaptiveFeedbackAlignment, DirectFeedbackAlignment)
-SIGNS = (SignFeedbackAlignment, FixedRandomSignFeedback)
+from flowfa.problems.rules import unit_of
+from flowfa.torch_layers.channels import ChannelPair, channel_pairs
 
 
 @dataclass(frozen=True)
@@ -44,9 +32,9 @@ class ChannelTerms:
     Attributes
     ----------
     half_square : Tensor
-        1/2 ||w_in||^2, (channel,); for gd ||w_in||^2.
+        1/2 ||w_in||^2 in the unit of the rule's law, (channel,); for gd ||w_in||^2.
     outgoing : Tensor
-        <w_out, b>, (channel,); for gd ||w_out||^2.
+        g(w_out) in that unit, (channel,); for gd ||w_out||^2.
     w_out, feedback : Tensor
         Out-weights and b, (entry, channel).
     """
@@ -68,7 +56,7 @@ class ChannelLaw:
     Parameters
     ----------
     model : torch.nn.Sequential
-        From `convert`, with one of flowfa's rules that has a law.
+        From `convert`, with a rule whose feedback has the form of C-12.
     momentum, weight_decay : float
         Of ``torch.optim.SGD`` without dampening and Nesterov, the same for all parameters.
 
@@ -80,17 +68,14 @@ class ChannelLaw:
     Raises
     ------
     InputError
-        If C-4 is not for this model (`conserved_by_channel`), or the rule is one of one's own.
+        If C-4 is not for this model (`conserved_by_channel`), or the feedback of the rule has
+        no form.
     """
 
     def __init__(self, model: nn.Module, momentum: float, weight_decay: float) -> None:
         self._pairs = {pair.name: pair for pair in channel_pairs(model, unchecked=False)}
         for pair in self._pairs.values():
-            if not isinstance(pair.rule, (GradientDescent, *FIXED, *SIGNS)):
-                raise InputError(
-                    f"what a step adds under the rule {pair.rule.name!r} is not known: only its "
-                    "own author can tell"
-                )
+            pair.form()
         self._momentum, self._weight_decay = momentum, weight_decay
 
         def zeros() -> dict[str, Tensor]:
@@ -131,24 +116,20 @@ class ChannelLaw:
             v_in = pair.rows(velocity(pair.layer.weight), of_bias).double()
             v_out = pair.columns(velocity(pair.following.weight)).double()
             here, there = before[name], after[name]
-            square, flipped = v_in.square().sum(1), torch.zeros(())
-            # 1/2 ||w_in||^2, or ||w_in||^2 under gd: the factor of everything but q there.
-            factor, in_square = 1.0, 2.0 * here.half_square
-            if isinstance(pair.rule, GradientDescent):
-                factor, in_square = 2.0, here.half_square
-                square = square - v_out.square().sum(0)
-                turned = torch.zeros(())
-            else:
-                turned = (v_out * (there.feedback - here.feedback)).sum(0)
-            if isinstance(pair.rule, SIGNS):
-                w = there.w_out
-                sizes = magnitude(pair, w).double()
-                flipped = (sizes * (w.abs() - here.w_out.sign() * w)).sum(0)
-            gap = in_square - here.outgoing
+            form, unit = pair.form(torch.float64), unit_of(pair.rule)
+            square = v_in.square().sum(1)
+            if form.weight_share:
+                square = square - form.weight_share * v_out.square().sum(0)
+            turned, flipped = torch.zeros(()), torch.zeros(())
+            jumps = form.jumps(here.w_out[None], there.w_out[None])
+            if jumps is not None:
+                turned = (v_out * jumps[0]).sum(0)
+                flipped = (jumps[0] * there.w_out).sum(0)
+            gap = 2.0 / unit * here.half_square - (here.w_out * here.feedback).sum(0)
             of_steps = self._momentum * self._steps_pull[name]
             of_decay = self._momentum * self._decay_pull[name] + self._weight_decay * gap
-            self.steps[name] += factor * rate * (0.5 * rate * square - of_steps) - flipped
-            self.decay[name] -= factor * rate * of_decay
+            self.steps[name] += unit * (rate * (0.5 * rate * square - of_steps) - flipped)
+            self.decay[name] -= unit * rate * of_decay
             self._steps_pull[name] = of_steps - rate * square - turned
             self._decay_pull[name] = of_decay
 
@@ -180,11 +161,10 @@ def _terms(pair: ChannelPair) -> ChannelTerms:
     # A copy: without it these would be the weight itself, which the next step changes.
     w_out = pair.columns(pair.following.weight).to(torch.float64, copy=True)
     square = w_in.square().sum(1)
-    if isinstance(pair.rule, GradientDescent):
-        return ChannelTerms(square, w_out.square().sum(0), w_out, w_out)
-    if isinstance(pair.rule, SIGNS):
-        feedback = magnitude(pair, w_out).double() * w_out.sign()
-    else:
-        assert pair.kept is not None
-        feedback = pair.columns(pair.kept).double()
-    return ChannelTerms(0.5 * square, (w_out * feedback).sum(0), w_out, feedback)
+    form, unit = pair.form(torch.float64), unit_of(pair.rule)
+    feedback = form.matrix(w_out[None])[0].T
+    # g = <w_out, b> - a/2 ||w_out||^2.
+    outgoing = (w_out * feedback).sum(0)
+    if form.weight_share:
+        outgoing = outgoing - 0.5 * form.weight_share * w_out.square().sum(0)
+    return ChannelTerms(unit * 0.5 * square, unit * outgoing, w_out, feedback)

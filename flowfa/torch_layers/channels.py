@@ -15,15 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from flowfa.errors import InputError
-from flowfa.problems.rules import (
-    AdaptiveFeedbackAlignment,
-    DirectFeedbackAlignment,
-    FeedbackAlignment,
-    FixedRandomSignFeedback,
-    GradientDescent,
-    Rule,
-    SignFeedbackAlignment,
-)
+from flowfa.problems.rules import FeedbackForm, Rule, form_of, unit_of
 from flowfa.torch_layers.direct import DirectFeedbackSequential, in_order, is_layer
 from flowfa.torch_layers.layers import FeedbackConv2d, FeedbackLinear
 from flowfa.torch_layers.layouts import check_layout, check_sequence
@@ -81,6 +73,32 @@ class ChannelPair:
         grouped = weight.unflatten(0, (self.following.groups, -1)).flatten(3)
         return grouped.permute(1, 3, 0, 2).flatten(2).flatten(0, 1)
 
+    @property
+    def kept_by_name(self) -> dict[str, Tensor]:
+        """What the rule keeps, as the last of two layers has it: (1, channel, entry)."""
+        if self.kept is None:
+            return {}
+        key = "D1" if self.rule.feedback_from == "output" else f"{self.rule.keeps}2"
+        return {key: self.columns(self.kept).T[None]}
+
+    def form(self, dtype: torch.dtype | None = None) -> FeedbackForm:
+        """Return the form of the feedback into the channels, for w_out as (1, entry, channel).
+
+        Raises
+        ------
+        InputError
+            If the rule is not in form (`flowfa.problems.rules.form_of`).
+        """
+        entries, channels = self.columns(self.following.weight).shape
+        kept = {name: matrix.to(dtype) for name, matrix in self.kept_by_name.items()}
+        form = form_of(self.rule, 2, (entries, channels), kept)
+        if form is None:
+            raise InputError(
+                f"what a step adds under the rule {self.rule.name!r} is not known: only its own "
+                "author can tell, by stating the form of its feedback (flowfa.RuleInForm)"
+            )
+        return form
+
 
 def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[str, Tensor]:
     """Return the quantity that each channel of each hidden layer conserves under the flow (C-4).
@@ -109,11 +127,8 @@ def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[s
     for pair in channel_pairs(model, unchecked):
         weight = pair.following.weight
         incoming = pair.rows(pair.layer.weight, pair.layer.bias).square().sum(1)
-        kept = {}
-        if pair.kept is not None:
-            key = "D1" if pair.rule.feedback_from == "output" else f"{pair.rule.keeps}2"
-            kept = {key: pair.columns(pair.kept).T[None]}
-        value = pair.rule.conserved(1, incoming[None], pair.columns(weight)[None], kept)
+        out_weight = pair.columns(weight)[None]
+        value = pair.rule.conserved(1, incoming[None], out_weight, pair.kept_by_name)
         if value is not None:
             found[pair.name] = value[0]
     return found
@@ -124,11 +139,11 @@ def expected_channel_change(
 ) -> dict[str, Tensor]:
     """Return what the next plain SGD step adds to `conserved_by_channel`, exactly (C-11).
 
-    With eta the rate, lambda the decay of *all* parameters and U = -(G + lambda W) the step, C
-    changes by ``(eta^2 / 2) ||U_in||^2 - eta lambda (||w_in||^2 - <w_out, b>)`` under fa and
-    adafa; signfa and frsf lose in addition ``m (abs(w + eta u) - sign(w) (w + eta u))`` for each
-    out-weight w with step u, m its magnitude of feedback; gd:
-    ``eta^2 (||U_in||^2 - ||U_out||^2) - 2 eta lambda (||w_in||^2 - ||w_out||^2)``.
+    With eta the rate, lambda the decay of *all* parameters, U = -(G + lambda W) the step, and
+    feedback of the form b = a w_out + B + M * sign(w_out), 1/2 ||w_in||^2 - g(w_out) changes by
+    ``(eta^2 / 2) (||U_in||^2 - a ||U_out||^2) - eta lambda (||w_in||^2 - <w_out, b>)``, minus
+    ``M (abs(w + eta u) - sign(w) (w + eta u))`` for each out-weight w with step u. For gd it is
+    twice that, as in C-1's table.
 
     Parameters
     ----------
@@ -147,8 +162,8 @@ def expected_channel_change(
     Raises
     ------
     InputError
-        As for `conserved_by_channel`; and if a layer has no ``.grad``, or the rule is one of one's
-        own.
+        As for `conserved_by_channel`; and if a layer has no ``.grad``, or the feedback of the rule
+        has no form.
     """
     found = {}
     for pair in channel_pairs(model, unchecked):
@@ -160,37 +175,17 @@ def expected_channel_change(
         g_out = pair.columns(update)
         u_in, u_out = -(g_in + weight_decay * w_in), -(g_out + weight_decay * w_out)
         squares, in_norms = u_in.square().sum(1), w_in.square().sum(1)
-        rate = learning_rate
-        if isinstance(pair.rule, GradientDescent):
-            gap = in_norms - w_out.square().sum(0)
-            change = rate**2 * (squares - u_out.square().sum(0)) - 2.0 * rate * weight_decay * gap
-        elif isinstance(
-            pair.rule, FeedbackAlignment | AdaptiveFeedbackAlignment | DirectFeedbackAlignment
-        ):
-            assert pair.kept is not None
-            gap = in_norms - (w_out * pair.columns(pair.kept)).sum(0)
-            change = 0.5 * rate**2 * squares - rate * weight_decay * gap
-        elif isinstance(pair.rule, SignFeedbackAlignment | FixedRandomSignFeedback):
-            scale = magnitude(pair, w_out)
-            gap = in_norms - (scale * w_out.abs()).sum(0)
-            after = w_out + rate * u_out
-            flipped = (scale * (after.abs() - w_out.sign() * after)).sum(0)
-            change = 0.5 * rate**2 * squares - rate * weight_decay * gap - flipped
-        else:
-            raise InputError(
-                f"what a step adds under the rule {pair.rule.name!r} is not known: only its own "
-                "author can tell"
-            )
-        found[pair.name] = change
+        rate, form = learning_rate, pair.form()
+        feedback = form.matrix(w_out[None])[0].T
+        gap = in_norms - (w_out * feedback).sum(0)
+        second = squares - form.weight_share * u_out.square().sum(0)
+        change = 0.5 * rate**2 * second - rate * weight_decay * gap
+        after = w_out + rate * u_out
+        jumps = form.jumps(w_out[None], after[None])
+        if jumps is not None:
+            change = change - (jumps[0] * after).sum(0)
+        found[pair.name] = unit_of(pair.rule) * change
     return found
-
-
-def magnitude(pair: ChannelPair, w_out: Tensor) -> Tensor:
-    """Return the size of each entry of a sign rule's feedback, laid out as `w_out`."""
-    if isinstance(pair.rule, SignFeedbackAlignment):
-        return torch.full_like(w_out, pair.rule.layer_scale(w_out))
-    assert pair.kept is not None
-    return pair.columns(pair.kept)
 
 
 def _update(layer: nn.Linear | nn.Conv2d, name: str) -> Tensor | None:

@@ -41,9 +41,10 @@ class DirectPass:
 
     def take(self, layer: nn.Module, number: int) -> None:
         """Make a layer the one of this number, in place."""
-        layer.__class__ = DirectLinear if isinstance(layer, nn.Linear) else DirectConv2d
-        layer.shared = self
-        layer.number = number
+        cls = DirectLinear if isinstance(layer, nn.Linear) else DirectConv2d
+        # setattr: type checkers do not know that an object may change its class.
+        for name, value in (("__class__", cls), ("shared", self), ("number", number)):
+            setattr(layer, name, value)
 
     @contextmanager
     def begun(self, matrices: list[Tensor]) -> Iterator[None]:

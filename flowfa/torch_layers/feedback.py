@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
-from flowfa.problems.rules import RULES, FixedRandomSignFeedback, Rule, SignFeedbackAlignment
+from flowfa.problems.rules import RULES, Rule
 from flowfa.seeds import generator
 
 
@@ -100,17 +100,13 @@ def resolved(rule: str | Rule) -> tuple[Rule, bool]:
     InputError
         If there is no rule of this name.
     """
-    if rule == "brsf":
-        return FixedRandomSignFeedback(), True
-    found = RULES.get(rule)() if isinstance(rule, str) else rule
-    return found, bool(getattr(found, "redrawn", False))
+    chosen = RULES.get(rule)() if isinstance(rule, str) else rule
+    return chosen, chosen.redrawn
 
 
 def for_layer(rule: Rule, redrawn: bool, seed: int, layer: str, weight: Tensor) -> LayerFeedback:
     """Return the feedback of a layer; a scale that depends on the layer is settled here."""
-    if isinstance(rule, SignFeedbackAlignment) and rule.scale == "xavier":
-        rule = SignFeedbackAlignment(math.sqrt(2.0 / sum(fans(weight))))
-    return LayerFeedback(rule, redrawn, seed, layer)
+    return LayerFeedback(rule.for_layer(*fans(weight)), redrawn, seed, layer)
 
 
 def fans(weight: Tensor) -> tuple[int, int]:

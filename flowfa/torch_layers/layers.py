@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import maybe_current_level
 
 from flowfa.errors import InputError
 from flowfa.torch_layers.feedback import LayerFeedback
@@ -79,8 +80,9 @@ def give_feedback(layer: nn.Linear | nn.Conv2d, feedback: LayerFeedback) -> None
     an optimizer with its parameters, a hook - goes on to work, with the feedback.
     """
     kept = feedback.draw(layer.weight)
-    layer.__class__ = FEEDBACK_CLASSES[type(layer)]
-    layer.feedback = feedback
+    # setattr: type checkers do not know that an object may change its class.
+    setattr(layer, "__class__", FEEDBACK_CLASSES[type(layer)])  # noqa: B010
+    setattr(layer, "feedback", feedback)  # noqa: B010
     layer.register_buffer("feedback_weight", kept)
     layer.register_buffer("draws", torch.zeros((), dtype=torch.int64, device=layer.weight.device))
 
@@ -114,7 +116,7 @@ def current_feedback(layer: FeedbackLinear | FeedbackConv2d) -> Tensor:
 
 def transformed() -> bool:
     """Return whether this runs inside a transform of torch.func: grad, vmap, jvp."""
-    return torch._C._functorch.maybe_current_level() is not None
+    return maybe_current_level() is not None
 
 
 def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -153,7 +153,7 @@ def _functions(value: Any, seen: set[int]) -> Iterator[types.FunctionType | type
     if isinstance(value, types.FunctionType):
         yield value
     elif isinstance(value, types.MethodType):
-        layer = type(value.__self__)
+        layer: Any = type(value.__self__)
         if layer in FEEDBACK_CLASSES and value.__func__ is layer.forward:
             yield value
         yield from _functions(value.__func__, seen)

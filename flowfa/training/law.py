@@ -8,11 +8,10 @@ weights in step t, eta_t its rate, lambda the weight decay and m_t = mu eta_t / 
             - eta_t lambda [||w_in||^2 - <F, w_out>]
     R(t)  = g(w_out + Delta_out) - g(w_out) - <F, Delta_out>
 
-- fa, adafa, dfa's last hidden layer: g = <w_out, b>, F = b, R = 0;
-- signfa: g = s ||w_out||_1, F = s sign(w_out), R = s sum_r (|w_r^+| - sign(w_r) w_r^+), w^+ being
-  the out-weights after the step: nothing where the sign is kept, 2 s |w_r^+| where it flips;
-- frsf: the same with M_r for s;
-- gd: g = 1/2 ||w_out||^2, F = w_out, R = 1/2 ||Delta_out||^2.
+for every rule whose feedback has the form F = a w_out + B + M * sign(w_out) (C-12), with
+g(w) = a/2 ||w||^2 + <w, B> + <M, |w|> and, w^+ being the out-weights after the step,
+R = a/2 ||Delta_out||^2 + sum_r M_r (|w_r^+| - sign(w_r) w_r^+): nothing where a sign is kept, and
+2 M_r |w_r^+| where it flips.
 
 Under gd C is half the quantity of C-1's table. Without momentum and decay P = 0. Biases join w_in
 (C-2). Proof: Delta(t) = m_t Delta(t-1) + eta_t (U - lambda W), and C-1 says <w_in, U_in> =
@@ -21,7 +20,6 @@ Under gd C is half the quantity of C-1's table. Without momentum and decay P = 0
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -29,10 +27,8 @@ from torch import Tensor
 
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
-from flowfa.problems.rules import SignFeedbackAlignment
+from flowfa.problems.rules import FeedbackForm, form_of
 from flowfa.training.step_rule import StepRule
-
-RULES = ("gd", "fa", "adafa", "signfa", "frsf", "dfa")
 
 
 @dataclass(frozen=True)
@@ -112,11 +108,15 @@ def terms(field: NetworkField, state: Tensor) -> Terms:
         fed_back, g = torch.zeros_like(weight), torch.full_like(weight[:, 0], torch.nan)
         for group in field.groups:
             rows = slice(group.start, group.stop)
-            found = _feedback(field.layout, group, layer, weight[rows])
-            if found is not None:
-                fed_back[rows] = found
-                share = 0.5 if group.rule.name == "gd" else 1.0
-                g[rows] = share * (found * weight[rows]).sum(1)
+            form = _form(field.layout, group, layer)
+            if form is None:
+                continue
+            matrix = form.matrix(weight[rows]).transpose(1, 2)
+            fed_back[rows] = matrix
+            # g = <F, w_out> - a/2 ||w_out||^2.
+            g[rows] = (matrix * weight[rows]).sum(1)
+            if form.weight_share:
+                g[rows] -= 0.5 * form.weight_share * weight[rows].square().sum(1)
         weights.append(weight)
         feedback.append(fed_back)
         outgoing.append(g)
@@ -188,26 +188,10 @@ def change(
     return found, Carried(pull + squares, before.feedback, outgoing)
 
 
-def _feedback(
-    layout: ParameterLayout, group: RuleGroup, layer: int, weight: Tensor
-) -> Tensor | None:
-    """Return F of a hidden layer for the rows of a group, (row, n_{l+1}, n_l), by the table."""
-    name = group.rule.name
-    if name == "gd":
-        return weight
-    if name in ("fa", "adafa"):
-        return group.kept[f"B{layer + 1}"].double().transpose(1, 2)
-    if name == "dfa" and layer == layout.layers - 1:
-        return group.kept[f"D{layer}"].double().transpose(1, 2)
-    if name == "frsf":
-        return group.kept[f"M{layer + 1}"].double().transpose(1, 2) * weight.sign()
-    if name == "signfa":
-        assert isinstance(group.rule, SignFeedbackAlignment)
-        scale = group.rule.scale
-        if scale == "xavier":
-            scale = math.sqrt(2.0 / (weight.shape[1] + weight.shape[2]))
-        return scale * weight.sign()
-    return None
+def _form(layout: ParameterLayout, group: RuleGroup, layer: int) -> FeedbackForm | None:
+    """Return the form of the feedback into a hidden layer, in float64; None without a law."""
+    kept = {name: matrix.double() for name, matrix in group.kept.items()}
+    return form_of(group.rule, layer + 1, (layout.sizes[layer + 1], layout.sizes[layer]), kept)
 
 
 def _remainder(
@@ -215,16 +199,13 @@ def _remainder(
 ) -> Tensor:
     """Return R, (row, hidden neuron)."""
     columns = []
-    for place, out in enumerate(outgoing):
-        column = torch.zeros_like(out[:, 0])
+    for place, moved in enumerate(outgoing):
+        column = torch.zeros_like(moved[:, 0])
         for group in field.groups:
             rows = slice(group.start, group.stop)
-            if group.rule.name == "gd":
-                column[rows] = 0.5 * out[rows].square().sum(1)
-            elif group.rule.name in ("signfa", "frsf"):
-                # Nothing where the sign is kept, 2 |F| |w^+| where it flips.
-                weight = after.weights[place][rows]
-                turned = after.feedback[place][rows] - before.feedback[place][rows]
-                column[rows] = (turned * weight).sum(1)
+            form = _form(field.layout, group, place + 1)
+            if form is not None:
+                weights = before.weights[place][rows], after.weights[place][rows]
+                column[rows] = form.remainder(moved[rows], *weights)
         columns.append(column)
     return torch.cat(columns, 1)

@@ -47,7 +47,7 @@ class Minibatches:
     def __init__(self, samples: int, size: int, starts: int, seed: int) -> None:
         if not 1 <= size <= samples:
             raise InputError(
-                f"the batch size is {size} but there are {samples} samples: expected 1 to "
+                f"`batch_size` is {size} but there are {samples} samples: expected 1 to "
                 f"{samples}, or none for the full batch"
             )
         self.samples = samples

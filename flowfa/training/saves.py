@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowfa.errors import InputError
+from flowfa.settings.training import MOST_STEPS
 from flowfa.training.schedule import Schedule
 
 LOG_SPACING_DECADES = 4.0
-MOST_STEPS = 1e8
-"""Steps to a given time whose times are listed; years of training."""
 COINCIDENCE = 1e-9
 """Relative difference below which two sums of rates are the same time."""
 
@@ -108,8 +107,8 @@ def _course(rate: float, schedule: Schedule, t_end: float) -> np.ndarray:
     """Return the times after 0, 1, 2, ... steps, up to t_end."""
     if t_end / rate > MOST_STEPS:
         raise InputError(
-            f"t_end {t_end:g} takes {t_end / rate:.3g} steps at rate {rate:g}: expected at most "
-            f"{MOST_STEPS:g}, so give a larger rate or a smaller t_end"
+            f"`t_end` {t_end:g} takes {t_end / rate:.3g} steps at rate {rate:g}: expected at most "
+            f"{MOST_STEPS:g}, so give a larger rate or a smaller `t_end`"
         )
     count = max(1, round(t_end / rate))
     while True:
@@ -118,8 +117,8 @@ def _course(rate: float, schedule: Schedule, t_end: float) -> np.ndarray:
             break
         if len(times) > 1 and times[-1] == times[-2]:
             raise InputError(
-                f"at rate {rate:g} the schedule never gets to t_end {t_end:g} (only to "
-                f"{times[-1]:.9g}): give a smaller t_end, or steps"
+                f"at rate {rate:g} the schedule never gets to `t_end` {t_end:g} (only to "
+                f"{times[-1]:.9g}): give a smaller `t_end`, or `steps`"
             )
         count *= 2
     last = int(_nearest(times, np.array([t_end]))[0])
@@ -127,8 +126,8 @@ def _course(rate: float, schedule: Schedule, t_end: float) -> np.ndarray:
         below = times[times < t_end][-1]
         above = times[times > t_end][0]
         raise InputError(
-            f"t_end {t_end:g} is no whole number of steps at rate {rate:g}: choose "
-            f"{below:.9g} or {above:.9g}, or give steps"
+            f"`t_end` {t_end:g} is no whole number of steps at rate {rate:g}: choose "
+            f"{below:.9g} or {above:.9g}, or give `steps`"
         )
     return times[: last + 1]
 

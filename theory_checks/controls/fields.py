@@ -223,7 +223,7 @@ class GradientOf:
         return GradientOf(self.field.select(rows), self.activation)
 
     def switching(self, state: Tensor) -> Tensor | None:
-        """Return None: nobody looks for kinks here."""
+        """Return None: a smooth flow has no kinks to look for."""
         return None
 
     def surface_name(self, surface: int) -> str:

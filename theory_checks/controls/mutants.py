@@ -7,6 +7,7 @@ change nothing that a statement could see, and why.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from flowfa.flow.field import ForwardPass, NetworkField, RuleGroup
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import build_ensemble
-from flowfa.problems.rules import Rule, SignFeedbackAlignment
+from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import given_start
 from flowfa.registry import unknown_name
 from flowfa.seeds import generator
@@ -220,6 +221,13 @@ MUTANTS: Mapping[str, Mapping[str, Pieces]] = {
 }
 """By rule and name; every rule has the mutant `MEMORY` too."""
 
+OF_ANY_FORM: Mapping[str, Pieces] = {
+    **_COMMON,
+    **_OF_KEPT,
+    "signal of the output everywhere": Pieces(source=_output),
+}
+"""Of rules that are not in `MUTANTS`, whatever the form of their feedback (C-12)."""
+
 EQUIVALENT: Mapping[str, Mapping[str, tuple[Pieces, str]]] = {
     "signfa": {
         "sign(0) = 1": (
@@ -251,16 +259,22 @@ def mutant_flow(rule: str, layers: int = 3) -> NetworkFlow:
         start[f"c{layer}"] = side * positive(WIDTH)
     inputs = np.concatenate([positive(WIDTH), positive(WIDTH)]) + np.eye(6, WIDTH)
     data = Dataset(inputs, np.array([0, 1, 2, 3, 0, 1]), "mutants")
-    claimed: str | Rule = SignFeedbackAlignment(SCALE) if rule == "signfa" else rule
+    scale = {f"{rule.replace('-', '_')}_scale": SCALE}
+    claimed = configured_rule(rule, SimpleNamespace(**scale))
     problem = Problem(
         data, leak=LEAK, rule=claimed, loss="cross-entropy", initial=given_start(start)
     )
     return NetworkFlow(problem, build_ensemble(problem, 3, seed=2))
 
 
+def mutants_of(rule: str) -> Mapping[str, Pieces]:
+    """Return a rule's mutants by name, all but `MEMORY`; a rule of one's own has them too."""
+    return MUTANTS.get(rule, OF_ANY_FORM)
+
+
 def names_of(rule: str) -> tuple[str, ...]:
     """Return the names of a rule's mutants."""
-    return (*MUTANTS[rule], MEMORY)
+    return (*mutants_of(rule), MEMORY)
 
 
 def evidence_of_mutant(rule: str, name: str) -> Evidence:
@@ -274,7 +288,7 @@ def evidence_of_mutant(rule: str, name: str) -> Evidence:
     if name not in names_of(rule):
         raise unknown_name(f"mutant of {rule}", name, names_of(rule))
     if name != MEMORY:
-        return evidence_of_pieces(rule, MUTANTS[rule][name], name)
+        return evidence_of_pieces(rule, mutants_of(rule)[name], name)
     # Virtual readouts of deeper dfa lie where the memory does.
     flow = mutant_flow(rule, layers=2)
     evidence = evidence_of_flow(flow, t_end=T_END, rtol=1e-5, saves=9, label=name)

@@ -5,6 +5,7 @@ Written apart from `flowfa.flow.field`, of which it uses the forward pass alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField, RuleGroup
-from flowfa.problems.rules import SignFeedbackAlignment
+from flowfa.problems.rules import SignFeedbackAlignment, form_of
 
 
 def error(field: NetworkField, forward: ForwardPass) -> Tensor:
@@ -29,15 +30,29 @@ def matrix(layer: int, weight: Tensor, group: RuleGroup, time: Tensor) -> Tensor
         return group.kept[f"B{layer}"]
     if name == "signfa":
         assert isinstance(group.rule, SignFeedbackAlignment)
-        return group.rule.layer_scale(weight) * weight.sign().transpose(1, 2)
+        s = group.rule.scale
+        s = math.sqrt(2.0 / (weight.shape[1] + weight.shape[2])) if s == "xavier" else s
+        return s * weight.sign().transpose(1, 2)
     if name == "frsf":
         return group.kept[f"M{layer}"] * weight.sign().transpose(1, 2)
-    return group.kept[f"D{layer - 1}"]
+    if name == "dfa":
+        return group.kept[f"D{layer - 1}"]
+    form = form_of(group.rule, layer, (weight.shape[1], weight.shape[2]), group.kept)
+    if form is None:
+        return group.rule.feedback(layer, weight, group.kept)
+    carried = form.weight_share * weight
+    if form.fixed is not None:
+        carried = carried + form.fixed.transpose(1, 2)
+    if isinstance(form.magnitudes, Tensor):
+        carried = carried + form.magnitudes.transpose(1, 2) * weight.sign()
+    elif form.magnitudes is not None:
+        carried = carried + form.magnitudes * weight.sign()
+    return carried.transpose(1, 2)
 
 
 def source(group: RuleGroup, following: Tensor, output: Tensor) -> Tensor:
     """Return the signal that the matrix is applied to: of the next layer, or of the output."""
-    return output if group.rule.name == "dfa" else following
+    return output if group.rule.feedback_from == "output" else following
 
 
 def slope(layer: int, forward: ForwardPass, leak: float) -> Tensor:

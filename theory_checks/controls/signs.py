@@ -42,6 +42,8 @@ class PretendedSigns(SignFeedbackAlignment):
         B^T from W, (trajectory, n_l, n_{l-1}).
     """
 
+    name = "signfa"
+
     def __init__(self, matrix: Feedback) -> None:
         super().__init__()
         self.matrix = matrix

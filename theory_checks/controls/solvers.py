@@ -45,7 +45,7 @@ def slow_solver(rule: str, share: float) -> Control:
         return Rung(rung.label, lambda: SlowSolver(rung.make(), share))
 
     def control() -> Evidence:
-        found = evidence_of_flow(small_flow(rule), t_end=2.0, rtol=1e-5, saves=9)
-        return dataclasses.replace(found, rungs=tuple(slow(rung) for rung in found.rungs))
+        evidence = evidence_of_flow(small_flow(rule), t_end=2.0, rtol=1e-5, saves=9)
+        return dataclasses.replace(evidence, rungs=tuple(slow(rung) for rung in evidence.rungs))
 
     return control

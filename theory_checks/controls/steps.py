@@ -11,8 +11,8 @@ import flowfa
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
+from flowfa.settings import TrainingSettings, validated
 from flowfa.simulation.train import step_rule
-from flowfa.simulation.training_settings import TrainingSettings
 from theory_checks.controls.control import Control
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.evidence.evidence import Evidence
@@ -22,9 +22,34 @@ from theory_checks.evidence.from_run import evidence_of_run
 STEPS = 40
 
 
-def small_training(problem: Problem, ensemble: Ensemble, **settings: Any) -> Evidence:
-    """Return evidence on discrete training with the given `TrainingSettings`."""
-    return _training(problem, ensemble, settings, settings)
+def small_training(
+    problem: Problem,
+    ensemble: Ensemble,
+    claimed: dict[str, Any],
+    actual: dict[str, Any] | None = None,
+) -> Evidence:
+    """Return evidence on discrete training.
+
+    Parameters
+    ----------
+    problem : Problem
+    ensemble : Ensemble
+    claimed : dict
+        Those of the `TrainingSettings` that the training claims.
+    actual : dict, optional
+        Those that it has; by default the claimed ones.
+    """
+    told = validated(TrainingSettings(steps=STEPS, **claimed))
+    flow = NetworkFlow(
+        problem, ensemble, repeats=len(told.variants), reduce=told.weight_decay == 0.0
+    )
+    rule = step_rule(flow, told, ensemble.starts, seed=0)
+    steps = np.tile(np.arange(0, STEPS + 1, STEPS // 10), (len(flow), 1))
+    moved = None
+    if actual is not None and actual != claimed:
+        moving = validated(dataclasses.replace(told, **actual))
+        moved = step_rule(flow, moving, ensemble.starts, seed=0)
+    return evidence_of_training(flow, rule, steps, moved_by=moved)
 
 
 def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control:
@@ -42,7 +67,7 @@ def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control
 
     def control() -> Evidence:
         problem = small_problem(rule)
-        return _training(problem, small_ensemble(problem), claimed, claimed | settings)
+        return small_training(problem, small_ensemble(problem), claimed, claimed | settings)
 
     return control
 
@@ -60,18 +85,3 @@ def changed_file(name: str) -> Control:
         return evidence_of_run(run)
 
     return control
-
-
-def _training(
-    problem: Problem, ensemble: Ensemble, claimed: dict[str, Any], actual: dict[str, Any]
-) -> Evidence:
-    told = TrainingSettings(steps=STEPS, **claimed)
-    flow = NetworkFlow(
-        problem, ensemble, repeats=len(told.variants), reduce=told.weight_decay == 0.0
-    )
-    rule = step_rule(flow, told, ensemble.starts, seed=0)
-    steps = np.tile(np.arange(0, STEPS + 1, STEPS // 10), (len(flow), 1))
-    moved = None
-    if actual != claimed:
-        moved = step_rule(flow, dataclasses.replace(told, **actual), ensemble.starts, seed=0)
-    return evidence_of_training(flow, rule, steps, moved_by=moved)

@@ -23,9 +23,9 @@ from theory_checks.evidence.trajectory import Path, integrate
 ROUNDING = 1e-12
 """Share of a quantity's terms that rounding may make up, after thousands of operations."""
 FEW_ITEMS = 4
-"""Columns of a quantity that is remembered: numbers of a network, not of its neurons."""
+"""Most columns of a quantity that is remembered: few enough to keep for all times."""
 CHUNK_NUMBERS = 2**21
-"""Parameters of networks that are measured together."""
+"""Parameters of all networks that are measured in one call, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ class Evidence:
     reached : Tensor
         Time of the run's last good state of each, (trajectory,).
     record : Record or None
-        What was stored of each; None if there is no file.
+        What the file holds of each trajectory; None if there is no file.
     label : str
-        Where it came from.
+        The name of the run, for messages.
     note : str
-        What a reader has to know of it.
+        What a reader has to know of the run, such as that it is not finished.
     training : Training or None
         The steps of a run of discrete training, which has no rungs; None: the run is a flow.
     """
@@ -142,6 +142,14 @@ class Evidence:
     def rules(self) -> tuple[str, ...]:
         """The rule of each trajectory."""
         return tuple(self.flow.rules[row] for row in self.rows.tolist())
+
+    def under(self, *rules: str) -> Tensor:
+        """Return which trajectories follow one of some rules, (trajectory,) bool."""
+        return torch.tensor([rule in rules for rule in self.rules])
+
+    def for_all(self, condition: bool) -> Tensor:
+        """Return a condition that is the same for all trajectories, (trajectory,) bool."""
+        return torch.full((len(self),), condition)
 
     @cached_property
     def field(self) -> NetworkField:
@@ -223,14 +231,23 @@ class Evidence:
     def _along(self, quantity: Quantity) -> Course:
         values, rates = self._measure(quantity, self.paths[-1], self.velocities)
         coarser, _ = self._measure(quantity, self.paths[-2])
-        own = (
+        on_run_rung = (
             coarser
             if self.own == len(self.rungs) - 2
             else values
             if self.own == len(self.rungs) - 1
             else self._measure(quantity, self.paths[self.own])[0]
         )
-        return Course(values, rates, coarser, own)
+        return Course(values, rates, coarser, on_run_rung)
+
+    def at_start(self) -> Networks:
+        """Return the networks at time 0, a row for each trajectory."""
+        return Networks(
+            self.field,
+            self.initial[self.rows],
+            self.flow.span.outside_norm2[self.rows],
+            torch.zeros(len(self)),
+        )
 
     def values(self, quantity: Quantity, rung: int = -1) -> Tensor:
         """Measure a quantity alone on a rung, by default the finest, (trajectory, time, item)."""
@@ -238,8 +255,8 @@ class Evidence:
 
     def own_rates(self, quantity: Quantity) -> Tensor:
         """Measure dq/dt on the run's own rung, (trajectory, time, item)."""
-        own = self.paths[self.own]
-        return self._measure(quantity, own, self._velocities_on(own))[1]
+        path = self.paths[self.own]
+        return self._measure(quantity, path, self._velocities_on(path))[1]
 
     def in_record(self, quantity: Quantity) -> Tensor:
         """Measure a quantity of the weights in the file, (trajectory, snapshot, item)."""
@@ -285,20 +302,20 @@ class Evidence:
                     values.append(value)
                     rates.append(rate)
         shape = path.states.shape[:2]
-        found = torch.cat(values).unflatten(0, shape)
-        return found, torch.cat(rates).unflatten(0, shape) if rates else found
+        measured = torch.cat(values).unflatten(0, shape)
+        return measured, torch.cat(rates).unflatten(0, shape) if rates else measured
 
     def _velocities_on(self, path: Path) -> Tensor:
         """Return the velocity at each state of a path."""
         moving = self.motion.select(self.rows)
         times = path.states.shape[1]
-        found = torch.empty_like(path.states)
+        velocities = torch.empty_like(path.states)
         with torch.no_grad():
             for part in self._parts(path):
                 state, time = path.states.flatten(0, 1)[part], self.times[part % times]
                 velocity = _velocity(moving.select(part // times), time, state)
-                found.view(-1, found.shape[2])[part] = velocity
-        return found
+                velocities.view(-1, velocities.shape[2])[part] = velocity
+        return velocities
 
     @staticmethod
     def _parts(path: Path) -> tuple[Tensor, ...]:
@@ -321,5 +338,5 @@ def _with_rate(
         # torch's forward mode compiles a part of itself, on first use, by its own old means.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
         tangents = velocity, torch.ones_like(time)
-        found = torch.func.jvp(function, (state, time), tangents)
-    return found[0], found[1]
+        value_and_rate = torch.func.jvp(function, (state, time), tangents)
+    return value_and_rate[0], value_and_rate[1]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flowfa.flow.base import Field
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.settings import FlowSettings
 from flowfa.training import StepRule
 from theory_checks.evidence.evidence import Evidence, Record
 from theory_checks.evidence.rungs import build_ladder
@@ -26,7 +27,7 @@ def evidence_of_flow(
     saves: int = 41,
     ladder: bool = False,
     label: str = "flow",
-    max_steps: int = 100_000,
+    max_steps: int = FlowSettings.max_steps,
     as_reached: bool = False,
     density: float = 1.0,
 ) -> Evidence:
@@ -56,19 +57,21 @@ def evidence_of_flow(
         Times are ``t_end (k / (saves - 1))^density``: above 1 they are denser early, where flows
         from random starts move fastest.
     """
-    rungs, own = build_ladder(solver, rungs=3 if ladder else 2, rtol=rtol, max_steps=max_steps)
+    rungs, run_rung = build_ladder(solver, rungs=3 if ladder else 2, rtol=rtol, max_steps=max_steps)
     moving = flow.field if motion is None else motion
     share = torch.linspace(0.0, 1.0, saves, dtype=torch.float64)
     times = with_midpoints(t_end * share**density)
     everywhere = torch.full((len(flow),), t_end, dtype=torch.float64)
     rows = torch.arange(len(flow))
-    found = Evidence(flow, moving, flow.initial, rungs, own, times, rows, everywhere, label=label)
+    evidence = Evidence(
+        flow, moving, flow.initial, rungs, run_rung, times, rows, everywhere, label=label
+    )
     if not as_reached:
-        return found
-    reached = torch.stack([path.reached for path in found.paths]).amin(0)
-    kept = dataclasses.replace(found, reached=reached)
-    # What was integrated is integrated: the rungs do not depend on how far they are looked at.
-    kept.__dict__["paths"] = found.paths
+        return evidence
+    reached = torch.stack([path.reached for path in evidence.paths]).amin(0)
+    kept = dataclasses.replace(evidence, reached=reached)
+    # The paths are kept: how far they are looked at does not change them.
+    kept.__dict__["paths"] = evidence.paths
     return kept
 
 
@@ -103,7 +106,7 @@ def evidence_of_training(
     record, label
         As `Evidence`.
     threads : int, optional
-        Number of threads of the run: its matrix products round the same way with as many.
+        Number of threads of the run: matrix products round the same way only with as many.
     """
     done = steps[:, -1] if done is None else done
     axis = torch.tensor(steps[0], dtype=torch.float64) if axis is None else axis

@@ -15,14 +15,16 @@ from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
+from flowfa.machine.device import DTYPES
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
+from flowfa.problems.losses import LOSSES
+from flowfa.problems.parameters import rebuilt
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
+from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
-from flowfa.simulation.settings import DTYPES
 from flowfa.simulation.train import step_rule
-from flowfa.simulation.training_settings import TrainingSettings
 from flowfa.simulation.unfinished import UNFINISHED, load_run
 from flowfa.solvers.hybrid import HybridSolver
 from flowfa.solvers.one_hidden_layer.network import network
@@ -105,6 +107,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         max_steps=configuration["max_steps"],
         finer=_finer(flow),
         taken=_steps(tree),
+        by_rule=configuration.get("solver_by_rule"),
     )
     return Evidence(
         flow=flow,
@@ -143,8 +146,8 @@ def _reached(tree: DataTree, label: str) -> Tensor:
 def _evidence_of_steps(tree: DataTree, configuration: dict[str, Any], label: str) -> Evidence:
     """Return evidence on discrete training: its steps, to be taken again."""
     _reached(tree, label)
-    known = {entry.name for entry in dataclasses.fields(TrainingSettings)}
-    settings = TrainingSettings(**{k: v for k, v in configuration.items() if k in known})
+    known = declarations(TrainingSettings)
+    settings = validated(TrainingSettings(**{k: v for k, v in configuration.items() if k in known}))
     variants = len(settings.variants)
     problem, ensemble = _problem(tree, configuration, label, variants)
     flow = NetworkFlow(
@@ -230,7 +233,9 @@ def _problem(
         leak=configuration["leak"],
         smooth_kinks=configuration.get("smooth_kinks"),
         rule=rules,
-        loss=configuration["loss"],
+        loss=rebuilt(
+            LOSSES.get(configuration["loss"]), configuration.get("loss_parameters", {}), label
+        ),
         initial=start,
     )
     kept = tuple(
@@ -259,7 +264,7 @@ def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
             f"{', '.join(RULES.names())}): check it where the rule is registered, with "
             "theory_checks.check"
         )
-    return RULES.get(name)(**configuration["rule_parameters"][name])
+    return rebuilt(RULES.get(name), configuration["rule_parameters"][name], label)
 
 
 def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Record:

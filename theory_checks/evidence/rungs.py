@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flowfa.errors import InputError
-from flowfa.solvers.registry import make_solver
+from flowfa.settings import FlowSettings
+from flowfa.settings.flow import absolute_tolerance
+from flowfa.solvers.choice import build_solver
 from flowfa.solvers.stepping.integration import Solver
 
 TOLERANCE_FACTOR = 10.0
 STEP_FACTOR = 4.0
-"""A first-order method gains as much from a fourth of its step as it must to be told apart."""
+"""A fourth of the step makes the error of a first-order method four times smaller, which is enough
+for the errors of two rungs to differ clearly."""
 LEAST_STEPS = 2000
 STEPS_FACTOR = 10
-"""Times the steps of a run that its repetition may try, and as much again with each finer rung."""
+"""Factor from the steps of a run to those that its repetition may try, once more for each finer
+rung."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,11 @@ def build_ladder(
     rtol: float,
     atol: float | None = None,
     step: float | None = None,
-    control: str = "pi",
-    max_steps: int = 100_000,
+    control: str = FlowSettings.controller,
+    max_steps: int = FlowSettings.max_steps,
     finer: str | None = None,
     taken: int | None = None,
+    by_rule: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Rung, ...], int]:
     """Return rungs from coarse to fine, and the place of the asked accuracy among them.
 
@@ -66,8 +71,10 @@ def build_ladder(
         Steps that the run tried. A rung gets many times as many and no more: what was recorded of a
         sound run takes a method of any order fewer, and a start that was changed could take for
         ever.
+    by_rule : mapping, optional
+        The solver of each rule, on all rungs, where rules had different ones.
     """
-    atol = rtol / 100.0 if atol is None else atol
+    atol = absolute_tolerance(rtol, atol)
 
     def most(level: int) -> int:
         if taken is None:
@@ -81,8 +88,9 @@ def build_ladder(
             solver, own_step = finer, None
 
         def make() -> Solver:
-            return make_solver(
+            return build_solver(
                 solver,
+                by_rule or {},
                 rtol=rtol * scale,
                 atol=atol * scale,
                 step=own_step,

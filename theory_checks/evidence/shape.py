@@ -31,10 +31,10 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
     InputError
         Naming the first part that is not as it should be.
     """
-    for place, wanted in _shapes(tree, configuration, label):
-        found = _values(tree, place, label).shape
-        if found != wanted:
-            raise _damaged(label, f"{place} has shape {found}, expected {wanted}")
+    for path, wanted in _shapes(tree, configuration, label):
+        shape = _values(tree, path, label).shape
+        if shape != wanted:
+            raise _damaged(label, f"{path} has shape {shape}, expected {wanted}")
     times = _values(tree, "/trajectory/time", label)
     if times[0] != 0.0 or not (np.diff(times) > 0.0).all():
         raise _damaged(label, "/trajectory/time does not increase from 0")
@@ -53,8 +53,12 @@ def _check_snapshots(tree: DataTree, times: np.ndarray, label: str) -> None:
     """Refuse weights that belong to no time of the run: nothing could be said of them."""
     when = _values(tree, "/weights/snapshot_time", label)
     reached = _values(tree, "/solver/t_reached", label)
-    own = _values(tree, "/trajectory/training_time", label) if _discrete(tree) else times[None]
-    known = np.concatenate([np.broadcast_to(own, (len(when), own.shape[1])), reached[:, None]], 1)
+    times_of_run = (
+        _values(tree, "/trajectory/training_time", label) if _discrete(tree) else times[None]
+    )
+    known = np.concatenate(
+        [np.broadcast_to(times_of_run, (len(when), times_of_run.shape[1])), reached[:, None]], 1
+    )
     placed = (when[:, :, None] == known[:, None]).any(2) | np.isnan(when)
     # Where the end was reached nothing is left out.
     whole = np.isfinite(when).all(1) | (reached < known[:, -2])
@@ -121,12 +125,12 @@ def _shapes(
                 yield f"/weights/{letter}{layer}", (rows, *ends)
 
 
-def _values(tree: DataTree, place: str, label: str) -> np.ndarray:
-    _, group, name = place.split("/")
-    found = tree.children[group].to_dataset()
-    if name not in found:
-        raise _damaged(label, f"it has no {place}")
-    return found[name].values
+def _values(tree: DataTree, path: str, label: str) -> np.ndarray:
+    _, group, name = path.split("/")
+    dataset = tree.children[group].to_dataset()
+    if name not in dataset:
+        raise _damaged(label, f"it has no {path}")
+    return dataset[name].values
 
 
 def _damaged(label: str, what: str) -> InputError:

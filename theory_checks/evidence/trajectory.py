@@ -37,7 +37,7 @@ class Path:
 
 
 class _Enough(Exception):
-    """All trajectories are past the times that are looked at."""
+    """Raised when all trajectories are past the times that are looked at."""
 
 
 def integrate(
@@ -61,10 +61,10 @@ def integrate(
         beyond, as if a run that ended early had not.
     """
     run = Integration.begin(initial, times)
-    found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+    saved = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
 
     def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
-        found[rows, saves] = states
+        saved[rows, saves] = states
 
     def monitor(run: Integration) -> None:
         if until is not None and bool((run.memory["time"] > until[run.working]).all()):
@@ -75,6 +75,7 @@ def integrate(
     except _Enough:
         run.time[run.working] = run.memory["time"]
     if until is not None:
-        # Others may have kept a trajectory going: what is seen of it does not depend on them.
-        found[times > until[:, None]] = torch.nan
-    return Path(found, run.time.clone(), tuple(status.label for status in run.status))
+        # A trajectory goes on while others do; later states are dropped, so that what is seen of
+        # it does not depend on the others.
+        saved[times > until[:, None]] = torch.nan
+    return Path(saved, run.time.clone(), tuple(status.label for status in run.status))

@@ -21,8 +21,11 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.falsify.case import Case, Shape, case_of
 from theory_checks.falsify.claim import DROPPED, FAR, MISSED, Assessment
+from theory_checks.margins.measurement import Hypothesis
+from theory_checks.random_problems.structure import rule_names
 from theory_checks.statements.statement import CHECKS
-from theory_checks.verdicts.judging import Outcome, outcomes_of
+from theory_checks.verdicts.judging import outcomes_of
+from theory_checks.verdicts.outcome import Outcome
 from theory_checks.verdicts.verdict import Verdict
 
 T_END = 2.0
@@ -32,7 +35,10 @@ SMALLEST = 1e-9
 """The least violation that counts: the numbers of problems are of order one."""
 FINE = 1e-10
 """The tolerance at which a counterexample is confirmed."""
-RULES = ("fa", "adafa", "signfa", "gd", "dfa", "frsf")
+CONDITION = 1.0
+"""Amount that a failed condition counts as in the score of a search."""
+FIRST = ("fa", "adafa", "signfa", "gd", "dfa", "frsf")
+"""Rules in the order in which they are tried; others that are registered in form follow."""
 SAMPLED = 8
 """Random problems of a kind that tell whether the statement speaks of it."""
 
@@ -133,18 +139,34 @@ def evidence_of(
 
 def _slack(name: str, evidence: Evidence, drop: frozenset[str]) -> list[float]:
     """Return by how much each problem respects the dropped hypotheses; -inf if none is dropped."""
-    dropped = [each for each in CHECKS.get(name)().hypotheses(evidence) if each.name in drop]
+    hypotheses = CHECKS.get(name)().hypotheses(evidence)
+    dropped = [_excess(hypothesis) for hypothesis in hypotheses if hypothesis.name in drop]
     if not dropped:
         return [-math.inf] * len(evidence)
-    excess = torch.stack([each.excess.double() for each in dropped]).nan_to_num(0.0)
-    return (-excess).amin(0).tolist()
+    return (-torch.stack(dropped).nan_to_num(0.0)).amin(0).tolist()
+
+
+def _excess(hypothesis: Hypothesis) -> torch.Tensor:
+    """Return what a search makes small to meet a hypothesis, positive where it fails.
+
+    A condition has no amount: it counts as `CONDITION` where it fails.
+    """
+    if hypothesis.excess is None:
+        return (~hypothesis.respected).double() * CONDITION
+    excess = hypothesis.excess.double()
+    least = torch.finfo(excess.dtype).tiny
+    return torch.where(hypothesis.respected, excess, excess.clamp_min(least))
 
 
 def _assessment(outcome: Outcome, slack: float) -> Assessment:
     if outcome.verdict is Verdict.NOT_APPLICABLE:
-        by = outcome.failed_by
+        by = CONDITION if outcome.failed_by is None else outcome.failed_by
         amount = min(by, FAR) if math.isfinite(by) else FAR
-        return Assessment(MISSED + amount, missed=outcome.hypothesis, missed_by=amount)
+        return Assessment(
+            MISSED + amount,
+            missed=outcome.failed_hypothesis,
+            missed_by=math.inf if outcome.failed_by is None else amount,
+        )
     if slack >= 0.0:
         return Assessment(MISSED + min(slack, FAR), missed=DROPPED, missed_by=slack)
     margin, uncertainty = outcome.margin, outcome.uncertainty
@@ -162,10 +184,11 @@ def _assessment(outcome: Outcome, slack: float) -> Assessment:
 @cache
 def _shapes(name: str, drop: frozenset[str]) -> tuple[Shape, ...]:
     """Return small shapes of every kind of problem of which a statement speaks."""
+    rules = FIRST + tuple(rule for rule in rule_names() if rule not in FIRST)
     kinds = [
         (rule, leak, loss, outputs, biased, depth)
         for rule, leak, (loss, outputs), biased, depth in product(
-            RULES,
+            rules,
             (0.5, 1.0),
             (("exponential", 1), ("logistic", 1), ("squared", 2)),
             (False, True),
@@ -194,10 +217,10 @@ def _speaks_of(name: str, drop: frozenset[str], shape: Shape) -> bool:
     for each in CHECKS.get(name)().hypotheses(evidence):
         # Hypotheses with an amount of their own can be met by other numbers: those that all
         # problems miss by the same cannot.
-        failed = ~(each.excess <= 0.0)
+        failed, excess = ~each.respected, _excess(each)
         if each.name in drop:
             if not failed.any():
                 return False
-        elif failed.all() and bool((each.excess == each.excess[0]).all()):
+        elif failed.all() and bool((excess == excess[0]).all()):
             return False
     return True

@@ -111,16 +111,16 @@ class Judge:
         """
         if self.exhausted:
             raise Exhausted
-        found = self.claim.assess(cases, self.drop)
+        assessments = self.claim.assess(cases, self.drop)
         self.tried += len(cases)
-        for case, each in zip(cases, found, strict=True):
-            if each.missed is not None:
-                if self.nearest is None or each.missed_by < self.nearest.missed_by:
-                    self.nearest = each
-            elif each.margin == each.margin:
+        for case, assessment in zip(cases, assessments, strict=True):
+            if assessment.missed is not None:
+                if self.nearest is None or assessment.missed_by < self.nearest.missed_by:
+                    self.nearest = assessment
+            elif assessment.margin == assessment.margin:
                 self.applicable += 1
-                if self.best is None or each.score < self.best[1].score:
-                    self.best = case, each
+                if self.best is None or assessment.score < self.best[1].score:
+                    self.best = case, assessment
         best = None if self.best is None else self.best[1]
         self._progress(Standing(self.tried, self.examples, best, self.phase))
-        return found
+        return assessments

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from flowfa.files.archives import write_npz
+from flowfa.problems.rules import RULES
 
 REACH = {"X": 2.0, "y": 2.0, "W": 2.0, "c": 1.0, "B": 2.0, "D": 2.0, "M": 2.0}
 """Largest entry of each kind of array that is searched."""
 GRID = 7
 """Decimals of the numbers that are searched, in units of their reach."""
-FEEDBACK = {"fa": "B", "dfa": "D", "frsf": "M"}
-"""The kind of matrix that a rule keeps and a file may give."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,25 @@ class Shape:
     def names(self) -> dict[str, tuple[int, ...]]:
         """The shape of each array of a problem, by name."""
         outputs, depth = self.sizes[-1], len(self.sizes) - 1
-        found: dict[str, tuple[int, ...]] = {
+        shapes: dict[str, tuple[int, ...]] = {
             "X": (self.samples, self.sizes[0]),
             # Labels -1/+1 of one output, real targets of several.
             "y": (self.samples,) if outputs == 1 else (self.samples, outputs),
         }
         pairs = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
         for layer, (before, after) in enumerate(pairs, start=1):
-            found[f"W{layer}"] = (after, before)
+            shapes[f"W{layer}"] = (after, before)
             if self.biased and layer < depth:
-                found[f"c{layer}"] = (after,)
-        kind = FEEDBACK.get(self.rule)
+                shapes[f"c{layer}"] = (after,)
+        rule = RULES.get(self.rule)
+        # The kind of matrix that the rule keeps and a file may give.
+        kind = rule.keeps if rule.accepts_feedback else ""
         for layer in range(2, depth + 1) if kind else ():
             if kind == "D":
-                found[f"D{layer - 1}"] = (self.sizes[layer - 1], outputs)
+                shapes[f"D{layer - 1}"] = (self.sizes[layer - 1], outputs)
             else:
-                found[f"{kind}{layer}"] = (self.sizes[layer - 1], self.sizes[layer])
-        return found
+                shapes[f"{kind}{layer}"] = (self.sizes[layer - 1], self.sizes[layer])
+        return shapes
 
     @property
     def numbers(self) -> int:
@@ -119,13 +120,13 @@ def case_of(shape: Shape, vector: np.ndarray) -> Case:
     vector : numpy.ndarray
         Numbers in [-1, 1], (`shape.numbers`,).
     """
-    arrays, place = {}, 0
+    arrays, position = {}, 0
     for name, dimensions in shape.names.items():
         size = int(np.prod(dimensions))
-        own = np.asarray(vector[place : place + size]).reshape(dimensions)
+        entries = np.asarray(vector[position : position + size]).reshape(dimensions)
         # No number is tiny without being zero; adding zero takes the sign of zeros.
-        values = REACH[name[0]] * np.round(own, GRID) + 0.0
-        place += size
+        values = REACH[name[0]] * np.round(entries, GRID) + 0.0
+        position += size
         if name == "y" and shape.sizes[-1] == 1:
             values = np.where(values < 0.0, -1.0, 1.0)
         arrays[name] = np.abs(values) if name[0] == "M" else values

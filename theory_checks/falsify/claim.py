@@ -34,7 +34,7 @@ class Assessment:
     missed : str or None
         Name of a hypothesis that fails; the claim is then not assessed.
     missed_by : float
-        By how much, positive.
+        By how much, positive; infinity for a condition, which has no amount.
     """
 
     score: float

@@ -28,20 +28,20 @@ def find(name: str, drop: Sequence[str] = ()) -> tuple[Claim, frozenset[str]]:
     InputError
         If there is no such claim, or it has no such hypothesis; the message names those it has.
     """
-    known = {each.lower(): each for each in names()}
+    known = {every.lower(): every for every in names()}
     if name.lower() not in known:
         raise unknown_name("statement", name, names())
-    own = known[name.lower()]
-    claim = CLAIMS.get(own) if own in CLAIMS.names() else CheckClaim(own)
+    exact = known[name.lower()]
+    claim = CLAIMS.get(exact) if exact in CLAIMS.names() else CheckClaim(exact)
     if not drop:
         return claim, frozenset()
     hypotheses = claim.hypotheses()
-    for each in drop:
+    for hypothesis in drop:
         if not hypotheses:
             raise InputError(
-                f"{claim.name} has no hypothesis to drop (given {each!r}): leave out "
-                "--drop-hypothesis"
+                f"{claim.name} has no hypothesis to drop (given {hypothesis!r}): leave out "
+                "`drop_hypothesis`"
             )
-        if each not in hypotheses:
-            raise unknown_name(f"hypothesis of {claim.name}", each, hypotheses)
+        if hypothesis not in hypotheses:
+            raise unknown_name(f"hypothesis of {claim.name}", hypothesis, hypotheses)
     return claim, frozenset(drop)

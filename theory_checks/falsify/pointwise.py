@@ -50,11 +50,14 @@ class Requirement:
     name, text : str
     excess : callable
         Of a `Network`; in units in which 1 is a lot.
+    measured : bool
+        Whether the excess is an amount; otherwise it is 0 or 1, for a condition.
     """
 
     name: str
     text: str
     excess: Callable[[Network], Any]
+    measured: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class PointwiseClaim:
 
     def hypotheses(self) -> Mapping[str, str]:
         """Return name and text of each hypothesis."""
-        return {each.name: each.text for each in self.requirements}
+        return {requirement.name: requirement.text for requirement in self.requirements}
 
     def shapes(self, drop: frozenset[str]) -> tuple[Shape, ...]:
         """Return the shapes of problems to search.
@@ -96,10 +99,14 @@ class PointwiseClaim:
 
         def excesses(shape: Shape, wanted: bool) -> Iterator[list[float]]:
             """Yield how far random problems miss each hypothesis that is dropped, or is not."""
-            asked = [each for each in self.requirements if (each.name in drop) is wanted]
+            asked = [
+                requirement
+                for requirement in self.requirements
+                if (requirement.name in drop) is wanted
+            ]
             for vector in random.uniform(-1.0, 1.0, (SAMPLED, shape.numbers)):
                 network = Network.of(case_of(shape, vector))
-                yield [float(each.excess(network)) for each in asked]
+                yield [float(requirement.excess(network)) for requirement in asked]
 
         def can_meet(shape: Shape) -> bool:
             """Return whether no hypothesis is missed by the same in all problems."""
@@ -108,14 +115,14 @@ class PointwiseClaim:
                 for by in zip(*excesses(shape, wanted=False), strict=True)
             )
 
-        found = tuple(shape for shape in self.family if can_meet(shape)) or self.family
+        able = tuple(shape for shape in self.family if can_meet(shape)) or self.family
         if not drop:
-            return found
+            return able
 
         def can_fail(shape: Shape) -> bool:
             return any(one > 0.0 for by in excesses(shape, wanted=True) for one in by)
 
-        return tuple(shape for shape in found if can_fail(shape)) or found
+        return tuple(shape for shape in able if can_fail(shape)) or able
 
     def assess(self, cases: Sequence[Case], drop: frozenset[str]) -> list[Assessment]:
         """Evaluate the inequality on each problem, in float64."""
@@ -126,7 +133,7 @@ class PointwiseClaim:
         kink = network.nearest_kink()
         if not kink > ROUNDING:
             # The slope of a neuron at its kink is any number in [leak, 1].
-            return Assessment(FAR, missed="no preactivation is zero", missed_by=1.0)
+            return Assessment(FAR, missed="no preactivation is zero", missed_by=math.inf)
         missed = self._missed(network, drop)
         if missed is not None:
             return missed
@@ -141,14 +148,15 @@ class PointwiseClaim:
     def _missed(self, network: Network, drop: frozenset[str]) -> Assessment | None:
         """Say which hypothesis a problem misses, or that it respects those that were dropped."""
         slack = math.inf
-        for each in self.requirements:
-            excess = float(each.excess(network))
-            if each.name in drop:
+        for requirement in self.requirements:
+            excess = float(requirement.excess(network))
+            if requirement.name in drop:
                 # NaN: neither respected nor failed, which is no problem to search in.
                 slack = min(slack, -excess) if excess == excess else slack
             elif not excess <= 0.0:
                 amount = min(excess, FAR) if excess == excess else FAR
-                return Assessment(MISSED + amount, missed=each.text, missed_by=excess)
+                missed_by = excess if requirement.measured else math.inf
+                return Assessment(MISSED + amount, missed=requirement.text, missed_by=missed_by)
         if drop and not slack < 0.0:
             amount = min(slack, FAR)
             return Assessment(MISSED + amount, missed=DROPPED, missed_by=slack)
@@ -160,7 +168,9 @@ class PointwiseClaim:
             context.prec = DIGITS
             try:
                 network = Network.of(case, Decimal)
-                kept = [each for each in self.requirements if each.name not in drop]
+                kept = [
+                    requirement for requirement in self.requirements if requirement.name not in drop
+                ]
                 if network.nearest_kink() == 0 or any(e.excess(network) > 0 for e in kept):
                     return None
                 sides = self.sides(network)
@@ -205,10 +215,10 @@ def claim(
     """
 
     def enter(sides: Callable[[Network], Sides]) -> Callable[[Network], Sides]:
-        found = PointwiseClaim(
+        claim_on_states = PointwiseClaim(
             name, statement, sides, formula, tuple(requirements), tuple(family), unit
         )
-        CLAIMS.register(name)(found)
+        CLAIMS.register(name)(claim_on_states)
         return sides
 
     return enter

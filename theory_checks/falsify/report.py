@@ -11,77 +11,77 @@ from theory_checks.falsify.search import Search
 HOLDS, VIOLATED, NOTHING = 0, 1, 2
 
 
-def exit_code(found: Search) -> int:
+def exit_code(result: Search) -> int:
     """Return 1 for a counterexample, 2 if no problem met the hypotheses, else 0."""
-    if found.falsified:
+    if result.falsified:
         return VIOLATED
-    return NOTHING if found.case is None else HOLDS
+    return NOTHING if result.case is None else HOLDS
 
 
-def lines(found: Search) -> list[str]:
+def lines(result: Search) -> list[str]:
     """Return the report, line by line, a counterexample as a program at its end."""
-    told = [f"{found.claim.name}: {found.claim.statement}"]
-    texts = found.claim.hypotheses() if found.drop else {}
-    told += [f"not asked for: {name} ({texts[name]})" for name in found.drop]
-    tried = f"{found.tried} problems in {found.seconds:.1f} s"
-    if found.stopped:
+    told = [f"{result.claim.name}: {result.claim.statement}"]
+    texts = result.claim.hypotheses() if result.drop else {}
+    told += [f"not asked for: {name} ({texts[name]})" for name in result.drop]
+    tried = f"{result.tried} problems in {result.seconds:.1f} s"
+    if result.stopped:
         tried += ", stopped"
-    if found.unconfirmed:
-        told.append(f"{found.unconfirmed} violation(s) were not confirmed at higher accuracy")
-    if found.case is None or found.assessment is None:
+    if result.unconfirmed:
+        told.append(f"{result.unconfirmed} violation(s) were not confirmed at higher accuracy")
+    if result.case is None or result.assessment is None:
         told.append(f"no problem met all hypotheses, out of {tried}")
-        if found.nearest is not None:
-            told.append(
-                f"nearest: {found.nearest.missed!r} missed by {found.nearest.missed_by:.3g}"
-            )
+        if result.nearest is not None:
+            by = result.nearest.missed_by
+            amount = f" by {by:.3g}" if math.isfinite(by) else ""
+            told.append(f"nearest: {result.nearest.missed!r} missed{amount}")
         return told
-    case, assessment = found.case, found.assessment
+    case, assessment = result.case, result.assessment
     tight = ""
     if math.isfinite(assessment.tightness):
-        tight = f", {found.claim.unit} = {assessment.tightness:.6g}"
-    if not found.falsified:
+        tight = f", {result.claim.unit} = {assessment.tightness:.6g}"
+    if not result.falsified:
         told.append(
-            f"no counterexample in {tried} ({found.applicable} met the hypotheses); tightest case: "
-            f"margin {assessment.margin:.4g}{tight}"
+            f"no counterexample in {tried} ({result.applicable} met the hypotheses); tightest "
+            f"case: margin {assessment.margin:.4g}{tight}"
         )
         told.append(f"tightest case: {_summary(case)}")
         return told
-    told.append(f"COUNTEREXAMPLE after {tried}, {found.verified}{tight}")
+    told.append(f"COUNTEREXAMPLE after {tried}, {result.verified}{tight}")
     told.append(f"the smallest one found: {_summary(case)}")
-    return [*told, "", found.claim.snippet(case, frozenset(found.drop))]
+    return [*told, "", result.claim.snippet(case, frozenset(result.drop))]
 
 
-def hint(case: Case, place: str) -> str:
+def hint(case: Case, path: str) -> str:
     """Return the command that simulates the flow of a saved case."""
     shape = case.shape
     return (
-        f"flowfa simulate --dataset {place} --init {place} --trajectories 1 --rule {shape.rule} "
+        f"flowfa simulate --dataset {path} --init {path} --trajectories 1 --rule {shape.rule} "
         f"--loss {shape.loss} --leak {shape.leak:g}"
     )
 
 
-def to_json_dict(found: Search) -> dict[str, Any]:
+def to_json_dict(result: Search) -> dict[str, Any]:
     """Return all of it, JSON-ready."""
-    case, assessment = found.case, found.assessment
+    case, assessment = result.case, result.assessment
     return {
-        "statement": found.claim.name,
-        "text": found.claim.statement,
-        "dropped_hypotheses": list(found.drop),
-        "falsified": found.falsified,
-        "verified": found.verified or None,
-        "unconfirmed": found.unconfirmed,
-        "problems": found.tried,
-        "met_hypotheses": found.applicable,
-        "seconds": found.seconds,
-        "stopped": found.stopped,
+        "statement": result.claim.name,
+        "text": result.claim.statement,
+        "dropped_hypotheses": list(result.drop),
+        "falsified": result.falsified,
+        "verified": result.verified or None,
+        "unconfirmed": result.unconfirmed,
+        "problems": result.tried,
+        "met_hypotheses": result.applicable,
+        "seconds": result.seconds,
+        "stopped": result.stopped,
         "margin": None if assessment is None else _number(assessment.margin),
         "uncertainty": None if assessment is None else _number(assessment.uncertainty),
         "tightness": None if assessment is None else _number(assessment.tightness),
-        "tightness_unit": found.claim.unit,
+        "tightness_unit": result.claim.unit,
         "case": None if case is None else _case(case),
         "snippet": None
-        if case is None or not found.falsified
-        else found.claim.snippet(case, frozenset(found.drop)),
+        if case is None or not result.falsified
+        else result.claim.snippet(case, frozenset(result.drop)),
     }
 
 

@@ -123,19 +123,19 @@ def search(
     visits: Counter[Shape] = Counter()
     unconfirmed, round_number = 0, 0
     while not judge.exhausted:
-        found = _round(judge, shapes, visits, seed + 7919 * round_number)
+        violations = _round(judge, shapes, visits, seed + 7919 * round_number)
         round_number += 1
-        verified = claim.verify(found[-1], drop) if found else None
+        verified = claim.verify(violations[-1], drop) if violations else None
         if verified is not None:
             # What is assessed in batches is slow.
             reserve = claim.examples if claim.batch == 1 else claim.examples // 6
             judge.extend(reserve, seconds / 2.0)
-            case, verified = _smaller(judge, found[-1], verified)
+            case, verified = _smaller(judge, violations[-1], verified)
             judge.extend(reserve, seconds / 2.0)
             case, verified = simplify(judge, case, verified)
             result = claim.assess([case], drop)[0]
             return _result(judge, replace_best=(case, result), verified=verified)
-        if found:
+        if violations:
             # Not confirmed, so not believed: it is neither a counterexample nor a tight case.
             unconfirmed += 1
             judge.best = None
@@ -168,18 +168,18 @@ def _round(
     Shapes that were improved least often come first: many inequalities become equalities in small
     shapes, and the search would stay there.
     """
-    found: dict[Shape, tuple[float, np.ndarray]] = {}
+    best_of_shape: dict[Shape, tuple[float, np.ndarray]] = {}
     violated: list[Case] = []
     try:
         judge.phase = "drawing"
-        _draw(judge, shapes, seed, found, violated)
+        _draw(judge, shapes, seed, best_of_shape, violated)
         judge.phase = "improving"
-        order = sorted(found, key=lambda shape: (visits[shape], found[shape][0]))
+        order = sorted(best_of_shape, key=lambda shape: (visits[shape], best_of_shape[shape][0]))
         for shape in order[:STARTS]:
             if violated:
                 break
             visits[shape] += 1
-            start = found[shape][1]
+            start = best_of_shape[shape][1]
             violated += improve(judge, shape, start, seed)
     except Exhausted:
         pass
@@ -190,7 +190,7 @@ def _draw(
     judge: Judge,
     shapes: tuple[Shape, ...],
     seed: int,
-    found: dict[Shape, tuple[float, np.ndarray]],
+    best_of_shape: dict[Shape, tuple[float, np.ndarray]],
     violated: list[Case],
 ) -> None:
     """Let hypothesis draw problems, guided by their scores."""
@@ -228,8 +228,8 @@ def _draw(
             return
         least = int(scores.argmin())
         hypothesis.target(-max(float(scores[least]), -1e6))
-        if shape not in found or scores[least] < found[shape][0]:
-            found[shape] = float(scores[least]), vectors[least]
+        if shape not in best_of_shape or scores[least] < best_of_shape[shape][0]:
+            best_of_shape[shape] = float(scores[least]), vectors[least]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisWarning)
@@ -274,12 +274,12 @@ def _descend(
         nonlocal best, least
         columns = points[:, None] if points.ndim == 1 else points
         cases = [case_of(shape, column) for column in columns.T]
-        found: list[Case] = []
-        values = _scores(judge, cases, found)
+        violations: list[Case] = []
+        values = _scores(judge, cases, violations)
         index = int(values.argmin())
         if values[index] < least:
             best, least = columns.T[index].copy(), float(values[index])
-            if found:
+            if violations:
                 violated.append(cases[index])
         if 0.0 <= least < EQUALITY or (violated and not deeper):
             raise _Settled
@@ -328,9 +328,13 @@ def _around(
 
 def _scores(judge: Judge, cases: list[Case], violated: list[Case]) -> np.ndarray:
     """Return what the search makes small, and note violations."""
-    found = judge(cases)
-    violated += [case for case, each in zip(cases, found, strict=True) if each.violated]
-    return np.nan_to_num(np.array([each.score for each in found]), nan=1e9, posinf=1e9)
+    assessments = judge(cases)
+    violated += [
+        case for case, assessment in zip(cases, assessments, strict=True) if assessment.violated
+    ]
+    return np.nan_to_num(
+        np.array([assessment.score for assessment in assessments]), nan=1e9, posinf=1e9
+    )
 
 
 def _smaller(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
@@ -344,9 +348,9 @@ def _smaller(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
             for part in without_one_part(case):
                 if part.shape not in known:
                     continue
-                found = improve(judge, part.shape, vector_of(part), 0, BRIEFLY)
-                words = judge.claim.verify(found[-1], judge.drop) if found else None
+                violations = improve(judge, part.shape, vector_of(part), 0, BRIEFLY)
+                words = judge.claim.verify(violations[-1], judge.drop) if violations else None
                 if words is not None:
-                    case, verified, again = found[-1], words, True
+                    case, verified, again = violations[-1], words, True
                     break
     return case, verified

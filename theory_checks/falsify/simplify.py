@@ -24,8 +24,8 @@ def simplify(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
     judge.phase = "rounding"
     try:
         case, verified = _together(judge, case, verified)
-        for place in _places(case):
-            case, verified = _one(judge, case, verified, place)
+        for position in _places(case):
+            case, verified = _one(judge, case, verified, position)
     except Exhausted:
         pass
     return case, verified
@@ -41,10 +41,10 @@ def _together(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
 
 
 def _one(
-    judge: Judge, case: Case, verified: str, place: tuple[str, tuple[int, ...]]
+    judge: Judge, case: Case, verified: str, position: tuple[str, tuple[int, ...]]
 ) -> tuple[Case, str]:
     """Shorten one number."""
-    name, index = place
+    name, index = position
     value = case[name][index]
     candidates, seen = [], {float(value)}
     rounded = (float(np.round(value, digits)) for digits in DECIMALS)
@@ -60,9 +60,9 @@ def _one(
 
 def _first(judge: Judge, case: Case, verified: str, candidates: list[Case]) -> tuple[Case, str]:
     """Return the first candidate that is a counterexample too, and not a much weaker one."""
-    own, *found = judge([case, *candidates])
-    for candidate, each in zip(candidates, found, strict=True):
-        if each.violated and each.score <= KEPT * own.score:
+    before, *assessments = judge([case, *candidates])
+    for candidate, after in zip(candidates, assessments, strict=True):
+        if after.violated and after.score <= KEPT * before.score:
             words = judge.claim.verify(candidate, judge.drop)
             if words is not None:
                 return candidate, words

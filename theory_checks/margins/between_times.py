@@ -22,10 +22,10 @@ class Extremes:
     Attributes
     ----------
     least, greatest : Tensor
-        Of the Hermite polynomials.
+        The extremes of the Hermite polynomials.
     least_time, greatest_time : Tensor
     remainder : Tensor
-        How far q may be beyond them.
+        How far q may lie beyond the extremes of the polynomials.
     """
 
     least: Tensor
@@ -82,15 +82,15 @@ def least_with_jumps(times: Tensor, values: Tensor, rates: Tensor) -> tuple[Tens
     values, rates : Tensor
         (trajectory, time, item).
     """
-    found = extremes(times, values, rates)
+    between = extremes(times, values, rates)
     half = (times[2::2] - times[:-2:2])[:, None] / 2.0
     least, steepest = (
-        torch.stack([each[:, :-2:2], each[:, 1::2], each[:, 2::2]])
-        for each in (values, rates.abs())
+        torch.stack([quantity[:, :-2:2], quantity[:, 1::2], quantity[:, 2::2]])
+        for quantity in (values, rates.abs())
     )
     least, moved = least.amin(0), half * steepest.amax(0)
-    jumps = least - moved > found.least - found.remainder
-    return torch.where(jumps, least, found.least), torch.where(jumps, moved, found.remainder)
+    jumps = least - moved > between.least - between.remainder
+    return torch.where(jumps, least, between.least), torch.where(jumps, moved, between.remainder)
 
 
 def _cubic(
@@ -102,11 +102,11 @@ def _cubic(
     c = 3.0 * rise - 2.0 * rate_left - rate_right
     d = rate_left + rate_right - 2.0 * rise
     zero, one = torch.zeros_like(left), torch.ones_like(left)
-    found = [(left, zero), (right, one)]
+    candidates = [(left, zero), (right, one)]
     # p' = rate_left + 2 c s + 3 d s^2; the larger root first, so that nothing cancels.
     root = (c.square() - 3.0 * d * rate_left).clamp_min(0.0).sqrt()
     big = -(c + torch.where(c >= 0.0, root, -root))
-    for place in (big / (3.0 * d), rate_left / big):
-        s = place.nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
-        found.append((left + s * (rate_left + s * (c + s * d)), s))
-    return found
+    for point in (big / (3.0 * d), rate_left / big):
+        s = point.nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
+        candidates.append((left + s * (rate_left + s * (c + s * d)), s))
+    return candidates

@@ -13,13 +13,13 @@ from theory_checks.margins.between_times import Extremes, extremes, least_with_j
 from theory_checks.margins.measurement import Item, Measurement
 
 NEGLIGIBLE = 1e-9
-"""Share of a law's terms that a drift must exceed to be anybody's fault."""
+"""Share of a law's terms below which a drift is rounding, which breaks no law."""
 LAST_DIGITS = 8.0 * torch.finfo(torch.float64).eps
-"""Share of a quantity that two roundings of it differ by, when nothing moved that it is made of."""
+"""Share of a quantity by which two roundings of it differ where none of its terms moved."""
 SAFETY = 2.0
-"""Times the difference between two rungs that the finer one's drift may be."""
+"""Factor from the difference between two rungs to the drift that the finer one may have."""
 RESOLVED = 0.1
-"""Share of what the terms of a law moved that the integrator's error may be for it to hold."""
+"""Largest error of the integrator for a law to hold, as a share of what its terms moved."""
 
 
 def never_negative(
@@ -64,26 +64,26 @@ def never_negative(
     values = course.values
     if least is not None:
         values, size = values - least[:, None], size + least.abs()[:, None]
-    found = extremes(evidence.times, values, course.rates)
+    between = extremes(evidence.times, values, course.rates)
     if jumps:
         lowest, missed = least_with_jumps(evidence.times, values, course.rates)
-        found = replace(found, least=lowest, remainder=missed)
+        between = replace(between, least=lowest, remainder=missed)
     error = _so_far((course.values - course.coarser).abs()) + ROUNDING * _so_far(size)
-    margin, uncertainty, remainder = found.least, error[:, 2::2], found.remainder
+    margin, uncertainty, remainder = between.least, error[:, 2::2], between.remainder
     if attained:
-        margin, uncertainty, remainder = nonstrict(values, found, error, size)
+        margin, uncertainty, remainder = nonstrict(values, between, error, size)
     return Measurement(
         margin=margin,
         uncertainty=uncertainty,
         remainder=remainder,
-        time=found.least_time,
+        time=between.least_time,
         valid=_valid(evidence, items, speaks_of),
         items=items,
     )
 
 
 def nonstrict(
-    values: Tensor, found: Extremes, error: Tensor, size: Tensor
+    values: Tensor, between: Extremes, error: Tensor, size: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return margin, uncertainty and remainder of q >= 0 where q = 0 is to be expected.
 
@@ -99,7 +99,7 @@ def nonstrict(
     ----------
     values, error, size : Tensor
         q, E and the size of the terms, (trajectory, time, item).
-    found : Extremes
+    between : Extremes
         Of q.
     """
     tiny = torch.finfo(values.dtype).tiny
@@ -107,14 +107,14 @@ def nonstrict(
     low = values <= -allowed_then
     faint = allowed_then > limit
     allowed = allowed_then[:, 2::2]
-    between = _nodes(limit).amax(0)
+    most = _nodes(limit).amax(0)
     # Nothing was missed at the times of the mesh, so no remainder excuses what is seen there.
-    fine = ~_nodes(low).any(0) & (found.least > -allowed - found.remainder)
-    margin = found.least + 2.0 * (allowed + torch.where(fine, found.remainder, 0.0))
-    blurred = fine & (_nodes(faint).any(0) | (allowed > between))
-    unseen = fine & (allowed + found.remainder > between)
+    fine = ~_nodes(low).any(0) & (between.least > -allowed - between.remainder)
+    margin = between.least + 2.0 * (allowed + torch.where(fine, between.remainder, 0.0))
+    blurred = fine & (_nodes(faint).any(0) | (allowed > most))
+    unseen = fine & (allowed + between.remainder > most)
     uncertainty = torch.where(blurred, torch.maximum(margin, allowed), allowed)
-    remainder = torch.where(unseen, torch.maximum(margin, found.remainder), found.remainder)
+    remainder = torch.where(unseen, torch.maximum(margin, between.remainder), between.remainder)
     return margin, uncertainty, remainder
 
 
@@ -155,7 +155,7 @@ def constant(
     speaks_of : Tensor, optional
         Of which items there is a law, (trajectory, item) bool; all by default.
     note : str
-        What the reader should know of the place, beside layer and neuron.
+        What tells this measurement from others of the same check.
     """
     speaks_of = _all(evidence, items) if speaks_of is None else speaks_of
     course = evidence.along(law)
@@ -167,31 +167,31 @@ def constant(
         known = values.masked_fill(~speaks_of[:, None], 0.0).nan_to_num(0.0)
         result = torch.zeros_like(values)
         for layer in group.unique():
-            own = group == layer
-            result[:, :, own] = known[:, :, own].amax((1, 2), keepdim=True)
+            in_layer = group == layer
+            result[:, :, in_layer] = known[:, :, in_layer].amax((1, 2), keepdim=True)
         return torch.where(values.isnan(), values, result)
 
     sizes = terms if size is None else evidence.values(size)
-    # Where all terms are zero nothing drifts, and the law holds.
+    # The smallest number lets a law hold whose terms are all zero, so that nothing drifts.
     negligible = NEGLIGIBLE * of_layer(sizes.abs()) + LAST_DIGITS * of_layer(course.values.abs())
     negligible = negligible + torch.finfo(sizes.dtype).tiny
-    drift, coarser, own = (
-        each - each[:, :1] for each in (course.values, course.coarser, course.own)
+    drift, coarser, on_run_rung = (
+        values - values[:, :1] for values in (course.values, course.coarser, course.own)
     )
     error = SAFETY * of_layer((drift - coarser).abs())
     moved = of_layer((terms - terms[:, :1]).abs().nan_to_num(0.0))
     allowed = error + negligible
-    found = extremes(evidence.times, drift, course.rates)
-    up = found.greatest.abs() > found.least.abs()
-    worst = torch.maximum(found.greatest.abs(), found.least.abs())
+    between = extremes(evidence.times, drift, course.rates)
+    up = between.greatest.abs() > between.least.abs()
+    worst = torch.maximum(between.greatest.abs(), between.least.abs())
     margin, uncertainty = _equality(
         worst, allowed[:, 2::2], (error > RESOLVED * moved + negligible)[:, 2::2]
     )
     dense = Measurement(
         margin,
         uncertainty,
-        found.remainder,
-        torch.where(up, found.greatest_time, found.least_time),
+        between.remainder,
+        torch.where(up, between.greatest_time, between.least_time),
         _valid(evidence, items, speaks_of),
         items,
         note,
@@ -199,7 +199,7 @@ def constant(
     if evidence.record is None:
         return (dense,)
     other = coarser if evidence.own == len(evidence.rungs) - 1 else drift
-    error = SAFETY * of_layer((other - own).abs())
+    error = SAFETY * of_layer((other - on_run_rung).abs())
     rounding = evidence.record.rounding
     negligible = max(NEGLIGIBLE, rounding) * of_layer(sizes.abs())
     negligible = negligible + LAST_DIGITS * rounding / ROUNDING * of_layer(course.own.abs())

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from theory_checks.evidence.evidence import Evidence
 
 
 @dataclass(frozen=True)
 class Hypothesis:
     """An assumption of a statement, tested on the run itself.
+
+    There are two kinds. A condition is met or not: ``Hypothesis.of``. An inequality is missed by
+    an amount, which a report tells: ``Hypothesis.measured`` and ``Hypothesis.positive``.
 
     Attributes
     ----------
@@ -17,14 +23,41 @@ class Hypothesis:
         What it is called on the command line: ``"linear-activation"``.
     text : str
         The assumption as a statement: ``"the activation is the identity (leak = 1)"``.
-    excess : Tensor
-        By how much each trajectory fails it, (trajectory,); it is respected where this is <= 0.
-        NaN counts as a failure.
+    respected : Tensor
+        Which trajectories meet it, (trajectory,) bool.
+    excess : Tensor or None
+        By how much each trajectory misses it, (trajectory,), positive where it does, 0 where a
+        strict inequality is an equality, NaN where the amount is not known; None for a condition.
     """
 
     name: str
     text: str
-    excess: Tensor
+    respected: Tensor
+    excess: Tensor | None = None
+
+    @classmethod
+    def of(cls, name: str, text: str, condition: Tensor) -> Hypothesis:
+        """Return the hypothesis that a condition, (trajectory,) bool, is met."""
+        return cls(name, text, condition)
+
+    @classmethod
+    def measured(cls, name: str, text: str, excess: Tensor) -> Hypothesis:
+        """Return the hypothesis excess <= 0, (trajectory,); what is not a number misses it."""
+        return cls(name, text, excess <= 0.0, excess)
+
+    @classmethod
+    def positive(cls, name: str, text: str, value: Tensor) -> Hypothesis:
+        """Return the hypothesis value > 0, (trajectory,); what is not a number misses it."""
+        return cls(name, text, value > 0.0, 0.0 - value)
+
+    def select(self, positions: list[int]) -> Hypothesis:
+        """Return the hypothesis on some trajectories."""
+        excess = None if self.excess is None else self.excess[positions]
+        return Hypothesis(self.name, self.text, self.respected[positions], excess)
+
+    def missed_by(self, position: int) -> float | None:
+        """Return by how much a trajectory misses it; None for a condition."""
+        return None if self.excess is None else float(self.excess[position])
 
 
 @dataclass(frozen=True)
@@ -41,6 +74,12 @@ class Item:
 
     layer: int | None = None
     neuron: int | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """What a reader sees of it: ``["layer 1", "neuron 0"]``."""
+        numbers = (("layer", self.layer), ("neuron", self.neuron))
+        return [f"{name} {number}" for name, number in numbers if number is not None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +105,7 @@ class Measurement:
         What tells these margins from others of the same check: ``"in the file"``.
     coarse : Tensor, optional
         For margins that add up over time: the intervals that the remainder comes from,
-        (trajectory, interval) bool. By default it is taken to come from where it is.
+        (trajectory, interval) bool. By default the interval of a margin is the one it comes from.
     """
 
     margin: Tensor
@@ -89,17 +128,65 @@ class Estimate:
         A slug: ``"mu"``.
     text : str
         What it is, in a line.
-    value, uncertainty : Tensor
-        (trajectory,); NaN where there is no such number. The uncertainty is the difference of the
+    layer, neuron : int or None
+        What it is of, as in `Item`.
+    rules : tuple of str
+        The rule of each trajectory.
+    values, uncertainties : tuple of float
+        By trajectory; NaN where there is no such number. The uncertainty is the difference of the
         two finest rungs, and what may have been missed between the times.
-    time : Tensor
-        Where it was found, (trajectory,); NaN if at no one time.
-    item : Item
+    times : tuple of float
+        At which time it is attained; NaN if at no one time.
     """
 
     name: str
     text: str
-    value: Tensor
-    uncertainty: Tensor
-    time: Tensor
-    item: Item = Item()
+    layer: int | None
+    neuron: int | None
+    rules: tuple[str, ...]
+    values: tuple[float, ...]
+    uncertainties: tuple[float, ...]
+    times: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        evidence: Evidence,
+        name: str,
+        text: str,
+        values: Tensor,
+        uncertainties: Tensor,
+        times: Tensor,
+        item: Item = Item(),
+    ) -> Estimate:
+        """Return the estimate of a number on the trajectories of `evidence`.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        name, text : str
+        values, uncertainties, times : Tensor
+            (trajectory,).
+        item : Item
+            What the number is of.
+        """
+        numbers = (tuple(part.tolist()) for part in (values, uncertainties, times))
+        return cls(name, text, item.layer, item.neuron, evidence.rules, *numbers)
+
+    def __str__(self) -> str:
+        """Return the range of each rule in a line, with the largest uncertainty."""
+        ranges = "; ".join(self._range(rule) for rule in dict.fromkeys(self.rules))
+        title = ", ".join([self.name, *Item(self.layer, self.neuron).words])
+        return f"{title}: {ranges} ({self.text})"
+
+    def _range(self, rule: str) -> str:
+        """Return the least and the greatest value under a rule."""
+        rows = [row for row, other in enumerate(self.rules) if other == rule]
+        known = [row for row in rows if math.isfinite(self.values[row])]
+        if not known:
+            return f"{rule} none"
+        missing = "" if len(known) == len(rows) else f" ({len(rows) - len(known)} have none)"
+        off = max(self.uncertainties[row] for row in known)
+        low, high = (f"{extreme(self.values[row] for row in known):.4g}" for extreme in (min, max))
+        shown = low if low == high else f"{low} to {high}"
+        return f"{rule} {shown} +- {off:.1g}{missing}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -14,26 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 
-from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
+from flowfa.documents import html_image
+from flowfa.plots.saving import png_bytes
+from flowfa.plots.sheet import Draw
+from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS
 
 COLUMNS = 3
 ROWS = 4
-"""Of one image: as many as fit on a sheet of paper."""
+"""Rows of panels of one image, as many as fit on a sheet of paper."""
 RESOLUTION = 130
 ENTRY_WIDTH = 1.7
 """Inches that an entry of the legend takes."""
 MOST_DECADES = 14
 """Powers of ten that a signed axis shows on each side of zero."""
-
-Draw = Callable[[Axes], None]
-
-
-def rule_handles(rules: Sequence[str]) -> list[Line2D]:
-    """Return what a legend shows of rules."""
-    return [
-        Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
-        for rule, style in rule_styles(rules).items()
-    ]
 
 
 def draw_grid(panels: Sequence[Draw], handles: Sequence[Line2D] = ()) -> Figure:
@@ -68,14 +59,10 @@ def image(figure: Figure, words: str) -> str:
     ----------
     figure : matplotlib.figure.Figure
     words : str
-        What it shows, escaped, for those who cannot see it.
+        What it shows, for those who cannot see it.
     """
-    stream = io.BytesIO()
-    with mpl.rc_context(SETTINGS):
-        figure.savefig(stream, format="png", dpi=RESOLUTION, metadata={"Software": "flowfa"})
-    width = figure.get_size_inches()[0] * 100.0
-    data = base64.b64encode(stream.getvalue()).decode("ascii")
-    return f'<img alt="{words}" style="width:{width:.0f}px" src="data:image/png;base64,{data}">'
+    width = round(figure.get_size_inches()[0] * 100.0)
+    return html_image(png_bytes(figure, RESOLUTION), words, width)
 
 
 def signed_log_axis(axes: Axes, values: np.ndarray) -> None:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from flowfa.plots.curves import group
+from flowfa.plots.sheet import Draw
 from flowfa.plots.style import rule_styles
-from theory_checks.pages.grid import Draw
 
 MOST_LINES = 40
 """Neurons that are drawn in a panel, those that drift most."""

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from flowfa.plots.curves import group
+from flowfa.plots.sheet import Draw
 from flowfa.plots.style import BOUND_DASHES, rule_styles
-from theory_checks.pages.grid import Draw
-from theory_checks.statements.convergence.t1_decay import GAMMAS, log_bound
+from theory_checks.statements.convergence.t1_theorem_5_1 import GAMMAS, log_bound
 
 GREYS = ("#BBBBBB", "#888888", "#444444")
 BLUE = "#56B4E9"
@@ -52,7 +52,7 @@ def loss_panels(
 
 def bound_handles(with_explicit: bool) -> list[Line2D]:
     """Return what a legend shows of the bounds: T-1's, and P-2's if there is one."""
-    found = [
+    of_theorem = [
         Line2D(
             [],
             [],
@@ -64,7 +64,7 @@ def bound_handles(with_explicit: bool) -> list[Line2D]:
         for grey, gamma in zip(GREYS, GAMMAS, strict=True)
     ]
     explicit = [Line2D([], [], color=BLUE, linewidth=1.0, label="P-2")]
-    return found + (explicit if with_explicit else [])
+    return of_theorem + (explicit if with_explicit else [])
 
 
 def bounds(times: np.ndarray, loss: np.ndarray, descent: np.ndarray) -> dict[float, np.ndarray]:
@@ -77,15 +77,15 @@ def bounds(times: np.ndarray, loss: np.ndarray, descent: np.ndarray) -> dict[flo
     descent : numpy.ndarray
         <grad Loss, G>, (time,).
     """
-    found = {}
+    by_gamma = {}
     for gamma in GAMMAS:
         with np.errstate(all="ignore"):
             mu = np.minimum.accumulate(descent / loss**gamma)
         parts = (torch.from_numpy(np.array(part)) for part in (mu, times))
         logs = log_bound(torch.tensor(loss[0], dtype=torch.float64), gamma, *parts).numpy()
         # Without dominance there is no bound.
-        found[gamma] = np.where(mu > 0.0, np.exp(logs), np.nan)
-    return found
+        by_gamma[gamma] = np.where(mu > 0.0, np.exp(logs), np.nan)
+    return by_gamma
 
 
 def _draw(

@@ -10,26 +10,27 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from flowfa.plots.sheet import Draw
 from flowfa.plots.style import rule_styles
-from theory_checks.pages.grid import Draw, signed_log_axis
+from theory_checks.pages.grid import signed_log_axis
 from theory_checks.verdicts.traces import Trace
 
 TITLE_WIDTH = 42
 """Letters of a title that fit above a panel."""
 MOST_POINTS = 400
-"""Of a line: more cannot be told apart in a panel."""
+"""Most points of a line: a reader cannot tell more apart in a panel."""
 
 
 def margin_panels(margins: Mapping[str, Sequence[Trace]]) -> list[Draw]:
     """Return a panel for each statement and each of the ways in which it was measured over time.
 
-    What is measured once, of the data or the start, has no course: the table tells it.
+    What is measured only once, of the data or the start, has no panel; the table has its margin.
     """
     panels: list[Draw] = []
     for spec, traces in margins.items():
-        for note in dict.fromkeys(each.note for each in traces):
-            worst = worst_of_rules([each for each in traces if each.note == note])
-            if all(len(each.time) < 2 for each in worst):
+        for note in dict.fromkeys(trace.note for trace in traces):
+            worst = worst_of_rules([trace for trace in traces if trace.note == note])
+            if all(len(trace.time) < 2 for trace in worst):
                 continue
             title = spec if not note else f"{spec}: {note}"
             panels.append(lambda axes, title=title, worst=worst: _draw(axes, title, worst))
@@ -39,9 +40,9 @@ def margin_panels(margins: Mapping[str, Sequence[Trace]]) -> list[Draw]:
 def worst_of_rules(traces: Sequence[Trace]) -> list[Trace]:
     """Return the worst trajectory of each rule; see `Trace.rank`."""
     by_rule: dict[str, Trace] = {}
-    for each in traces:
-        if each.rule not in by_rule or each.rank < by_rule[each.rule].rank:
-            by_rule[each.rule] = each
+    for trace in traces:
+        if trace.rule not in by_rule or trace.rank < by_rule[trace.rule].rank:
+            by_rule[trace.rule] = trace
     return list(by_rule.values())
 
 
@@ -49,11 +50,11 @@ def _draw(axes: Axes, title: str, traces: Sequence[Trace]) -> None:
     axes.set_title("\n".join(textwrap.wrap(title, TITLE_WIDTH)))
     axes.set_xlabel("flow time $t$")
     axes.set_ylabel("margin")
-    styles = rule_styles(each.rule for each in traces)
+    styles = rule_styles(trace.rule for trace in traces)
     drawn = []
-    for each in traces:
-        time, margin, off = _thinned(each)
-        style = styles[each.rule]
+    for trace in traces:
+        time, margin, off = _thinned(trace)
+        style = styles[trace.rule]
         axes.fill_between(
             time, margin - off, margin + off, color=style.color, alpha=0.16, linewidth=0
         )

@@ -13,38 +13,20 @@ from typing import Any
 import xarray as xr
 from matplotlib.lines import Line2D
 
+from flowfa.documents import html_page
 from flowfa.files.atomic import replacing
 from flowfa.plots.alignment import alignment_panels
-from flowfa.plots.sheet import draw_sheet
-from theory_checks.pages.grid import COLUMNS, ROWS, Draw, draw_grid, image, rule_handles
+from flowfa.plots.sheet import Draw, draw_sheet
+from flowfa.plots.style import rule_lines
+from theory_checks.pages.grid import COLUMNS, ROWS, draw_grid, image
 from theory_checks.pages.invariants import invariant_panels
 from theory_checks.pages.loss import bound_handles, loss_panels
 from theory_checks.pages.margins import margin_panels, worst_of_rules
 from theory_checks.pages.signs import sign_panels
-from theory_checks.verdicts.report import Finding, Report
+from theory_checks.verdicts.finding import Finding, number
+from theory_checks.verdicts.report import Report
 from theory_checks.verdicts.traces import Traces
 from theory_checks.verdicts.verdict import Verdict
-
-STYLE = """
-body { font: 15px/1.45 "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1b1b1b;
-  max-width: 1000px; margin: 2em auto; padding: 0 1.2em; }
-h1 { font-size: 1.55em; margin-bottom: .1em; } h2 { font-size: 1.2em; margin: 1.8em 0 .4em;
-  border-bottom: 1px solid #bbb; } h3 { font-size: 1em; margin: 1.2em 0 .2em; }
-table { border-collapse: collapse; width: 100%; font-size: .92em; }
-th, td { text-align: left; vertical-align: top; padding: .28em .7em .28em 0;
-  border-bottom: 1px solid #ddd; } td.number { font-variant-numeric: tabular-nums;
-  white-space: nowrap; } td, code { overflow-wrap: anywhere; }
-.verdict { white-space: nowrap; font-weight: 600; } .holds { color: #00694a; }
-.violated { color: #fff; background: #b00020; padding: 0 .4em; border-radius: 2px; }
-.inconclusive { color: #8a5a00; } .not-applicable { color: #666; font-weight: 400; }
-img { max-width: 100%; height: auto; } p.small, li { font-size: .92em; }
-.headline { font-size: 1.1em; }
-@media print { @page { margin: 16mm 14mm; } body { margin: 0; max-width: none; font-size: 10.5pt; }
-  h2 { break-after: avoid; } section.new-page { break-before: page; }
-  tr, img, h3 + p { break-inside: avoid; } img { max-height: 235mm; object-fit: contain; }
-  .violated { outline: 1px solid #b00020;
-  print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
-"""
 
 
 def save_page(
@@ -76,7 +58,6 @@ def save_page(
 def page(report: Report, tree: xr.DataTree, traces: Traces, name: str) -> str:
     """Return the page; parameters as `save_page`."""
     parts = [
-        f"<h1>flowfa check: {escape(name)}</h1>",
         f'<p class="headline">{_headline(report)}</p>',
         *_notes(report),
         "<h2>Verdicts</h2>",
@@ -86,21 +67,16 @@ def page(report: Report, tree: xr.DataTree, traces: Traces, name: str) -> str:
         *_figures(report, tree, traces),
         *_provenance(tree),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>flowfa check: {escape(name)}</title><style>{STYLE}</style></head><body>\n"
-        + "\n".join(parts)
-        + "\n</body></html>\n"
-    )
+    return html_page(f"flowfa check: {name}", "\n".join(parts))
 
 
 def _headline(report: Report) -> str:
     """Return the statements by verdict, the worst first."""
     parts = []
     for verdict in reversed(Verdict):
-        own = [escape(each.spec) for each in report.findings if each.verdict is verdict]
-        if own:
-            parts.append(f"{_word(verdict)} {', '.join(own)}")
+        specs = [escape(finding.spec) for finding in report.findings if finding.verdict is verdict]
+        if specs:
+            parts.append(f"{_word(verdict)} {', '.join(specs)}")
     return " &ensp; ".join(parts)
 
 
@@ -120,17 +96,13 @@ def _table(report: Report) -> str:
         "<th>where the margin is least</th></tr>"
     ]
     rows += [
-        f"<tr><td>{escape(each.spec)}</td><td>{_word(each.verdict)}</td>"
-        f'<td class="number">{_number(each.margin)}</td>'
-        f'<td class="number">{_number(each.uncertainty)}</td>'
-        f"<td>{'-' if each.place is None else escape(str(each.place))}</td></tr>"
-        for each in report.findings
+        f"<tr><td>{escape(finding.spec)}</td><td>{_word(finding.verdict)}</td>"
+        f'<td class="number">{number(finding.margin)}</td>'
+        f'<td class="number">{number(finding.uncertainty)}</td>'
+        f"<td>{'-' if finding.place is None else escape(str(finding.place))}</td></tr>"
+        for finding in report.findings
     ]
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+    return f'<table class="full">{"".join(rows)}</table>'
 
 
 def _explained(finding: Finding) -> str:
@@ -138,10 +110,9 @@ def _explained(finding: Finding) -> str:
     sentences = [f"{finding.statement}.", f"Trajectories: {counts}."]
     if finding.sentence:
         sentences.append(f"{finding.sentence[0].upper()}{finding.sentence[1:]}.")
-    if finding.failed_hypothesis is not None:
-        amount = "" if finding.failed_by is None else f" (by {_number(finding.failed_by)})"
-        sentences.append(f"It does not apply unless {finding.failed_hypothesis}{amount}.")
-    measured = "".join(f"<li>{escape(str(each))}</li>" for each in finding.estimates)
+    if finding.unless is not None:
+        sentences.append(f"It does not apply unless {finding.unless}.")
+    measured = "".join(f"<li>{escape(str(estimate))}</li>" for estimate in finding.estimates)
     title = f"<h3>{escape(finding.spec)} &ensp; {_word(finding.verdict)}</h3>"
     text = f'{title}<p class="small">{escape(" ".join(sentences))}</p>'
     return text + (f"<ul>{measured}</ul>" if measured else "")
@@ -149,7 +120,11 @@ def _explained(finding: Finding) -> str:
 
 def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]:
     """Return the sections with figures, each only if there is something to see."""
-    rules = list(dict.fromkeys(each.rule for found in traces.margins.values() for each in found))
+    rules = list(
+        dict.fromkeys(
+            trace.rule for of_statement in traces.margins.values() for trace in of_statement
+        )
+    )
     yield from _section(
         "Margins over time",
         margin_panels(traces.margins),
@@ -157,7 +132,7 @@ def _figures(report: Report, tree: xr.DataTree, traces: Traces) -> Iterable[str]
         "layer or neuron; "
         "band: uncertainty. Below zero (shaded) a statement fails; it is violated where the whole "
         "band is below. The axis is logarithmic on both sides of zero.",
-        rule_handles(rules),
+        rule_lines(rules),
     )
     worst, rates = _worst(tree, traces), _rates(report, traces)
     chosen = (
@@ -199,7 +174,7 @@ def _section(
     if panels:
         most = COLUMNS * ROWS
         parts = [panels[first : first + most] for first in range(0, len(panels), most)]
-        pictures = [image(draw_grid(part, handles), escape(title)) for part in parts]
+        pictures = [image(draw_grid(part, handles), title) for part in parts]
         yield _illustrated(title, "\n".join(pictures), text)
 
 
@@ -212,21 +187,23 @@ def _illustrated(title: str, picture: str, text: str) -> str:
 
 def _worst(tree: xr.DataTree, traces: Traces) -> dict[str, int]:
     """Return the trajectory of each rule that the figures show."""
-    found = {each.rule: each.trajectory for each in worst_of_rules(traces.margins.get("C-1", []))}
+    chosen = {
+        trace.rule: trace.trajectory for trace in worst_of_rules(traces.margins.get("C-1", []))
+    }
     rules = tree.children["trajectory"].to_dataset()["rule"].values.astype(str)
     for row in sorted(traces.signs):
-        found.setdefault(str(rules[row]), row)
+        chosen.setdefault(str(rules[row]), row)
     order = dict.fromkeys(rules.tolist())
-    return {rule: found[rule] for rule in order if rule in found}
+    return {rule: chosen[rule] for rule in order if rule in chosen}
 
 
 def _rates(report: Report, traces: Traces) -> dict[int, float]:
     """Return mu of P-2 by trajectory, where that statement reports it."""
     for finding in report.findings:
         if finding.spec == "P-2":
-            for each in finding.estimates:
-                if each.name == "mu":
-                    return dict(zip(sorted(traces.signs), each.values, strict=False))
+            for estimate in finding.estimates:
+                if estimate.name == "mu":
+                    return dict(zip(sorted(traces.signs), estimate.values, strict=False))
     return {}
 
 
@@ -248,8 +225,8 @@ def _provenance(tree: xr.DataTree) -> Iterable[str]:
     ):
         if name in made:
             rows[name.replace("_", " ")] = _plain(made[name])
-    for name, found in json.loads(made.get("versions", "{}")).items():
-        rows[f"version of {name}"] = str(found)
+    for name, number_of_version in json.loads(made.get("versions", "{}")).items():
+        rows[f"version of {name}"] = str(number_of_version)
     yield _pairs(rows)
     yield "<h3>Configuration</h3>"
     settings = json.loads(made.get("config", "{}"))
@@ -268,4 +245,4 @@ def _pairs(rows: dict[str, str]) -> str:
         f"<tr><td>{escape(name)}</td><td><code>{escape(value)}</code></td></tr>"
         for name, value in rows.items()
     )
-    return f"<table>{cells}</table>"
+    return f'<table class="full">{cells}</table>'

@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import MaxNLocator
 
 from flowfa.plots.curves import group
-from theory_checks.pages.grid import Draw
+from flowfa.plots.sheet import Draw
 from theory_checks.verdicts.traces import Traces
 
 COLORS = ListedColormap(["#0072B2", "#FFFFFF", "#D55E00"])

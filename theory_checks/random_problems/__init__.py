@@ -10,6 +10,7 @@ from theory_checks.random_problems.structure import (
     Architecture,
     architectures,
     losses,
+    rule_names,
     rules,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "datasets",
     "losses",
     "plans",
+    "rule_names",
     "rules",
     "smallest",
     "starts",

@@ -13,12 +13,12 @@ from theory_checks.random_problems.data import DATA_KINDS, draw_data, possible_k
 from theory_checks.random_problems.problems import RandomProblems
 from theory_checks.random_problems.starting import START_KINDS, Seat, draw_start, limited
 from theory_checks.random_problems.structure import (
-    RULE_NAMES,
     SCALES,
     Architecture,
     architectures,
     losses,
     make_rule,
+    rule_names,
 )
 
 HORIZONS = (1.0, 0.1, 10.0)
@@ -72,7 +72,7 @@ def build(plan: Plan) -> RandomProblems:
     """Return the problems of a plan."""
     rule = make_rule(plan.rule, plan.scale)
     sizes = (plan.dim, *plan.architecture.hidden, plan.outputs)
-    feedback_scale = 1.0 if plan.rule == "signfa" else plan.scale
+    feedback_scale = 1.0 if hasattr(rule, "scale") else plan.scale
     able = set(possible_kinds(plan.samples, plan.dim))
     kinds = tuple(kind for kind in plan.data if kind in able)
     sets, found, data_kinds, start_kinds = [], [], [], []
@@ -109,12 +109,19 @@ def build(plan: Plan) -> RandomProblems:
 
 def plans(
     networks: int = 32,
-    rule_names: tuple[str, ...] = RULE_NAMES,
+    rules: tuple[str, ...] | None = None,
     depths: tuple[int, ...] = (1, 2, 3),
     data: tuple[str, ...] = tuple(DATA_KINDS),
     start: tuple[str, ...] = tuple(START_KINDS),
 ) -> st.SearchStrategy[Plan]:
-    """Draw plans; shrinks to one neuron, one sample, one kind of data and of start."""
+    """Draw plans; shrinks to one neuron, one sample, one kind of data and of start.
+
+    Parameters
+    ----------
+    networks, rules, depths, data, start
+        As `batches`.
+    """
+    chosen = rule_names() if rules is None else rules
 
     @st.composite
     def drawn(draw: st.DrawFn) -> Plan:
@@ -129,7 +136,7 @@ def plans(
         return Plan(
             seed=draw(seeds()),
             architecture=architecture,
-            rule=draw(st.sampled_from(rule_names)),
+            rule=draw(st.sampled_from(chosen)),
             scale=draw(st.sampled_from(SCALES)),
             loss=loss,
             outputs=outputs,
@@ -148,7 +155,7 @@ def plans(
 
 def batches(
     networks: int = 32,
-    rule_names: tuple[str, ...] = RULE_NAMES,
+    rules: tuple[str, ...] | None = None,
     depths: tuple[int, ...] = (1, 2, 3),
     data: tuple[str, ...] = tuple(DATA_KINDS),
     start: tuple[str, ...] = tuple(START_KINDS),
@@ -162,10 +169,11 @@ def batches(
     ----------
     networks : int
         In each batch.
-    rule_names, depths, data, start : tuple
-        What to choose from: rules, numbers of hidden layers, kinds of data and of starts.
+    rules, depths, data, start : tuple
+        What to choose from: names of rules (by default all `rule_names`), numbers of hidden
+        layers, kinds of data and of starts.
     """
-    return plans(networks, rule_names, depths, data, start).map(build)
+    return plans(networks, rules, depths, data, start).map(build)
 
 
 def _own_time(problems: RandomProblems) -> float:

@@ -11,7 +11,8 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.random_problems.problems import MAX_STEPS, RTOL, SAVES, RandomProblems
 from theory_checks.random_problems.reduction import smallest
 from theory_checks.statements.statement import Check, chosen
-from theory_checks.verdicts.judging import Outcome, outcomes_of
+from theory_checks.verdicts.judging import outcomes_of
+from theory_checks.verdicts.outcome import Outcome
 from theory_checks.verdicts.verdict import Verdict
 
 CLOSER = 10.0

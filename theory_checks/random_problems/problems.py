@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,8 @@ import flowfa
 from flowfa.datasets import Dataset
 from flowfa.files.archives import write_npz
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.problems import Problem, build_ensemble
-from flowfa.problems.rules import Rule, SignFeedbackAlignment
+from flowfa.problems import Problem, build_ensemble, rules
+from flowfa.problems.rules import Rule
 from flowfa.problems.starts import given_start
 from flowfa.solvers.choice import choose
 from theory_checks.controls import BREAKS
@@ -21,7 +22,7 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.evidence.from_run import evidence_of_run
 from theory_checks.random_problems.starting import Arrays
-from theory_checks.statements.rate.eq1_rate import mean_loss
+from theory_checks.statements.eq1_loss_rate import mean_loss
 
 RTOL = 1e-6
 SAVES = 17
@@ -275,6 +276,10 @@ print(theory_checks.check_evidence(evidence, theory_checks.chosen(("{statement}"
 
 
 def _call(rule: Rule) -> str:
-    """Return the expression that makes a rule."""
-    scale = repr(rule.scale) if isinstance(rule, SignFeedbackAlignment) else ""
-    return f"rules.{type(rule).__name__}({scale})"
+    """Return the expression that makes a rule; one of one's own must be registered before."""
+    arguments = ", ".join(
+        repr(vars(rule)[name]) for name in inspect.signature(type(rule)).parameters
+    )
+    if hasattr(rules, type(rule).__name__):
+        return f"rules.{type(rule).__name__}({arguments})"
+    return f"rules.RULES.get({rule.name!r})({arguments})"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 
-from flowfa.problems.rules import Rule
+from flowfa.problems.rules import Rule, form_of
 from flowfa.problems.starts import AlignedStart, GivenStart, given_start
 from theory_checks.random_problems.data import seeds
 from theory_checks.random_problems.structure import Architecture
@@ -88,7 +90,7 @@ def _boundary(seat: Seat, random: np.random.Generator) -> Arrays:
     """Draw kappa_j = 0 in exact arithmetic for the last hidden layer, by powers of two.
 
     Each in-row is +-a e_i, each neuron has one out-weight, of size a^2 / 2 where the feedback
-    has size one, and a where it is the weight itself.
+    has size one, and a under gd.
     """
     arrays = _random(seat, random, lambda out, into: 0.5, bias=0.0)
     last, width, outputs = seat.layers, seat.sizes[-2], seat.sizes[-1]
@@ -99,12 +101,7 @@ def _boundary(seat: Seat, random: np.random.Generator) -> Arrays:
         sign = random.choice((-1.0, 1.0))
         to = random.integers(outputs)
         into[neuron, random.integers(into.shape[1])] = size * random.choice((-1.0, 1.0))
-        itself = seat.rule.name in ("gd", "adafa")
-        # adafa: 1/2 a^2 = w^2 has no exact root; gd: a^2 = w^2.
-        share = 0.5**0.5 if seat.rule.name == "adafa" else 1.0
-        scale = getattr(seat.rule, "scale", 1.0)
-        scale = scale if isinstance(scale, float) else 1.0
-        out[to, neuron] = sign * (share * size if itself else 0.5 * size**2 / scale)
+        out[to, neuron] = sign * _balancing(seat, size)
         back[neuron, to] = sign
     arrays |= {f"W{last - 1}": into, f"W{last}": out}
     for name, matrix in (("B", back), ("M", np.abs(back)), ("D", back)):
@@ -112,6 +109,33 @@ def _boundary(seat: Seat, random: np.random.Generator) -> Arrays:
         if key in arrays:
             arrays[key] = matrix
     return arrays
+
+
+def _balancing(seat: Seat, size: float) -> float:
+    """Return the x > 0 with g(x) = 1/2 size^2, of an out-weight whose B and M have entries 1."""
+    last = seat.layers
+    shape = (seat.sizes[last], seat.sizes[last - 1])
+    kept = seat.rule.draw_feedback(
+        tuple(np.zeros((out, into)) for into, out in itertools.pairwise(seat.sizes)),
+        lambda kind, layer, of: np.ones(of),
+    )
+    ones = {
+        name: torch.ones(1, *matrix.shape, dtype=torch.float64) for name, matrix in kept.items()
+    }
+    form = form_of(seat.rule, last, shape, ones)
+    if form is None:
+        return 0.5 * size**2
+    if form.fixed is not None and not seat.rule.accepts_feedback:
+        # B is the weight itself: 1/2 a^2 = w^2 has no exact root.
+        return 0.5**0.5 * size
+    fixed, magnitudes = form.fixed, form.magnitudes
+    slope = 0.0 if fixed is None else float(fixed[0, 0, 0])
+    if magnitudes is not None:
+        slope += magnitudes if isinstance(magnitudes, float) else float(magnitudes[0, 0, 0])
+    share = form.weight_share
+    if share <= 0.0:
+        return 0.5 * size**2 / slope
+    return (math.sqrt(slope**2 + share * size**2) - slope) / share
 
 
 def _dead(seat: Seat, random: np.random.Generator) -> Arrays:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from hypothesis import strategies as st
 
-from flowfa.problems.rules import RULES, Rule, SignFeedbackAlignment
+from flowfa.problems.rules import RULES, Rule, configured_rule, is_in_form
 
 RULE_NAMES = ("fa", "gd", "adafa", "signfa", "dfa", "frsf")
+"""The rules of C-1's table, in the order of the random study of docs/random-tests.md."""
 BIASES = ("none", "hidden", "all")
 LEAKS = (0.1, 1.0, 0.0, 0.5, 0.3, 1e-2, 1e-4, 1e-6)
 """Ordinary ones, the linear network, ReLU, tiny ones."""
@@ -69,9 +72,30 @@ def architectures(draw: st.DrawFn, depths: tuple[int, ...] = (1, 2, 3)) -> Archi
     return Architecture(hidden, draw(st.sampled_from(BIASES)), leak)
 
 
-def rules(names: tuple[str, ...] = RULE_NAMES) -> st.SearchStrategy[Rule]:
-    """Draw a rule; signfa with a scale."""
-    return st.builds(make_rule, st.sampled_from(names), st.sampled_from(SCALES))
+def rule_names() -> tuple[str, ...]:
+    """Return the rules to draw from: those of C-1's table, and all others registered in form.
+
+    A rule whose constructor needs arguments is left out, since nobody here knows them.
+    """
+    return RULE_NAMES + tuple(
+        name for name in RULES.names() if name not in RULE_NAMES and _can_be_drawn(name)
+    )
+
+
+def _can_be_drawn(name: str) -> bool:
+    cls = RULES.get(name)
+    # A class without an __init__ of its own has the signature of object.
+    known = cls.__init__ is object.__init__ or all(
+        parameter.default is not parameter.empty
+        for parameter in inspect.signature(cls).parameters.values()
+    )
+    return known and is_in_form(cls())
+
+
+def rules(names: tuple[str, ...] | None = None) -> st.SearchStrategy[Rule]:
+    """Draw a rule, by default of all `rule_names`; one that has a scale with a scale."""
+    chosen = rule_names() if names is None else names
+    return st.builds(make_rule, st.sampled_from(chosen), st.sampled_from(SCALES))
 
 
 def losses() -> st.SearchStrategy[tuple[str, int]]:
@@ -80,5 +104,5 @@ def losses() -> st.SearchStrategy[tuple[str, int]]:
 
 
 def make_rule(name: str, scale: float = 1.0) -> Rule:
-    """Return a rule; `scale` is the s of signfa, and of no meaning for others."""
-    return SignFeedbackAlignment(scale) if name == "signfa" else RULES.get(name)()
+    """Return a rule; `scale` is the s of signfa, and of no meaning for rules without a scale."""
+    return configured_rule(name, SimpleNamespace(**{f"{name.replace('-', '_')}_scale": scale}))

@@ -1,31 +1,47 @@
-"""The statements of the theory, one file each, named for it.
+"""The statements of the theory, one file each: named by its ID, and its name or number.
 
 The order of the imports is the order of the statements in a report.
 """
 
 # isort: off
-from theory_checks.statements.conservation import c1_neuron, c2_bias, c3_layer, c5_matrix, c11_steps
-from theory_checks.statements.rate import eq1_rate
-from theory_checks.statements.record import record
-from theory_checks.statements.alignment import l1_dale, a1_alignment, p1_sign
-from theory_checks.statements.convergence import t1_decay, a2_dominance, p2_explicit
-from theory_checks.statements.data import d3_margin, d1_d2_orthogonal
+from theory_checks.statements.conservation import (
+    c1_per_neuron,
+    c2_biases,
+    c3_per_layer,
+    c5_matrix_law,
+    c11_discrete_steps,
+)
+from theory_checks.statements import eq1_loss_rate, record
+from theory_checks.statements.alignment import (
+    l1_lemma_5_4,
+    l1c_never_obtuse,
+    a1_alignment,
+    p1_proposition_5_3,
+)
+from theory_checks.statements.convergence import (
+    t1_theorem_5_1,
+    a2_alignment_dominance,
+    p2_proposition_5_7,
+)
+from theory_checks.statements.data import d3_margin, d1_orthogonally_separable, d2_nearly_orthogonal
 # isort: on
 
 __all__ = [
     "a1_alignment",
-    "a2_dominance",
-    "c1_neuron",
-    "c2_bias",
-    "c3_layer",
-    "c5_matrix",
-    "c11_steps",
-    "d1_d2_orthogonal",
+    "a2_alignment_dominance",
+    "c1_per_neuron",
+    "c2_biases",
+    "c3_per_layer",
+    "c5_matrix_law",
+    "c11_discrete_steps",
+    "d1_orthogonally_separable",
+    "d2_nearly_orthogonal",
     "d3_margin",
-    "eq1_rate",
-    "l1_dale",
-    "p1_sign",
-    "p2_explicit",
+    "eq1_loss_rate",
+    "l1_lemma_5_4",
+    "l1c_never_obtuse",
+    "p1_proposition_5_3",
+    "p2_proposition_5_7",
     "record",
-    "t1_decay",
+    "t1_theorem_5_1",
 ]

@@ -16,7 +16,7 @@ class Check(Protocol):
     """One statement of the theory, as a test of a run.
 
     It keeps no state, and each trajectory's numbers depend on that trajectory alone. It returns
-    numbers, never verdicts: `theory_checks.verdicts.verdict` is the one place for those. It speaks
+    numbers, never verdicts: those are for `theory_checks.verdicts.verdict` to make. It speaks
     of flows, unless it has an attribute ``of_training`` that is True: then of discrete training.
 
     Attributes
@@ -51,7 +51,7 @@ class Check(Protocol):
 
 @runtime_checkable
 class Estimates(Protocol):
-    """What a check may have beside: numbers for the reader, which no verdict depends on."""
+    """A check that also measures numbers for the reader, on which no verdict depends."""
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return numbers of all trajectories, also of those that fail a hypothesis."""

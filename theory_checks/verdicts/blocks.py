@@ -23,7 +23,7 @@ def all_blocks(evidence: Evidence) -> Iterator[Evidence]:
 def affordable(evidence: Evidence, seconds: float) -> Iterator[Evidence]:
     """Give blocks of trajectories, evenly by rule, until about `seconds` have passed.
 
-    The first block has one trajectory of each rule, whatever it costs; what it took tells how
+    The first block has one trajectory of each rule, however long that takes; its time tells how
     many more fit.
     """
     order = _rules_in_turn(evidence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -13,11 +12,12 @@ from theory_checks.evidence.from_run import evidence_of_run
 from theory_checks.margins.measurement import Estimate
 from theory_checks.statements.statement import Check, chosen
 from theory_checks.verdicts.blocks import affordable, all_blocks
-from theory_checks.verdicts.estimates import Estimated, estimates_of, joined
-from theory_checks.verdicts.judging import Outcome, confirmed, misplaced, outcomes_under, texts_of
-from theory_checks.verdicts.report import Finding, Report
+from theory_checks.verdicts.estimates import estimates_of, joined
+from theory_checks.verdicts.finding import Finding
+from theory_checks.verdicts.judging import confirmed, misplaced, outcomes_under, texts_of
+from theory_checks.verdicts.outcome import Outcome
+from theory_checks.verdicts.report import Report
 from theory_checks.verdicts.traces import Traces
-from theory_checks.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -111,30 +111,39 @@ def check_evidence(
     watch = _unwatched if watch is None else watch
     outcomes: list[list[Outcome]] = [[] for _ in checks]
     numbers: list[list[tuple[Estimate, ...]]] = [[] for _ in checks]
-    rules: tuple[str, ...] = ()
     rows: list[int] = []
     ignored: dict[str, str] = {}
     for block in all_blocks(evidence) if seconds is None else affordable(evidence, seconds):
         share = f"{len(rows) + len(block)} of {len(evidence)} trajectories"
         watch(f"{share}: integrating anew")
-        # Integrated here once, for all statements.
+        # The paths are integrated here, once for all statements.
         _ = block.paths
         if traces is not None:
             traces.take_signs(block)
-        assumed = [() if misplaced(each, block) else each.hypotheses(block) for each in checks]
-        ignored |= texts_of([each for hypotheses in assumed for each in hypotheses], drop)
-        for position, (each, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
-            watch(f"{share}: {each.spec}")
+        assumed = [
+            () if misplaced(statement, block) else statement.hypotheses(block)
+            for statement in checks
+        ]
+        ignored |= texts_of([one for hypotheses in assumed for one in hypotheses], drop)
+        for position, (statement, hypotheses) in enumerate(zip(checks, assumed, strict=True)):
+            watch(f"{share}: {statement.spec}")
             kept = tuple(one for one in hypotheses if one.name not in drop)
-            found = outcomes_under(each, block, kept, traces)
-            outcomes[position] += confirmed(each, block, kept, found) if confirm else found
-            numbers[position].append(() if misplaced(each, block) else estimates_of(each, block))
-        rules += block.rules
+            new = outcomes_under(statement, block, kept, traces)
+            outcomes[position] += confirmed(statement, block, kept, new) if confirm else new
+            numbers[position].append(
+                () if misplaced(statement, block) else estimates_of(statement, block)
+            )
         rows += block.rows.tolist()
     order = sorted(range(len(rows)), key=rows.__getitem__)
     findings = tuple(
-        _finding(statement, found, joined(parts, rules, order))
-        for statement, found, parts in zip(checks, outcomes, numbers, strict=True)
+        Finding(
+            statement.spec,
+            statement.statement,
+            statement.reading,
+            tuple(sorted(of_all, key=lambda outcome: outcome.trajectory)),
+            joined(parts, order),
+        )
+        for statement, of_all, parts in zip(checks, outcomes, numbers, strict=True)
     )
     notes = tuple(f"not asked for: {name} ({text})" for name, text in ignored.items())
     if len(rows) < len(evidence):
@@ -154,45 +163,8 @@ def _ground(evidence: Evidence) -> str:
     return f"measured with {rungs}; uncertainty: the difference of the two"
 
 
-def _finding(
-    statement: Check, outcomes: list[Outcome], estimates: tuple[Estimated, ...]
-) -> Finding:
-    """Return the worst of all trajectories."""
-    counts = Counter(outcome.verdict for outcome in outcomes)
-    verdict = max(counts, key=lambda each: each.severity)
-    own = [outcome for outcome in outcomes if outcome.verdict is verdict]
-    worst = min(own, key=_room)
-    missed = [outcome for outcome in outcomes if outcome.hypothesis is not None]
-    nearest = min(missed, key=_miss, default=None)
-    applies = verdict is not Verdict.NOT_APPLICABLE
-    return Finding(
-        spec=statement.spec,
-        statement=statement.statement,
-        verdict=verdict,
-        margin=worst.margin if applies else None,
-        uncertainty=worst.uncertainty if applies else None,
-        place=worst.place,
-        trajectories={each.value: counts[each] for each in Verdict if counts[each]},
-        failed_hypothesis=None if nearest is None else nearest.hypothesis,
-        failed_by=None
-        if nearest is None or nearest.failed_by != nearest.failed_by
-        else nearest.failed_by,
-        sentence=statement.reading if applies else "",
-        estimates=estimates,
-    )
-
-
-def _room(outcome: Outcome) -> float:
-    room = outcome.margin - outcome.uncertainty
-    return room if room == room else -float("inf")
-
-
-def _miss(outcome: Outcome) -> float:
-    return outcome.failed_by if outcome.failed_by == outcome.failed_by else float("inf")
-
-
 def _unwatched(doing: str) -> None:
-    """Tell nobody."""
+    """Take no notice of what is being done."""
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:

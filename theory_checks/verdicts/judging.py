@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,37 +11,12 @@ from flowfa.registry import unknown_name
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.statement import Check
-from theory_checks.verdicts.report import Place
+from theory_checks.verdicts.outcome import Outcome, Place
 from theory_checks.verdicts.traces import Traces
 from theory_checks.verdicts.verdict import Verdict, from_severity, severities
 
 REFINEMENTS = 5
 """Times that the mesh is refined where what lies between its times leaves a verdict open."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The verdict on one trajectory.
-
-    Attributes
-    ----------
-    trajectory : int
-    verdict : Verdict
-    margin, uncertainty : float
-        At the worst place; NaN where the statement does not apply.
-    place : Place or None
-    hypothesis : str or None
-        The first that failed.
-    failed_by : float
-    """
-
-    trajectory: int
-    verdict: Verdict
-    margin: float = float("nan")
-    uncertainty: float = float("nan")
-    place: Place | None = None
-    hypothesis: str | None = None
-    failed_by: float = float("nan")
 
 
 def outcomes_of(
@@ -73,9 +47,9 @@ def outcomes_of(
     drop = tuple(drop)
     hypotheses = () if misplaced(statement, evidence) else statement.hypotheses(evidence)
     _ = texts_of(hypotheses, drop)
-    kept = tuple(each for each in hypotheses if each.name not in drop)
-    found = outcomes_under(statement, evidence, kept, traces)
-    return confirmed(statement, evidence, kept, found) if confirm else found
+    kept = tuple(hypothesis for hypothesis in hypotheses if hypothesis.name not in drop)
+    outcomes = outcomes_under(statement, evidence, kept, traces)
+    return confirmed(statement, evidence, kept, outcomes) if confirm else outcomes
 
 
 def outcomes_under(
@@ -89,23 +63,23 @@ def outcomes_under(
     Margins go to `traces`.
     """
     if misplaced(statement, evidence):
-        # What it measures is not there to be asked for.
+        # The statement would look for what this kind of run does not have.
         kind = _kind(statement, evidence)
-        missed = torch.zeros(1, len(evidence), dtype=torch.bool)
         return [
-            _not_applicable(int(row), (kind,), missed, position)
+            _not_applicable(int(row), kind, position)
             for position, row in enumerate(evidence.rows.tolist())
         ]
-    begun = Hypothesis(
+    begun = Hypothesis.measured(
         "begun",
         f"the trajectory got as far as t = {float(evidence.times[2]):.4g}",
         evidence.times[2] - evidence.reached,
     )
     hypotheses = (begun, *assumed)
-    respected = torch.stack([each.excess <= 0.0 for each in hypotheses])
+    respected = torch.stack([hypothesis.respected for hypothesis in hypotheses])
     able = respected.all(0)
+    first = (~respected).int().argmax(0)
     result = [
-        _not_applicable(int(evidence.rows[position]), hypotheses, respected, position)
+        _not_applicable(int(evidence.rows[position]), hypotheses[int(first[position])], position)
         for position in (~able).nonzero().flatten().tolist()
     ]
     if not able.any():
@@ -121,7 +95,7 @@ def outcomes_under(
             traces.take_margins(statement.spec, looked_at, measurements, settled)
         if not again.any():
             break
-        # Only what is still open is integrated once more.
+        # Trajectories that are settled are not integrated once more.
         looked_at = looked_at.select(again.nonzero().flatten()).refined(intervals[again].any(0))
     return sorted(result, key=lambda outcome: outcome.trajectory)
 
@@ -130,21 +104,23 @@ def confirmed(
     statement: Check,
     evidence: Evidence,
     assumed: tuple[Hypothesis, ...],
-    found: list[Outcome],
+    outcomes: list[Outcome],
 ) -> list[Outcome]:
-    """Return the outcomes, those that are violated as a finer rung finds them."""
-    doubtful = [place for place, each in enumerate(found) if each.verdict is Verdict.VIOLATED]
+    """Return the outcomes, with those that are violated replaced by what a finer rung finds."""
+    doubtful = [
+        position for position, outcome in enumerate(outcomes) if outcome.verdict is Verdict.VIOLATED
+    ]
     closer = evidence.select(torch.tensor(doubtful)).closer() if doubtful else None
     if closer is None:
-        return found
-    own = tuple(replace(each, excess=each.excess[doubtful]) for each in assumed)
-    again = dict(zip(doubtful, outcomes_under(statement, closer, own), strict=True))
-    return [again.get(place, each) for place, each in enumerate(found)]
+        return outcomes
+    kept = tuple(hypothesis.select(doubtful) for hypothesis in assumed)
+    again = dict(zip(doubtful, outcomes_under(statement, closer, kept), strict=True))
+    return [again.get(position, outcome) for position, outcome in enumerate(outcomes)]
 
 
 def texts_of(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[str, str]:
     """Return what the hypotheses of some names say."""
-    known = {each.name: each.text for each in hypotheses}
+    known = {hypothesis.name: hypothesis.text for hypothesis in hypotheses}
     for name in names:
         if name not in known:
             raise unknown_name("hypothesis", name, known)
@@ -153,47 +129,50 @@ def texts_of(hypotheses: Iterable[Hypothesis], names: tuple[str, ...]) -> dict[s
 
 def misplaced(statement: Check, evidence: Evidence) -> bool:
     """Return whether a statement is about the other kind of run."""
-    return bool((_kind(statement, evidence).excess > 0.0).any())
+    return not bool(_kind(statement, evidence).respected.all())
 
 
 def _kind(statement: Check, evidence: Evidence) -> Hypothesis:
     """Return that the run is of the kind that a statement is about: a flow, or discrete steps."""
     of_training = bool(getattr(statement, "of_training", False))
-    wrong = float(of_training != (evidence.training is not None))
-    excess = torch.full((len(evidence),), wrong)
+    fitting = evidence.for_all(of_training == (evidence.training is not None))
     if of_training:
-        return Hypothesis("steps", "the run takes discrete steps (flowfa train)", excess)
-    return Hypothesis("flow", "the run is a flow (flowfa simulate)", excess)
+        return Hypothesis.of("steps", "the run takes discrete steps (flowfa train)", fitting)
+    return Hypothesis.of("flow", "the run is a flow (flowfa simulate)", fitting)
 
 
 def _open_intervals(evidence: Evidence, measurements: tuple[Measurement, ...]) -> Tensor:
     """Return where the remainder alone leaves a verdict open, (trajectory, interval)."""
-    found = torch.zeros(len(evidence), len(evidence.times) // 2, dtype=torch.bool)
-    # Where a violation is certain already nothing is gained by looking again.
+    open_intervals = torch.zeros(len(evidence), len(evidence.times) // 2, dtype=torch.bool)
+    # Looking again cannot change a violation that is certain already.
     undecided = torch.ones(len(evidence), dtype=torch.bool)
-    for each in measurements:
-        loose = severities(each.margin, each.uncertainty + each.remainder)
-        certain = (loose == Verdict.VIOLATED.severity) & each.valid
+    for measurement in measurements:
+        loose = severities(measurement.margin, measurement.uncertainty + measurement.remainder)
+        certain = (loose == Verdict.VIOLATED.severity) & measurement.valid
         undecided &= ~certain.any(2).any(1)
-        if each.margin.shape[1] != found.shape[1]:
+        if measurement.margin.shape[1] != open_intervals.shape[1]:
             continue
-        firm = severities(each.margin, each.uncertainty)
-        changed = ((loose != firm) & each.valid & each.remainder.isfinite()).any(2)
-        # An integral is open everywhere for what it missed somewhere.
-        found |= changed if each.coarse is None else changed.any(1, keepdim=True) & each.coarse
-    return found & undecided[:, None]
+        firm = severities(measurement.margin, measurement.uncertainty)
+        changed = ((loose != firm) & measurement.valid & measurement.remainder.isfinite()).any(2)
+        # What an integral missed in one interval leaves it open in all later ones.
+        open_intervals |= (
+            changed
+            if measurement.coarse is None
+            else changed.any(1, keepdim=True) & measurement.coarse
+        )
+    return open_intervals & undecided[:, None]
 
 
 def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: int) -> Outcome:
     """Return the worst verdict on a trajectory, and where."""
     trajectory = int(evidence.rows[position])
     worst: Outcome | None = None
-    for each in measurements:
-        valid = each.valid[position].flatten()
+    for measurement in measurements:
+        valid = measurement.valid[position].flatten()
         if not valid.any():
             continue
-        margin = each.margin[position].flatten()
-        uncertainty = (each.uncertainty + each.remainder)[position].flatten()
+        margin = measurement.margin[position].flatten()
+        uncertainty = (measurement.uncertainty + measurement.remainder)[position].flatten()
         severity = torch.where(valid, severities(margin, uncertainty), -1)
         most = int(severity.max())
         # Among the worst the one with least room; what is not a number has none.
@@ -204,7 +183,7 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
             -float(room[index]),
         ) <= (worst.verdict.severity, worst.uncertainty - worst.margin):
             continue
-        item = each.items[index % len(each.items)]
+        item = measurement.items[index % len(measurement.items)]
         worst = Outcome(
             trajectory,
             from_severity(most),
@@ -215,26 +194,23 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
                 evidence.rules[position],
                 item.layer,
                 item.neuron,
-                float(each.time[position].flatten()[index]),
-                each.note,
+                float(measurement.time[position].flatten()[index]),
+                measurement.note,
             ),
         )
     if worst is None:
         return Outcome(
             trajectory,
             Verdict.NOT_APPLICABLE,
-            hypothesis="it speaks of something in this network",
+            failed_hypothesis="it speaks of something in this network",
         )
     return worst
 
 
-def _not_applicable(
-    trajectory: int, hypotheses: tuple[Hypothesis, ...], respected: Tensor, position: int
-) -> Outcome:
-    first = int((~respected[:, position]).nonzero()[0])
+def _not_applicable(trajectory: int, failed: Hypothesis, position: int) -> Outcome:
     return Outcome(
         trajectory,
         Verdict.NOT_APPLICABLE,
-        hypothesis=hypotheses[first].text,
-        failed_by=float(hypotheses[first].excess[position]),
+        failed_hypothesis=failed.text,
+        failed_by=failed.missed_by(position),
     )

@@ -1,13 +1,14 @@
-"""Findings and the report that a person or a program reads."""
+"""The report that a person or a program reads."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from theory_checks.verdicts.estimates import Estimated
+from flowfa.documents.display import html_table
+from theory_checks.verdicts.finding import Finding, number
 from theory_checks.verdicts.verdict import Verdict
 
 WIDTH = 100
@@ -21,80 +22,6 @@ EXIT_CODES = {
     Verdict.VIOLATED: 1,
     Verdict.INCONCLUSIVE: 2,
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a margin was found; None where that does not apply.
-
-    Attributes
-    ----------
-    trajectory : int
-        Counted from 0.
-    rule : str
-    layer, neuron : int or None
-        Layers from 1, neurons from 0.
-    time : float
-    note : str
-        What else the check says of the place.
-    """
-
-    trajectory: int
-    rule: str
-    layer: int | None
-    neuron: int | None
-    time: float
-    note: str = ""
-
-    def __str__(self) -> str:
-        """Return the place in words."""
-        parts = [f"{self.rule} trajectory {self.trajectory}"]
-        parts += [
-            f"{name} {value}"
-            for name, value in (("layer", self.layer), ("neuron", self.neuron))
-            if value is not None
-        ]
-        return ", ".join([*parts, f"t = {self.time:.4g}", *([self.note] if self.note else [])])
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The verdict on one statement.
-
-    Attributes
-    ----------
-    spec : str
-        The statement's ID in the list of the theory.
-    statement : str
-        It in words.
-    verdict : Verdict
-        The worst of all trajectories that it applies to.
-    margin, uncertainty : float or None
-        Of the worst place; None if the statement does not apply.
-    place : Place or None
-    trajectories : dict
-        How many trajectories got which verdict, by its word.
-    failed_hypothesis : str or None
-        What keeps the statement from applying to some trajectory, the nearest miss of all.
-    failed_by : float or None
-        By how much.
-    sentence : str
-        What a reader should know of the numbers.
-    estimates : tuple of Estimated
-        Numbers measured beside the verdict, if the check has any.
-    """
-
-    spec: str
-    statement: str
-    verdict: Verdict
-    margin: float | None
-    uncertainty: float | None
-    place: Place | None
-    trajectories: dict[str, int]
-    failed_hypothesis: str | None
-    failed_by: float | None
-    sentence: str
-    estimates: tuple[Estimated, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,13 +57,8 @@ class Report:
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return everything as JSON has it: no NaN, no infinity."""
-        findings = []
-        for finding in self.findings:
-            entry = asdict(finding)
-            entry["verdict"] = finding.verdict.value
-            findings.append(entry)
         document = {
-            "findings": findings,
+            "findings": [finding.to_json_dict() for finding in self.findings],
             "notes": list(self.notes),
             "evidence": self.evidence,
             "exit_code": self.exit_code,
@@ -146,6 +68,16 @@ class Report:
     def __str__(self) -> str:
         """Return the table and the explanations for a terminal of 100 columns."""
         return "\n".join([*self.table(), *self.explanations()])
+
+    def __repr__(self) -> str:
+        """Return the table alone."""
+        return "\n".join(self.table())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the rows of the statements that apply."""
+        header, *rows = self._rows(only_applicable=True)
+        note = " ".join([*self.notes, self.evidence])
+        return html_table(self._summary(), header, rows, note)
 
     def table(self, width: int = WIDTH, only_applicable: bool = False) -> list[str]:
         """Return the lines of the table, and of a summary by verdict.
@@ -157,18 +89,7 @@ class Report:
         only_applicable : bool
             Leave out the rows of statements that do not apply; the summary names them.
         """
-        rows = [("statement", "verdict", "margin", "uncertainty", "where the margin is least")]
-        rows += [
-            (
-                finding.spec,
-                _shown(finding.verdict),
-                _number(finding.margin),
-                _number(finding.uncertainty),
-                "-" if finding.place is None else str(finding.place),
-            )
-            for finding in self.findings
-            if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
-        ]
+        rows = self._rows(only_applicable)
         if len(rows) == 1:
             return _wrapped(self._summary(), width, 2)
         widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
@@ -188,18 +109,36 @@ class Report:
         """
         texts = [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
         texts += [
-            f"{each.spec} measured {number}" for each in self.findings for number in each.estimates
+            f"{finding.spec} measured {number}"
+            for finding in self.findings
+            for number in finding.estimates
         ]
         texts += [*self.notes, *([self.evidence] if self.evidence else [])]
         return [line for text in texts for line in _wrapped(text, width, 2)]
+
+    def _rows(self, only_applicable: bool) -> list[tuple[str, ...]]:
+        """Return the cells of the table, the header first."""
+        rows = [("statement", "verdict", "margin", "uncertainty", "where the margin is least")]
+        rows += [
+            (
+                finding.spec,
+                _shown(finding.verdict),
+                number(finding.margin),
+                number(finding.uncertainty),
+                "-" if finding.place is None else str(finding.place),
+            )
+            for finding in self.findings
+            if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
+        ]
+        return rows
 
     def _summary(self) -> str:
         """Name the statements by verdict, the worst verdict first."""
         parts = []
         for verdict in reversed(Verdict):
-            own = [finding.spec for finding in self.findings if finding.verdict is verdict]
-            if own:
-                parts.append(f"{_shown(verdict)}: {', '.join(own)}")
+            specs = [finding.spec for finding in self.findings if finding.verdict is verdict]
+            if specs:
+                parts.append(f"{_shown(verdict)}: {', '.join(specs)}")
         return "; ".join(parts)
 
 
@@ -229,14 +168,9 @@ def _explain(finding: Finding) -> str:
     parts = [f"{finding.statement} ({counts})"]
     if finding.sentence:
         parts.append(finding.sentence)
-    if finding.failed_hypothesis is not None:
-        amount = "" if finding.failed_by is None else f" (by {_number(finding.failed_by)})"
-        parts.append(f"does not apply unless {finding.failed_hypothesis}{amount}")
+    if finding.unless is not None:
+        parts.append(f"does not apply unless {finding.unless}")
     return "; ".join(parts)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from theory_checks.verdicts.report import Report
 
 GROUP = "checks"
 ROOM = 2**21
-"""Bytes that verdicts and their texts take at most."""
+"""Most bytes that verdicts and their texts take in the file."""
 
 
 def store(report: Report, path: str | Path) -> None:
@@ -43,15 +43,15 @@ def store(report: Report, path: str | Path) -> None:
 
     verdicts = xr.Dataset(
         {
-            "verdict": ("statement", texts([each.verdict.value for each in findings])),
-            "margin": ("statement", numbers([each.margin for each in findings])),
-            "uncertainty": ("statement", numbers([each.uncertainty for each in findings])),
-            "place": ("statement", texts([str(each.place or "") for each in findings])),
+            "verdict": ("statement", texts([finding.verdict.value for finding in findings])),
+            "margin": ("statement", numbers([finding.margin for finding in findings])),
+            "uncertainty": ("statement", numbers([finding.uncertainty for finding in findings])),
+            "place": ("statement", texts([str(finding.place or "") for finding in findings])),
         },
-        coords={"statement": texts([each.spec for each in findings])},
+        coords={"statement": texts([finding.spec for finding in findings])},
         attrs={"report": json.dumps(report.to_json_dict())},
     )
-    # A copy, for results may be larger than memory, and the rest of it shall stay as it is.
+    # The file is copied, because results may be larger than memory and the rest must not change.
     with replacing(Path(path), Path(path).stat().st_size + ROOM) as partial:
         shutil.copyfile(path, partial)
         with h5py.File(partial, "r+") as file:

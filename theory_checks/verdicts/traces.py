@@ -80,13 +80,13 @@ class Traces:
     ) -> None:
         """Keep the margins of some trajectories, reduced to the worst item of each time."""
         kept = self.margins.setdefault(spec, [])
-        for each in measurements:
-            uncertainty = each.uncertainty + each.remainder
-            room = (each.margin - uncertainty).nan_to_num(-torch.inf, torch.inf, -torch.inf)
-            worst = torch.where(each.valid, room, torch.inf).argmin(2, keepdim=True)
+        for measurement in measurements:
+            uncertainty = measurement.uncertainty + measurement.remainder
+            room = (measurement.margin - uncertainty).nan_to_num(-torch.inf, torch.inf, -torch.inf)
+            worst = torch.where(measurement.valid, room, torch.inf).argmin(2, keepdim=True)
             valid, time, margin, off = (
                 values.gather(2, worst).squeeze(2)
-                for values in (each.valid, each.time, each.margin, uncertainty)
+                for values in (measurement.valid, measurement.time, measurement.margin, uncertainty)
             )
             for position in positions:
                 counts = valid[position]
@@ -96,7 +96,7 @@ class Traces:
                         Trace(
                             int(evidence.rows[position]),
                             evidence.rules[position],
-                            each.note,
+                            measurement.note,
                             *(
                                 part[position][counts][order].numpy()
                                 for part in (time, margin, off)

@@ -1,4 +1,4 @@
-"""The one place where numbers become a verdict."""
+"""The rule by which margin and uncertainty become a verdict; nothing else decides one."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def with_label_noise(
         If the fraction is out of range, there is no such kind, or there is only one class.
     """
     if not 0.0 <= fraction <= 1.0:
-        raise InputError(f"label-noise is {fraction}: expected a fraction between 0 and 1")
+        raise InputError(f"`label_noise` is {fraction}: expected a fraction between 0 and 1")
     if kind not in NOISE_KINDS:
         raise unknown_name("kind of label noise", kind, NOISE_KINDS)
     classes = images.classes

@@ -28,7 +28,7 @@ def resized(images: ImageSet, size: int) -> ImageSet:
     """
     size = whole("size", size, 1)
     if size > 1024:
-        raise InputError(f"size is {size}: expected at most 1024 pixels")
+        raise InputError(f"`size` is {size}: expected at most 1024 pixels")
     count, channels, height, width = images.images.shape
     if (height, width) == (size, size):
         return images

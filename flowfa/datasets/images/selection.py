@@ -57,7 +57,7 @@ def choose(
         if count > len(own):
             of_these = f" in {len(chosen)} classes" if len(chosen) < images.classes else ""
             raise InputError(
-                f"samples is {count} but {images.name} ({images.split}) has {len(own)} images"
+                f"`samples` is {count} but {images.name} ({images.split}) has {len(own)} images"
                 f"{of_these}: ask for at most as many"
             )
         ranks = uniform(images, "samples", seed)[own]
@@ -88,10 +88,10 @@ def class_numbers(
     there = f"the {images.classes} classes of {images.name}"
     if random_classes is not None:
         if classes is not None:
-            raise InputError("classes and random-classes are both given: give one of them")
-        count = whole("random-classes", random_classes, 2)
+            raise InputError("`classes` and `random_classes` are both given: give one of them")
+        count = whole("random_classes", random_classes, 2)
         if count > images.classes:
-            raise InputError(f"random-classes is {count}: expected at most {there}")
+            raise InputError(f"`random_classes` is {count}: expected at most {there}")
         order = generator(seed, "images", images.name, "classes").permutation(images.classes)
         return sorted(int(number) for number in order[:count])
     if classes is None:
@@ -99,7 +99,7 @@ def class_numbers(
     chosen = [whole("classes", number, 0) for number in classes]
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or max(chosen) >= images.classes:
         raise InputError(
-            f"classes are {chosen}: expected two or more different numbers of {there}, 0 to "
+            f"`classes` are {chosen}: expected two or more different numbers of {there}, 0 to "
             f"{images.classes - 1}"
         )
     return chosen

@@ -51,7 +51,7 @@ def data_folder(given: str | Path | None, source: Source) -> Path:
     named = given if given is not None else os.environ.get(VARIABLE)
     if not named:
         raise InputError(
-            f"it is not known where {source.name} is: set {VARIABLE} (or --data-dir) to a folder "
+            f"it is not known where {source.name} is: set {VARIABLE} (or `data_dir`) to a folder "
             f"that has {source.expected}"
         )
     folder = Path(named).expanduser()

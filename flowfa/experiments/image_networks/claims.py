@@ -8,6 +8,7 @@ import xarray as xr
 from flowfa.experiments.findings import (
     UNTESTED,
     Finding,
+    adafa_above_fa,
     exceeds,
     mean_and_error,
     of_all,
@@ -83,15 +84,7 @@ def _falls(accuracy: xr.DataArray) -> Finding:
 
 def _adafa_above_fa(accuracy: xr.DataArray) -> Finding:
     claim = "Tables 1 and 2: adafa is more accurate than fa, at every N"
-    if not _has(accuracy, "fa", "adafa"):
-        return Finding(claim, UNTESTED, "this needs fa and adafa")
-
-    def differs(n: int) -> tuple[bool, str]:
-        adafa, fa = (accuracy.sel(classes=n, rule=rule) for rule in ("adafa", "fa"))
-        text = f"N = {n}: {float(adafa.mean()):.3f} against {float(fa.mean()):.3f}"
-        return paired(adafa - fa), text
-
-    return of_all(claim, accuracy, accuracy.classes.values, differs)
+    return adafa_above_fa(claim, accuracy, "classes", "N = ")
 
 
 def _most_at_small(accuracy: xr.DataArray) -> Finding:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 
-import matplotlib as mpl
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from flowfa.plots.style import BOUND_DASHES, SETTINGS, rule_styles
+from flowfa.experiments.sheet import draw_panels, draw_runs
+from flowfa.plots.style import BOUND_DASHES, rule_styles
 
-_PANEL = (2.9, 2.3)
 _TINY = 1e-18
 _COLUMNS = 5
-
-Panel = tuple[str, Callable[[Axes], None]]
 
 
 def learning_curves(data: xr.Dataset) -> Figure:
@@ -32,7 +27,7 @@ def learning_curves(data: xr.Dataset) -> Figure:
     }
 
     def draw(axes: Axes, n: int, name: str) -> None:
-        _curves(axes, data[name].sel(classes=n))
+        draw_runs(axes, data[name].sel(classes=n), of_all=False)
         axes.set_ylabel(names[name])
         if name.endswith("loss"):
             _spread(axes, data[name].sel(classes=n))
@@ -44,7 +39,7 @@ def learning_curves(data: xr.Dataset) -> Figure:
         for n in data.classes.values
     ]
     chance = Line2D([], [], color="#888888", linestyle=BOUND_DASHES, label="chance, 1/N")
-    return _sheet(data, panels, "Training and test", data.rule.values, [chance])
+    return draw_panels(data, panels, "Training and test", rules=data.rule.values, entries=[chance])
 
 
 def alignment(data: xr.Dataset, classes: int) -> Figure:
@@ -55,7 +50,7 @@ def alignment(data: xr.Dataset, classes: int) -> Figure:
     own = data["cosine"].sel(classes=classes, rule=[r for r in data.rule.values if r != "gd"])
 
     def draw(axes: Axes, layer: str) -> None:
-        _curves(axes, own.sel(layer=layer))
+        draw_runs(axes, own.sel(layer=layer), of_all=False)
         axes.set_ylabel(r"$\cos(W_l, B_l^\mathsf{T})$")
         axes.axhline(0.0, color="#CCCCCC", linewidth=0.8, zorder=0)
 
@@ -64,7 +59,7 @@ def alignment(data: xr.Dataset, classes: int) -> Figure:
     flat = [(layer, lambda axes, layer=layer: draw(axes, layer)) for layer in layers]
     panels = [flat[begin : begin + columns] for begin in range(0, len(flat), columns)]
     title = f"Alignment of each layer with its feedback, N = {classes}"
-    return _sheet(data, panels, title, own.rule.values, [])
+    return draw_panels(data, panels, title, rules=own.rule.values)
 
 
 def law_split(data: xr.Dataset) -> Figure:
@@ -107,20 +102,7 @@ def law_split(data: xr.Dataset) -> Figure:
         Line2D([], [], color=grey, linestyle="none", marker=".", label="rest"),
     ]
     title = "What moves C of each hidden layer (C-4), greatest over runs"
-    return _sheet(data, panels, title, data.rule.values, entries)
-
-
-def _curves(axes: Axes, values: xr.DataArray) -> None:
-    """Draw each run thin and the mean thick, for each rule."""
-    for rule, style in rule_styles(values.rule.values).items():
-        own = values.sel(rule=rule)
-        if own.sizes["run"] > 1:
-            for run in own.transpose("run", "epoch").values:
-                axes.plot(values.epoch, run, color=style.color, linewidth=0.5, alpha=0.5)
-        mean = own.mean("run")
-        axes.plot(values.epoch, mean, color=style.color, linestyle=style.dashes, linewidth=1.5)
-    axes.set_xlabel("epoch")
-    axes.set_xlim(float(values.epoch[0]), float(values.epoch[-1]))
+    return draw_panels(data, panels, title, rules=data.rule.values, entries=entries)
 
 
 def _spread(axes: Axes, values: xr.DataArray) -> None:
@@ -131,39 +113,3 @@ def _spread(axes: Axes, values: xr.DataArray) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-
-
-def _sheet(
-    data: xr.Dataset,
-    rows: Sequence[Sequence[Panel]],
-    title: str,
-    rules: Sequence[str],
-    entries: Sequence[Line2D],
-) -> Figure:
-    """Lay out titled panels below a title that names experiment, model, data and scale."""
-    with mpl.rc_context(SETTINGS):
-        columns = max(len(row) for row in rows)
-        size = (_PANEL[0] * max(columns, 2), _PANEL[1] * len(rows) + 0.95)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(len(rows), columns)
-        for i, row in enumerate(rows):
-            for j, (name, draw) in enumerate(row):
-                axes = figure.add_subplot(grid[i, j])
-                axes.set_title(name)
-                draw(axes)
-        runs = data.sizes["run"]
-        each = f"{runs} run{'s' if runs > 1 else ''} a rule"
-        figure.suptitle(f"{title}\n{data.attrs['title']}, {each}")
-        lines = [
-            Line2D([], [], color=style.color, linestyle=style.dashes, label=rule)
-            for rule, style in rule_styles(rules).items()
-        ]
-        figure.legend(
-            handles=[*lines, *entries],
-            loc="outside lower center",
-            ncols=len(lines) + len(entries),
-            frameon=False,
-            handlelength=3.2,
-        )
-    return figure

@@ -12,7 +12,7 @@ from torch import Tensor
 from flowfa.datasets.images import ImageSet, channel_statistics, choose, load_images, resized
 from flowfa.datasets.images.selection import uniform
 from flowfa.errors import InputError
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.seeds import generator
 
 
@@ -51,7 +51,7 @@ class RepeatImages:
 
 
 def load_splits(
-    protocol: Protocol, data_dir: str | Path | None = None
+    protocol: ImageNetworkSettings, data_dir: str | Path | None = None
 ) -> tuple[ImageSet, ImageSet]:
     """Return all training and test images of the data set.
 
@@ -82,7 +82,7 @@ def load_splits(
 
 
 def repeat_images(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     repeat: int,
     splits: tuple[ImageSet, ImageSet],

@@ -1,49 +1,25 @@
-"""What to tell when the device has too little memory: how many repeats would fit."""
+"""How many repeats fit into a device's memory, and what to choose if not all do."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from flowfa.datasets.images import ImageSet
-from flowfa.errors import InputError
-from flowfa.experiments.image_networks.networks import take_step
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.networks import Network, take_step
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.image_networks.training import make_networks
-from flowfa.machine.device_memory import begin_measuring, too_little_memory
+from flowfa.machine.device_memory import Shortage, measure_fitting
 
 
-def fitting_repeats(free: float, held: float, work: float) -> int:
-    """Return how many repeats fit into memory.
-
-    Parameters
-    ----------
-    free : float
-        Bytes that there are.
-    held : float
-        Bytes that a repeat holds all the time: images, weights, momentum and feedback.
-    work : float
-        Bytes that the step of one network needs in addition; networks step one by one.
-    """
-    return max(int((free - work) // held), 0)
-
-
-def explain_memory(
-    protocol: Protocol,
-    classes: int,
-    splits: tuple[ImageSet, ImageSet],
-    device: torch.device,
-) -> InputError:
-    """Return the error that says how many repeats would fit, measured on a step of one repeat."""
-    opening = (
+def shortage(protocol: ImageNetworkSettings, classes: int, device: torch.device) -> Shortage:
+    """Return what to tell when the networks of an N do not fit."""
+    return Shortage(
         f"out of memory on {device} at {classes} classes, {len(protocol.rules)} rules, "
-        f"{protocol.repeats} repeats, batches of {protocol.batch}"
-    )
-    return too_little_memory(
-        opening,
-        lambda: _measured(protocol, classes, splits, device),
+        f"{protocol.repeats} repeats, batches of {protocol.batch}",
         protocol.repeats,
         part="repeat",
         smaller="choose a smaller --batch or --size",
@@ -52,16 +28,23 @@ def explain_memory(
     )
 
 
-def _measured(
-    protocol: Protocol,
+def fitting_repeats(
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
 ) -> int:
-    free, before = begin_measuring(device)
-    networks = make_networks(dataclasses.replace(protocol, repeats=1), classes, splits, device)
-    held = torch.cuda.memory_allocated(device) - before
-    count = min(protocol.batch, len(networks[0].images.train))
-    take_step(networks[0], torch.from_numpy(np.arange(count)).to(device), protocol, protocol.rate)
-    work = torch.cuda.max_memory_allocated(device) - before - held
-    return fitting_repeats(free, held, work)
+    """Return how many repeats of an N fit, measured on a step of one network of one repeat."""
+
+    def step(networks: Sequence[Network]) -> None:
+        count = min(protocol.batch, len(networks[0].images.train))
+        batch = torch.from_numpy(np.arange(count)).to(device)
+        take_step(networks[0], batch, protocol, protocol.rate)
+
+    of_one = dataclasses.replace(protocol, repeats=1)
+    return measure_fitting(
+        device,
+        lambda: make_networks(of_one, classes, splits, device),
+        step,
+        one_by_one=True,
+    )

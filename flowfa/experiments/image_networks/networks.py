@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from flowfa.experiments.image_networks.images import RepeatImages
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.models import lenet, resnet18
-from flowfa.problems.rules import Rule, SignFeedbackAlignment
+from flowfa.problems.rules import configured_rule
 from flowfa.seeds import generator
 from flowfa.torch_layers import ChannelLaw, ChannelTerms, convert, layer_alignment
 
@@ -105,7 +105,7 @@ class Network:
 
 
 def make_network(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     rule: str,
     repeat: int,
@@ -119,7 +119,9 @@ def make_network(
         plain: nn.Module = lenet(classes, channels, protocol.padding, seed)
     else:
         plain = resnet18(classes, channels, protocol.stem, seed)
-    model = convert(plain.to(getattr(torch, protocol.dtype)), _rule(rule, protocol), seed=seed)
+    model = convert(
+        plain.to(getattr(torch, protocol.dtype)), configured_rule(rule, protocol), seed=seed
+    )
     model = model.to(device)
     law, start = None, {}
     if protocol.model == "lenet":
@@ -139,7 +141,9 @@ def layer_names(model: nn.Module) -> list[str]:
     return list(layer_alignment(model))
 
 
-def take_step(network: Network, chosen: Tensor, protocol: Protocol, rate: float) -> float:
+def take_step(
+    network: Network, chosen: Tensor, protocol: ImageNetworkSettings, rate: float
+) -> float:
     """Take one step of SGD with heavy-ball momentum and weight decay, and return the loss before.
 
     v <- mu v + G + lambda W, W <- W - rate v, as ``torch.optim.SGD``.
@@ -149,7 +153,7 @@ def take_step(network: Network, chosen: Tensor, protocol: Protocol, rate: float)
     network : Network
     chosen : Tensor
         The minibatch: numbers of training images.
-    protocol : Protocol
+    protocol : ImageNetworkSettings
     rate : float
         eta of this step.
     """
@@ -214,7 +218,3 @@ def evaluate(network: Network, split: str) -> tuple[float, float]:
             loss += float(nn.functional.cross_entropy(scores, labels, reduction="sum"))
             right += int((scores.argmax(1) == labels).sum())
     return loss / count, right / count
-
-
-def _rule(name: str, protocol: Protocol) -> str | Rule:
-    return SignFeedbackAlignment(protocol.signfa_scale) if name == "signfa" else name

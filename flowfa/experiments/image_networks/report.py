@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
@@ -17,23 +16,23 @@ from flowfa.documents import (
     Paragraph,
     Picture,
     Table,
-    render_html,
-    render_markdown,
+    write_document,
 )
-from flowfa.experiments.findings import criterion, duration, mean_and_error, of_runs
+from flowfa.experiments.findings import mean_and_error, of_runs
 from flowfa.experiments.image_networks import figures
 from flowfa.experiments.image_networks.claims import judge, mean_alignment
-from flowfa.experiments.image_networks.protocol import (
+from flowfa.experiments.image_networks.settings import (
     DATASET_TITLES,
     IDS,
     MODEL_TITLES,
 )
-from flowfa.files.atomic import replacing
+from flowfa.experiments.report_parts import DPI, claims_table, provenance, told_scale
+from flowfa.plots.saving import png_bytes
+from flowfa.studies.clock import duration
 
 ROUNDING = 1e-10
 """The greatest rest, against the size of a channel's terms, that counts as rounding in float64."""
 TABLES = {"cifar100": "Table 1", "tiny-imagenet": "Table 2"}
-_DPI = 110
 
 Part = Paragraph | Picture | Table
 
@@ -58,17 +57,8 @@ def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
     InputError
         If the file system refuses.
     """
-    pictures = {name: _png(figure) for name, figure in _figures(data).items()}
-    document = make_report(data, pictures)
-    content = {
-        **pictures,
-        "report.html": render_html(document).encode(),
-        "report.md": render_markdown(document).encode(),
-    }
-    for name, encoded in content.items():
-        with replacing(Path(out) / name) as partial:
-            partial.write_bytes(encoded)
-    return [Path(out) / name for name in content]
+    pictures = {name: png_bytes(figure, DPI) for name, figure in _figures(data).items()}
+    return write_document(make_report(data, pictures), out)
 
 
 def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
@@ -81,12 +71,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
             Paragraph(_opening(data, p)),
             List(_protocol_lines(data, p)),
             Heading("The paper's claims"),
-            Table(
-                "Claims",
-                ("claim", "verdict", "measured"),
-                tuple((each.claim, each.verdict, each.measured) for each in judge(data)),
-                criterion(data.sizes["run"]),
-            ),
+            claims_table(judge(data), data.sizes["run"]),
             Heading(f"{TABLES[p['name']]}: accuracy, {what}"),
             accuracy_table(data, "test_accuracy", f"{TABLES[p['name']]}: test accuracy"),
             accuracy_table(data, "train_accuracy", "Training accuracy"),
@@ -100,7 +85,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
             Heading("The law (C-4)"),
             *_law(data, pictures),
             Heading("How it was made"),
-            List(_provenance(data)),
+            List(provenance(data, _timing(data))),
         ),
     )
 
@@ -130,14 +115,8 @@ def _figures(data: xr.Dataset) -> dict[str, Figure]:
 
 
 def _opening(data: xr.Dataset, p: dict) -> str:
-    own = IDS[p["name"]]
-    text = f"Trained: {MODEL_TITLES[p['model']]}, on images of {DATASET_TITLES[p['dataset']]}. "
-    if not json.loads(data.attrs["departures"]):
-        return text + f"The protocol {own} of the paper, with its own numbers."
-    return text + (
-        f"Scale {data.attrs['scale']}: NOT the numbers of the paper. The same code, with the "
-        "departures listed below; what it shows need not hold at full length and size."
-    )
+    trained = f"{MODEL_TITLES[p['model']]}, on images of {DATASET_TITLES[p['dataset']]}"
+    return f"Trained: {trained}. {told_scale(data, IDS[p['name']])}"
 
 
 def _protocol_lines(data: xr.Dataset, p: dict) -> tuple[str, ...]:
@@ -277,19 +256,13 @@ def _law_verdict(data: xr.Dataset) -> str:
     )
 
 
-def _provenance(data: xr.Dataset) -> tuple[str, ...]:
-    versions = json.loads(data.attrs["versions"])
+def _timing(data: xr.Dataset) -> str:
     seconds = data["solve_seconds"].values
     each = ", ".join(
         f"N = {n} {duration(float(spent))}"
         for n, spent in zip(data.classes.values, seconds, strict=True)
     )
-    return (
-        f"{duration(float(seconds.sum()))} on {data.attrs['device']}: {each}",
-        f"flowfa {versions['flowfa']}, torch {versions['torch']}, revision "
-        f"{data.attrs['git_revision'] or 'unknown'}, {data.attrs['created']}",
-        f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(called from Python)'}",
-    )
+    return f"{duration(float(seconds.sum()))} on {data.attrs['device']}: {each}"
 
 
 def _without_diverged(values: xr.DataArray) -> str:
@@ -301,9 +274,3 @@ def _without_diverged(values: xr.DataArray) -> str:
     mean, error = (float(each) for each in mean_and_error(lasting))
     text = f"{mean:.3f}" if np.isnan(error) else f"{mean:.3f} ± {error:.3f}"
     return f"{text} ({lost} diverged)" if lost else text
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": "flowfa"})
-    return stream.getvalue()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import torch
 import xarray as xr
 
 from flowfa.datasets.images import ImageSet
-from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.findings import duration
+from flowfa.errors import InputError
 from flowfa.experiments.image_networks.images import load_splits
-from flowfa.experiments.image_networks.memory import explain_memory
+from flowfa.experiments.image_networks.memory import fitting_repeats, shortage
 from flowfa.experiments.image_networks.networks import (
     OF_HIDDEN,
     OF_LAYER,
@@ -25,23 +23,23 @@ from flowfa.experiments.image_networks.networks import (
     Network,
     layer_names,
 )
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.image_networks.training import make_networks, steps_per_epoch, train
-from flowfa.experiments.output import open_output, remove_checkpoints
-from flowfa.files.atomic import replacing
-from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
+from flowfa.machine.device import find_device
+from flowfa.machine.device_memory import within_memory
+from flowfa.records.checkpoint import Checkpoint, checkpoint_folder
+from flowfa.records.dataset_file import write_dataset
 from flowfa.simulation.provenance import attributes
-from flowfa.simulation.settings import find_device
-from flowfa.studies.interruption import StopRequest
+from flowfa.studies.beginning import open_output
+from flowfa.studies.parts import remove_checkpoints
+from flowfa.studies.progress import Progress, ProgressState
+from flowfa.studies.study import Kept, Session, Study
 
 CHECKPOINT_EPOCHS = 5
 
-Tell = Callable[[str, float], None]
-"""Told what is being done and which share of this call's work is done."""
-
 
 def run_study(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -50,14 +48,14 @@ def run_study(
     resume: bool = False,
     overwrite: bool = False,
     argv: Sequence[str] = (),
-    tell: Tell = lambda what, share: None,
-    part_done: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
+    unit_done: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
     """Train all networks and write ``cifar100.nc`` or ``tiny-imagenet.nc``.
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : ImageNetworkSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -72,8 +70,9 @@ def run_study(
         Replace a result, or drop a checkpoint, that is there.
     argv : sequence of str
         The command line, for the record.
-    tell, part_done : callables
-        Told of progress, and of each finished N in a line.
+    progress : Progress, optional
+    unit_done : callable, optional
+        Told a line for each N that is done.
 
     Raises
     ------
@@ -89,33 +88,36 @@ def run_study(
     if checkpoint_every < 1:
         raise InputError(f"--checkpoint-every is {checkpoint_every}: expected at least 1 epoch")
     splits = load_splits(protocol, data_dir)
-    open_output(path, folder, resume, overwrite)
-    clock = _Clock(protocol, splits, tell)
+    go_on = open_output(path, folder, resume, overwrite)
+    # The time of a step goes by its images.
+    efforts = {_unit(classes): float(classes) for classes in protocol.classes}
+    study = Study(efforts, result=path, kept=folder, progress=progress, unit_done=unit_done)
     parts: list[xr.Dataset] = []
-    with StopRequest() as stop:
+    with study:
         for classes in protocol.classes:
-            keep = Checkpoint(folder / f"classes-{classes}")
-            trained = None
-            # Nothing is done in the handler: until it is left, the traceback keeps all networks.
-            with contextlib.suppress(torch.OutOfMemoryError):
-                trained = _train_part(
-                    protocol, classes, splits, place, keep, checkpoint_every, resume, stop, clock
-                )
-            if trained is None:
-                raise explain_memory(protocol, classes, splits, place)
-            part, spent = trained
+            session = study.session(
+                _unit(classes),
+                checkpoint=Checkpoint(folder / _unit(classes)),
+                configuration=protocol.to_json_dict(),
+                every=checkpoint_every,
+                resume=go_on,
+            )
+            part = within_memory(
+                partial(_train_part, protocol, classes, splits, place, session),
+                shortage(protocol, classes, place),
+                partial(fitting_repeats, protocol, classes, splits, place),
+            )
             parts.append(part)
-            part_done(clock.line(classes, spent))
+            session.finish(f"{classes} classes: {protocol.epochs} epochs")
     data: xr.Dataset = xr.concat(parts, dim="classes")
     data.attrs.update(_own_attributes(protocol))
     data.attrs.update(attributes(list(argv), place))
-    with replacing(path) as partial:
-        data.to_netcdf(partial, engine="h5netcdf")
+    write_dataset(data, path)
     remove_checkpoints(folder)
     return data
 
 
-def _own_attributes(protocol: Protocol) -> dict[str, Any]:
+def _own_attributes(protocol: ImageNetworkSettings) -> dict[str, Any]:
     return {
         "title": protocol.title,
         "scale": protocol.scale,
@@ -129,53 +131,43 @@ def _own_attributes(protocol: Protocol) -> dict[str, Any]:
 
 
 def _train_part(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
-    keep: Checkpoint,
-    checkpoint_every: int,
-    resume: bool,
-    stop: StopRequest,
-    clock: _Clock,
-) -> tuple[xr.Dataset, float]:
-    """Train the networks of one N to their end, and return records and seconds."""
+    session: Session,
+) -> xr.Dataset:
+    """Train the networks of one N to their end, and return their records."""
     networks = make_networks(protocol, classes, splits, device)
-    before = _begin(protocol, networks, keep, resume)
-    clock.start(classes, networks)
-    began, kept = time.perf_counter(), networks[0].step // steps_per_epoch(networks[0], protocol)
+    kept = session.restore()
+    if kept is not None:
+        _restore(networks, kept[0])
 
-    def save() -> None:
+    def share() -> float:
+        """Return the mean share of their epochs that the networks have behind them."""
+        steps = protocol.epochs * steps_per_epoch(networks[0], protocol)
+        return float(np.mean([network.step for network in networks])) / steps
+
+    def keep() -> Kept:
         arrays = {
             f"{place} {name}": value
             for place, network in enumerate(networks)
             for name, value in network.state().items()
         }
-        spent = before + time.perf_counter() - began
-        keep.write(arrays, {"protocol": protocol.to_json_dict(), "solve_seconds": spent})
+        return arrays, {}
 
     def pause(epoch: int, place: int, done: int) -> None:
-        nonlocal kept
-        clock.at(classes, epoch, networks)
-        if stop.received is not None:
-            save()
-            raise Interrupted(
-                f"stopped at {classes} classes, epoch {epoch}; go on with the same command and "
-                "--resume",
-                stop.received,
-            )
-        if place == 0 and done == 0 and epoch - kept >= checkpoint_every:
-            save()
-            kept = epoch
+        doing = f"{classes} classes, epoch {epoch} of {protocol.epochs}"
+        session.pause(lambda: ProgressState(share(), doing), keep, at=epoch)
 
+    session.begin(share(), at=networks[0].step // steps_per_epoch(networks[0], protocol))
     train(protocol, classes, networks, pause)
-    save()
-    spent = before + time.perf_counter() - began
-    return assemble(protocol, classes, networks, spent), spent
+    session.keep(*keep())
+    return assemble(protocol, classes, networks, session.seconds)
 
 
 def assemble(
-    protocol: Protocol, classes: int, networks: Sequence[Network], seconds: float
+    protocol: ImageNetworkSettings, classes: int, networks: Sequence[Network], seconds: float
 ) -> xr.Dataset:
     """Return the records of one N, variables over (classes, rule, run, [layer,] epoch)."""
     shape = (len(protocol.rules), protocol.repeats)
@@ -210,58 +202,13 @@ def assemble(
     return xr.Dataset(variables, coords)
 
 
-def _begin(
-    protocol: Protocol, networks: Sequence[Network], keep: Checkpoint, resume: bool
-) -> float:
-    """Restore the networks if there is a checkpoint; return the seconds spent before."""
-    if not (resume and keep.exists()):
-        return 0.0
-    arrays, meta = keep.read()
-    compare_configurations(meta["protocol"], protocol.to_json_dict(), set())
+def _restore(networks: Sequence[Network], arrays: Mapping[str, np.ndarray]) -> None:
     for place, network in enumerate(networks):
         opening = f"{place} "
         network.restore(
             {n.removeprefix(opening): a for n, a in arrays.items() if n.startswith(opening)}
         )
-    return float(meta["solve_seconds"])
 
 
-class _Clock:
-    """Counts the work of one call, in images seen, and guesses what is left."""
-
-    def __init__(self, protocol: Protocol, splits: tuple[ImageSet, ImageSet], tell: Tell) -> None:
-        self._protocol, self._tell = protocol, tell
-        each = protocol.images or len(splits[0]) / splits[0].classes
-        networks = len(protocol.rules) * protocol.repeats
-        # In images: the time of a step goes by them.
-        self._of_epoch = {n: n * each * networks for n in protocol.classes}
-        self._left = protocol.epochs * sum(self._of_epoch.values())
-        self._done, self._began, self._place = 0.0, time.perf_counter(), 0.0
-
-    def start(self, classes: int, networks: Sequence[Network]) -> None:
-        """Begin an N; what an earlier call did is no work of this one."""
-        self._place = self._epochs(networks)
-        self._left -= self._place * self._of_epoch[classes]
-
-    def at(self, classes: int, epoch: int, networks: Sequence[Network]) -> None:
-        """Note that the networks of an N have come so far."""
-        here = self._epochs(networks)
-        moved = (here - self._place) * self._of_epoch[classes]
-        self._place, self._done, self._left = here, self._done + moved, self._left - moved
-        share = self._done / max(self._done + self._left, 1.0)
-        self._tell(f"{classes} classes, epoch {epoch} of {self._protocol.epochs}", share)
-
-    def line(self, classes: int, spent: float) -> str:
-        """Say how long an N took, and how long the others will."""
-        rest = (self._protocol.epochs - self._place) * self._of_epoch[classes]
-        self._done, self._left = self._done + rest, self._left - rest
-        line = f"{classes} classes: {self._protocol.epochs} epochs in {duration(spent)}"
-        if self._left > 1.0 and self._done > 0.0:
-            elapsed = time.perf_counter() - self._began
-            line += f"; about {duration(elapsed * self._left / self._done)} left"
-        return line
-
-    def _epochs(self, networks: Sequence[Network]) -> float:
-        """Return the mean number of epochs that the networks have behind them."""
-        steps = steps_per_epoch(networks[0], self._protocol)
-        return float(np.mean([network.step for network in networks])) / steps
+def _unit(classes: int) -> str:
+    return f"classes-{classes}"

@@ -19,12 +19,12 @@ from flowfa.datasets.images import ImageSet
 from flowfa.errors import InputError
 from flowfa.experiments.image_networks.images import repeat_images
 from flowfa.experiments.image_networks.networks import Network, make_network, record, take_step
-from flowfa.experiments.image_networks.protocol import Protocol
+from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.seeds import generator
 
 
 def make_networks(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device | str = "cpu",
@@ -47,13 +47,13 @@ def make_networks(
     return networks
 
 
-def steps_per_epoch(network: Network, protocol: Protocol) -> int:
+def steps_per_epoch(network: Network, protocol: ImageNetworkSettings) -> int:
     """Return the number of minibatches, the last of which may not be full."""
     return math.ceil(len(network.images.train) / protocol.batch)
 
 
 def train(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     networks: Sequence[Network],
     pause: Callable[[int, int, int], None],
@@ -62,7 +62,7 @@ def train(
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : ImageNetworkSettings
     classes : int
         N.
     networks : sequence of Network
@@ -82,14 +82,16 @@ def train(
                 _train_epoch(protocol, classes, network, epoch, partial(pause, epoch, place))
 
 
-def order(protocol: Protocol, classes: int, repeat: int, epoch: int, count: int) -> np.ndarray:
+def order(
+    protocol: ImageNetworkSettings, classes: int, repeat: int, epoch: int, count: int
+) -> np.ndarray:
     """Return the order of the training images in an epoch, the same under every rule."""
     stream = generator(protocol.seed, "image networks order", classes, repeat, epoch)
     return stream.permutation(count)
 
 
 def _train_epoch(
-    protocol: Protocol,
+    protocol: ImageNetworkSettings,
     classes: int,
     network: Network,
     epoch: int,
@@ -113,7 +115,7 @@ def _train_epoch(
             network.diverged = epoch
 
 
-def _check_batches(protocol: Protocol, count: int) -> None:
+def _check_batches(protocol: ImageNetworkSettings, count: int) -> None:
     if protocol.model == "resnet18" and 1 in (count % protocol.batch, protocol.batch):
         raise InputError(
             f"--batch {protocol.batch} leaves one of {count} images for a batch, and batch norm "

@@ -11,6 +11,7 @@ from flowfa.experiments.findings import (
     REFUTED,
     UNTESTED,
     Finding,
+    adafa_above_fa,
     exceeds,
     mean_and_error,
     of_all,
@@ -98,16 +99,8 @@ def _rises(data: xr.Dataset, rule: str) -> Finding:
 
 def _adafa_above_fa(data: xr.Dataset) -> Finding:
     claim = "Figure 3: the alignment of adafa is above that of fa, mean over epochs"
-    if not {"fa", "adafa"} <= set(data.rule.values):
-        return Finding(claim, UNTESTED, "this needs fa and adafa")
     means = data["cosine"].mean("epoch", skipna=False)
-
-    def differs(width: int) -> tuple[bool, str]:
-        adafa, fa = (means.sel(width=width, rule=rule) for rule in ("adafa", "fa"))
-        text = f"width {width}: {float(adafa.mean()):.3f} against {float(fa.mean()):.3f}"
-        return paired(adafa - fa), text
-
-    return of_all(claim, means, data.width.values, differs)
+    return adafa_above_fa(claim, means, "width", "width ")
 
 
 def _not_monotone(data: xr.Dataset) -> Finding:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flowfa.experiments.findings import mean_and_error
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, rest_of_law
-from flowfa.plots.style import BOUND_DASHES, SETTINGS, rule_styles
+from flowfa.experiments.sheet import Panel, draw_panels, draw_runs
+from flowfa.plots.style import BOUND_DASHES, rule_styles
 
 SHOWN_WIDTHS = 3
 DOTS = 15
 """For the flow, in each curve."""
-_PANEL = (2.9, 2.3)
 _COLUMNS = 3
-"""A sheet is at least so many panels wide, or its title and legend would not fit."""
+"""A sheet is at least so many panels wide."""
 ZERO = 1e-17
 """Where zero is drawn on a logarithmic axis of relative rounding: below one digit of float64."""
 
@@ -67,7 +65,7 @@ def alignment(data: xr.Dataset) -> Figure:
     """Draw Figure 3: cos(W_2, B_2^T) over epochs, with P-1's bound for signfa."""
 
     def draw(axes: Axes, width: int) -> None:
-        _curves(axes, data["cosine"].sel(width=width))
+        draw_runs(axes, data["cosine"].sel(width=width), of_all=True)
         if "signfa" in data.rule:
             bound = data["sign_bound"].sel(width=width, rule="signfa").max("run")
             color = rule_styles(["signfa"])["signfa"].color
@@ -93,7 +91,7 @@ def learning_curves(data: xr.Dataset) -> Figure:
     }
 
     def draw(axes: Axes, width: int, name: str) -> None:
-        _curves(axes, data[name].sel(width=width))
+        draw_runs(axes, data[name].sel(width=width), of_all=True)
         axes.set_ylabel(names[name], fontsize=8)
 
     panels = [
@@ -213,52 +211,21 @@ def steps_and_flow(data: xr.Dataset) -> Figure:
     return _sheet(data, panels, "Steps beside the flow from the same starts", entries)
 
 
-def _curves(axes: Axes, values: xr.DataArray) -> None:
-    """Draw each run thin and the mean thick, for each rule."""
-    for rule, style in rule_styles(values.rule.values).items():
-        own = values.sel(rule=rule)
-        if own.sizes["run"] > 1:
-            for run in own.transpose("run", "epoch").values:
-                axes.plot(values.epoch, run, color=style.color, linewidth=0.5, alpha=0.5)
-        mean = own.mean("run", skipna=False)
-        axes.plot(values.epoch, mean, color=style.color, linestyle=style.dashes, linewidth=1.5)
-    axes.set_xlabel("epoch")
-    axes.set_xlim(float(values.epoch[0]), float(values.epoch[-1]))
-
-
 def _sheet(
     data: xr.Dataset,
-    rows: Sequence[Sequence[tuple[str, Callable[[Axes], None]]]],
+    rows: Sequence[Sequence[Panel]],
     title: str,
     entries: Sequence[Line2D],
 ) -> Figure:
-    """Lay out titled panels below one title that names the scale, above one legend."""
-    with mpl.rc_context(SETTINGS):
-        columns = max(len(row) for row in rows)
-        size = (_PANEL[0] * max(columns, _COLUMNS), _PANEL[1] * len(rows) + 0.95)
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(len(rows), columns)
-        for i, row in enumerate(rows):
-            for j, (name, draw) in enumerate(row):
-                axes = figure.add_subplot(grid[i, j])
-                axes.set_title(name)
-                draw(axes)
-        runs = data.sizes["run"]
-        each = f"{runs} run{'s' if runs > 1 else ''} a rule and width"
-        figure.suptitle(f"{title}\n{data.attrs['title']}, {each}")
-        lines = [
-            Line2D([], [], color=style.color, linestyle=style.dashes, label=rule)
-            for rule, style in rule_styles(data.rule.values).items()
-        ]
-        figure.legend(
-            handles=[*lines, *entries],
-            loc="outside lower center",
-            ncols=len(lines) + len(entries),
-            frameon=False,
-            handlelength=3.2,
-        )
-    return figure
+    return draw_panels(
+        data,
+        rows,
+        title,
+        rules=data.rule.values,
+        entries=entries,
+        runs_of="a rule and width",
+        least_columns=_COLUMNS,
+    )
 
 
 def _label_widths(axes: Axes, data: xr.Dataset) -> None:

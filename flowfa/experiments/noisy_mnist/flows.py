@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from flowfa.experiments.noisy_mnist.measures import RECORDED_OF_FLOW, record
-from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import WidthJob
+from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
 from flowfa.solvers.registry import make_solver
 from flowfa.solvers.stepping.integration import ERROR_ESTIMATE, Integration
 from flowfa.solvers.stepping.solve import solve
@@ -72,7 +72,7 @@ class Flows:
         )
 
 
-def flow_times(protocol: Protocol) -> np.ndarray:
+def flow_times(protocol: NoisyMnistSettings) -> np.ndarray:
     """Return the flow time of each tracked epoch: the sum of the rates over 1 - momentum."""
     epochs = np.array(protocol.tracked)
     return protocol.schedule.times(protocol.rate, epochs) / (1.0 - protocol.momentum)

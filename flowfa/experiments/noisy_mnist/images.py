@@ -9,7 +9,7 @@ import numpy as np
 
 from flowfa.datasets.images import choose, load_images, normalised, with_label_noise
 from flowfa.errors import InputError
-from flowfa.experiments.noisy_mnist.protocol import CLASSES, Protocol
+from flowfa.experiments.noisy_mnist.settings import CLASSES, NoisyMnistSettings
 from flowfa.seeds import generator
 
 
@@ -36,12 +36,12 @@ class RunImages:
     test_labels: np.ndarray
 
 
-def draw_images(protocol: Protocol, data_dir: str | Path | None = None) -> RunImages:
+def draw_images(protocol: NoisyMnistSettings, data_dir: str | Path | None = None) -> RunImages:
     """Choose the images of all runs; run i has the same whatever the number of runs and widths.
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : NoisyMnistSettings
     data_dir : path, optional
         The folder of image sets; by default that in FLOWFA_DATA.
 

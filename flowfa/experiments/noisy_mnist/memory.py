@@ -1,4 +1,4 @@
-"""What to tell when the device has too little memory: how many runs would fit."""
+"""How many runs fit into a device's memory, and what to choose if not all do."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ import dataclasses
 
 import torch
 
-from flowfa.errors import InputError
 from flowfa.experiments.noisy_mnist.images import RunImages
-from flowfa.experiments.noisy_mnist.protocol import Protocol
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
-from flowfa.machine.device_memory import begin_measuring, too_little_memory
+from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
+from flowfa.machine.device_memory import Shortage, measure_fitting
 
 
-def explain_memory(
-    protocol: Protocol, width: int, images: RunImages, device: torch.device
-) -> InputError:
-    """Return the error that says how many runs would fit, measured on a step of one run."""
-    opening = (
+def shortage(protocol: NoisyMnistSettings, width: int, device: torch.device) -> Shortage:
+    """Return what to tell when the runs of a width do not fit."""
+    return Shortage(
         f"out of memory on {device} at width {width}, {len(protocol.rules)} rules, "
-        f"{protocol.runs} runs of {protocol.images} images"
-    )
-    return too_little_memory(
-        opening,
-        lambda: _measured(protocol, width, images, device),
+        f"{protocol.runs} runs of {protocol.images} images",
         protocol.runs,
         part="run",
         smaller="choose fewer --images",
@@ -32,12 +25,18 @@ def explain_memory(
     )
 
 
-def _measured(protocol: Protocol, width: int, images: RunImages, device: torch.device) -> int:
-    free, before = begin_measuring(device)
+def fitting_runs(
+    protocol: NoisyMnistSettings, width: int, images: RunImages, device: torch.device
+) -> int:
+    """Return how many runs of a width fit, measured on a step of one."""
     # All runs take a step at once, so that everything but the test images grows with their number.
     one = dataclasses.replace(
         images, inputs=images.inputs[:1], labels=images.labels[:1], replaced=images.replaced[:1]
     )
-    job = width_job(dataclasses.replace(protocol, runs=1, epochs=1), width, one, device)
-    train(job, first(job), lambda standing: False)
-    return int(free // (torch.cuda.max_memory_allocated(device) - before))
+    of_one = dataclasses.replace(protocol, runs=1, epochs=1)
+    return measure_fitting(
+        device,
+        lambda: width_job(of_one, width, one, device),
+        lambda job: train(job, first(job), lambda standing: False),
+        one_by_one=False,
+    )

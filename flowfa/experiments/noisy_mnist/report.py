@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from flowfa.documents import (
     Document,
@@ -17,17 +15,17 @@ from flowfa.documents import (
     Paragraph,
     Picture,
     Table,
-    render_html,
-    render_markdown,
+    write_document,
 )
-from flowfa.experiments.findings import criterion, duration, of_runs, with_error
+from flowfa.experiments.findings import of_runs, with_error
 from flowfa.experiments.noisy_mnist import figures
 from flowfa.experiments.noisy_mnist.claims import alignment_orders, judge
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
-from flowfa.files.atomic import replacing
+from flowfa.experiments.report_parts import DPI, claims_table, provenance, told_scale
+from flowfa.plots.saving import png_bytes
+from flowfa.studies.clock import duration
 
-REPORTS = ("report.html", "report.md")
 FIGURES = {
     "figure-2.png": figures.deviation_by_width,
     "figure-3.png": figures.alignment,
@@ -36,7 +34,6 @@ FIGURES = {
 }
 ROUNDING = 1e-6
 """The greatest rest over deviation that counts as rounding in float64."""
-_DPI = 110
 
 
 def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
@@ -59,36 +56,22 @@ def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
     InputError
         If the file system refuses.
     """
-    out = Path(out)
-    pictures = {name: _png(draw(data)) for name, draw in FIGURES.items()}
+    pictures = {name: png_bytes(draw(data), DPI) for name, draw in FIGURES.items()}
     if has_flows(data):
-        pictures[PICTURE] = _png(figures.steps_and_flow(data))
-    document = make_report(data, pictures)
-    content = dict(pictures)
-    content["report.html"] = render_html(document).encode()
-    content["report.md"] = render_markdown(document).encode()
-    for name, encoded in content.items():
-        with replacing(out / name) as partial:
-            partial.write_bytes(encoded)
-    return [out / name for name in content]
+        pictures[PICTURE] = png_bytes(figures.steps_and_flow(data), DPI)
+    return write_document(make_report(data, pictures), out)
 
 
 def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
     """Return the report of a result with its figures."""
     errors = ratio_errors(data)
-    findings = judge(data)
     return Document(
         f"{data.attrs['title']}: conservation and alignment",
         (
-            Paragraph(_opening(data)),
+            Paragraph(told_scale(data, "E-1")),
             List(_protocol_lines(data)),
             Heading("The paper's claims"),
-            Table(
-                "Claims",
-                ("claim", "verdict", "measured"),
-                tuple((each.claim, each.verdict, each.measured) for each in findings),
-                criterion(data.sizes["run"]),
-            ),
+            claims_table(judge(data), data.sizes["run"]),
             Heading("Figure 2 and table B.1: deviation from the law"),
             Paragraph(
                 "R1 = [1/2||W_1(t)||^2 - 1/2||W_1(0)||^2] / [g(t) - g(0)] and R2 = C(t)/C(0), with "
@@ -127,7 +110,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
             Paragraph(_law_verdict(data)),
             *flow_part(data, pictures.get(PICTURE)),
             Heading("How it was made"),
-            List(_provenance(data)),
+            List(provenance(data, _timing(data))),
         ),
     )
 
@@ -137,15 +120,6 @@ def rest_is_rounding(data: xr.Dataset) -> bool | None:
     if data.attrs["dtype"] != "float64":
         return None
     return bool(relative_rest(data).max(skipna=False) <= ROUNDING)
-
-
-def _opening(data: xr.Dataset) -> str:
-    if not json.loads(data.attrs["departures"]):
-        return "The protocol E-1 of the paper, with its own numbers."
-    return (
-        f"Scale {data.attrs['scale']}: NOT the numbers of the paper. The same code, with the "
-        "departures listed below; what it shows need not hold at full length and size."
-    )
 
 
 def _protocol_lines(data: xr.Dataset) -> tuple[str, ...]:
@@ -263,28 +237,18 @@ def _law_verdict(data: xr.Dataset) -> str:
     )
 
 
-def _provenance(data: xr.Dataset) -> tuple[str, ...]:
-    versions = json.loads(data.attrs["versions"])
+def _timing(data: xr.Dataset) -> str:
     seconds = data["solve_seconds"].values
     each = ", ".join(
         f"width {width} {1000 * spent / float(data.epoch[-1]):.0f}"
         for width, spent in zip(data.width.values, seconds, strict=True)
     )
-    flows = float(data["flow_seconds"].sum())
     return (
         f"steps {duration(float(seconds.sum()))} on {data.attrs['device']}, flows "
-        f"{duration(flows)}; milliseconds per epoch of all rules and runs: {each}",
-        f"flowfa {versions['flowfa']}, torch {versions['torch']}, revision "
-        f"{data.attrs['git_revision'] or 'unknown'}, {data.attrs['created']}",
-        f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(called from Python)'}",
+        f"{duration(float(data['flow_seconds'].sum()))}; milliseconds per epoch of all rules and "
+        f"runs: {each}"
     )
 
 
 def _picture(pictures: dict[str, bytes], name: str, caption: str) -> Picture:
     return Picture(name, pictures[name], caption)
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": "flowfa"})
-    return stream.getvalue()

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from flowfa.experiments.noisy_mnist.images import RunImages, indicators
 from flowfa.experiments.noisy_mnist.measures import RECORDED, record
-from flowfa.experiments.noisy_mnist.protocol import CLASSES, Protocol
+from flowfa.experiments.noisy_mnist.settings import CLASSES, NoisyMnistSettings
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
 from flowfa.problems.losses import LOSSES
-from flowfa.problems.rules import RULES, Rule, SignFeedbackAlignment
+from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import NormalStart
 from flowfa.seeds import generator
 from flowfa.training import StepRule
@@ -28,7 +28,7 @@ class WidthJob:
 
     Attributes
     ----------
-    protocol : Protocol
+    protocol : NoisyMnistSettings
     width : int
     field : NetworkField
         On the training images of each row.
@@ -41,7 +41,7 @@ class WidthJob:
         Whose label was replaced, bool, (row, image).
     """
 
-    protocol: Protocol
+    protocol: NoisyMnistSettings
     width: int
     field: NetworkField
     test: NetworkField
@@ -94,7 +94,7 @@ class Standing:
 
 
 def width_job(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     width: int,
     images: RunImages,
     device: torch.device | str = "cpu",
@@ -106,7 +106,7 @@ def width_job(
     numbers of the protocol's dtype also where something is `computed` in another.
     """
     dtype = getattr(torch, protocol.dtype)
-    runs, rules = protocol.runs, [_rule(name, protocol) for name in protocol.rules]
+    runs, rules = protocol.runs, [configured_rule(name, protocol) for name in protocol.rules]
 
     def put(array: np.ndarray) -> Tensor:
         return torch.as_tensor(array).to(device, dtype).to(computed or dtype)
@@ -228,7 +228,3 @@ def train(job: WidthJob, standing: Standing, pause: Callable[[Standing], bool]) 
                 standing.records,
             )
             here = after
-
-
-def _rule(name: str, protocol: Protocol) -> Rule:
-    return SignFeedbackAlignment(protocol.signfa_scale) if name == "signfa" else RULES.get(name)()

@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
 
-from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.findings import duration
+from flowfa.errors import InputError
 from flowfa.experiments.noisy_mnist.flows import Flows, flow_times, integrate
 from flowfa.experiments.noisy_mnist.images import RunImages, draw_images
 from flowfa.experiments.noisy_mnist.measures import OF_EACH_FLOW, RECORDED, RECORDED_OF_FLOW
-from flowfa.experiments.noisy_mnist.memory import explain_memory
-from flowfa.experiments.noisy_mnist.protocol import Protocol
+from flowfa.experiments.noisy_mnist.memory import fitting_runs, shortage
 from flowfa.experiments.noisy_mnist.runs import (
     Standing,
-    WidthJob,
     first,
     restored,
     train,
     width_job,
 )
-from flowfa.experiments.output import open_output, remove_checkpoints
-from flowfa.files.atomic import replacing
-from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
+from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
+from flowfa.machine.device import find_device
+from flowfa.machine.device_memory import within_memory
+from flowfa.records.checkpoint import Checkpoint, checkpoint_folder
+from flowfa.records.dataset_file import write_dataset
 from flowfa.simulation.provenance import attributes
-from flowfa.simulation.settings import find_device
 from flowfa.solvers.stepping.integration import Integration
-from flowfa.studies.interruption import StopRequest
+from flowfa.studies.beginning import open_output
+from flowfa.studies.parts import remove_checkpoints
+from flowfa.studies.progress import Progress, ProgressState
+from flowfa.studies.study import Session, Study
 
 RESULT = "noisy-mnist.nc"
 CHECKPOINT_EPOCHS = 100
 CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints of a flow."""
 
-Tell = Callable[[str, float], None]
-"""Told what is being done and which share of this call's work is done."""
-
 
 def run_study(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -54,14 +51,14 @@ def run_study(
     resume: bool = False,
     overwrite: bool = False,
     argv: Sequence[str] = (),
-    tell: Tell = lambda what, share: None,
-    width_done: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
+    unit_done: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
     """Train all widths and write ``noisy-mnist.nc``.
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : NoisyMnistSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -76,8 +73,9 @@ def run_study(
         Replace a result, or drop a checkpoint, that is there.
     argv : sequence of str
         The command line, for the record.
-    tell, width_done : callables
-        Told of progress, and of each finished width in a line.
+    progress : Progress, optional
+    unit_done : callable, optional
+        Told a line for each width whose steps or flows are done.
 
     Raises
     ------
@@ -93,43 +91,50 @@ def run_study(
     if checkpoint_every < 1:
         raise InputError(f"--checkpoint-every is {checkpoint_every}: expected at least 1 epoch")
     images = draw_images(protocol, data_dir)
-    open_output(path, folder, resume, overwrite)
-    clock = _Clock(protocol, tell)
+    go_on = open_output(path, folder, resume, overwrite)
+    study = Study(
+        _efforts(protocol), result=path, kept=folder, progress=progress, unit_done=unit_done
+    )
     records, seconds, flows, flow_seconds = [], [], {}, {}
-    with StopRequest() as stop:
+
+    def session_of(unit: str, every: float) -> Session:
+        return study.session(
+            unit,
+            checkpoint=Checkpoint(folder / unit),
+            configuration=protocol.to_json_dict(),
+            every=every,
+            resume=go_on,
+        )
+
+    with study:
         for width in protocol.widths:
-            keep = Checkpoint(folder / f"width-{width}")
-            trained = None
-            # Nothing is done in the handler: until it is left, the traceback keeps all networks.
-            with contextlib.suppress(torch.OutOfMemoryError):
-                trained = _train_width(
-                    protocol, width, images, place, keep, checkpoint_every, resume, stop, clock
-                )
-            if trained is None:
-                raise explain_memory(protocol, width, images, place)
-            standing, spent = trained
+            session = session_of(_steps(width), checkpoint_every)
+            standing = within_memory(
+                partial(_train_width, protocol, width, images, place, session),
+                shortage(protocol, width, place),
+                partial(fitting_runs, protocol, width, images, place),
+            )
             records.append(standing.records)
-            seconds.append(spent)
-            width_done(clock.line(f"width {width}: {protocol.epochs} epochs", spent))
+            seconds.append(session.seconds)
+            session.finish(f"width {width}: {protocol.epochs} epochs")
             if width in protocol.flow_widths:
-                keep = Checkpoint(folder / f"width-{width}-flows")
-                flows[width], flow_seconds[width] = _integrate_width(
-                    protocol, width, images, standing.state.cpu(), keep, resume, stop, clock
-                )
+                session = session_of(_flows(width), CHECKPOINT_SECONDS)
+                ends = standing.state.cpu()
+                flows[width] = _integrate_width(protocol, width, images, ends, session)
+                flow_seconds[width] = session.seconds
                 count = protocol.runs * len(protocol.rules)
-                width_done(clock.line(f"width {width}: {count} flows", flow_seconds[width]))
+                session.finish(f"width {width}: {count} flows")
     data = assemble(protocol, records, seconds, flows)
     spent = [flow_seconds.get(width, 0.0) for width in protocol.widths]
     data["flow_seconds"] = (("width",), np.array(spent), {"units": "s"})
     data.attrs.update(attributes(list(argv), place))
-    with replacing(path) as partial:
-        data.to_netcdf(partial, engine="h5netcdf")
+    write_dataset(data, path)
     remove_checkpoints(folder)
     return data
 
 
 def assemble(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     records: Sequence[dict[str, np.ndarray]],
     seconds: Sequence[float],
     flows: Mapping[int, Flows],
@@ -180,151 +185,76 @@ def assemble(
 
 
 def _train_width(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     width: int,
     images: RunImages,
     device: torch.device,
-    keep: Checkpoint,
-    checkpoint_every: int,
-    resume: bool,
-    stop: StopRequest,
-    clock: _Clock,
-) -> tuple[Standing, float]:
-    """Train one width to its end, and return it with the seconds that it took."""
+    session: Session,
+) -> Standing:
+    """Train one width to its end."""
     job = width_job(protocol, width, images, device)
-    standing, before = _begin(job, keep, resume)
-    clock.start(width, standing.epoch)
-    began, kept = time.perf_counter(), standing.epoch
-
-    def save(standing: Standing) -> None:
-        nonlocal kept
-        spent = before + time.perf_counter() - began
-        keep.write(
-            standing.to_arrays(), {"protocol": protocol.to_json_dict(), "solve_seconds": spent}
-        )
-        kept = standing.epoch
+    kept = session.restore()
+    standing = first(job) if kept is None else restored(job, kept[0])
+    session.begin(standing.epoch / protocol.epochs, at=standing.epoch)
 
     def pause(standing: Standing) -> bool:
-        clock.at(width, standing.epoch)
-        if stop.received is not None:
-            save(standing)
-            raise Interrupted(
-                f"stopped at width {width}, epoch {standing.epoch}; go on with the same command "
-                "and --resume",
-                stop.received,
-            )
-        if standing.epoch - kept >= checkpoint_every:
-            save(standing)
+        epoch = standing.epoch
+        doing = f"width {width}, epoch {epoch} of {protocol.epochs}"
+        session.pause(
+            lambda: ProgressState(epoch / protocol.epochs, doing),
+            lambda: (standing.to_arrays(), {}),
+            at=epoch,
+        )
         return False
 
     standing = train(job, standing, pause)
-    clock.at(width, standing.epoch)
-    save(standing)
-    return standing, before + time.perf_counter() - began
+    session.keep(standing.to_arrays())
+    return standing
 
 
 def _integrate_width(
-    protocol: Protocol,
+    protocol: NoisyMnistSettings,
     width: int,
     images: RunImages,
     ends: torch.Tensor,
-    keep: Checkpoint,
-    resume: bool,
-    stop: StopRequest,
-    clock: _Clock,
-) -> tuple[Flows, float]:
-    """Integrate the flows of one width, and return them with the seconds that they took."""
+    session: Session,
+) -> Flows:
+    """Integrate the flows of one width."""
     job = width_job(protocol, width, images, computed=torch.float64)
-    flows, before = Flows.begin(len(job.initial), len(protocol.tracked)), 0.0
-    if resume and keep.exists():
-        arrays, meta = keep.read()
-        compare_configurations(meta["protocol"], protocol.to_json_dict(), set())
-        flows, before = Flows.from_arrays(arrays), float(meta["solve_seconds"])
-    began = kept = time.perf_counter()
+    kept, count = session.restore(), len(job.initial)
+    if kept is None:
+        flows = Flows.begin(count, len(protocol.tracked))
+    else:
+        flows = Flows.from_arrays(kept[0])
     end = float(flow_times(protocol)[-1])
 
-    def save() -> None:
-        nonlocal kept
-        kept = time.perf_counter()
-        spent = before + kept - began
-        keep.write(flows.to_arrays(), {"protocol": protocol.to_json_dict(), "solve_seconds": spent})
-
     def tell(flows: Flows, run: Integration) -> None:
-        here = float(run.memory["time"][0]) if len(run.working) else end
-        which = f"width {width}, flow {flows.done + 1} of {len(job.initial)}, t = {here:.3g}"
-        clock.at_flow(width, which, (flows.done + here / end) / len(job.initial))
-        if stop.received is not None:
-            save()
-            raise Interrupted(
-                f"stopped at {which}; go on with the same command and --resume", stop.received
-            )
-        if time.perf_counter() - kept >= CHECKPOINT_SECONDS:
-            save()
+        def state() -> ProgressState:
+            here = float(run.memory["time"][0]) if len(run.working) else end
+            doing = f"width {width}, flow {flows.done + 1} of {count}, t = {here:.3g}"
+            return ProgressState((flows.done + here / end) / count, doing)
 
-    clock.start_flows(width, flows.done / len(job.initial))
+        session.pause(state, lambda: (flows.to_arrays(), {}))
+
+    session.begin(flows.done / count)
     flows = integrate(job, ends, flows, tell)
-    save()
-    return flows, before + time.perf_counter() - began
+    session.keep(flows.to_arrays())
+    return flows
 
 
-def _begin(job: WidthJob, keep: Checkpoint, resume: bool) -> tuple[Standing, float]:
-    if not (resume and keep.exists()):
-        return first(job), 0.0
-    arrays, meta = keep.read()
-    compare_configurations(meta["protocol"], job.protocol.to_json_dict(), set())
-    return restored(job, arrays), float(meta["solve_seconds"])
+def _efforts(protocol: NoisyMnistSettings) -> dict[str, float]:
+    """Return the work of all units: the steps of each width, and the flows of some.
 
-
-class _Clock:
-    """Counts the work of one call and guesses what is left.
-
-    The unit is an epoch of all runs of a width of one neuron; from neuron to neuron the work grows
-    by a thirtieth of it, and all flows of a width take about as long as its steps do.
+    From neuron to neuron it grows by a thirtieth of that of a width of one neuron, and all flows
+    of a width take about as long as its steps do.
     """
-
-    def __init__(self, protocol: Protocol, tell: Tell) -> None:
-        self._protocol = protocol
-        self._tell = tell
-        self._done = 0.0
-        every = (*protocol.widths, *protocol.flow_widths)
-        self._left = float(sum(_effort(width) for width in every)) * protocol.epochs
-        self._began = time.perf_counter()
-        self._epoch = 0.0
-
-    def start(self, width: int, epoch: float) -> None:
-        """Begin a width at an epoch; what an earlier call did is no work of this one."""
-        self._left -= _effort(width) * epoch
-        self._epoch = epoch
-
-    def at(self, width: int, epoch: int) -> None:
-        """Note that the steps of a width have reached an epoch."""
-        self._move(width, epoch)
-        self._show(f"width {width}, epoch {epoch} of {self._protocol.epochs}")
-
-    def start_flows(self, width: int, share: float) -> None:
-        """Begin the flows of a width, a share of which is done."""
-        self.start(width, share * self._protocol.epochs)
-
-    def at_flow(self, width: int, which: str, share: float) -> None:
-        """Note which share of the flows of a width is done."""
-        self._move(width, share * self._protocol.epochs)
-        self._show(which)
-
-    def line(self, what: str, spent: float) -> str:
-        """Say how long something took, and how long the rest will."""
-        text = f"{what} in {duration(spent)}"
-        if self._left > 0.5 and self._done > 0:
-            elapsed = time.perf_counter() - self._began
-            text += f"; about {duration(elapsed * self._left / self._done)} left"
-        return text
-
-    def _move(self, width: int, epoch: float) -> None:
-        moved = _effort(width) * (epoch - self._epoch)
-        self._epoch, self._done, self._left = epoch, self._done + moved, self._left - moved
-
-    def _show(self, what: str) -> None:
-        self._tell(what, self._done / max(self._done + self._left, 1.0))
+    steps = {_steps(width): 1.0 + width / 30.0 for width in protocol.widths}
+    return steps | {_flows(width): 1.0 + width / 30.0 for width in protocol.flow_widths}
 
 
-def _effort(width: int) -> float:
-    return 1.0 + width / 30.0
+def _steps(width: int) -> str:
+    return f"width-{width}"
+
+
+def _flows(width: int) -> str:
+    return f"width-{width}-flows"

@@ -1,4 +1,4 @@
-"""Losses of one sample: exponential, logistic, cross-entropy, squared (spec section 0)."""
+"""Losses of one sample: exponential, logistic, cross-entropy, squared (docs/theory.md)."""
 
 from flowfa.problems.losses.base import LOSSES, Loss, check_labels
 from flowfa.problems.losses.cross_entropy import CrossEntropy

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset, LabelKind
+from flowfa.documents.display import fact_table
 from flowfa.errors import InputError
+from flowfa.problems.parameters import constructor_arguments, constructor_text
 from flowfa.registry import Registry
 
 
 class Loss(ABC):
-    """A loss of one sample, l(f, y); the training loss is its mean over samples (spec section 0).
+    """A loss of one sample, l(f, y); the training loss is its mean over samples (docs/theory.md).
 
     Arrays put samples last: outputs f are (trajectory, output, sample), and encoded labels are
     (output, sample) or (trajectory, output, sample).
@@ -49,6 +51,28 @@ class Loss(ABC):
     def correct(self, output: Tensor, target: Tensor) -> Tensor | None:
         """Return which samples are classified rightly, (trajectory, sample); None: no classes."""
 
+    def parameters(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, by name, as plain values.
+
+        As of a `Rule`: what a run records, and what the checks construct the loss from again.
+
+        Raises
+        ------
+        InputError
+            If the constructor takes an argument that no attribute is called like.
+        """
+        return constructor_arguments(self)
+
+    def __repr__(self) -> str:
+        """Return the call that constructs the loss."""
+        return constructor_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        labels = ", ".join(self.label_kinds)
+        facts = {"name": self.name, "labels": labels, "infimum": f"{self.infimum:g}"}
+        return fact_table(repr(self), facts)
+
 
 LOSSES: Registry[type[Loss]] = Registry("loss")
 
@@ -72,7 +96,8 @@ def check_labels(loss: Loss, data: Dataset) -> None:
     fitting = [n for n in sorted(LOSSES.names()) if data.label_kind in LOSSES.get(n).label_kinds]
     raise InputError(
         f"the {loss.name} loss needs labels that are {wanted}, but the labels of {data.name} are "
-        f"{titles[data.label_kind]}: recode y, or use --loss {' or '.join(fitting)}"
+        f"{titles[data.label_kind]}: recode y, or use "
+        + " or ".join(f'`loss="{name}"`' for name in fitting)
     )
 
 

@@ -1,12 +1,23 @@
 """Learning rules, one file each; `RULES` finds them by name."""
 
 from flowfa.problems.rules.adafa import AdaptiveFeedbackAlignment
-from flowfa.problems.rules.base import RULES, FeedbackDraw, Rule, rule
+from flowfa.problems.rules.base import (
+    RULES,
+    FeedbackDraw,
+    Rule,
+    configured_rule,
+    drawn_for_each_layer,
+    rule,
+)
 from flowfa.problems.rules.brsf import BatchwiseRandomSignFeedback
 from flowfa.problems.rules.dfa import DirectFeedbackAlignment
 from flowfa.problems.rules.fa import FeedbackAlignment
+from flowfa.problems.rules.form import FeedbackForm
 from flowfa.problems.rules.frsf import FixedRandomSignFeedback
 from flowfa.problems.rules.gd import GradientDescent
+from flowfa.problems.rules.in_form import RuleInForm, form_of, is_in_form, unit_of
+from flowfa.problems.rules.kolen_pollack import KolenPollack
+from flowfa.problems.rules.low_rank_fa import LowRankFeedbackAlignment
 from flowfa.problems.rules.signfa import SignFeedbackAlignment
 
 __all__ = [
@@ -16,9 +27,18 @@ __all__ = [
     "DirectFeedbackAlignment",
     "FeedbackAlignment",
     "FeedbackDraw",
+    "FeedbackForm",
     "FixedRandomSignFeedback",
     "GradientDescent",
+    "KolenPollack",
+    "LowRankFeedbackAlignment",
     "Rule",
+    "RuleInForm",
     "SignFeedbackAlignment",
+    "configured_rule",
+    "drawn_for_each_layer",
+    "form_of",
+    "is_in_form",
     "rule",
+    "unit_of",
 ]

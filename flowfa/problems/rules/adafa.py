@@ -7,11 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from flowfa.problems.rules.base import FeedbackDraw, Rule, inner_products, rule
+from flowfa.problems.rules.base import FeedbackDraw, rule
+from flowfa.problems.rules.form import FeedbackForm
+from flowfa.problems.rules.in_form import RuleInForm
 
 
 @rule("adafa")
-class AdaptiveFeedbackAlignment(Rule):
+class AdaptiveFeedbackAlignment(RuleInForm):
     """B = W(0)^T, fixed. Conserves 1/2 ||w_in||^2 - <w_out, b> (C-1)."""
 
     keeps = "B"
@@ -24,12 +26,6 @@ class AdaptiveFeedbackAlignment(Rule):
         """Keep W_2(0)^T, ..., W_L(0)^T."""
         return {f"B{layer}": weight.T.copy() for layer, weight in enumerate(weights[1:], start=2)}
 
-    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
+    def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
         """Return B_l."""
-        return kept[f"B{layer}"]
-
-    def conserved(
-        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Return 1/2 ||w_in||^2 - <w_out, b>."""
-        return 0.5 * incoming - inner_products(out_weight, kept[f"B{layer + 1}"])
+        return FeedbackForm(fixed=kept[f"B{layer}"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
 
+from flowfa.documents.display import fact_table
+from flowfa.problems.parameters import constructor_arguments, constructor_text
 from flowfa.registry import Registry
 
 
@@ -33,15 +37,16 @@ class Rule(ABC):
     the output layer (``"output"``, direct feedback). The output layer always follows its true
     gradient. Layers count from 1 to L; W_l is (out, in).
 
-    To add a rule, write one class with the three methods and register it::
+    Most rules have feedback a W^T + B + M * sign(W)^T: they subclass `RuleInForm` and state the
+    form. A rule of another kind is one class with the three methods, registered::
 
-        @flowfa.rule("half-fa")
-        class HalfFA(flowfa.Rule): ...
+        @flowfa.rule("cubic")
+        class CubicFeedback(flowfa.Rule): ...
 
     Attributes
     ----------
     name : str
-        The name it is registered under; set by the decorator.
+        The name it is registered under, set by the decorator; until then that of the class.
     keeps : str
         The letter of the matrices it keeps fixed through training (B, D, M), or ``""``.
     accepts_feedback : bool
@@ -60,6 +65,12 @@ class Rule(ABC):
     feedback_from: ClassVar[Literal["next layer", "output"]] = "next layer"
     conserved_formula: ClassVar[str] = ""
     redrawn: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        # A subclass is another rule: under its parent's name a record would call it its parent,
+        # and the checks would judge it by its parent's law.
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
 
     @abstractmethod
     def draw_feedback(
@@ -122,6 +133,39 @@ class Rule(ABC):
             (trajectory, n_l); None if the rule claims no law for this layer.
         """
 
+    def parameters(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, by name, as plain values.
+
+        A run records them, and the checks construct the rule from them again. By default these
+        are the attributes of the names that the constructor takes; a rule that keeps its
+        arguments under other names, or changed, returns here what it was constructed with.
+
+        Raises
+        ------
+        InputError
+            If the constructor takes an argument that no attribute is called like.
+        """
+        return constructor_arguments(self)
+
+    def __repr__(self) -> str:
+        """Return the call that constructs the rule."""
+        return constructor_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {"name": self.name, "keeps": self.keeps or "nothing"}
+        return fact_table(repr(self), facts | {"conserves": self.conserved_formula or "not stated"})
+
+    def for_layer(self, fan_in: int, fan_out: int) -> Rule:
+        """Return the rule of one feedback layer, with parameters that depend on its fans settled.
+
+        Parameters
+        ----------
+        fan_in, fan_out : int
+            As torch.nn.init counts them, a kernel's positions included.
+        """
+        return self
+
 
 RULES: Registry[type[Rule]] = Registry("rule")
 
@@ -146,6 +190,56 @@ def rule(name: str) -> Callable[[type[AnyRule]], type[AnyRule]]:
     return enter
 
 
-def inner_products(out_weight: Tensor, feedback: Tensor) -> Tensor:
-    """Return <W_{l+1}[:,j], B_{l+1}[j,:]> for each neuron j, (trajectory, n_l)."""
-    return (out_weight.transpose(-1, -2) * feedback).sum(-1)
+def configured_rule(name: str, settings: object) -> Rule:
+    """Return the rule called `name`, with the parameters that settings have for it.
+
+    Parameters
+    ----------
+    name : str
+    settings : object
+        Its attribute ``signfa_scale`` is the parameter ``scale`` of signfa, and so on for any
+        rule; text that reads as a number is one. What is not there has its default.
+
+    Raises
+    ------
+    InputError
+        If there is no such rule, or it refuses a parameter.
+    """
+    cls = RULES.get(name)
+    prefix = name.replace("-", "_")
+    given = {
+        parameter: _number_or_word(getattr(settings, f"{prefix}_{parameter}"))
+        for parameter in inspect.signature(cls).parameters
+        if hasattr(settings, f"{prefix}_{parameter}")
+    }
+    return cls(**given)
+
+
+def _number_or_word(value: Any) -> Any:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def drawn_for_each_layer(
+    kind: str, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
+) -> dict[str, np.ndarray]:
+    """Draw one matrix of the shape of W_l^T for each layer l = 2, ..., L.
+
+    Parameters
+    ----------
+    kind : str
+        The letter of the matrices, B or M.
+    weights, draw
+        As `Rule.draw_feedback` gets them.
+
+    Returns
+    -------
+    dict
+        ``{"B2": (n_1, n_2), ..., "BL": (n_{L-1}, n_L)}`` if `kind` is B.
+    """
+    return {
+        f"{kind}{layer}": draw(kind, layer, weight.T.shape)
+        for layer, weight in enumerate(weights[1:], start=2)
+    }

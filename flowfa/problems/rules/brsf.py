@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from flowfa.problems.rules.base import FeedbackDraw, Rule, rule
+from flowfa.problems.rules.base import FeedbackDraw, Rule, drawn_for_each_layer, rule
 
 
 @rule("brsf")
@@ -26,10 +26,8 @@ class BatchwiseRandomSignFeedback(Rule):
         self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
     ) -> dict[str, np.ndarray]:
         """Draw M_2, ..., M_L of one step, each of the shape of W_l^T."""
-        return {
-            f"M{layer}": np.abs(draw("M", layer, weight.T.shape))
-            for layer, weight in enumerate(weights[1:], start=2)
-        }
+        drawn = drawn_for_each_layer("M", weights, draw)
+        return {name: np.abs(matrix) for name, matrix in drawn.items()}
 
     def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
         """Return M_l * sign(W_l)^T."""

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from flowfa.problems.rules.base import FeedbackDraw, Rule, inner_products, rule
+from flowfa.problems.rules.base import FeedbackDraw, rule
+from flowfa.problems.rules.form import FeedbackForm
+from flowfa.problems.rules.in_form import RuleInForm
 
 
 @rule("dfa")
-class DirectFeedbackAlignment(Rule):
+class DirectFeedbackAlignment(RuleInForm):
     """Fixed random D_l from the output into hidden layer l.
 
     The last hidden layer conserves 1/2 ||w_in||^2 - <w_out, d>; earlier layers have no law in the
@@ -32,14 +34,6 @@ class DirectFeedbackAlignment(Rule):
             for layer, weight in enumerate(weights[:-1], start=1)
         }
 
-    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
-        """Return D_{l-1}."""
-        return kept[f"D{layer - 1}"]
-
-    def conserved(
-        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
-    ) -> Tensor | None:
-        """Return 1/2 ||w_in||^2 - <w_out, d> for the last hidden layer, None before it."""
-        if f"D{layer + 1}" in kept:
-            return None
-        return 0.5 * incoming - inner_products(out_weight, kept[f"D{layer}"])
+    def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
+        """Return D_{l-1}, which skips layers unless l is the last."""
+        return FeedbackForm(fixed=kept[f"D{layer - 1}"], skips_layers=f"D{layer}" in kept)

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from flowfa.problems.rules.base import FeedbackDraw, Rule, inner_products, rule
+from flowfa.problems.rules.base import FeedbackDraw, drawn_for_each_layer, rule
+from flowfa.problems.rules.form import FeedbackForm
+from flowfa.problems.rules.in_form import RuleInForm
 
 
 @rule("fa")
-class FeedbackAlignment(Rule):
+class FeedbackAlignment(RuleInForm):
     """B fixed and random. Conserves 1/2 ||w_in||^2 - <w_out, b> (C-1)."""
 
     keeps = "B"
@@ -21,17 +23,8 @@ class FeedbackAlignment(Rule):
         self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
     ) -> dict[str, np.ndarray]:
         """Draw B_2, ..., B_L, each of the shape of W_l^T."""
-        return {
-            f"B{layer}": draw("B", layer, weight.T.shape)
-            for layer, weight in enumerate(weights[1:], start=2)
-        }
+        return drawn_for_each_layer("B", weights, draw)
 
-    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
+    def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
         """Return B_l."""
-        return kept[f"B{layer}"]
-
-    def conserved(
-        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Return 1/2 ||w_in||^2 - <w_out, b>."""
-        return 0.5 * incoming - inner_products(out_weight, kept[f"B{layer + 1}"])
+        return FeedbackForm(fixed=kept[f"B{layer}"])

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from flowfa.problems.rules.base import FeedbackDraw, Rule, rule
+from flowfa.problems.rules.base import FeedbackDraw, rule
+from flowfa.problems.rules.form import FeedbackForm
+from flowfa.problems.rules.in_form import RuleInForm
 
 
 @rule("gd")
-class GradientDescent(Rule):
+class GradientDescent(RuleInForm):
     """B(t) = W(t)^T: backpropagation. Conserves ||w_in||^2 - ||w_out||^2 (Du et al. 2018)."""
 
     conserved_formula = "||w_in||^2 - ||w_out||^2"
+    conserved_unit = 2.0
 
     def draw_feedback(
         self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
@@ -22,12 +25,6 @@ class GradientDescent(Rule):
         """Keep nothing."""
         return {}
 
-    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
-        """Return W_l^T."""
-        return weight.transpose(-1, -2)
-
-    def conserved(
-        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Return ||w_in||^2 - ||w_out||^2."""
-        return incoming - out_weight.square().sum(-2)
+    def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
+        """Return a = 1."""
+        return FeedbackForm(weight_share=1.0)

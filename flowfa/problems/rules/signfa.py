@@ -10,11 +10,13 @@ import numpy as np
 from torch import Tensor
 
 from flowfa.errors import InputError
-from flowfa.problems.rules.base import FeedbackDraw, Rule, rule
+from flowfa.problems.rules.base import FeedbackDraw, rule
+from flowfa.problems.rules.form import FeedbackForm
+from flowfa.problems.rules.in_form import RuleInForm
 
 
 @rule("signfa")
-class SignFeedbackAlignment(Rule):
+class SignFeedbackAlignment(RuleInForm):
     """B(t) = s sign(W(t))^T. Conserves 1/2 ||w_in||^2 - s ||w_out||_1 (C-1, C-10).
 
     Parameters
@@ -37,24 +39,20 @@ class SignFeedbackAlignment(Rule):
             )
         self.scale: float | Literal["xavier"] = scale
 
-    def layer_scale(self, weight: Tensor) -> float:
-        """Return s of the layer whose weight W_l (trajectory, out, in) is given."""
-        if self.scale == "xavier":
-            return math.sqrt(2.0 / (weight.shape[-1] + weight.shape[-2]))
-        return self.scale
-
     def draw_feedback(
         self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
     ) -> dict[str, np.ndarray]:
         """Keep nothing."""
         return {}
 
-    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
-        """Return s sign(W_l)^T; sign(0) = 0, one of the selections that C-10 allows."""
-        return (self.layer_scale(weight) * weight.sign()).transpose(-1, -2)
+    def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
+        """Return M_l = s; sign(0) = 0 is one of the selections that C-10 allows."""
+        if self.scale == "xavier":
+            return FeedbackForm(magnitudes=math.sqrt(2.0 / sum(shape)))
+        return FeedbackForm(magnitudes=float(self.scale))
 
-    def conserved(
-        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Return 1/2 ||w_in||^2 - s ||w_out||_1."""
-        return 0.5 * incoming - self.layer_scale(out_weight) * out_weight.abs().sum(-2)
+    def for_layer(self, fan_in: int, fan_out: int) -> SignFeedbackAlignment:
+        """Return the rule with the Xavier value of a layer of these fans, if that is the scale."""
+        if self.scale == "xavier":
+            return SignFeedbackAlignment(math.sqrt(2.0 / (fan_in + fan_out)))
+        return self

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from flowfa.documents.display import fact_table
+from flowfa.problems.parameters import constructor_arguments, constructor_text
 from flowfa.registry import Registry
 
 
@@ -50,6 +52,28 @@ class RandomStart(ABC):
         generator: np.random.Generator,
     ) -> np.ndarray:
         """Return one feedback matrix (see `flowfa.problems.rules.FeedbackDraw`) of `shape`."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, by name, as plain values.
+
+        As of a `Rule`: a start that keeps its arguments under other names returns here what it
+        was constructed with.
+
+        Raises
+        ------
+        InputError
+            If the constructor takes an argument that no attribute is called like.
+        """
+        return constructor_arguments(self)
+
+    def __repr__(self) -> str:
+        """Return the call that constructs the start."""
+        return constructor_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {"name": self.name, "draws": (self.__doc__ or "").partition("\n")[0]}
+        return fact_table(repr(self), facts)
 
 
 STARTS: Registry[type[RandomStart]] = Registry("start")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from flowfa.documents.display import fact_table, one_line
 from flowfa.errors import InputError
 from flowfa.files.archives import read_npz
 from flowfa.registry import unknown_name
@@ -45,6 +46,25 @@ class GivenStart:
     def sizes(self) -> tuple[int, ...]:
         """The layer sizes n_0, ..., n_L."""
         return (self.weights[0].shape[2], *(weight.shape[1] for weight in self.weights))
+
+    def __repr__(self) -> str:
+        """Return what it holds in a line."""
+        return one_line("GivenStart", self._facts())
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return fact_table("GivenStart", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        biased = [str(layer) for layer, bias in enumerate(self.biases, start=1) if bias is not None]
+        number = "one start for all" if self.trajectories is None else f"{self.trajectories} starts"
+        return {
+            "name": self.name,
+            "trajectories": number,
+            "sizes": f"sizes {'-'.join(map(str, self.sizes))}",
+            "bias": f"bias in layer {', '.join(biased)}" if biased else "no bias",
+            "feedback": f"feedback {', '.join(self.feedback) or 'to be drawn'}",
+        }
 
 
 def load_start(path: str | Path) -> GivenStart:

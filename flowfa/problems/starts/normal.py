@@ -30,7 +30,9 @@ class NormalStart(RandomStart):
 
     def __init__(self, scale: float = 0.1) -> None:
         if not 0 < scale < math.inf:
-            raise InputError(f"the scale of a normal start is {scale}: expected a positive number")
+            raise InputError(
+                f"the `scale` of a normal start is {scale}: expected a positive number"
+            )
         self.scale = scale
 
     def draw_weights(

@@ -148,7 +148,7 @@ class LockedFlow:
         free = np.where(slides, np.inf, self.modes * motion.zeta)
         upper = np.where(slides, slid - motion.push, np.inf)
         lower = np.where(slides, self.net.leak * motion.push - slid, np.inf)
-        flips = np.full_like(self.signs, np.inf)
-        if self.feedback.has_signs:
-            flips = self.signs * weights.second
+        # Where M is zero, b does not change with the sign of v.
+        signed = self.feedback.magnitudes[0] != 0.0
+        flips = np.where(signed, self.signs * weights.second, np.inf)
         return free, upper, lower, flips

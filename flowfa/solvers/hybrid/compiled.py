@@ -1,16 +1,18 @@
-"""How the event engine is compiled."""
+"""How the event engine is compiled, and kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from numba import njit
+
+from flowfa.machine.code_cache import is_kept, keep_on_disk
 
 Function = TypeVar("Function", bound=Callable)
 
 # No exceptions for division by zero, which would keep loops from being vectorised.
-_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 
 
 def compiled(function: Function) -> Function:
@@ -18,14 +20,27 @@ def compiled(function: Function) -> Function:
 
     Without reference counts: each costs an atomic operation, and they were a third of the time.
     """
-    return cast(Function, njit(**_OPTIONS)(function))
+    return _kept(njit(**_OPTIONS)(function))
 
 
 def compiled_loop(function: Function) -> Function:
     """Compile the outermost loop: it allocates, and lets other threads run meanwhile."""
-    return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
+    return _kept(njit(error_model="numpy", nogil=True)(function))
 
 
 def compiled_sums(function: Function) -> Function:
     """Compile a function that allocates nothing and whose sums may be reassociated."""
-    return cast(Function, njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function))
+    return _kept(njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function))
+
+
+def compiling_message(function: Callable) -> str:
+    """Return what is said while `function` is compiled: whether the next run will do so again."""
+    begin = "flowfa: compiling the event engine; this takes some 20 s"
+    if is_kept(function):
+        return f"{begin}, and is kept for later runs"
+    return f"{begin} in every run: set NUMBA_CACHE_DIR to a folder where it can be kept"
+
+
+def _kept(function: Any) -> Any:
+    keep_on_disk(function)
+    return function

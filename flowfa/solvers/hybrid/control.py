@@ -11,7 +11,6 @@ import numpy as np
 
 from flowfa.solvers.hybrid.signals import NODES, predictor, to_polynomial, values
 from flowfa.solvers.hybrid.sweep import Guess, Path
-from flowfa.solvers.one_hidden_layer.feedback_kind import OWN
 from flowfa.solvers.one_hidden_layer.network import Feedback
 
 LOCAL = 0.2
@@ -65,20 +64,22 @@ def change_and_error(
         hide from one of them.
     """
     per_length = unit * guess.size
-    own = feedback.kind == OWN
-    strength = np.abs(feedback.matrix).sum(axis=2).max(axis=1)
-    if own.any():
-        strength = np.where(own, np.abs(guess.v_nodes[:, 0]).sum(axis=2).max(axis=1), strength)
+    moves = feedback.moves
+    b = feedback.weights(guess.v_nodes[:, 0], guess.signs)
+    strength = np.abs(b).sum(axis=2).max(axis=1)
     change = np.abs(found[:, :3] - guess.signals).sum(axis=2).max(axis=(1, 2))
     at_ends = np.stack([begin, found[:, 3]], axis=1)
     error = np.abs(at_ends - values(guess.polynomial, _ENDS)).sum(axis=2).max(axis=(1, 2))
     # Signals move the in-weights through the feedback, which may be weak or zero (adafa from zero
     # out-weights), and the out-weights without it.
-    moves = np.maximum(strength * per_length, out_unit * guess.size)
-    change, error = change * moves, error * moves
-    if own.any():
-        # Under gd the out-weights are part of the guess: a wrong v counts through v . r.
-        weight = np.where(own, np.abs(found).sum(axis=2).max(axis=(1, 2)), 0.0) * per_length
+    effect = np.maximum(strength * per_length, out_unit * guess.size)
+    change, error = change * effect, error * effect
+    if moves.any():
+        # The out-weights are part of the guess where they are fed back, as under gd: a wrong v
+        # counts through a v . r.
+        share = np.abs(feedback.weight_share)
+        weight = np.where(moves, np.abs(found).sum(axis=2).max(axis=(1, 2)), 0.0)
+        weight = weight * share * per_length
         moved = np.abs(path.v_at[:, :3] - guess.v_nodes).sum(axis=3).max(axis=(1, 2))
         at_ends = np.stack([guess.v, path.v_at[:, 3]], axis=1)
         off = at_ends - values(to_polynomial(guess.v_nodes), _ENDS)

@@ -73,6 +73,24 @@ def steady_drives(
 
 
 @compiled
+def add_drives(
+    jump: float,
+    c: int,
+    R_poly: np.ndarray,
+    L_poly: np.ndarray,
+    merged: bool,
+    G: np.ndarray,
+    H: np.ndarray,
+) -> None:
+    """Add what a jump of b_c, the feedback from output c, makes of G and H."""
+    for q in range(3):
+        for p in range(G.shape[1]):
+            G[q, p] += jump * R_poly[q, c, p]
+            if merged:
+                H[q, p] += jump * L_poly[q, c, p]
+
+
+@compiled
 def apply_modes(
     modes: np.ndarray, G: np.ndarray, H: np.ndarray, alpha: float, u: np.ndarray
 ) -> int:

@@ -11,11 +11,17 @@ from __future__ import annotations
 import numpy as np
 
 from flowfa.solvers.hybrid.compiled import compiled
-from flowfa.solvers.hybrid.drives import apply_gram, apply_modes, change_mode, slide, steady_drives
+from flowfa.solvers.hybrid.drives import (
+    add_drives,
+    apply_gram,
+    apply_modes,
+    change_mode,
+    slide,
+    steady_drives,
+)
 from flowfa.solvers.hybrid.modes import RIDGE, select_modes
 from flowfa.solvers.hybrid.motion import horner, integral, out_weights, paths
 from flowfa.solvers.hybrid.polynomials import NONE, first_negative, first_sign_change
-from flowfa.solvers.one_hidden_layer.feedback_kind import OWN, SIGN
 
 CROSSINGS, SLIDINGS, EXITS, FLIPS, REPELLING = 0, 1, 2, 3, 4
 """Places in the event counts."""
@@ -151,7 +157,7 @@ def integrate_neuron(
     alpha: float,
     h: float,
     vanishing: float,
-    kind: int,
+    moves: bool,
     magnitudes: np.ndarray,
     R_poly: np.ndarray,
     L_poly: np.ndarray,
@@ -192,10 +198,10 @@ def integrate_neuron(
         Leak, and length of the step in time.
     vanishing : float
         All preactivations at most this large are those of w = 0.
-    kind : int
-        `FIXED`, `OWN` or `SIGN`.
+    moves : bool
+        Whether the feedback has a part a v, and so moves within the step.
     magnitudes : ndarray, shape (output,)
-        Of the feedback, if it has the sign of v.
+        M of the feedback's form: its part that has the sign of v.
     R_poly, L_poly : ndarray, shape (3, output, surface)
         Coefficients of the residual signals.
     merged : bool
@@ -252,14 +258,15 @@ def integrate_neuron(
         )
         out_weights(zeta, path, R_poly, L_poly, merged, tau, h, v, Q)
         flip = -1
-        if kind == SIGN:
-            for c in range(C):
-                start = 1 if v[c] == 0.0 else 0
-                for q in range(start, 7):
-                    signed[q - start] = signs[c] * Q[c, q]
-                s = first_sign_change(signed, 6 - start, end, enclosure)
-                if s >= 0.0 and s < end:
-                    end, which, flip = s, -1, c
+        for c in range(C):
+            if magnitudes[c] == 0.0:
+                continue
+            start = 1 if v[c] == 0.0 else 0
+            for q in range(start, 7):
+                signed[q - start] = signs[c] * Q[c, q]
+            s = first_sign_change(signed, 6 - start, end, enclosure)
+            if s >= 0.0 and s < end:
+                end, which, flip = s, -1, c
         while written < len(times) and (times[written] <= tau + end or end == left):
             s = times[written] - tau
             for p in range(P):
@@ -284,9 +291,12 @@ def integrate_neuron(
             counts[FLIPS] += 1
             v[flip] = 0.0
             signs[flip] = -signs[flip]
-            for c in range(C):
-                feedback[0, c] = magnitudes[c] * signs[c]
-            steady_drives(feedback, R_poly, L_poly, merged, G, H)
+            jump = 2.0 * magnitudes[flip] * signs[flip]
+            if moves:
+                add_drives(jump, flip, R_poly, L_poly, merged, G, H)
+            else:
+                feedback[0, flip] += jump
+                steady_drives(feedback, R_poly, L_poly, merged, G, H)
         elif modes[which] != 0:
             zeta[which] = 0.0
         # All surfaces at zero choose their modes together.
@@ -331,10 +341,10 @@ def integrate_neuron(
             elif before[p] == 0 and modes[p] != 0:
                 counts[EXITS] += 1
                 rising = G[1, p] + 2.0 * tau * G[2, p]
-                if kind == OWN and abs(push[p]) <= TURN * rising:
-                    # v passes zero, and with it every G of this neuron: from here on the
-                    # surface repels, and either side is a solution. Slope alpha is taken;
-                    # the velocity at this moment is what interpolation leaves of zero.
+                if moves and abs(push[p]) <= TURN * rising:
+                    # b passes zero (under gd v does), and with it every G of this neuron: from
+                    # here on the surface repels, and either side is a solution. Slope alpha is
+                    # taken; the velocity at this moment is what interpolation leaves of zero.
                     modes[p] = -1
                     counts[REPELLING] += 1
                     vague[p] = 2.0 * h * abs(push[p]) * gram[p, p]

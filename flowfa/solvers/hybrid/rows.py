@@ -7,7 +7,6 @@ import numpy as np
 from flowfa.solvers.hybrid.compiled import compiled, compiled_loop
 from flowfa.solvers.hybrid.drives import drives, steady_drives
 from flowfa.solvers.hybrid.neuron import integrate_neuron
-from flowfa.solvers.one_hidden_layer.feedback_kind import OWN, SIGN
 
 BLOCK = 16
 """Neurons that one task takes: their outputs are added up in a fixed order."""
@@ -24,8 +23,9 @@ def sweep_rows(
     alpha: float,
     h: np.ndarray,
     vanishing: np.ndarray,
-    kind: np.ndarray,
-    matrix: np.ndarray,
+    weight_share: np.ndarray,
+    fixed: np.ndarray,
+    magnitude: np.ndarray,
     v_nodes: np.ndarray,
     R: np.ndarray,
     L: np.ndarray,
@@ -57,11 +57,12 @@ def sweep_rows(
     gram, directions, primal, scale, surface, factor : ndarray
         One entry for all trajectories, or one for each; see `Surfaces`.
     alpha : float
-    h, vanishing, kind : ndarray, shape (trajectory,)
-    matrix : ndarray, shape (trajectory, neuron, output)
-        Feedback, or its magnitudes.
+    h, vanishing, weight_share : ndarray, shape (trajectory,)
+        Length of the step, what counts as zero, and a of the feedback's form.
+    fixed, magnitude : ndarray, shape (trajectory, neuron, output)
+        B and M of the feedback's form.
     v_nodes : ndarray, shape (trajectory, 3, neuron, output)
-        Out-weights at the nodes, the feedback of gd.
+        Out-weights at the nodes, for feedback with a part a v.
     R, L, R_poly, L_poly : ndarray, shape (trajectory, 3, output, surface)
         Signals at the nodes, and their coefficients.
     merged : bool
@@ -95,7 +96,7 @@ def sweep_rows(
         data = i if own_data else 0
         # Views are counted references, which cost: shared ones are taken once, and rows are
         # copied to the task's own space and back.
-        K, E, length, source = gram[data], directions[data], h[i], kind[i]
+        K, E, length, share = gram[data], directions[data], h[i], weight_share[i]
         R_here, L_here, R_poly_here, L_poly_here = R[i], L[i], R_poly[i], L_poly[i]
         total, at_surface, by_factor = outputs[i, block], surface[data], factor[data]
         total[:] = 0.0
@@ -105,13 +106,13 @@ def sweep_rows(
                 row_zeta[p], row_modes[p] = zeta[i, j, p], modes[i, j, p]
             for c in range(C):
                 row_v[c], row_signs[c] = v[i, j, c], signs[i, j, c]
-                magnitudes[c] = feedback[0, c] = matrix[i, j, c]
-                if source == SIGN:
-                    feedback[0, c] *= signs[i, j, c]
-                if source == OWN:
+                magnitudes[c] = magnitude[i, j, c]
+                steady = fixed[i, j, c] + magnitudes[c] * signs[i, j, c]
+                feedback[0, c] = steady
+                if share != 0.0:
                     for node in range(3):
-                        feedback[node, c] = v_nodes[i, node, j, c]
-            if source == OWN:
+                        feedback[node, c] = share * v_nodes[i, node, j, c] + steady
+            if share != 0.0:
                 drives(feedback, R_here, L_here, to_monomial, G, H)
             else:
                 steady_drives(feedback, R_poly_here, L_poly_here, merged, G, H)
@@ -123,7 +124,7 @@ def sweep_rows(
                 alpha,
                 length,  # type: ignore[arg-type]  # numpy's stub: an array, not its number
                 vanishing[i],  # type: ignore[arg-type]  # the same
-                source,  # type: ignore[arg-type]  # the same
+                share != 0.0,  # type: ignore[arg-type]  # the same
                 magnitudes,
                 R_poly_here,
                 L_poly_here,

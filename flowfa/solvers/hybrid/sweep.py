@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from flowfa.solvers.hybrid.compiled import compiling_message
 from flowfa.solvers.hybrid.rows import BLOCK, sweep_rows
 from flowfa.solvers.hybrid.signals import TO_MONOMIAL
 from flowfa.solvers.one_hidden_layer.geometry import Surfaces
@@ -19,7 +20,6 @@ from flowfa.solvers.one_hidden_layer.network import Feedback
 
 VANISHING = 1e-13
 """A neuron all of whose preactivations are below this share of the start's scale has w = 0."""
-COMPILING = "flowfa: compiling the event engine; this takes some 20 s, and is kept for later runs"
 LOADING = 4.0
 """Seconds in which the compiled engine is loaded from numba's cache, on a slow machine too."""
 WORTH_A_THREAD = 200
@@ -39,7 +39,8 @@ class Guess:
     signals, polynomial : numpy.ndarray
         r at the nodes and its coefficients, (trajectory, 3, output, sample).
     v_nodes : numpy.ndarray
-        Out-weights at the nodes, (trajectory, 3, neuron, output); used under gd.
+        Out-weights at the nodes, (trajectory, 3, neuron, output); used where the
+        feedback has a part a v, as under gd.
     zeta, v, modes, signs : numpy.ndarray
         (trajectory, neuron, surface or output).
     """
@@ -140,8 +141,9 @@ def sweep(
         leak,
         guess.size,
         VANISHING * guess.scale,
-        feedback.kind,
-        feedback.matrix,
+        feedback.weight_share,
+        feedback.fixed,
+        feedback.magnitudes,
         guess.v_nodes,
         R,
         L,
@@ -166,7 +168,7 @@ def sweep(
     tasks, threads = A * outputs.shape[1], torch.get_num_threads()
     if not getattr(sweep_rows, "signatures", True):
         # Nothing to do, but the engine is compiled, or loaded from numba's cache.
-        with announced(COMPILING, after=LOADING):
+        with announced(compiling_message(sweep_rows), after=LOADING):
             sweep_rows(0, 0, *arguments)
     if threads == 1 or tasks * BLOCK < WORTH_A_THREAD * threads:
         sweep_rows(0, tasks, *arguments)

@@ -12,62 +12,46 @@ from torch import Tensor
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
-from flowfa.problems.rules import (
-    AdaptiveFeedbackAlignment,
-    DirectFeedbackAlignment,
-    FeedbackAlignment,
-    FixedRandomSignFeedback,
-    GradientDescent,
-    Rule,
-    SignFeedbackAlignment,
-)
-from flowfa.solvers.one_hidden_layer.feedback_kind import FIXED, OWN, SIGN
+from flowfa.problems.rules import Rule, form_of, is_in_form
 from flowfa.solvers.one_hidden_layer.geometry import Surfaces
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """Where the feedback of each trajectory's neurons comes from.
+    """The form b = a v + B + M * sign(v) of the feedback of each trajectory's neurons (C-12).
 
     Attributes
     ----------
-    kind : numpy.ndarray
-        `FIXED`, `OWN` or `SIGN`, (trajectory,).
-    matrix : numpy.ndarray
-        The fixed feedback, or the magnitudes of one that has the sign of v, (trajectory, neuron,
-        output); 1 where it is not used.
+    weight_share : numpy.ndarray
+        a, (trajectory,); not zero where the feedback moves along with v.
+    fixed : numpy.ndarray
+        B, (trajectory, neuron, output).
+    magnitudes : numpy.ndarray
+        M, (trajectory, neuron, output).
     """
 
-    kind: np.ndarray
-    matrix: np.ndarray
+    weight_share: np.ndarray
+    fixed: np.ndarray
+    magnitudes: np.ndarray
 
     @property
-    def has_signs(self) -> bool:
-        """Whether any trajectory's feedback has the sign of v."""
-        return bool((self.kind == SIGN).any())
+    def moves(self) -> np.ndarray:
+        """Whether the feedback moves along with v, (trajectory,)."""
+        return self.weight_share != 0.0
 
     def weights(self, v: np.ndarray, signs: np.ndarray) -> np.ndarray:
         """Return b for out-weights v and their signs, all (trajectory, neuron, output)."""
-        kind = self.kind[:, None, None]
-        steady = np.where(kind == SIGN, self.matrix * signs, self.matrix)
-        return np.where(kind == OWN, v, steady)
+        steady = self.fixed + self.magnitudes * signs
+        moves = self.moves
+        if not moves.any():
+            return steady
+        # Out-weights that overflow where a is zero must not matter.
+        share = self.weight_share[:, None, None]
+        return np.where(moves[:, None, None], share * v + steady, steady)
 
     def select(self, rows: np.ndarray) -> Feedback:
         """Return some trajectories."""
-        return Feedback(self.kind[rows], self.matrix[rows])
-
-
-def treats(rule: Rule) -> bool:
-    """Return whether the hybrid solver knows a rule's feedback."""
-    return isinstance(
-        rule,
-        GradientDescent
-        | FeedbackAlignment
-        | AdaptiveFeedbackAlignment
-        | SignFeedbackAlignment
-        | FixedRandomSignFeedback
-        | DirectFeedbackAlignment,
-    )
+        return Feedback(self.weight_share[rows], self.fixed[rows], self.magnitudes[rows])
 
 
 def refusal(
@@ -90,7 +74,7 @@ def refusal(
     dtype, device : str
         Without the prefix ``torch.``.
     """
-    own = [rule.name for rule in rules if not treats(rule)]
+    outside = [rule.name for rule in rules if not is_in_form(rule)]
     if smooth_kinks is not None:
         return (
             f"the {solver} solver follows kinks exactly: leave out --smooth-kinks, or take "
@@ -101,8 +85,12 @@ def refusal(
             f"the {solver} solver integrates one hidden layer, but there are {hidden_layers}: take "
             "--solver bosh3, with --smooth-kinks EPS where neurons slide"
         )
-    if own:
-        return f"the {solver} solver does not know the rule {own[0]!r}: take --solver bosh3"
+    if outside:
+        return (
+            f"the feedback of the rule {outside[0]!r} has no form a W^T + B + M * sign(W)^T that "
+            f'the {solver} solver could follow: take `solver="auto"` or `solver="bosh3"`, or '
+            "state the form (flowfa.RuleInForm)"
+        )
     if dtype != "float64":
         return f"the {solver} solver needs float64: leave out --dtype"
     if not device.startswith("cpu"):
@@ -135,25 +123,17 @@ def network(field: Field, solver: str) -> NetworkField:
 
 def feedback_of(field: NetworkField) -> Feedback:
     """Return the feedback of each trajectory of a field that `network` has let pass."""
-    kinds, matrices = [], []
     width, outputs = field.layout.sizes[1], field.layout.sizes[2]
+    shares, fixed, magnitudes = [], [], []
     for group in field.groups:
-        size, rule = group.stop - group.start, group.rule
-        matrix = torch.ones(size, width, outputs, dtype=torch.float64)
-        if isinstance(rule, FeedbackAlignment | AdaptiveFeedbackAlignment):
-            kind, matrix = FIXED, group.kept["B2"]
-        elif isinstance(rule, DirectFeedbackAlignment):
-            kind, matrix = FIXED, group.kept["D1"]
-        elif isinstance(rule, GradientDescent):
-            kind = OWN
-        elif isinstance(rule, SignFeedbackAlignment):
-            weight = matrix.transpose(1, 2)
-            kind, matrix = SIGN, rule.layer_scale(weight) * matrix
-        else:
-            kind, matrix = SIGN, group.kept["M2"]
-        kinds.append(np.full(size, kind))
-        matrices.append(matrix.numpy())
-    return Feedback(np.concatenate(kinds), np.ascontiguousarray(np.concatenate(matrices)))
+        size = group.stop - group.start
+        form = form_of(group.rule, 2, (outputs, width), group.kept)
+        assert form is not None
+        nothing = torch.zeros(size, width, outputs, dtype=torch.float64)
+        shares.append(np.full(size, float(form.weight_share)))
+        for terms, term in ((fixed, form.fixed), (magnitudes, form.magnitudes)):
+            terms.append((nothing if term is None else nothing + term).numpy())
+    return Feedback(np.concatenate(shares), np.concatenate(fixed), np.concatenate(magnitudes))
 
 
 def augmented_inputs(field: NetworkField) -> np.ndarray:

@@ -51,7 +51,8 @@ class Integration:
     working : Tensor
         Trajectories still running, increasing: the working set.
     memory : dict of Tensor
-        What the solver keeps, each with one row for each member of the working set.
+        What the solver keeps, each with one row for each member of the working set;
+        `stepping.side_by_side.SideBySide` keeps entries of its parts too, with rows for theirs.
     """
 
     save_times: Tensor

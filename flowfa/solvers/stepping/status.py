@@ -14,42 +14,42 @@ class Status(Enum):
     RUNNING = "is being integrated"
     OK = "reached the end"
     MAX_STEPS = (
-        "ran out of steps before the end: raise --max-steps, loosen --rtol, shorten "
-        "--t-end, or widen --smooth-kinks if it is given"
+        "ran out of steps before the end: raise `max_steps`, loosen `rtol`, shorten `t_end`, or "
+        "widen `smooth_kinks` if it is given"
     )
     STEP_UNDERFLOW = (
         "the step fell below the resolution of time, so the tolerance cannot be met here: loosen "
-        "--rtol, or end the run before this time with --t-end"
+        "`rtol`, or end the run before this time with `t_end`"
     )
     BLOW_UP = (
         "the weights grow without bound in finite time, which is the flow's own doing and not the "
-        "solver's: end the run before this time with --t-end, or start elsewhere"
+        "solver's: end the run before this time with `t_end`, or start elsewhere"
     )
     NON_FINITE = (
         "the initial state or its velocity is not finite (NaN or overflow): check the start and "
         "the scale of the data"
     )
     OVERFLOW = (
-        "a step overflowed: the step is too long for a flow this fast (make --step smaller), or "
+        "a step overflowed: the step is too long for a flow this fast (make `step` smaller), or "
         "the flow itself blows up (an adaptive solver tells which)"
     )
     EVENT_STORM = (
         "a neuron met events without end within one step, which happens where modes change at a "
-        "point in several ways: take --solver event, or euler with a step"
+        'point in several ways: take `solver="event"`, or euler with a step'
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
-        "take --solver hybrid where there is one hidden layer, else --smooth-kinks EPS (such as "
-        "1e-2), loosen --rtol, or take a fixed-step solver (--solver euler --step H)"
+        'take `solver="hybrid"` where there is one hidden layer, else `smooth_kinks=EPS` (such as '
+        '1e-2), loosen `rtol`, or take a fixed-step solver (`solver="euler"` with `step=H`)'
     )
     STAGE_EQUATIONS = (
         "the stage equations of the implicit step could not be solved, however short the step, "
-        "which happens where the flow jumps or the tolerance is near rounding: take --solver "
-        "bosh3 where there are kinks (leak < 1), else loosen --rtol"
+        "which happens where the flow jumps or the tolerance is near rounding: take "
+        '`solver="bosh3"` where there are kinks (leak < 1), else loosen `rtol`'
     )
     DIVERGED = (
         "diverged: the next discrete step makes weights that are not finite, which is a result of "
-        "this rate and no error; smaller rates (--rate) tell whether the flow stays finite"
+        "this rate and no error; smaller rates (`rate`) tell whether the flow stays finite"
     )
 
     @property

@@ -9,6 +9,7 @@ from flowfa.cli import console, report
 from flowfa.cli.progress import ProgressBar
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
+from flowfa.studies.progress import ProgressState, TrajectoryCounts
 
 
 class Terminal(io.StringIO):
@@ -20,7 +21,8 @@ class Terminal(io.StringIO):
 
 def drive(bar, fractions=(0.0, 0.5, 1.0)):
     for fraction in fractions:
-        bar.update(fraction, running=3, done=4, failed=1, slowest_time=12.5, steps=99)
+        counts = TrajectoryCounts(running=3, done=4, failed=1, slowest_time=12.5, steps=99)
+        bar.update(ProgressState(fraction, trajectories=counts))
 
 
 # --- progress -----------------------------------------------------------------------------------
@@ -33,6 +35,13 @@ def test_a_terminal_shows_how_the_run_stands():
     text = stream.getvalue()
     assert " 50%" in text
     assert "3 running, 4 done, 1 failed, t = 12.5, 99 steps" in text
+
+
+def test_a_terminal_shows_which_unit_is_worked_on_and_how_many_are_done():
+    stream = Terminal()
+    with ProgressBar(stream=stream) as bar:
+        bar.update(ProgressState(0.25, "width 15, epoch 3 of 12", units_done=1, units=4))
+    assert "width 15, epoch 3 of 12, 1 of 4 done" in stream.getvalue()
 
 
 def test_a_pipe_shows_nothing():
@@ -174,28 +183,28 @@ def test_a_run_without_failures_has_no_line_about_them():
 
 
 def test_a_free_place_is_accepted(tmp_path):
-    check_place(tmp_path / "a.png", False, "--plot")
+    check_place(tmp_path / "a.png", False, "plot")
 
 
 def test_an_existing_file_is_refused_unless_it_may_be_replaced(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("")
-    with pytest.raises(InputError, match=r"exists: replace it with --overwrite"):
-        check_place(path, False, "--plot")
-    check_place(path, True, "--plot")
+    with pytest.raises(InputError, match=r"exists: replace it with `overwrite=True`"):
+        check_place(path, False, "plot")
+    check_place(path, True, "plot")
 
 
 def test_a_directory_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a directory"):
-        check_place(tmp_path, True, "--plot")
+        check_place(tmp_path, True, "plot")
 
 
 def test_a_missing_folder_is_refused_with_the_flag_to_mend_it(tmp_path):
-    with pytest.raises(InputError, match=r"there is no folder.*--plot"):
-        check_place(tmp_path / "absent" / "a.png", True, "--plot")
+    with pytest.raises(InputError, match=r"there is no folder.*`plot`"):
+        check_place(tmp_path / "absent" / "a.png", True, "plot")
 
 
 def test_a_folder_that_refuses_files_is_refused(tmp_path):
     # Not even root may write below a file, or under a name this long.
-    with pytest.raises(InputError, match=r"cannot be written.*--plot"):
-        check_place(tmp_path / ("a" * 300 + ".png"), True, "--plot")
+    with pytest.raises(InputError, match=r"cannot be written.*`plot`"):
+        check_place(tmp_path / ("a" * 300 + ".png"), True, "plot")

@@ -115,7 +115,7 @@ def test_a_flag_with_the_usual_default_overrides_the_file_too(empty_folder):
 
 def test_settings_from_a_file_are_validated(empty_folder):
     (empty_folder / "run.toml").write_text("leak = 2\n")
-    with pytest.raises(InputError, match="--leak is 2"):
+    with pytest.raises(InputError, match="`leak` is 2"):
         parsed("simulate --config run.toml")
 
 

@@ -56,9 +56,9 @@ def test_settings_come_from_a_file_and_flags_override_it(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     (
-        (("--rate", "-1"), "the rate is -1"),
-        (("--momentum", "1.0"), "the momentum is 1"),
-        (("--batch-size", "9"), "the batch size is 9 but there are 8 samples"),
+        (("--rate", "-1"), "--rate is -1"),
+        (("--momentum", "1.0"), "--momentum is 1"),
+        (("--batch-size", "9"), "--batch-size is 9 but there are 8 samples"),
         (("--steps", "10", "--t-end", "3"), "give one of them"),
         (("--steps", "100000000000", "--keep-every-step"), "are free: save fewer"),
         (("--schedule", "3"), "unknown schedule '3'"),

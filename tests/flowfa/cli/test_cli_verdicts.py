@@ -13,8 +13,9 @@ import theory_checks
 from flowfa.cli.main import main
 from flowfa.errors import InputError
 from flowfa.simulation.run import Run
-from theory_checks import Finding, Place, Report, Verdict
+from theory_checks import Finding, Outcome, Place, Report, Verdict
 from theory_checks.controls import small_flow
+from theory_checks.statements.conservation.c1_per_neuron import NeuronConservation
 from theory_checks.verdicts.blocks import affordable
 
 SMALL = (
@@ -67,7 +68,7 @@ def test_exit_status_is_that_of_the_solver_and_then_of_the_checks(
     monkeypatch, capsys, verdict, failed, status
 ):
     place = Place(0, "fa", 1, 2, 0.5)
-    finding = Finding("C-1", "it is so", verdict, -1.0, 0.1, place, {}, None, None, "")
+    finding = Finding("C-1", "it is so", "", (Outcome(0, verdict, -1.0, 0.1, place),))
     monkeypatch.setattr(theory_checks, "check", lambda *_, **__: Report((finding,)))
     monkeypatch.setattr(Run, "failed", failed)
     assert run(SMALL) == status
@@ -123,9 +124,7 @@ def test_time_that_is_short_is_spent_on_trajectories_of_every_rule():
     assert [block.rows.tolist() for block in affordable(evidence, 0.0)] == [[0]]
     blocks = [block.rows.tolist() for block in affordable(two, 1e6)]
     assert blocks == [[0], [1, 2]]
-    report = theory_checks.check_evidence(
-        evidence, [theory_checks.statements.conservation.NeuronConservation()], seconds=0.0
-    )
+    report = theory_checks.check_evidence(evidence, [NeuronConservation()], seconds=0.0)
     assert report["C-1"].trajectories == {"holds": 1}
     assert report.notes[0].startswith("checked 1 of 3 trajectories")
 
@@ -143,7 +142,7 @@ def test_lines_of_the_report_fit_into_the_terminal(monkeypatch, capsys, width):
 
 def test_violated_statements_are_loud_and_named_first():
     def finding(spec, verdict):
-        return Finding(spec, "it is so", verdict, 1.0, 0.1, None, {}, None, None, "")
+        return Finding(spec, "it is so", "", (Outcome(0, verdict, 1.0, 0.1),))
 
     report = Report((finding("A", Verdict.HOLDS), finding("B", Verdict.VIOLATED)))
     _, first, second, summary = report.table()

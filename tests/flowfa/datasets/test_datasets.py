@@ -52,10 +52,10 @@ def test_nearly_orthogonal_with_more_samples_than_features_attains_a_possible_ga
         ({"samples": 30, "dim": 20, "gamma": 2.0}, "Welch bound gamma is at most 0.2"),
         ({"samples": 30, "dim": 20, "gamma": 0.25}, "the best had"),
         ({"samples": 30, "dim": 40, "gamma": 0.01}, "not positive definite"),
-        ({"gamma": -1.0}, "gamma is -1.0"),
-        ({"gamma": float("nan")}, "gamma is nan"),
-        ({"samples": 0}, "samples is 0"),
-        ({"samples": 2.5}, "samples is 2.5"),
+        ({"gamma": -1.0}, "`gamma` is -1.0"),
+        ({"gamma": float("nan")}, "`gamma` is nan"),
+        ({"samples": 0}, "`samples` is 0"),
+        ({"samples": 2.5}, "`samples` is 2.5"),
         ({"norm_ratio": 0.5}, "at least 1"),
     ],
 )
@@ -164,7 +164,7 @@ def test_data_of_a_start_do_not_depend_on_the_number_of_starts(name):
 def test_unknown_names_and_options_are_refused_with_what_there_is():
     with pytest.raises(InputError, match="did you mean 'nearly-orthogonal'"):
         datasets.make("nearly-orthogonol", seed=0)
-    with pytest.raises(InputError, match="has no option 'gamma': it takes samples, dim, scale"):
+    with pytest.raises(InputError, match="has no option `gamma`: it takes `samples`, `dim`"):
         datasets.make("gaussian", seed=0, gamma=2.0)
 
 
@@ -173,7 +173,7 @@ def test_file_gives_back_arrays_name_and_origin(tmp_path):
     datasets.save_npz(data, tmp_path / "data.npz")
     again = datasets.load_npz(tmp_path / "data.npz")
     assert (again.digest(), again.name, again.origin) == (data.digest(), data.name, data.origin)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="overwrite=True"):
         datasets.save_npz(data, tmp_path / "data.npz")
     datasets.save_npz(data, tmp_path / "data.npz", overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["data.npz"]

@@ -108,12 +108,12 @@ def test_kinds_of_label_noise_have_the_laws_they_are_named_for():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"samples": 401}, r"samples is 401 but small \(train\) has 400 images: ask"),
+        ({"samples": 401}, r"`samples` is 401 but small \(train\) has 400 images: ask"),
         ({"samples": 300, "classes": (0, 1)}, "images in 2 classes: ask for at most"),
-        ({"samples": 0}, "samples is 0"),
-        ({"random_classes": 9}, "random-classes is 9: expected at most the 8 classes of small"),
-        ({"random_classes": 1}, "random-classes is 1"),
-        ({"classes": (0, 8)}, r"classes are \[0, 8\]: .* 0 to 7"),
+        ({"samples": 0}, "`samples` is 0"),
+        ({"random_classes": 9}, "`random_classes` is 9: expected at most the 8 classes of small"),
+        ({"random_classes": 1}, "`random_classes` is 1"),
+        ({"classes": (0, 8)}, r"`classes` are \[0, 8\]: .* 0 to 7"),
         ({"classes": (1, 1)}, "two or more different"),
         ({"classes": (1, 2), "random_classes": 2}, "both given"),
     ],
@@ -130,7 +130,7 @@ def test_area_resize_takes_means_and_enlarging_interpolates():
     np.testing.assert_allclose(resized(images, 4).images[0, 0], expected, atol=0.5)
     assert resized(images, 8) is images
     assert resized(images, 16).images.shape == (1, 1, 16, 16)
-    with pytest.raises(InputError, match="size is 0"):
+    with pytest.raises(InputError, match="`size` is 0"):
         resized(images, 0)
 
 
@@ -199,7 +199,7 @@ def test_simulate_runs_on_images(folder, name, capsys):
         ("simulate --dataset mnist --noise-kind pairflip", "did you mean 'pair-flip'"),
         ("simulate --dataset mnist --split val", "unknown split 'val'"),
         ("simulate --dataset mnist --data-dir absent", "the data folder is 'absent'"),
-        ("simulate --dataset gaussian --size 3", "no option 'size'"),
+        ("simulate --dataset gaussian --size 3", "no option --size"),
         ("data fetch minst", "did you mean 'mnist'"),
         ("data fetch mnist --data-dir absent", "'absent', which is no folder"),
     ],

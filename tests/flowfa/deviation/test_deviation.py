@@ -10,7 +10,6 @@ import torch
 
 import flowfa
 from flowfa.deviation import memory
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.slopes import fit_slope
 from flowfa.deviation.stability import Spectrum, spectrum
 from flowfa.deviation.study import study
@@ -20,6 +19,7 @@ from flowfa.deviation.warp import time_warped
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import build_ensemble
 from flowfa.problems.starts import given_start
+from flowfa.settings import DeviationSettings
 from flowfa.training import law as conservation
 
 RULES = ("gd", "fa", "adafa", "signfa", "dfa", "frsf")

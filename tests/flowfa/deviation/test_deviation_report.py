@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 
 import numpy as np
 import pytest
@@ -13,12 +12,13 @@ import xarray as xr
 
 import flowfa
 from flowfa.cli.main import main
-from flowfa.deviation import memory
 from flowfa.deviation.report import write_report
 from flowfa.deviation.sentences import sentences
-from flowfa.deviation.settings import DeviationSettings
 from flowfa.deviation.sweep import sweep
 from flowfa.errors import InputError, Interrupted
+from flowfa.machine import memory
+from flowfa.settings import DeviationSettings
+from tests.support.watching import Watch, stops_when
 
 SETTINGS = DeviationSettings(
     rates=(0.04, 0.02), momenta=(0.0, 0.5), t_end=1.0, points=4, refinements=(2,), fresh=5
@@ -37,14 +37,16 @@ def found(tmp_path_factory):
 
 
 def test_an_interrupted_sweep_goes_on_to_the_same_numbers(found, tmp_path):
-    def tell(what, share):
-        if what == "width 5, gd: done":
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(Interrupted, match=r"of 4 parts are kept"):
-        sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", tell=tell)
+    with pytest.raises(Interrupted, match=r"3 of 4 units done; .*parts is kept.* --resume"):
+        sweep(
+            problems(),
+            3,
+            SETTINGS,
+            folder=tmp_path / "out",
+            progress=stops_when("width 5, gd: done"),
+        )
     assert not (tmp_path / "out" / "deviation.nc").exists()
-    told, threads = [], torch.get_num_threads()
+    watch, threads = Watch(), torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     again = sweep(
         problems(),
@@ -52,10 +54,10 @@ def test_an_interrupted_sweep_goes_on_to_the_same_numbers(found, tmp_path):
         SETTINGS,
         folder=tmp_path / "out",
         resume=True,
-        tell=lambda what, share: told.append(what),
+        progress=watch,
     )
     assert torch.get_num_threads() == threads, "other threads would round otherwise"
-    assert not any("width 3" in what and "steps" in what for what in told)
+    assert not any("width 3" in told.doing and "steps" in told.doing for told in watch.states)
     for name in (*found.data_vars, *found.coords):
         np.testing.assert_array_equal(again[name].values, found[name].values, err_msg=name)
 
@@ -64,19 +66,16 @@ def test_a_sweep_killed_before_its_report_is_read_on_resuming(found, tmp_path):
     whole = sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
     again = sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", resume=True)
     xr.testing.assert_equal(again, whole)
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match="trajectories = 3, this command 4"):
         sweep(problems(), 4, SETTINGS, folder=tmp_path / "out", resume=True)
 
 
 def test_an_unfinished_sweep_is_not_mixed_with_another(tmp_path):
-    def tell(what, share):
-        signal.raise_signal(signal.SIGINT)
-
     with pytest.raises(Interrupted):
-        sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", tell=tell)
+        sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", progress=stops_when("width"))
     with pytest.raises(InputError, match="--resume"):
         sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
-    with pytest.raises(InputError, match="other settings"):
+    with pytest.raises(InputError, match="trajectories = 3, this command 4"):
         sweep(problems(), 4, SETTINGS, folder=tmp_path / "out", resume=True)
 
 

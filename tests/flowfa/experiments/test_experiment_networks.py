@@ -14,15 +14,17 @@ import xarray as xr
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.image_networks import PAPER, memory, protocol_of, run_study, study
+from flowfa.experiments.image_networks import PAPER, run_study, settings_of, study
 from flowfa.experiments.image_networks.images import load_splits, repeat_images
 from flowfa.experiments.image_networks.networks import evaluate
 from flowfa.experiments.image_networks.report import accuracy_table, write_report
 from flowfa.experiments.image_networks.training import make_networks, order, train
 from flowfa.experiments.models import lenet, resnet18
+from flowfa.machine.device_memory import fitting as fitting_parts
 from flowfa.problems.rules import SignFeedbackAlignment
 from flowfa.seeds import generator
 from flowfa.torch_layers import ChannelLaw, conserved_by_channel, convert
+from tests.support.watching import Watch
 
 CLASSES, OF_EACH = 100, 4
 
@@ -56,7 +58,7 @@ def small(model="lenet", **changes):
     """Three classes of three images; ResNet-18 on few of them, for it takes long."""
     if model == "resnet18":
         changes = {"model": model, "rules": ("fa",), "classes": (2,), "images": 4, **changes}
-    return protocol_of("cifar100", "quick", **{**SMALL, **changes})
+    return settings_of("cifar100", "quick", **{**SMALL, **changes})
 
 
 def trained(protocol, only=None):
@@ -235,14 +237,14 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, model, how, classes):
     protocol = small(model, rules=("fa",), classes=classes)
     whole = run_study(protocol, tmp_path / "whole", checkpoint_every=1)
 
-    def stop(what, share):
-        if share > 0.7:
+    def stop(state):
+        if state.share > 0.7:
             if how == "kill":
                 raise Killed
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted if how == "signal" else Killed):
-        run_study(protocol, tmp_path / "cut", checkpoint_every=1, tell=stop)
+        run_study(protocol, tmp_path / "cut", checkpoint_every=1, progress=Watch(stop))
     with pytest.raises(InputError, match="--resume"):
         run_study(protocol, tmp_path / "cut")
     with pytest.raises(InputError, match="rate = "):
@@ -298,13 +300,13 @@ def test_paper_scale_is_the_papers():
     ("words", "told"),
     [
         ("cifar100 --classes 101", "--classes asks for 101 classes but cifar100 has 100"),
-        ("cifar100 --classes 10 5", "--classes are 10 5"),
+        ("cifar100 --classes 10 5", "--classes is 10, 5"),
         ("cifar100 --images 5", "--images is 5 a class but the train split of cifar100 has 4"),
-        ("cifar100 --model lenett", "unknown model 'lenett': did you mean 'lenet'"),
-        ("cifar100 --dataset mnist", "unknown data set of this experiment 'mnist'"),
-        ("cifar100 --rule dfa", "unknown rule of cifar100 'dfa'"),
-        ("cifar100 --widths 15", "--widths is no flag of cifar100: it belongs to noisy-mnist"),
-        ("noisy-mnist --batch 5", "--batch is no flag of noisy-mnist"),
+        ("cifar100 --model lenett", "unknown --model 'lenett': did you mean 'lenet'"),
+        ("cifar100 --dataset mnist", "unknown --dataset 'mnist'"),
+        ("cifar100 --rule dfa", "unknown rule 'dfa'"),
+        ("cifar100 --widths 15", "--widths is no setting of cifar100: it belongs to noisy-mnist"),
+        ("noisy-mnist --batch 5", "--batch is no setting of noisy-mnist"),
         ("cifar100 --images 2 --test-images 2 --size 8", "images of 8 x 8 pixels are too small"),
         ("cifar100 --halve-at 5 3", "the schedule divides at steps 5, 3"),
         ("tiny-imagenet", "tiny-imagenet is not in"),
@@ -335,11 +337,11 @@ def test_too_little_memory_says_how_many_repeats_would_fit(tmp_path, monkeypatch
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(study, "train", exhausted)
-    monkeypatch.setattr(memory, "_measured", lambda *arguments: fitting)
+    monkeypatch.setattr(study, "fitting_repeats", lambda *arguments: fitting)
     with pytest.raises(InputError, match=told):
         run_study(small(repeats=4), tmp_path)
 
 
 def test_repeats_that_fit_are_counted_beside_the_step_of_one_network():
-    assert memory.fitting_repeats(free=100.0, held=20.0, work=30.0) == 3
-    assert memory.fitting_repeats(free=100.0, held=20.0, work=110.0) == 0
+    assert fitting_parts(free=100.0, held=20.0, work=30.0) == 3
+    assert fitting_parts(free=100.0, held=20.0, work=110.0) == 0

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import xarray as xr
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
-from flowfa.experiments.noisy_mnist import PAPER, memory, protocol_of, run_study
+from flowfa.experiments.noisy_mnist import PAPER, memory, run_study, settings_of
 from flowfa.experiments.noisy_mnist import study as studies
 from flowfa.experiments.noisy_mnist.claims import CONFIRMED, judge
 from flowfa.experiments.noisy_mnist.figures import steps_and_flow
@@ -22,6 +21,7 @@ from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report import FIGURES, rest_is_rounding, write_report
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
 from tests.support.image_files import write_mnist
+from tests.support.watching import stops_when
 
 SMALL = {
     "widths": (4, 7),
@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def small(**changes):
-    return protocol_of("quick", **{**SMALL, **changes})
+    return settings_of("quick", **{**SMALL, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -191,12 +191,8 @@ def test_widths_above_the_limit_have_no_flows(study):
 
 @pytest.mark.parametrize("when", ["epoch 7 of 12", "width 4, flow 3"])
 def test_a_stopped_study_goes_on_bit_for_bit(study, tmp_path, when):
-    def tell(what, share):
-        if when in what:
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.raises(Interrupted, match="--resume"):
-        run_study(small(), tmp_path / "again", tell=tell)
+        run_study(small(), tmp_path / "again", progress=stops_when(when))
     assert not (tmp_path / "again" / "noisy-mnist.nc").exists()
     found = run_study(small(), tmp_path / "again", resume=True)
     for name in (*study.data_vars, *study.coords):
@@ -206,12 +202,8 @@ def test_a_stopped_study_goes_on_bit_for_bit(study, tmp_path, when):
 
 
 def test_resuming_with_other_numbers_is_refused(tmp_path):
-    def tell(what, share):
-        if "epoch 7" in what:
-            signal.raise_signal(signal.SIGINT)
-
     with pytest.raises(Interrupted):
-        run_study(small(), tmp_path / "stopped", tell=tell)
+        run_study(small(), tmp_path / "stopped", progress=stops_when("epoch 7"))
     with pytest.raises(InputError, match="rate = "):
         run_study(small(rate=0.1), tmp_path / "stopped", resume=True)
     with pytest.raises(InputError, match="unfinished"):
@@ -255,7 +247,7 @@ def test_titles_and_legends_are_within_their_figures(study, widths):
 
 def test_the_papers_protocol_bears_its_name_and_changes_are_told():
     assert PAPER.title == "E-1, noisy MNIST, scale paper"
-    changed = protocol_of("paper", widths=(15, 200))
+    changed = settings_of("paper", widths=(15, 200))
     assert "changed" in changed.title
     assert changed.departures == ["widths 15 200 (E-1: 15 30 45 60 75 100 125 150 175 200)"]
 
@@ -309,7 +301,7 @@ def test_too_little_memory_says_how_many_runs_would_fit(tmp_path, monkeypatch, f
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(studies, "train", exhausted)
-    monkeypatch.setattr(memory, "_measured", lambda *arguments: fitting)
+    monkeypatch.setattr(studies, "fitting_runs", lambda *arguments: fitting)
     with pytest.raises(InputError, match=told):
         run_study(small(runs=4), tmp_path)
 
@@ -323,7 +315,7 @@ def test_runs_that_fit_are_counted_by_the_memory_of_one(monkeypatch):
         "max_memory_allocated": 43.0,
     }.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
-    found = memory._measured(small(), 4, draw_images(small()), torch.device("cpu"))
+    found = memory.fitting_runs(small(), 4, draw_images(small()), torch.device("cpu"))
     assert found == 3
 
 

@@ -21,7 +21,7 @@ from flowfa.flow.observables import conserved
 from flowfa.problems import build_ensemble
 from flowfa.problems.activation import leaky_relu, smooth_derivative, smooth_slope
 from flowfa.seeds import generator
-from flowfa.settings import SimulateConfiguration, from_toml
+from flowfa.settings import SimulateSettings, from_toml, to_json_dict
 from flowfa.solvers.choice import choose
 from flowfa.solvers.stepping.status import Status
 from flowfa.studies.progress import Progress
@@ -218,13 +218,13 @@ def test_smoothed_kinks_have_no_surfaces_and_auto_takes_dopri5():
 
 @pytest.mark.parametrize("width", [0.0, -1.0, np.nan, np.inf])
 def test_a_width_that_is_not_positive_and_finite_is_refused(width):
-    with pytest.raises(InputError, match=f"smooth_kinks is {width}: expected a positive finite"):
+    with pytest.raises(InputError, match=f"`smooth_kinks` is {width}: expected a positive finite"):
         flowfa.Problem(flowfa.datasets.gaussian(4, 3), smooth_kinks=width)
 
 
 def test_linear_networks_and_the_hybrid_solver_are_refused():
     data = flowfa.datasets.gaussian(4, 3)
-    with pytest.raises(InputError, match="the leak is 1, which has no kinks: leave it out"):
+    with pytest.raises(InputError, match="`leak` is 1, which has no kinks: leave it out"):
         flowfa.Problem(data, leak=1.0, smooth_kinks=0.1)
     problem = flowfa.Problem(data, (4,), smooth_kinks=0.1)
     with pytest.raises(InputError, match="leave out --smooth-kinks, or take --solver dopri5"):
@@ -232,7 +232,7 @@ def test_linear_networks_and_the_hybrid_solver_are_refused():
 
 
 def test_the_message_of_chattering_names_both_remedies():
-    assert "--solver hybrid where there is one hidden layer" in Status.CHATTERING.value
+    assert '`solver="hybrid"` where there is one hidden layer' in Status.CHATTERING.value
     assert "--smooth-kinks EPS" in Status.CHATTERING.value
 
 
@@ -242,7 +242,7 @@ class StopAfter(Progress):
     def __init__(self, rounds):
         self.rounds = rounds
 
-    def update(self, fraction, running, done, failed, slowest_time, steps):
+    def update(self, state):
         self.rounds -= 1
         if self.rounds == 0:
             signal.raise_signal(signal.SIGINT)
@@ -297,8 +297,8 @@ def test_the_command_line_refuses_in_one_line(tmp_path, monkeypatch, capsys, fla
 def test_the_flag_and_the_key_are_stored_and_change_the_result(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.toml").write_text("smooth-kinks = 0.25\n")
-    assert from_toml("run.toml") == {"smooth_kinks": 0.25}
-    assert SimulateConfiguration(smooth_kinks=0.25).to_json_dict()["smooth_kinks"] == 0.25
+    assert from_toml("run.toml", SimulateSettings) == {"smooth_kinks": 0.25}
+    assert to_json_dict(SimulateSettings(smooth_kinks=0.25))["smooth_kinks"] == 0.25
     assert main([*FLAGS.split(), "--out", "flag.nc", "--smooth-kinks", "0.25"]) == 0
     assert main([*FLAGS.split(), "--out", "file.nc", "--config", "run.toml"]) == 0
     assert main([*FLAGS.split(), "--out", "exact.nc", "--solver", "dopri5"]) == 0

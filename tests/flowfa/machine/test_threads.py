@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from flowfa import threads
 from flowfa.errors import InputError
+from flowfa.machine import threads
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +160,7 @@ def test_threads_are_applied():
 def test_a_remembered_answer_needs_no_torch(measured):
     threads.choose_threads()
     code = (
-        "import sys; from flowfa import threads; threads.available_cpus = lambda: 8; "
+        "import sys; from flowfa.machine import threads; threads.available_cpus = lambda: 8; "
         "assert threads.choose_threads() == 7; assert 'torch' not in sys.modules"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(threads.__file__).parents[2])}

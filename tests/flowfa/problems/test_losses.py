@@ -74,9 +74,13 @@ def test_cross_entropy_agrees_with_torch():
 @pytest.mark.parametrize(
     ("name", "kind", "advice"),
     [
-        ("exponential", "classes", "cross-entropy or squared"),
-        ("logistic", "targets", "--loss squared"),
-        ("cross-entropy", "binary", "exponential or logistic or squared"),
+        ("exponential", "classes", '`loss="cross-entropy"` or `loss="squared"`'),
+        ("logistic", "targets", 'use `loss="squared"`'),
+        (
+            "cross-entropy",
+            "binary",
+            '`loss="exponential"` or `loss="logistic"` or `loss="sq',
+        ),
     ],
 )
 def test_labels_that_do_not_fit_are_refused_with_losses_that_do(name, kind, advice):

@@ -94,7 +94,7 @@ def test_leading_dimension_of_a_start_is_the_number_of_trajectories():
     stacked = {name: np.stack([array] * 6) for name, array in arrays().items()}
     problem = Problem(classes_data(1), rule="fa", initial=given_start(stacked))
     assert build_ensemble(problem, None, 0).starts == 6
-    with pytest.raises(InputError, match="--trajectories has 4"):
+    with pytest.raises(InputError, match="`trajectories` has 4"):
         build_ensemble(problem, 4, 0)
 
 

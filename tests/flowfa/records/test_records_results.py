@@ -233,7 +233,7 @@ def test_resumed_recorder_forgets_what_came_after_the_checkpoint(tmp_path, layou
 
 
 def test_lost_chunk_is_named(tmp_path, layout):
-    with pytest.raises(InputError, match=r"lost chunk-000000.npz.*--overwrite"):
+    with pytest.raises(InputError, match=r"lost chunk-000000.npz.*`overwrite=True`"):
         Recorder.resume(layout, tmp_path, ["chunk-000000.npz"])
 
 
@@ -353,7 +353,7 @@ def test_existing_file_is_not_replaced_unasked(path, layout, recorder, contents,
         lambda: save_tree(tree, path, overwrite=False),
         lambda: check_output(path, False, layout),
     ):
-        with pytest.raises(InputError, match=r"run.nc exists.*--overwrite"):
+        with pytest.raises(InputError, match=r"run.nc exists.*`overwrite=True`"):
             write()
     check_output(path, True, layout)
 

@@ -12,6 +12,8 @@ import flowfa
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError, Interrupted
 from flowfa.problems.starts import given_start
+from flowfa.settings import FlowSettings
+from flowfa.simulation.times import save_times
 from flowfa.studies.progress import Progress
 
 RULES = ("gd", "fa", "adafa", "signfa")
@@ -48,7 +50,7 @@ class StopAfter(Progress):
     def __init__(self, rounds):
         self.rounds = rounds
 
-    def update(self, fraction, running, done, failed, slowest_time, steps):
+    def update(self, state):
         import signal
 
         self.rounds -= 1
@@ -82,7 +84,7 @@ def test_interrupted_and_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_pa
     settings = {"t_end": 5.0, "save": 20, "snapshots": 4}
     whole = flowfa.simulate(problem(), 3, path=tmp_path / "whole.nc", **settings)
     path = tmp_path / "stopped.nc"
-    with pytest.raises(Interrupted, match="--resume"):
+    with pytest.raises(Interrupted, match="resume=True"):
         flowfa.simulate(problem(), 3, path=path, progress=StopAfter(rounds), **settings)
     assert not path.exists()
     resumed = flowfa.simulate(problem(), 3, path=path, resume=True, **settings)
@@ -115,7 +117,7 @@ def test_nothing_to_resume_is_said(tmp_path):
 def test_existing_result_is_kept_unless_told_otherwise(tmp_path):
     path = tmp_path / "run.nc"
     path.write_text("precious")
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="overwrite=True"):
         flowfa.simulate(problem(), 2, t_end=0.1, path=path)
     assert path.read_text() == "precious"
     flowfa.simulate(problem(), 2, t_end=0.1, path=path, overwrite=True)
@@ -221,17 +223,16 @@ def test_record_says_how_it_was_made():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"t_end": 0.0}, "t-end is 0.0"),
-        ({"t_end": float("inf")}, "t-end is inf"),
+        ({"t_end": 0.0}, "`t_end` is 0.0"),
+        ({"t_end": float("inf")}, "`t_end` is inf"),
         ({"save": 1}, "at least 2"),
-        ({"snapshots": 500}, "from 2 to"),
+        ({"snapshots": 500}, "`snapshots` is 500 but `save` is 200"),
         ({"spacing": "logarithmic"}, "known: linear, log"),
         ({"dtype": "float16"}, "did you mean 'float"),
         ({"dtype": "float32", "rtol": 1e-9}, "finer than float32"),
         ({"device": "cuda:99"}, "is not there"),
         ({"device": "gpu"}, "unknown device"),
-        ({"rtoll": 1e-3}, "did you mean 'rtol'"),
-        ({"checkpoint_every": 0.0, "path": "run.nc"}, "positive number of seconds"),
+        ({"checkpoint_every": 0.0, "path": "run.nc"}, "`checkpoint_every` is 0.0"),
     ],
 )
 def test_unusable_settings_are_refused_before_anything_is_written(
@@ -244,7 +245,7 @@ def test_unusable_settings_are_refused_before_anything_is_written(
 
 
 def test_logarithmic_times_begin_at_zero_and_end_at_the_end():
-    times = flowfa.simulation.Settings(t_end=7.0, spacing="log", save=50).save_times
+    times = save_times(FlowSettings(t_end=7.0, spacing="log", save=50))
     assert times[0] == 0.0 and times[-1] == 7.0 and (np.diff(times) > 0).all()
     ratios = times[2:] / times[1:-1]
     np.testing.assert_allclose(ratios, ratios[0], rtol=1e-12)

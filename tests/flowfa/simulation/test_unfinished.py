@@ -24,7 +24,7 @@ class KillsLater:
     def __init__(self, calls):
         self.calls = calls
 
-    def update(self, *numbers):
+    def update(self, state):
         self.calls -= 1
         if self.calls < 0:
             raise Killed

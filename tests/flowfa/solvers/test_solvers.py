@@ -179,7 +179,7 @@ def test_sliding_is_recognised_and_the_surface_named(name):
     initial = torch.tensor([[0.2, 0.0]], dtype=torch.float64)
     run, _ = run_to(Sliding(), initial, make_solver(name, rtol=1e-6), end=50.0)
     assert run.status == [Status.CHATTERING]
-    assert "the wall" in run.message(0) and "--step" in run.message(0)
+    assert "the wall" in run.message(0) and "`step=H`" in run.message(0)
     assert run.counters["evaluations"][0] < 20_000
     assert abs(float(run.state[0, 0])) < 1e-3
 
@@ -222,7 +222,7 @@ def test_network_flow_agrees_with_scipy(rule):
     [
         ({"name": "dopri"}, "did you mean 'dopri5'"),
         ({"name": "euler"}, "give its step"),
-        ({"name": "dopri5", "step": 0.1}, "leave out --step"),
+        ({"name": "dopri5", "step": 0.1}, "leave out `step`"),
         ({"name": "rk4", "step": -0.1}, "positive number"),
         ({"name": "rk4", "step": float("nan")}, "positive number"),
         ({"name": "dopri5", "rtol": 0.0}, "rtol is 0.0"),

@@ -16,6 +16,7 @@ from flowfa.torch_layers import (
     expected_channel_change,
 )
 from tests.support.layers import normal
+from tests.support.rules import Doubled, Mixed
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,10 @@ def train(model, steps, decay=0.0, unchecked=False, rate=0.05):
     return first, last, total
 
 
-@pytest.mark.parametrize("rule", ["gd", "fa", "adafa", "signfa", "frsf", "dfa"])
+@pytest.mark.parametrize(
+    "rule",
+    ["gd", "fa", "adafa", "signfa", "frsf", "dfa", "kolen-pollack", Mixed()],
+)
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_each_channel_changes_by_the_sum_of_c_11_and_weight_decay_exactly(rule, net, decay):
@@ -76,6 +80,16 @@ def test_each_channel_changes_by_the_sum_of_c_11_and_weight_decay_exactly(rule, 
         assert total[name].abs().max() > 1e-6
         if rule in ("fa", "adafa", "dfa") and not decay:
             assert (total[name] >= 0.0).all()
+
+
+def test_what_a_step_adds_under_feedback_without_a_form_is_not_told():
+    """Fault: a subclass with feedback of its own had the law of its parent."""
+    model = convert(NETS["positions"](), Doubled())
+    model(normal(2, 3, 8, 8).float()).sum().backward()
+    with pytest.raises(InputError, match="'doubled' is not known"):
+        expected_channel_change(model, 0.1)
+    with pytest.raises(InputError, match="'doubled' is not known"):
+        ChannelLaw(model, 0.0, 0.0)
 
 
 def test_weight_decay_breaks_the_law_in_first_order_of_the_rate():

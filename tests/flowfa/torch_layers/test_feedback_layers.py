@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -351,3 +354,13 @@ def test_layers_run_on_every_device(device):
     there, _ = gradients(convert(model.to(device), "fa"), inputs.to(device), labels.to(device))
     found = {name: gradient.cpu() for name, gradient in there.items()}
     torch.testing.assert_close(found, here, rtol=1e-11, atol=1e-13)
+
+
+def test_the_layers_need_nothing_of_flows_solvers_and_training():
+    code = (
+        "import sys, flowfa.torch_layers; "
+        "rooms = {name.split('.')[1] for name in sys.modules if name.startswith('flowfa.')}; "
+        "assert not rooms & {'flow', 'solvers', 'training', 'simulation', 'records'}, rooms"
+    )
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)

@@ -20,8 +20,8 @@ from theory_checks.evidence.rungs import Rung, build_ladder
 from theory_checks.margins.between_times import extremes
 from theory_checks.margins.bounds import never_negative
 from theory_checks.margins.measurement import Item
-from theory_checks.statements.conservation.c1_neuron import NeuronConservation
-from theory_checks.statements.conservation.c5_matrix import MatrixConservation
+from theory_checks.statements.conservation.c1_per_neuron import NeuronConservation
+from theory_checks.statements.conservation.c5_matrix_law import MatrixConservation
 from theory_checks.verdicts.check import check_evidence
 from theory_checks.verdicts.judging import outcomes_of
 from theory_checks.verdicts.report import EXIT_CODES, Report
@@ -53,8 +53,8 @@ def test_report_exits_with_the_worst_verdict_that_applies():
     def report(*verdicts):
         return Report(
             tuple(
-                theory_checks.Finding(str(i), "", v, None, None, None, {}, None, None, "")
-                for i, v in enumerate(verdicts)
+                theory_checks.Finding(str(i), "", "", (theory_checks.Outcome(0, verdict),))
+                for i, verdict in enumerate(verdicts)
             )
         )
 
@@ -279,6 +279,15 @@ def test_simulator_never_imports_the_checks():
         if "theory_checks" in path.read_text()
     }
     assert users == {"cli"}
+
+
+def test_report_shows_itself_as_its_table(run):
+    report = theory_checks.check(run, only=["C-1", "C-11"])
+    assert repr(report).splitlines() == report.table()
+    html = report._repr_html_()
+    assert "<td>C-1</td><td>holds</td>" in html
+    # What does not apply is named above the table, without a row.
+    assert "not applicable: C-11" in html and "<td>C-11</td>" not in html
 
 
 def test_dropped_hypothesis_lets_the_claim_be_measured():

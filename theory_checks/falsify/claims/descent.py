@@ -1,4 +1,7 @@
-"""The loss never rises under fa: <grad Loss, G> >= 0, at a state (spec section 7.2)."""
+"""The loss never rises under fa: <grad Loss, G> >= 0, at a state (P-2).
+
+It needs a_j b_j >= 0 of every neuron; where one is negative the loss can rise.
+"""
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ def kappas(network: Network) -> Any:
 
 def kappa(network: Network) -> Any:
     """Return kappa of the three parts of P-2."""
-    each = kappas(network)
+    by_neuron = kappas(network)
     if network.rule != "signfa":
-        return each.sum()
-    return np.where((each > 0).astype(bool), each, each - each).sum()
+        return by_neuron.sum()
+    return np.where((by_neuron > 0).astype(bool), by_neuron, by_neuron - by_neuron).sum()
 
 
 def margin(network: Network) -> Any:
@@ -87,15 +87,15 @@ def _sign_excess(network: Network) -> Any:
     Part 1 (signfa) asks nothing of single neurons. Part 3 (gd) does, but a_j^2 >= kappa_j of any
     sign is enough for it, so that its stronger form is searched.
     """
-    each = kappas(network)
-    return -each.min() if network.rule == "fa" else each[0] - each[0]
+    by_neuron = kappas(network)
+    return -by_neuron.min() if network.rule == "fa" else by_neuron[0] - by_neuron[0]
 
 
 SEPARABLE = Requirement(
     "separable",
     "the data are linearly separable (ghat > 0)",
-    # Separable or not is a property of the data that has no amount.
     lambda network: 0.0 if margin(network) > 0 else 1.0,
+    measured=False,
 )
 POSITIVE = Requirement("kappa-positive", "kappa is not negative", lambda network: -kappa(network))
 SIGNS = Requirement("sign-condition", "under fa kappa_j >= 0 of every neuron", _sign_excess)

@@ -1,4 +1,4 @@
-"""App. C.3, nearly orthogonal data: a lower bound on the drive of a neuron (spec section 7.1).
+"""App. C.3, nearly orthogonal data: a lower bound on the drive of a neuron (D-2, P-2).
 
 The drive is ``v = sum_k q_k s_k u_k`` with q_k = exp(-y_k f(x_k)) / n, s_k the slope of the
 neuron at sample k, and u_k = y_k x_k.

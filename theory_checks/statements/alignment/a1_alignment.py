@@ -23,12 +23,10 @@ from theory_checks.statements.alignment.cosines import (
     stands_in,
     with_angle,
 )
-from theory_checks.statements.alignment.lasting import lasting
-from theory_checks.statements.conservation.laws import neuron_law
+from theory_checks.statements.alignment.lasting_alignment import lasting
+from theory_checks.statements.alignment.products import FIXED, kappas
 from theory_checks.statements.statement import register
 
-FIXED = ("fa", "adafa")
-"""Rules of L-1."""
 PROMISED = ("gd", "signfa", *FIXED)
 
 
@@ -48,36 +46,38 @@ class Alignment:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume the hypotheses of one of the promises."""
-        fixed = torch.tensor([rule in FIXED for rule in evidence.rules])
-        other = torch.tensor([float(rule not in PROMISED) for rule in evidence.rules])
-        layers, outputs = evidence.flow.layout.layers, evidence.flow.layout.sizes[-1]
+        fixed, layout = evidence.under(*FIXED), evidence.flow.layout
+        lowest = kappas(evidence, layout.layers - 1).amin(1)
         return (
-            Hypothesis("rule", f"the rule is one of {', '.join(PROMISED)}", other),
-            Hypothesis(
+            Hypothesis.of(
+                "rule", f"the rule is one of {', '.join(PROMISED)}", evidence.under(*PROMISED)
+            ),
+            Hypothesis.of(
                 "one-hidden-layer",
                 "the rule is gd or signfa, or there is one hidden layer",
-                torch.where(fixed, float(layers - 2), torch.zeros(len(evidence))),
+                ~fixed | (layout.layers == 2),
             ),
-            Hypothesis(
+            Hypothesis.of(
                 "scalar-output",
                 "the rule is gd or signfa, or the output is scalar",
-                torch.where(fixed, float(outputs - 1), torch.zeros(len(evidence))),
+                ~fixed | (layout.sizes[-1] == 1),
             ),
-            Hypothesis(
+            Hypothesis.of(
                 "feedback",
                 "the rule is gd or signfa, or every b_j is other than 0",
-                (promised(at_start(evidence))[:, -1] <= 0.0).double(),
+                # Where nothing is promised the rule is what fails.
+                ~(promised(evidence.at_start())[:, -1] <= 0.0),
             ),
-            Hypothesis(
+            Hypothesis.measured(
                 "kappa",
                 "the rule is gd or signfa, or kappa_j >= 0 for every neuron j (L-1)",
-                torch.where(fixed, -kappas(evidence).amin(1), 0.0),
+                torch.where(fixed, -lowest, torch.zeros_like(lowest)),
             ),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room of each layer's cosine above what is promised."""
-        found = never_negative(
+        measurement = never_negative(
             evidence,
             lambda networks: cosines(networks) - promised(networks),
             layers_with_feedback(evidence),
@@ -86,7 +86,7 @@ class Alignment:
             # sign(0) = 0: with weights of exactly zero the feedback of signfa, and the angle, jump.
             jumps=True,
         )
-        return (with_angle(evidence, found, norms),)
+        return (with_angle(evidence, measurement, norms),)
 
     def estimates(self, evidence: Evidence) -> tuple[Estimate, ...]:
         """Return how aligned each layer is, by whatever rule."""
@@ -118,22 +118,3 @@ def promised(networks: Networks) -> Tensor:
                 column[rows] = sizes.amin(1) / sizes.norm(dim=1)
         columns.append(column)
     return torch.stack(columns, 1)
-
-
-def kappas(evidence: Evidence) -> Tensor:
-    """Return kappa_j of each neuron of the last hidden layer, (trajectory, n_{L-1}).
-
-    What C-1 conserves, with its sign turned: b_j w_j(0) - 1/2 ||w_in(0)||^2 - 1/2 c_j(0)^2 under
-    fa and adafa, s |w_j(0)| - ... under signfa.
-    """
-    return -neuron_law(at_start(evidence))[:, -evidence.flow.layout.sizes[-2] :]
-
-
-def at_start(evidence: Evidence) -> Networks:
-    """Return the networks at time 0, one a trajectory."""
-    return Networks(
-        evidence.field,
-        evidence.initial[evidence.rows],
-        evidence.flow.span.outside_norm2[evidence.rows],
-        torch.zeros(len(evidence)),
-    )

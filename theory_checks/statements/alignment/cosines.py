@@ -1,7 +1,7 @@
 """Angles between weights and the feedback that stands in for their transposes.
 
 The feedback is what the rule of the claimed flow says, ``group.rule.feedback``, so that a rule
-whose feedback is not what its name promises is found out.
+whose feedback is not what its name promises fails the check.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def stands_in(evidence: Evidence) -> Tensor:
     Direct feedback does so in the last layer alone.
     """
     layers = evidence.flow.layout.layers
-    found = torch.ones(len(evidence), layers - 1, dtype=torch.bool)
+    result = torch.ones(len(evidence), layers - 1, dtype=torch.bool)
     for group in evidence.field.groups:
         if group.rule.feedback_from == "output":
-            found[group.start : group.stop, :-1] = False
-    return found
+            result[group.start : group.stop, :-1] = False
+    return result
 
 
 def pairs(networks: Networks, layer: int) -> tuple[Tensor, Tensor]:
@@ -95,18 +95,18 @@ def no_angle(evidence: Evidence, sizes: Tensor) -> Tensor:
 
 
 def with_angle(
-    evidence: Evidence, found: Measurement, size: Quantity, note: str = ""
+    evidence: Evidence, measurement: Measurement, size: Quantity, note: str = ""
 ) -> Measurement:
     """Return a measurement that counts only where there is an angle; `size` as in `no_angle`."""
     angle = ~no_angle(evidence, evidence.along(size).values)
-    return replace(found, valid=found.valid & angle, note=note)
+    return replace(measurement, valid=measurement.valid & angle, note=note)
 
 
 def _feedback(networks: Networks, group: RuleGroup, layer: int, weight: Tensor) -> Tensor:
-    own = weight[group.start : group.stop]
+    part = weight[group.start : group.stop]
     if group.rule.feedback_from == "output" and layer < networks.field.layout.layers:
-        return torch.zeros_like(own)
-    return group.rule.feedback(layer, own, group.kept).transpose(-1, -2)
+        return torch.zeros_like(part)
+    return group.rule.feedback(layer, part, group.kept).transpose(-1, -2)
 
 
 def _by_layer(networks: Networks, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -1,6 +1,7 @@
 """The rows of C-1's table: what each rule conserves, written down here and not asked of the rule.
 
-A rule of one's own has no row here: it is held to what it claims itself.
+Another rule whose feedback has the form of C-12 is held to the law that its a, B and M make, by
+arithmetic of this file. A rule without a form has no row here: it is held to what it claims itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import RuleGroup
-from flowfa.problems.rules import SignFeedbackAlignment
+from flowfa.problems.rules import SignFeedbackAlignment, form_of, unit_of
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.measurement import Item
@@ -34,12 +35,7 @@ def with_law(evidence: Evidence) -> Tensor:
         (trajectory, hidden neuron), bool; False for dfa's earlier layers, which have no law in
         the weights.
     """
-    start = Networks(
-        evidence.field,
-        evidence.initial[evidence.rows],
-        evidence.flow.span.outside_norm2[evidence.rows],
-        torch.zeros(len(evidence)),
-    )
+    start = evidence.at_start()
     columns = []
     for layer in range(1, evidence.flow.layout.layers):
         column = torch.zeros(len(evidence), evidence.flow.layout.sizes[layer], dtype=torch.bool)
@@ -96,7 +92,15 @@ def _row(networks: Networks, group: RuleGroup, layer: int) -> Tensor | None:
         if layer < networks.field.layout.layers - 1:
             return None
         return 0.5 * incoming - (out * group.kept[f"D{layer}"]).sum(2)
-    return group.rule.conserved(layer, incoming, weight, group.kept)
+    form = form_of(group.rule, layer + 1, (weight.shape[1], weight.shape[2]), group.kept)
+    if form is None:
+        return group.rule.conserved(layer, incoming, weight, group.kept)
+    terms = 0.5 * form.weight_share * out.square()
+    if form.fixed is not None:
+        terms = terms + out * form.fixed
+    if form.magnitudes is not None:
+        terms = terms + out.abs() * form.magnitudes
+    return unit_of(group.rule) * (0.5 * incoming - terms.sum(2))
 
 
 def sign_scale(group: RuleGroup, weight: Tensor) -> float:

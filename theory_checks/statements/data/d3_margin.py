@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
+from flowfa.datasets import Certificate
 from flowfa.datasets.margin import GAP
 from theory_checks.controls.control import Control
-from theory_checks.controls.flows import small_flow
+from theory_checks.controls.samples import on_separable_samples, shorter, turned
 from theory_checks.evidence.evidence import Evidence
-from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.data.geometry import (
     CANCELLED,
@@ -22,7 +21,6 @@ from theory_checks.statements.data.geometry import (
     claimed,
     equal,
     geometry_of,
-    trained_on,
     unless_below,
 )
 from theory_checks.statements.statement import register
@@ -59,14 +57,14 @@ class MarginOfData:
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return the room that both bounds leave."""
-        own = geometry_of(evidence)
+        geometry = geometry_of(evidence)
         # A margin that is not certified claims nothing.
-        margin = claimed(
-            evidence, lambda found: found.margin if found.margin_certified else None, self.certifier
+        margin = claimed(evidence, _certified_margin, self.certifier)
+        wrong = torch.maximum(geometry.primal - margin, margin - geometry.dual).clamp_min(0.0)
+        allowed = (
+            GAP * geometry.dual + geometry.cancelled + CANCELLED * geometry.turned * geometry.R_max
         )
-        wrong = torch.maximum(own.primal - margin, margin - own.dual).clamp_min(0.0)
-        allowed = GAP * own.dual + own.cancelled + CANCELLED * own.turned * own.R_max
-        gap = own.dual - own.primal
+        gap = geometry.dual - geometry.primal
         blurred = torch.where(margin > 0.0, unless_below(allowed, margin), 0.0)
         open_by = blurred + torch.where(gap > allowed, gap, 0.0)
         return (equal(evidence, wrong, allowed, "the margin", open_by),)
@@ -74,20 +72,10 @@ class MarginOfData:
     def controls(self) -> Mapping[str, Control]:
         """Return flows that train on other samples than those that were certified."""
         return {
-            "a sample that is shorter": lambda: _changed(_shorter),
-            "a sample that is turned round": lambda: _changed(_turned),
+            "a sample that is shorter": on_separable_samples(shorter),
+            "a sample that is turned round": on_separable_samples(turned),
         }
 
 
-def _changed(change: Callable[[Tensor], Tensor]) -> Evidence:
-    return evidence_of_flow(trained_on(small_flow("fa", leak=1.0), change), t_end=1.0, saves=3)
-
-
-def _shorter(inputs: Tensor) -> Tensor:
-    inputs[0] *= 0.1
-    return inputs
-
-
-def _turned(inputs: Tensor) -> Tensor:
-    inputs[0] *= -1.0
-    return inputs
+def _certified_margin(certificate: Certificate) -> float | None:
+    return certificate.margin if certificate.margin_certified else None

@@ -7,6 +7,7 @@ span, where inner products are the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -36,8 +37,14 @@ REFINEMENTS = 4
 BLURRED = 0.01
 """Share of a claimed number above which what counts as equal says nothing of it."""
 
+CERTIFICATE_READING = (
+    "margin: twice the uncertainty (rounding, and what the duality gap leaves open), minus the "
+    "difference of certified and own numbers, or plus the room of the bound"
+)
+"""What margin and uncertainty mean in D-1 and D-2."""
+
 _KNOWN: WeakKeyDictionary[NetworkFlow, tuple[Certificate, ...]] = WeakKeyDictionary()
-"""Certificates of flows in use: their least squares take the time of many checks."""
+"""Certificates of flows in use, kept because computing them takes as long as many checks."""
 
 
 def certified(flow: NetworkFlow) -> tuple[Certificate, ...]:
@@ -47,8 +54,10 @@ def certified(flow: NetworkFlow) -> tuple[Certificate, ...]:
         try:
             _KNOWN[flow] = certify_each(data)
         except InputError:  # Sizes whose products leave float64: nothing is claimed of them.
-            unknown = (float("nan"),) * 5
-            _KNOWN[flow] = (Certificate(data.samples, data.dim, *unknown, *(None,) * 5),)
+            numbers = dict.fromkeys(("R_min", "R_max", "rho", "gamma", "spare"), math.nan)
+            names = ("lambda_", "margin", "margin_dual", "duality_gap", "direction")
+            unknown = Certificate(data.samples, data.dim, **numbers, **dict.fromkeys(names))
+            _KNOWN[flow] = (unknown,)
     return _KNOWN[flow]
 
 
@@ -57,29 +66,31 @@ def claimed(
 ) -> Tensor:
     """Return a number of the certificate of each trajectory's data, (trajectory,); NaN for None."""
     certificates = certifier(evidence.flow)
-    found = []
+    numbers = []
     for row in evidence.rows.tolist():
         start = int(evidence.flow.starts[row]) if len(certificates) > 1 else 0
         value = number(certificates[start])
-        found.append(float("nan") if value is None else float(value))
-    return torch.tensor(found, dtype=torch.float64)
+        numbers.append(float("nan") if value is None else float(value))
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
-def lambda_of(found: Certificate) -> float | None:
+def lambda_of(certificate: Certificate) -> float | None:
     """Return lambda of D-1."""
-    return found.lambda_
+    return certificate.lambda_
 
 
-def bound_of(found: Certificate) -> float:
+def bound_of(certificate: Certificate) -> float:
     """Return (R_min^2 - (n-1) rho)/n, the bound of D-3 under the weaker condition of D-2."""
-    return (found.R_min**2 - (found.samples - 1) * found.rho) / found.samples
+    return (
+        certificate.R_min**2 - (certificate.samples - 1) * certificate.rho
+    ) / certificate.samples
 
 
-def paper_bound_of(found: Certificate) -> float:
+def paper_bound_of(certificate: Certificate) -> float:
     """Return (1 - 1/gamma) R_min^2/n, the bound of D-3 for gamma-nearly orthogonal data."""
-    if found.gamma == 0.0:
+    if certificate.gamma == 0.0:
         return -float("inf")
-    return (1.0 - 1.0 / found.gamma) * found.R_min**2 / found.samples
+    return (1.0 - 1.0 / certificate.gamma) * certificate.R_min**2 / certificate.samples
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,11 @@ class Geometry:
         """Return what rounding may make up of an inner product of samples."""
         return ROUNDING * torch.where(self.turned > 0.0, self.R_max.square(), product.abs())
 
+    @property
+    def gap_of_square(self) -> Tensor:
+        """The difference of upper and lower bound of ghat^2, (trajectory,)."""
+        return (self.dual.square() - self.primal.square()).clamp_min(0.0)
+
 
 def geometry_of(evidence: Evidence) -> Geometry:
     """Measure the samples that each trajectory looked at trains on."""
@@ -131,11 +147,15 @@ def products_of(evidence: Evidence) -> list[Tensor]:
     """Return the Gram matrix of the inputs of each trajectory, (sample, sample)."""
     inputs = evidence.field.inputs
 
-    def of(own: Tensor) -> Tensor:
-        array = own.cpu().numpy()
-        return torch.from_numpy(products(array, array)) if np.isfinite(array).all() else own @ own.T
+    def of(samples: Tensor) -> Tensor:
+        array = samples.cpu().numpy()
+        if not np.isfinite(array).all():
+            return samples @ samples.T
+        return torch.from_numpy(products(array, array))
 
-    return [of(inputs)] * len(evidence) if inputs.ndim == 2 else [of(own) for own in inputs]
+    if inputs.ndim == 2:
+        return [of(inputs)] * len(evidence)
+    return [of(samples) for samples in inputs]
 
 
 def _sets(field: NetworkField, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -155,7 +175,7 @@ def _numbers(X: np.ndarray, y: np.ndarray, turned: float) -> tuple[float, ...]:
     off = np.abs(gram[~np.eye(len(X), dtype=bool)])
     most = float(off.max(initial=0.0))
     if not np.isin(y, (-1.0, 1.0)).all():
-        # Without such labels there are no u_k to speak of.
+        # u_k = y_k x_k is defined for labels -1 and +1 only.
         return (norms.min(), norms.max(), most, *(float("nan"),) * 4, turned)
     primal, dual, rounding = bracket(y[:, None] * X)
     least = float((y[:, None] * gram * y).min())
@@ -211,14 +231,8 @@ def _flat_direction(support: np.ndarray) -> np.ndarray:
 
 def binary_labels(evidence: Evidence) -> Hypothesis:
     """Return the hypothesis that there are labels -1/+1."""
-    other = float(evidence.flow.problem.data.label_kind != "binary")
-    excess = torch.full((len(evidence),), other, dtype=torch.float64)
-    return Hypothesis("binary-labels", "the labels are -1 and +1", excess)
-
-
-def unless_positive(value: Tensor) -> Tensor:
-    """Return the excess of the hypothesis value > 0, positive at 0 too."""
-    return torch.where(value > 0.0, -value, (-value).clamp_min(torch.finfo(value.dtype).tiny))
+    binary = evidence.for_all(evidence.flow.problem.data.label_kind == "binary")
+    return Hypothesis.of("binary-labels", "the labels are -1 and +1", binary)
 
 
 def unless_below(rounding: Tensor, claim: Tensor) -> Tensor:
@@ -242,7 +256,7 @@ def not_below(evidence: Evidence, room: Tensor, allowed: Tensor, note: str) -> M
 
 
 def _at_start(evidence: Evidence, margin: Tensor, uncertainty: Tensor, note: str) -> Measurement:
-    # Data that are all zero leave no room for rounding, and need none.
+    # The smallest number lets data that are all zero hold, whose rounding is zero too.
     tiny = torch.finfo(margin.dtype).tiny
     margin, uncertainty = margin + 2.0 * tiny, uncertainty + tiny
 
@@ -258,17 +272,3 @@ def _at_start(evidence: Evidence, margin: Tensor, uncertainty: Tensor, note: str
         (Item(),),
         note,
     )
-
-
-def trained_on(flow: NetworkFlow, change: Callable[[Tensor], Tensor]) -> NetworkFlow:
-    """Return the flow with other inputs in its field than its data, for negative controls."""
-    field = flow.field
-    flow.field = NetworkField(
-        field.layout,
-        change(field.inputs.clone()),
-        field.targets,
-        field.loss,
-        field.leak,
-        field.groups,
-    )
-    return flow

@@ -1,0 +1,116 @@
+"""Rules whose feedback has the common form of C-12: they state the form, and the rest follows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from flowfa.problems.rules.base import Rule
+from flowfa.problems.rules.form import FeedbackForm
+
+
+class RuleInForm(Rule):
+    """A rule with feedback b_j = a v_j + B_j + M_j * sign(v_j); it conserves what C-12 says.
+
+    To add one, say what it keeps and state the form::
+
+        @flowfa.rule("half-fa")
+        class HalfFA(flowfa.RuleInForm):
+            keeps = "B"
+
+            def draw_feedback(self, weights, draw):
+                return flowfa.drawn_for_each_layer("B", weights, draw)
+
+            def form(self, layer, shape, kept):
+                return flowfa.FeedbackForm(weight_share=0.5, fixed=0.5 * kept[f"B{layer}"])
+
+    The hybrid and the event solver, the law of a discrete step (C-11), the channels of a
+    convolution (C-4) and the checks read the form. A subclass that overrides `feedback` is not in
+    form any more (`form_of`), whatever its `form` says: it is integrated by its `feedback`.
+
+    Attributes
+    ----------
+    conserved_unit : float
+        The recorded invariant in units of 1/2 ||w_in||^2 - g(w_out); 2 for gd, whose law is known
+        as ||w_in||^2 - ||w_out||^2.
+    """
+
+    conserved_formula: ClassVar[str] = "1/2 ||w_in||^2 - g(w_out) (C-12)"
+    conserved_unit: ClassVar[float] = 1.0
+
+    @abstractmethod
+    def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
+        """Return a, B_l and M_l of the feedback through one layer.
+
+        Parameters
+        ----------
+        layer : int
+            l, from 2 to L.
+        shape : tuple of int
+            Of W_l, (n_l, n_{l-1}). The weights themselves are not given, since neither a nor B
+            nor M may depend on them.
+        kept : mapping
+            What `draw_feedback` returned, with a leading trajectory dimension.
+        """
+
+    def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
+        """Return F_l = a W_l^T + B_l + M_l * sign(W_l)^T."""
+        return self.form(layer, _shape(weight), kept).matrix(weight)
+
+    def conserved(
+        self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """Return 1/2 ||w_in||^2 - g(w_out), in the rule's own unit (C-12)."""
+        form = self.form(layer + 1, _shape(out_weight), kept)
+        if form.skips_layers:
+            return None
+        law = 0.5 * incoming - form.potential(out_weight)
+        return law if self.conserved_unit == 1.0 else self.conserved_unit * law
+
+
+def is_in_form(rule: Rule) -> bool:
+    """Return whether a rule's feedback is what its form says.
+
+    True for a `RuleInForm`, unless its class or the object itself has a `feedback` of its own.
+    """
+    return (
+        isinstance(rule, RuleInForm)
+        and type(rule).feedback is RuleInForm.feedback
+        and "feedback" not in vars(rule)
+    )
+
+
+def form_of(
+    rule: Rule, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]
+) -> FeedbackForm | None:
+    """Return the form of the feedback through a layer, for whoever needs it: the one question.
+
+    Parameters
+    ----------
+    rule : Rule
+    layer, shape, kept
+        As `RuleInForm.form`.
+
+    Returns
+    -------
+    FeedbackForm or None
+        None if the rule is not in form, or skips layers here, so that C-12 says nothing about
+        the out-weights.
+    """
+    if not is_in_form(rule):
+        return None
+    assert isinstance(rule, RuleInForm)
+    form = rule.form(layer, shape, kept)
+    return None if form.skips_layers else form
+
+
+def unit_of(rule: Rule) -> float:
+    """Return what the rule's recorded invariant is in units of 1/2 ||w_in||^2 - g(w_out)."""
+    return rule.conserved_unit if isinstance(rule, RuleInForm) else 1.0
+
+
+def _shape(weight: Tensor) -> tuple[int, int]:
+    return weight.shape[-2], weight.shape[-1]

@@ -1,0 +1,174 @@
+"""From the settings of ``flowfa simulate`` and ``flowfa train`` to a problem and its run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flowfa import datasets
+from flowfa.datasets import Dataset
+from flowfa.errors import InputError
+from flowfa.machine.allocator import keep_freed_memory
+from flowfa.machine.threads import apply_threads, choose_threads
+from flowfa.problems import Problem
+from flowfa.problems.problem import LOSS_FOR_LABELS
+from flowfa.problems.rules import configured_rule
+from flowfa.problems.starts import (
+    STARTS,
+    GivenStart,
+    NormalStart,
+    RandomStart,
+    load_start,
+)
+from flowfa.settings import (
+    DATA_OPTIONS,
+    FlowSettings,
+    ProblemSettings,
+    SimulateSettings,
+    StorageSettings,
+    TrainingSettings,
+    TrainSettings,
+    values_of,
+)
+from flowfa.settings.problem import DEFAULT_WIDTHS
+from flowfa.simulation.run import Run
+from flowfa.simulation.simulate import simulate
+from flowfa.simulation.train import train
+from flowfa.studies.progress import Progress
+
+DEFAULT_STARTS = 8
+
+
+def simulate_from(
+    settings: SimulateSettings,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Run what the command line asks for.
+
+    Parameters
+    ----------
+    settings : SimulateSettings
+        Valid (`flowfa.settings.validated`).
+    argv : sequence of str
+        The command line, for the record.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Run
+        Stored in ``settings.out``.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or the parts do not fit; nothing has been written then.
+    Interrupted
+        After SIGINT or SIGTERM; the checkpoint is kept.
+    """
+    apply_threads(choose_threads(settings.threads))
+    keep_freed_memory()
+    return simulate(
+        problem_from(settings),
+        settings.trajectories,
+        seed=settings.seed,
+        path=settings.out,
+        progress=progress,
+        argv=argv,
+        **values_of(StorageSettings, settings),
+        **values_of(FlowSettings, settings),
+    )
+
+
+def train_from(
+    settings: TrainSettings,
+    *,
+    argv: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Train as the command line asks for; parameters and errors as `simulate_from`."""
+    apply_threads(choose_threads(settings.threads))
+    keep_freed_memory()
+    return train(
+        problem_from(settings),
+        settings.trajectories,
+        seed=settings.seed,
+        path=settings.out,
+        progress=progress,
+        argv=argv,
+        **values_of(StorageSettings, settings),
+        **values_of(TrainingSettings, settings),
+    )
+
+
+def problem_from(settings: ProblemSettings) -> Problem:
+    """Return the problem that settings describe; errors as `simulate_from`."""
+    initial = _start(settings)
+    data = _data(settings, initial)
+    return Problem(
+        data,
+        widths=DEFAULT_WIDTHS if settings.width is None else settings.width,
+        leak=settings.leak,
+        smooth_kinks=settings.smooth_kinks,
+        rule=[configured_rule(name, settings) for name in settings.rule],
+        loss=settings.loss or LOSS_FOR_LABELS[data.label_kind],
+        bias=settings.bias,
+        initial=initial,
+    )
+
+
+def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
+    """Return the start, from a name or a file."""
+    name, scale = settings.init, settings.init_scale
+    if name not in STARTS.names() and _is_file_name(name):
+        given = {"width": settings.width, "init_scale": scale}
+        if settings.bias != "none":
+            given["bias"] = settings.bias
+        for setting, value in given.items():
+            if value is not None:
+                raise InputError(
+                    f'`{setting}` does not go with `init="{name}"`: the file says it all'
+                )
+        return load_start(name)
+    cls = STARTS.get(name)
+    if cls is NormalStart:
+        return NormalStart() if scale is None else NormalStart(scale)
+    if scale is not None:
+        raise InputError(
+            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`'
+        )
+    return cls()
+
+
+def _data(settings: ProblemSettings, initial: RandomStart | GivenStart) -> Dataset:
+    """Return the data, from a generator or a file."""
+    name = settings.dataset
+    asked: dict[str, Any] = {
+        option: getattr(settings, option)
+        for option in DATA_OPTIONS
+        if getattr(settings, option) is not None
+    }
+    if name not in datasets.DATASETS.names() and _is_file_name(name):
+        for option in asked:
+            raise InputError(
+                f'`{option}` does not go with `dataset="{name}"`: the file has what it has'
+            )
+        if settings.fresh_data:
+            raise InputError(
+                f'`fresh_data=True` does not go with `dataset="{name}"`: for different data for '
+                "each trajectory store X as (trajectory, sample, feature)"
+            )
+        return datasets.load_npz(name)
+    if not settings.fresh_data:
+        return datasets.make(name, seed=settings.seed, **asked)
+    starts = settings.trajectories
+    if starts is None:
+        given = initial.trajectories if isinstance(initial, GivenStart) else None
+        starts = given or DEFAULT_STARTS
+    return datasets.per_trajectory(name, starts, seed=settings.seed, **asked)
+
+
+def _is_file_name(name: str) -> bool:
+    return name.endswith(".npz") or "/" in name or Path(name).exists()

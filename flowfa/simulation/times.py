@@ -1,0 +1,34 @@
+"""The times at which a run is recorded, and those of them at which all weights are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flowfa.settings import FlowSettings
+from flowfa.training.saves import LOG_SPACING_DECADES
+
+DEFAULT_SNAPSHOTS = 5
+
+
+def save_times(settings: FlowSettings) -> np.ndarray:
+    """Return the save times, (save,), from 0 to t_end exactly.
+
+    Logarithmic times cover the last four decades before t_end, and 0.
+    """
+    if settings.spacing == "linear":
+        return np.linspace(0.0, settings.t_end, settings.save)
+    if settings.save == 2:
+        return np.array([0.0, settings.t_end])
+    times = settings.t_end * np.logspace(-LOG_SPACING_DECADES, 0.0, settings.save - 1)
+    times[-1] = settings.t_end
+    return np.concatenate([[0.0], times])
+
+
+def kept_snapshots(asked: int | None, saves: int) -> int:
+    """Return the number of snapshots among so many save times: by default 5, or all if fewer."""
+    return min(DEFAULT_SNAPSHOTS if asked is None else asked, saves)
+
+
+def spread_columns(saves: int, snapshots: int) -> tuple[int, ...]:
+    """Return the indices of `snapshots` among `saves` times: first, last, and evenly between."""
+    return tuple(np.linspace(0, saves - 1, snapshots).round().astype(int).tolist())

@@ -1,0 +1,90 @@
+"""Whether work begins or goes on: what ``resume`` and ``overwrite`` mean for every study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flowfa.errors import InputError
+from flowfa.files.atomic import check_place, make_folder
+from flowfa.studies.parts import any_checkpoint, remove_checkpoints
+
+
+def goes_on(
+    result: Path,
+    kept: Path,
+    *,
+    begun: bool,
+    resume: bool,
+    overwrite: bool,
+    may_begin: bool = False,
+) -> bool:
+    """Return whether to go on with what is kept; refuse to replace what nobody gave up.
+
+    Parameters
+    ----------
+    result : Path
+        What the work ends with.
+    kept : Path
+        Where an unfinished study keeps what it has done.
+    begun : bool
+        Whether there is something in `kept` to go on with.
+    resume : bool
+        Go on with it.
+    overwrite : bool
+        Drop it, and replace a result.
+    may_begin : bool
+        With `resume`, begin where nothing was begun, so that one command can be given until the
+        work is done.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to resume, or something that may not be dropped.
+    """
+    if resume and begun:
+        return True
+    if resume:
+        if may_begin and (overwrite or not result.exists()):
+            return False
+        state, anew = "was never begun", ""
+        if result.exists():
+            state, anew = "is complete", ", and give --overwrite to make it anew"
+        raise InputError(
+            f"there is nothing to resume: {result} {state} (no {kept}); leave out --resume{anew}"
+        )
+    if begun and not overwrite:
+        raise InputError(
+            f"there is an unfinished run of {result}: continue it with --resume, or drop it with "
+            "--overwrite"
+        )
+    return False
+
+
+def open_output(result: Path, kept: Path, resume: bool, overwrite: bool) -> bool:
+    """Make the folders of a study of several units; return whether it goes on.
+
+    Parameters
+    ----------
+    result : Path
+        In a folder that is made unless it is there.
+    kept : Path
+        The folder that holds a folder for each unit's checkpoint.
+    resume : bool
+        Keep the checkpoints; none is no error, so that one command can be given until it is done.
+    overwrite : bool
+        Replace a result, and drop the checkpoints of an unfinished study.
+
+    Raises
+    ------
+    InputError
+        As `goes_on`, or if the result cannot be written.
+    """
+    make_folder(result.parent)
+    if not resume:
+        check_place(result, overwrite)
+    begun = any_checkpoint(kept)
+    go_on = goes_on(result, kept, begun=begun, resume=resume, overwrite=overwrite, may_begin=True)
+    if not go_on:
+        remove_checkpoints(kept)
+    make_folder(kept)
+    return go_on

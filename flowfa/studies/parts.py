@@ -1,0 +1,102 @@
+"""Finished units of a study as files: whoever is killed, what is finished stays.
+
+The folder says all: it holds what was asked for, and a file for each unit that is done. A file is
+there completely or not at all, so that any process can see what is left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+
+from flowfa.files.atomic import make_folder, replacing
+from flowfa.records.checkpoint import Checkpoint, compare_configurations
+from flowfa.records.dataset_file import read_dataset, write_dataset
+
+BEGUN = "asked.json"
+"""File among the parts: what was asked for, and how many threads compute it."""
+
+
+class Parts:
+    """The folder of the finished units of one study.
+
+    Parameters
+    ----------
+    folder : Path
+        Made by `begin`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begun(self) -> bool:
+        """Return whether a study was begun here."""
+        return (self.folder / BEGUN).exists()
+
+    def begin(self, configuration: Mapping[str, Any]) -> None:
+        """Clear the folder for a new study, and note what it was asked for.
+
+        Raises
+        ------
+        InputError
+            If the file system refuses.
+        """
+        self.remove()
+        make_folder(self.folder)
+        asked = {"asked": configuration, "threads": torch.get_num_threads()}
+        with replacing(self.folder / BEGUN) as partial:
+            partial.write_text(json.dumps(asked))
+
+    def go_on(self, configuration: Mapping[str, Any]) -> None:
+        """Check that this is the study that was begun, and take as many threads as it had.
+
+        Raises
+        ------
+        InputError
+            If it was asked for with other settings, naming the first that differs.
+        """
+        begun = json.loads((self.folder / BEGUN).read_text())
+        compare_configurations(begun["asked"], configuration)
+        # The same number of threads, for the same rounding in every matrix product.
+        torch.set_num_threads(begun["threads"])
+
+    def has(self, unit: str) -> bool:
+        """Return whether a unit is finished."""
+        return self._file(unit).exists()
+
+    def write(self, unit: str, data: xr.Dataset) -> None:
+        """Keep what a finished unit found."""
+        write_dataset(data, self._file(unit))
+
+    def read(self, unit: str) -> xr.Dataset:
+        """Return what a finished unit found."""
+        return read_dataset(self._file(unit))
+
+    def remove(self) -> None:
+        """Delete the folder with all parts."""
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)
+
+    def _file(self, unit: str) -> Path:
+        return self.folder / f"{unit}.nc"
+
+
+def any_checkpoint(folder: Path) -> bool:
+    """Return whether a folder holds the checkpoint of any unit."""
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Delete the checkpoints of all units; other files in the folder are kept, and it too."""
+    if not folder.is_dir():
+        return
+    for unit in folder.iterdir():
+        Checkpoint(unit).remove()
+    if not any(folder.iterdir()):
+        folder.rmdir()

@@ -1,0 +1,264 @@
+"""Eq. (1): dLoss/dt = <grad Loss, dtheta/dt> = -cos(phi) ||grad Loss|| ||G||.
+
+Three evaluations that share no code: the derivative of the loss along the motion by torch's
+automatic differentiation; gradient, update and angle as flowfa's own field computes them; and
+the differences of the loss itself between the times of the mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.field import ForwardPass, NetworkField
+from flowfa.flow.sliding import reach_of_zero
+from theory_checks.controls import broken
+from theory_checks.controls.control import Control
+from theory_checks.controls.solvers import slow_solver
+from theory_checks.evidence.evidence import ROUNDING, Evidence
+from theory_checks.evidence.networks import Networks
+from theory_checks.margins.bounds import RESOLVED
+from theory_checks.margins.measurement import Hypothesis, Item, Measurement
+from theory_checks.statements.statement import register
+
+ON_A_KINK = 1e-8
+"""Share of the largest preactivation below which one counts as zero, so that its slope is open."""
+CANCELLATION = 1e-15
+"""Share of the terms of the rate of the loss that rounding makes up where they cancel."""
+NETWORK = (Item(),)
+
+
+@register
+class RateOfLoss:
+    """The factorisation at every time, and the loss as the integral of its rate."""
+
+    spec: ClassVar[str] = "Eq-1"
+    statement: ClassVar[str] = "dLoss/dt = -cos(phi) ||grad Loss|| ||G||"
+    reading: ClassVar[str] = (
+        "margin: difference allowed by rounding, or by integrator and quadrature, twice the "
+        "uncertainty, minus the difference"
+    )
+
+    def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
+        """Assume some time without a preactivation at zero, where slopes are a matter of choice."""
+        everywhere = (on_kink(evidence) | ~_reached(evidence)).all(1)
+        return (
+            Hypothesis.of(
+                "not-always-sliding",
+                "at some time no neuron slides (no preactivation is zero)",
+                ~everywhere,
+            ),
+        )
+
+    def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        """Return how much room three comparisons leave."""
+        loss = evidence.along(mean_loss)
+        factors = evidence.values(eq1_factors)
+        smooth = ~on_kink(evidence) & _reached(evidence)
+        measurements = (
+            _at_times(evidence, loss.rates, factors, smooth),
+            _integrated(evidence, loss.values, loss.coarser, loss.rates, smooth),
+        )
+        if evidence.record is None:
+            return measurements
+        return (*measurements, _recorded(evidence, loss.rates, smooth))
+
+    def controls(self) -> Mapping[str, Control]:
+        """Return flows whose motion is not -G."""
+        return {
+            "weight decay": broken("fa", "weight decay"),
+            "tanh activation": broken("gd", "tanh"),
+            "feedback that drifts": broken("dfa", "drifting feedback"),
+            "a solver that is too slow": slow_solver("fa", 0.9),
+        }
+
+
+def mean_loss(networks: Networks) -> Tensor:
+    """Return the loss, from the forward pass alone, (row, 1)."""
+    output = networks.field.forward(networks.state).output
+    return networks.field.loss.value(output, networks.field.targets).mean(1, keepdim=True)
+
+
+def eq1_factors(networks: Networks) -> Tensor:
+    """Return dLoss/dt, cos(phi), ||grad||, ||G||, and the size of what cancels in it, (row, 5)."""
+    observed = networks.observe()
+    names = ("loss_rate", "cosine", "gradient_norm", "update_norm")
+    of_gradient, of_update = term_sizes(networks)
+    terms = of_gradient * observed["update_norm"] + of_update * observed["gradient_norm"]
+    return torch.stack([*(observed[name] for name in names), terms], 1)
+
+
+def term_sizes(networks: Networks) -> tuple[Tensor, Tensor]:
+    """Return how large the terms are that gradient and update are sums of, (row,) each.
+
+    Gradient and update are means over samples, exact to rounding of the mean norm of what single
+    samples give, however much of it cancels: near an optimum almost all does.
+    """
+    field = networks.field
+    forward = field.forward(networks.state)
+    output_signal = field.output_signal(forward)
+
+    def mean_norm(signal_into: Callable[[int, ForwardPass, Tensor, Tensor], Tensor]) -> Tensor:
+        squares, signal = torch.zeros(()), output_signal
+        for layer in range(field.layout.layers, 0, -1):
+            earlier = (
+                forward.activations[layer - 2].square().sum(1)
+                if layer > 1
+                else field.inputs.square().sum(-1)
+            )
+            # One more, for a bias; where there is none this is a bound. So is slope one.
+            squares = squares + signal.square().sum(1) * (earlier + 1.0)
+            if layer > 1:
+                signal = signal_into(layer, forward, signal, output_signal)
+        return squares.sqrt().sum(1)
+
+    return mean_norm(field.true_signal), mean_norm(field.rule_signal)
+
+
+def nearest_kink(networks: Networks) -> Tensor:
+    """Return the least |z| as a share of the greatest in its network, (row, 1)."""
+    z = torch.cat([z.flatten(1) for z in networks.field.forward(networks.state).preactivations], 1)
+    return (z.abs().amin(1) / z.abs().amax(1))[:, None]
+
+
+def kinks(networks: Networks) -> Tensor:
+    """Return z of one hidden layer and by how much the rate of the loss jumps there, by dz/dt.
+
+    Returns
+    -------
+    Tensor
+        z, and (1 - alpha) |dLoss/dh| where z is zero to rounding, else 0: (row, 2 items).
+    """
+    field = networks.field
+    forward = field.forward(networks.state)
+    z = forward.preactivations[0]
+    near = z.abs() <= reach_of_zero(field, forward)
+    signal = field.output_signal(forward)
+    jump = (1.0 - field.leak) * field.true_signal(2, forward, signal, signal).abs()
+    return torch.cat([z.flatten(1), torch.where(near, jump, 0.0).flatten(1)], 1)
+
+
+def slopes_are_known(evidence: Evidence) -> bool:
+    """Return whether the state tells the slopes of sliding neurons; see `flowfa.flow.sliding`."""
+    motion = evidence.motion
+    exact = isinstance(motion, NetworkField) and motion.smooth_kinks is None
+    return exact and evidence.flow.layout.layers == 2
+
+
+def on_kink(evidence: Evidence) -> Tensor:
+    """Return when slopes are open because some preactivation is zero, (trajectory, time) bool.
+
+    Never if leak = 1. In networks with one hidden layer, whose states tell the slopes, only when
+    one passes zero at that very time: the rate of the loss jumps there, and has no one value.
+    """
+    if evidence.flow.field.leak == 1.0:
+        return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
+    if slopes_are_known(evidence):
+        course = evidence.along(kinks)
+        jumps = course.values.chunk(2, 2)[1] * course.rates.chunk(2, 2)[0].abs()
+        return jumps.sum(2) > _resolution(evidence.values(eq1_factors)).squeeze(2)
+    nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.own))
+    return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
+
+
+def _resolution(factors: Tensor) -> Tensor:
+    """Return what rounding makes of the rate of the loss, (trajectory, time, 1)."""
+    _, _, gradient, update, terms = factors.split(1, 2)
+    return ROUNDING * gradient * update + CANCELLATION * terms + torch.finfo(factors.dtype).tiny
+
+
+def _at_times(evidence: Evidence, rate: Tensor, factors: Tensor, smooth: Tensor) -> Measurement:
+    """Compare the automatic derivative with both forms of the factorisation, at each time."""
+    claimed, cosine, gradient, update, _ = (part[:, :, None] for part in factors.unbind(2))
+    size = gradient * update
+    # Where a factor vanishes there is no angle, and the product is zero.
+    product = torch.where(size > 0.0, -cosine * size, 0.0)
+    wrong = torch.maximum((rate - claimed).abs(), (rate - product).abs())
+    allowed = _resolution(factors) + ROUNDING * rate.abs()
+    return Measurement(
+        2.0 * allowed - wrong,
+        allowed,
+        torch.zeros_like(wrong),
+        evidence.times[None, :, None].expand_as(wrong),
+        smooth[:, :, None],
+        NETWORK,
+        note="at one time",
+    )
+
+
+def _integrated(
+    evidence: Evidence, loss: Tensor, coarser: Tensor, rate: Tensor, smooth: Tensor
+) -> Measurement:
+    """Compare the loss with the integral of its rate over all intervals free of sliding."""
+    length = (evidence.times[2::2] - evidence.times[:-2:2])[:, None]
+    a, m, b = rate[:, :-2:2], rate[:, 1::2], rate[:, 2::2]
+    free = (smooth[:, :-2:2] & smooth[:, 1::2] & smooth[:, 2::2])[:, :, None]
+
+    def summed(values: Tensor) -> Tensor:
+        return values.masked_fill(~free, 0.0).cumsum(1)
+
+    simpson = length * (a + 4.0 * m + b) / 6.0
+    # Bounds Simpson's error for a rate that is linear but for one jump, wherever that is.
+    quadrature = length * (a - 2.0 * m + b).abs() / 3.0
+    # Several kinks in an interval can do as much as the rate moves there.
+    rates = torch.stack([a, m, b])
+    spread = length * (rates.amax(0) - rates.amin(0))
+    rise = loss[:, 2::2] - loss[:, :-2:2]
+    wrong = summed(rise - simpson).abs()
+    missed = summed(quadrature)
+    tiny = torch.finfo(loss.dtype).tiny
+    rounding = ROUNDING * loss.abs().cummax(1).values[:, 2::2] + tiny
+    error = (loss - coarser).abs().cummax(1).values[:, 2::2] + rounding
+    moved = summed(rise.abs())[:, -1:]
+    allowed = error + missed
+    margin = 2.0 * allowed - wrong
+    # Times as coarse as these leave the verdict open; more times may settle it.
+    blurred = allowed > RESOLVED * moved + 2.0 * rounding
+    holding = torch.where(blurred, allowed, 0.0)
+    # A violation has to be more than kinks between the times can do.
+    count = free.sum(1, keepdim=True)
+    share = RESOLVED * moved / (4.0 * count)
+    # Two kinks in one interval can hide from the quadrature, but not from the loss. Where the sum
+    # of all intervals is more than is allowed there is such an interval to look at again.
+    differs = (rise - simpson).abs().masked_fill(~free, 0.0)
+    unexplained = differs > quadrature + error / count
+    # What differs in one interval alone is a burst that the times miss: a rate that is wrong is
+    # so in many.
+    burst = 2.0 * differs.cummax(1).values
+    return Measurement(
+        margin,
+        error,
+        missed + torch.where(margin > 0.0, holding, summed(spread) + burst),
+        evidence.times[2::2][None, :, None].expand_as(margin),
+        free,
+        NETWORK,
+        note="integrated up to then",
+        coarse=(free & ((quadrature > share) | unexplained)).squeeze(2),
+    )
+
+
+def _recorded(evidence: Evidence, rates: Tensor, smooth: Tensor) -> Measurement:
+    """Compare the file's loss_rate with the automatic derivative."""
+    assert evidence.record is not None
+    index = torch.searchsorted(evidence.times, evidence.record.time)
+    on_run_rung = evidence.own_rates(mean_loss)
+    stored = evidence.record.observables["loss_rate"][:, :, None]
+    wrong = (stored - on_run_rung[:, index]).abs()
+    error = 2.0 * (rates - on_run_rung).abs().cummax(1).values[:, index]
+    allowed = error + evidence.record.rounding * on_run_rung.abs().cummax(1).values[:, index]
+    return Measurement(
+        2.0 * allowed - wrong,
+        allowed,
+        torch.zeros_like(wrong),
+        evidence.record.time[None, :, None].expand_as(wrong),
+        smooth[:, index, None],
+        NETWORK,
+        note="loss_rate in the file",
+    )
+
+
+def _reached(evidence: Evidence) -> Tensor:
+    return evidence.times <= evidence.reached[:, None]

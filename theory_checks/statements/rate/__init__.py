@@ -1,1 +1,0 @@
-"""The rate of the loss (Eq-1)."""

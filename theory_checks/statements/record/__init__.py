@@ -1,1 +1,0 @@
-"""Whether a result file is what its own configuration gives."""
