@@ -11,18 +11,27 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Activation": "flowfa.problems.activations",
     "Dataset": "flowfa.datasets",
     "FeedbackForm": "flowfa.problems.rules",
     "FlowfaError": "flowfa.errors",
     "InputError": "flowfa.errors",
+    "Loss": "flowfa.problems.losses",
     "Problem": "flowfa.problems",
+    "RandomStart": "flowfa.problems.starts",
     "Rule": "flowfa.problems.rules",
     "RuleInForm": "flowfa.problems.rules",
     "Run": "flowfa.simulation",
+    "activation": "flowfa.problems.activations",
+    "dataset": "flowfa.datasets",
     "drawn_for_each_layer": "flowfa.problems.rules",
     "load": "flowfa.records",
+    "loss": "flowfa.problems.losses",
+    "observable": "flowfa.flow.observable_registry",
     "rule": "flowfa.problems.rules",
     "simulate": "flowfa.simulation",
+    "solver": "flowfa.solvers.registry",
+    "start": "flowfa.problems.starts",
     "train": "flowfa.simulation",
 }
 _PACKAGES = (
@@ -37,25 +46,34 @@ _PACKAGES = (
 )
 
 __all__ = [
+    "Activation",
     "Dataset",
     "FeedbackForm",
     "FlowfaError",
     "InputError",
+    "Loss",
     "Problem",
+    "RandomStart",
     "Rule",
     "RuleInForm",
     "Run",
     "__version__",
+    "activation",
+    "dataset",
     "datasets",
     "drawn_for_each_layer",
     "flow",
     "load",
+    "loss",
+    "observable",
     "plots",
     "problems",
     "records",
     "rule",
     "simulate",
     "simulation",
+    "solver",
+    "start",
     "testing",
     "train",
     "training",
@@ -63,12 +81,17 @@ __all__ = [
 
 if TYPE_CHECKING:
     from flowfa import datasets, flow, plots, problems, records, simulation, testing, training
-    from flowfa.datasets import Dataset
+    from flowfa.datasets import Dataset, dataset
     from flowfa.errors import FlowfaError, InputError
+    from flowfa.flow.observable_registry import observable
     from flowfa.problems import Problem
+    from flowfa.problems.activations import Activation, activation
+    from flowfa.problems.losses import Loss, loss
     from flowfa.problems.rules import FeedbackForm, Rule, RuleInForm, drawn_for_each_layer, rule
+    from flowfa.problems.starts import RandomStart, start
     from flowfa.records import load
     from flowfa.simulation import Run, simulate, train
+    from flowfa.solvers.registry import solver
 
 
 def __getattr__(name: str) -> Any:

@@ -66,6 +66,23 @@ class Registry(Generic[T]):
 
         return enter
 
+    def named(self, name: str) -> Callable[[Entry], Entry]:
+        """Return a decorator that enters a class as `register` does, and sets its ``name``.
+
+        Raises
+        ------
+        InputError
+            As `register`.
+        """
+
+        def enter(entry: Entry) -> Entry:
+            self.register(name)(entry)
+            # A class is told its name only once nothing else has it.
+            setattr(entry, "name", name)  # noqa: B010 - the type of an entry says nothing of names
+            return entry
+
+        return enter
+
     def get(self, name: str) -> T:
         """Return the entry called `name`.
 
@@ -77,6 +94,17 @@ class Registry(Generic[T]):
         if name not in self._entries:
             raise unknown_name(self.kind, name, self._entries)
         return self._entries[name]
+
+    def forget(self, name: str) -> None:
+        """Take the entry called `name` out, so that the name is free again (in a notebook, a test).
+
+        Raises
+        ------
+        InputError
+            As `get`.
+        """
+        self.get(name)
+        del self._entries[name]
 
     def names(self) -> tuple[str, ...]:
         """Return the registered names in the order of registration."""

@@ -32,6 +32,8 @@ class FigureSettings:
 
     out: Annotated[str | None, optional_flag(metavar="FIGURE")] = None
     """Figure (.png, .pdf or .svg); by default RUN.png beside the result file."""
+    panel: Annotated[tuple[str, ...] | None, optional_flag(metavar="NAME [NAME ...]")] = None
+    """Draw these variables of the file over time, such as loss or an observable, instead."""
 
 
 @dataclass(frozen=True)

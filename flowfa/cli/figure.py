@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,14 +28,15 @@ def plot(settings: PlotSettings) -> int:
     path = Path(settings.run).with_suffix(".png") if settings.out is None else Path(settings.out)
     figure_format(path)
     check_place(path, settings.overwrite)
-    draw(load(settings.run), path)
+    draw(load(settings.run), path, settings.panel)
     say(f"figure: {path}")
     return 0
 
 
-def draw(tree: DataTree, path: Path) -> None:
-    """Write the default figure of a result to `path`."""
+def draw(tree: DataTree, path: Path, panels: Sequence[str] | None = None) -> None:
+    """Write a figure of a result to `path`: of some variables, or the default one."""
     from flowfa.plots.overview import overview
     from flowfa.plots.saving import save
+    from flowfa.plots.variables import panel_of
 
-    save(overview(tree), path)
+    save(overview(tree) if panels is None else panel_of(tree, *panels), path)

@@ -13,7 +13,7 @@ from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
 from flowfa.errors import FlowfaError
 from flowfa.files.atomic import check_place
-from flowfa.settings import SimulateSettings, TrainSettings
+from flowfa.settings import ProblemSettings, SimulateSettings, TrainSettings
 
 if TYPE_CHECKING:
     from flowfa.simulation import Run
@@ -129,12 +129,19 @@ def carry_out(
     return 0 if verdicts is None else verdicts.exit_code
 
 
+def activation_of(settings: ProblemSettings) -> str:
+    """Say the activation: of the leaky ReLU its leak."""
+    if settings.activation == ProblemSettings.activation:
+        return f"leak {settings.leak:g}"
+    return f"activation {settings.activation}"
+
+
 def _opening(settings: SimulateSettings) -> str:
     """Say in one line what is about to be simulated."""
     verb = "resuming" if settings.resume else "simulating"
     width = "" if settings.width is None else f"width {' '.join(map(str, settings.width))}, "
     return (
-        f"{verb} {', '.join(settings.rule)}: {width}leak {settings.leak:g}, "
+        f"{verb} {', '.join(settings.rule)}: {width}{activation_of(settings)}, "
         f"data {settings.dataset}, start {settings.init}, t = 0 .. "
         f"{settings.t_end:g}, rtol {settings.rtol:g}"
     )

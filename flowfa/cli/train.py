@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from flowfa.cli.simulate import carry_out
+from flowfa.cli.simulate import activation_of, carry_out
 from flowfa.settings import TrainSettings
 
 
@@ -42,7 +42,7 @@ def _opening(settings: TrainSettings) -> str:
     batch = "full batch" if c.batch_size is None else f"batches of {c.batch_size}"
     length = f"to t = {c.t_end:g}" if c.t_end is not None else f"{c.steps or 1000} steps"
     return (
-        f"{verb} {', '.join(c.rule)}: {width}leak {c.leak:g}, data {c.dataset}, start {c.init}, "
+        f"{verb} {', '.join(c.rule)}: {width}{activation_of(c)}, data {c.dataset}, start {c.init}, "
         f"{length}, rate {' '.join(f'{rate:g}' for rate in c.rate)} ({c.schedule}), momentum "
         f"{' '.join(f'{momentum:g}' for momentum in c.momentum)}, {batch}"
     )

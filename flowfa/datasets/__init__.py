@@ -9,7 +9,7 @@ from flowfa.datasets.nearly_orthogonal import nearly_orthogonal
 from flowfa.datasets.npz import load_npz, save_npz
 from flowfa.datasets.orthogonally_separable import orthogonally_separable
 from flowfa.datasets.random_labels import gaussian
-from flowfa.datasets.registry import DATASETS, make, per_trajectory, stack
+from flowfa.datasets.registry import DATASETS, dataset, make, per_trajectory, stack
 
 __all__ = [
     "DATASETS",
@@ -19,6 +19,7 @@ __all__ = [
     "ImageSet",
     "certify",
     "certify_each",
+    "dataset",
     "digits",
     "flat_images",
     "gaussian",

@@ -11,6 +11,8 @@ import numpy as np
 from flowfa.documents.display import fact_table, one_line
 from flowfa.errors import InputError
 
+UNNAMED = "arrays"
+"""Name of a data set that was given none."""
 LabelKind = Literal["binary", "classes", "targets"]
 
 
@@ -42,7 +44,7 @@ class Dataset:
 
     X: np.ndarray
     y: np.ndarray
-    name: str = "arrays"
+    name: str = UNNAMED
     origin: dict[str, Any] = field(default_factory=dict)
     classes: int = 0
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from flowfa.datasets.arguments import whole
 from flowfa.datasets.dataset import Dataset
-from flowfa.datasets.registry import DATASETS
+from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
 from flowfa.seeds import generator
 
@@ -16,7 +16,7 @@ ALL = tuple(range(10))
 DEFAULT_SAMPLES = 500
 
 
-@DATASETS.register("digits")
+@dataset("digits")
 def digits(
     classes: Sequence[int] | None = None, samples: int | None = None, seed: int = 0
 ) -> Dataset:

@@ -6,12 +6,12 @@ import numpy as np
 
 from flowfa.datasets.arguments import positive, whole
 from flowfa.datasets.dataset import Dataset
-from flowfa.datasets.registry import DATASETS
+from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
 from flowfa.seeds import generator
 
 
-@DATASETS.register("mixture")
+@dataset("mixture")
 def mixture(
     samples: int = 200,
     dim: int = 20,

@@ -9,7 +9,7 @@ import numpy as np
 
 from flowfa.datasets.arguments import balanced_signs, orthonormal_rows, positive, whole
 from flowfa.datasets.dataset import Dataset
-from flowfa.datasets.registry import DATASETS
+from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
 from flowfa.seeds import generator
 
@@ -17,7 +17,7 @@ ATTEMPTS = 200
 """Rounds of alternating projections for more samples than features."""
 
 
-@DATASETS.register("nearly-orthogonal")
+@dataset("nearly-orthogonal")
 def nearly_orthogonal(
     samples: int = 30, dim: int = 300, gamma: float = 2.0, norm_ratio: float = 1.0, seed: int = 0
 ) -> Dataset:

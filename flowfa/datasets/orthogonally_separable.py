@@ -8,7 +8,7 @@ import numpy as np
 
 from flowfa.datasets.arguments import balanced_signs, orthonormal_rows, positive, whole
 from flowfa.datasets.dataset import Dataset
-from flowfa.datasets.registry import DATASETS
+from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name
 from flowfa.seeds import generator
@@ -18,7 +18,7 @@ CONCENTRATION = 0.5
 """Length of the part of a unit sample across the common direction; at most 1/sqrt(2)."""
 
 
-@DATASETS.register("orthogonally-separable")
+@dataset("orthogonally-separable")
 def orthogonally_separable(
     samples: int = 30, dim: int = 50, lambda_: float = 0.1, kind: str = "strict", seed: int = 0
 ) -> Dataset:

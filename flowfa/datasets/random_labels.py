@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flowfa.datasets.arguments import positive, whole
 from flowfa.datasets.dataset import Dataset
-from flowfa.datasets.registry import DATASETS
+from flowfa.datasets.registry import dataset
 from flowfa.seeds import generator
 
 
-@DATASETS.register("gaussian")
+@dataset("gaussian")
 def gaussian(samples: int = 20, dim: int = 50, scale: float = 1.0, seed: int = 0) -> Dataset:
     """Draw inputs from N(0, scale^2 / dim) and independent fair labels -1/+1.
 

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from flowfa.datasets.dataset import Dataset
+from flowfa.datasets.dataset import UNNAMED, Dataset
 from flowfa.errors import InputError
 from flowfa.registry import Registry
 
 DATASETS: Registry[Callable[..., Dataset]] = Registry("data set")
 """Generators: functions of keyword arguments, ``seed`` among them, that return a `Dataset`."""
+
+
+AnyGenerator = TypeVar("AnyGenerator", bound=Callable[..., Dataset])
+
+
+def dataset(name: str) -> Callable[[AnyGenerator], AnyGenerator]:
+    """Register a generator under `name`, so that `make` and ``--dataset`` find it.
+
+    A generator is a function of keyword arguments with defaults, an int ``seed`` among them,
+    which draws everything from that seed and returns a `Dataset`.
+
+    Raises
+    ------
+    InputError
+        If the name is taken by something else, the function has no ``seed``, or an argument has
+        no default.
+    """
+
+    def enter(generator: AnyGenerator) -> AnyGenerator:
+        arguments = inspect.signature(generator).parameters
+        if "seed" not in arguments:
+            raise InputError(f"the data set {name!r} takes no `seed`: draw everything from a seed")
+        for argument, parameter in arguments.items():
+            if argument != "seed" and parameter.default is inspect.Parameter.empty:
+                raise InputError(
+                    f"the argument {argument!r} of the data set {name!r} has no default: give it "
+                    "one, so that the name alone makes a data set"
+                )
+        return DATASETS.register(name)(generator)
+
+    return enter
 
 
 def make(name: str, *, seed: int, **options: Any) -> Dataset:
@@ -30,7 +62,8 @@ def make(name: str, *, seed: int, **options: Any) -> Dataset:
     Raises
     ------
     InputError
-        If the name is unknown, the data set has no such option, or the generator refuses.
+        If the name is unknown, the data set has no such option, the generator refuses, or what
+        it returns is no data set.
     """
     generator = DATASETS.get(name)
     known = [option for option in inspect.signature(generator).parameters if option != "seed"]
@@ -38,7 +71,13 @@ def make(name: str, *, seed: int, **options: Any) -> Dataset:
         if option not in known:
             takes = ", ".join(f"`{key}`" for key in known)
             raise InputError(f"the data set {name!r} has no option `{option}`: it takes {takes}")
-    return generator(seed=seed, **options)
+    data = generator(seed=seed, **options)
+    if not isinstance(data, Dataset):
+        raise InputError(
+            f"the data set {name!r} returned {type(data).__name__}: expected a flowfa.Dataset"
+        )
+    # Records tell by the name where samples came from, also if the generator did not.
+    return data if data.name != UNNAMED else dataclasses.replace(data, name=name)
 
 
 def per_trajectory(name: str, trajectories: int, *, seed: int, **options: Any) -> Dataset:

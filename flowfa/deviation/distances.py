@@ -9,7 +9,6 @@ from torch import Tensor
 
 from flowfa.flow.field import NetworkField
 from flowfa.flow.observables import observe
-from flowfa.problems.activation import leaky_relu, smooth_slope
 
 ON_A_KINK = 1e-9
 """Share of the largest preactivation below which the flow's is zero: it slides, on neither side."""
@@ -97,16 +96,10 @@ def outputs(field: NetworkField, state: Tensor, fresh: FreshInputs) -> Tensor:
     z = parameters["W1"] @ fresh.coordinates.T + fresh.outside
     for layer in range(1, field.layout.layers + 1):
         if layer > 1:
-            z = torch.bmm(parameters[f"W{layer}"], _activation(field, z))
+            z = torch.bmm(parameters[f"W{layer}"], field.activation.value(z))
         bias = parameters.get(f"c{layer}")
         z = z if bias is None else z + bias[:, :, None]
     return z
-
-
-def _activation(field: NetworkField, z: Tensor) -> Tensor:
-    if field.smooth_kinks is None:
-        return leaky_relu(z, field.leak)
-    return smooth_slope(z, field.leak, field.smooth_kinks) * z
 
 
 def _relative(found: Tensor, reference: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -75,10 +76,17 @@ def _opening(found: xr.Dataset) -> str:
     return (
         f"{config['trajectories']} starts each of {', '.join(first['rule'])} at width {widths}; "
         f"{first['samples']} samples of {first['dataset']} in {first['dim']} dimensions, "
-        f"{first['loss']} loss, leak {first['leak']:g}. From each start the flow dW/dt = -G and "
+        f"{first['loss']} loss, {_activation(first)}. From each start the flow dW/dt = -G and "
         "the steps W <- W - eta G (with momentum mu: v <- mu v + G, W <- W - eta v, compared "
         f"at time k eta / (1 - mu)) until t = {config['t_end']:g}."
     )
+
+
+def _activation(problem: dict[str, Any]) -> str:
+    """Return the activation in words: of a (leaky) ReLU its leak."""
+    if problem["leak"] is None:
+        return f"activation {problem['activation']}"
+    return f"leak {problem['leak']:g}"
 
 
 def _origin(found: xr.Dataset) -> tuple[str, ...]:

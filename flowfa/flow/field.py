@@ -7,14 +7,16 @@ is computed the same way whatever runs beside it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from flowfa.flow.layout import ParameterLayout
-from flowfa.problems.activation import leaky_relu, smooth_derivative, smooth_slope, through_slope
+from flowfa.problems.activations import Activation
 from flowfa.problems.losses import Loss
 from flowfa.problems.rules import Rule
 
@@ -53,8 +55,8 @@ class ForwardPass:
     output : Tensor
         f, (trajectory, n_L, sample).
     slopes : tuple of Tensor
-        Slopes of smoothed kinks, s(z_1), ..., s(z_{L-1}), or those that sliding selects; empty
-        where the sign of z tells them.
+        Slopes that the activation made on the way, s(z_1), ..., s(z_{L-1}), or those that sliding
+        selects; empty where z tells them.
     """
 
     parameters: dict[str, Tensor]
@@ -64,10 +66,11 @@ class ForwardPass:
     slopes: tuple[Tensor, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
 class NetworkField:
-    """The training flow of a batch of networks as an autonomous field.
+    """The training flow of a batch of networks as an autonomous field: a value, never changed.
 
-    Parameters
+    Attributes
     ----------
     layout : ParameterLayout
         Of the state, with n_0 the dimension of `inputs`.
@@ -76,31 +79,28 @@ class NetworkField:
     targets : Tensor
         Encoded labels, (output, sample) or (trajectory, output, sample).
     loss : Loss
-    leak : float
-        Slope of the activation for z <= 0.
+    activation : Activation
+        Of every hidden layer.
     groups : tuple of RuleGroup
         Cover the rows in order, without a gap.
-    smooth_kinks : float or None
-        Half the width of the smoothed kinks (`flowfa.problems.activation.smooth_slope`).
     """
 
-    def __init__(
-        self,
-        layout: ParameterLayout,
-        inputs: Tensor,
-        targets: Tensor,
-        loss: Loss,
-        leak: float,
-        groups: tuple[RuleGroup, ...],
-        smooth_kinks: float | None = None,
-    ) -> None:
-        self.layout = layout
-        self.inputs = inputs
-        self.targets = targets
-        self.loss = loss
-        self.leak = leak
-        self.groups = groups
-        self.smooth_kinks = smooth_kinks
+    layout: ParameterLayout
+    inputs: Tensor
+    targets: Tensor
+    loss: Loss
+    activation: Activation
+    groups: tuple[RuleGroup, ...]
+
+    def replace(self, **changes: Any) -> NetworkField:
+        """Return the field with some of its attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def leak(self) -> float:
+        """Slope of the (leaky) ReLU for z <= 0, for those who have refused other activations."""
+        assert self.activation.leak is not None
+        return self.activation.leak
 
     @property
     def samples(self) -> int:
@@ -122,14 +122,10 @@ class NetworkField:
                 kept = {name: matrix[own] for name, matrix in group.kept.items()}
                 groups.append(RuleGroup(group.rule, place, place + len(own), kept))
                 place += len(own)
-        return NetworkField(
-            self.layout,
-            self.inputs[rows] if self.inputs.ndim == 3 else self.inputs,
-            self.targets[rows] if self.targets.ndim == 3 else self.targets,
-            self.loss,
-            self.leak,
-            tuple(groups),
-            self.smooth_kinks,
+        return self.replace(
+            inputs=self.inputs[rows] if self.inputs.ndim == 3 else self.inputs,
+            targets=self.targets[rows] if self.targets.ndim == 3 else self.targets,
+            groups=tuple(groups),
         )
 
     def on_samples(self, chosen: Tensor) -> NetworkField:
@@ -150,19 +146,11 @@ class NetworkField:
             targets = self.targets.gather(2, index)
         else:
             targets = self.targets[:, chosen].transpose(0, 1).contiguous()
-        return NetworkField(
-            self.layout,
-            inputs,
-            targets,
-            self.loss,
-            self.leak,
-            self.groups,
-            self.smooth_kinks,
-        )
+        return self.replace(inputs=inputs, targets=targets)
 
     def switching(self, state: Tensor) -> Tensor | None:
         """Return all preactivations, (trajectory, hidden neuron * sample); None without kinks."""
-        if self.leak == 1.0 or self.smooth_kinks is not None:
+        if self.activation.kinks != "exact":
             return None
         return torch.cat([z.flatten(1) for z in self.forward(state).preactivations], dim=1)
 
@@ -189,11 +177,9 @@ class NetworkField:
                 return ForwardPass(
                     parameters, tuple(preactivations), tuple(activations), z, tuple(slopes)
                 )
-            if self.smooth_kinks is None:
-                signal = leaky_relu(z, self.leak)
-            else:
-                slopes.append(smooth_slope(z, self.leak, self.smooth_kinks))
-                signal = slopes[-1] * z
+            signal, slope = self.activation.forward(z)
+            if slope is not None:
+                slopes.append(slope)
             preactivations.append(z)
             activations.append(signal)
         raise AssertionError("a network has at least one layer")
@@ -232,8 +218,8 @@ class NetworkField:
     ) -> Tensor:
         """Return the descent direction, flat, whose backward signals `signal_into` forms.
 
-        With smoothed kinks the signals pass the slope s(z), which keeps C-1, or if `exact` the
-        derivative s(z) + z s'(z), which makes the gradient that of the loss (Eq. (1)).
+        The signals pass the slope of the activation, or if `exact` its derivative, which makes the
+        gradient that of the loss (Eq. (1)): with smoothed kinks the two differ.
         """
         size = len(output_signal)
         result = output_signal.new_empty(size, self.layout.length)
@@ -255,12 +241,11 @@ class NetworkField:
     def _through(self, signal: Tensor, forward: ForwardPass, place: int, exact: bool) -> Tensor:
         """Return a signal times the slope of hidden layer `place` + 1, elementwise."""
         z = forward.preactivations[place]
-        if not forward.slopes:
-            return through_slope(signal, z, self.leak)
-        slope = forward.slopes[place]
-        if exact and self.smooth_kinks is not None:
-            slope = smooth_derivative(slope, z, self.leak, self.smooth_kinks)
-        return signal * slope
+        if exact and not self.activation.slope_is_derivative:
+            return signal * self.activation.derivative(z)
+        if forward.slopes:
+            return signal * forward.slopes[place]
+        return self.activation.through(signal, z)
 
     @staticmethod
     def _batch(matrix: Tensor, size: int) -> Tensor:

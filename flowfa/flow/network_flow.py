@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
+from flowfa.flow.observable_registry import Observable
 from flowfa.flow.observables import observe
 from flowfa.flow.span import InputSpan
 from flowfa.problems.ensemble import Ensemble
@@ -99,9 +102,8 @@ class NetworkFlow:
             inputs,
             targets,
             problem.loss,
-            problem.leak,
+            problem.activation,
             groups,
-            problem.smooth_kinks,
         )
 
     def __len__(self) -> int:
@@ -122,6 +124,9 @@ class NetworkFlow:
         parameters["W1"] = self.span.restore(parameters["W1"], rows)
         return parameters
 
-    def observe(self, states: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    def observe(
+        self, states: Tensor, rows: Tensor, observables: Sequence[Observable] = ()
+    ) -> dict[str, Tensor]:
         """Measure states (row, parameter) of trajectories `rows`, which must not decrease."""
-        return observe(self.field.select(rows), states, self.span.outside_norm2[rows])
+        field, outside_norm2 = self.field.select(rows), self.span.outside_norm2[rows]
+        return observe(field, states, outside_norm2, observables)

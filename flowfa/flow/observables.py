@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+import flowfa.flow.normalised_margin  # noqa: F401 - it registers itself
 from flowfa.flow.field import ForwardPass, NetworkField
-from flowfa.flow.sliding import with_sliding_slopes
+from flowfa.flow.measured import MeasuredState
+from flowfa.flow.observable_registry import Observable
 
 
-def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[str, Tensor]:
+def observe(
+    field: NetworkField,
+    state: Tensor,
+    outside_norm2: Tensor,
+    observables: Sequence[Observable] = (),
+) -> dict[str, Tensor]:
     """Measure networks at given states.
 
     Parameters
@@ -20,6 +29,8 @@ def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[s
         (row, parameter).
     outside_norm2 : Tensor
         Squared norm of each row of W_1 outside the span of the data, (row, n_1).
+    observables : sequence of Observable
+        What else is to be measured.
 
     Returns
     -------
@@ -28,12 +39,10 @@ def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[s
         and ``loss_rate`` = -<grad Loss, G> of Eq. (1); ``accuracy`` (NaN for regression).
         Each (row, layer): ``weight_norm`` ||W_l||_F and ``alignment`` cos(W_l, B_l^T), NaN where
         no matrix stands in for W_l^T. (row, hidden neuron): ``conserved``, the invariant of C-1.
+        And each of `observables`, by its name.
     """
-    forward = field.forward(state)
-    output_signal = field.output_signal(forward)
-    forward = with_sliding_slopes(field, forward, output_signal)
-    update = field.descent(forward, output_signal, field.rule_signal)
-    gradient = field.steepest(forward, output_signal)
+    measured = MeasuredState(field, state, outside_norm2)
+    forward, update, gradient = measured.forward, measured.update, measured.steepest
     update_norm = update.norm(dim=1)
     gradient_norm = gradient.norm(dim=1)
     product = (gradient * update).sum(1)
@@ -49,14 +58,24 @@ def observe(field: NetworkField, state: Tensor, outside_norm2: Tensor) -> dict[s
         "accuracy": losses.mean(1) * torch.nan
         if correct is None
         else correct.to(state.dtype).mean(1),
-        "weight_norm": _weight_norm(field, forward, outside_norm2),
+        "weight_norm": measured.weight_norm2.sqrt(),
         "alignment": _alignment(field, forward),
         "conserved": conserved(field, forward, outside_norm2),
+        **{observable.name: observable.measure(measured) for observable in observables},
     }
 
 
 def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) -> Tensor:
-    """Return the invariant of C-1 of each hidden neuron, (row, hidden neuron), layer by layer."""
+    """Return the invariant of C-1 of each hidden neuron, (row, hidden neuron), layer by layer.
+
+    An activation of degree p conserves 1/2 ||w_in||^2 - p g(w_out), g as in the rule's own law
+    (C-6); one that is not homogeneous has no law: NaN.
+    """
+    degree = field.activation.degree
+    if degree is None:
+        return forward.output.new_full(
+            (len(forward.output), field.layout.hidden_neurons), torch.nan
+        )
     columns = []
     for layer in range(1, field.layout.layers):
         incoming = forward.parameters[f"W{layer}"].square().sum(-1)
@@ -69,20 +88,13 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
         column = torch.full_like(incoming, torch.nan)
         for group in field.groups:
             rows = slice(group.start, group.stop)
-            law = group.rule.conserved(layer, incoming[rows], out_weight[rows], group.kept)
+            # p times the rule's law at ||w_in||^2 / p, which keeps the rule's own unit.
+            share = incoming[rows] / degree
+            law = group.rule.conserved(layer, share, out_weight[rows], group.kept)
             if law is not None:
-                column[rows] = law
+                column[rows] = degree * law
         columns.append(column)
     return torch.cat(columns, dim=1)
-
-
-def _weight_norm(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) -> Tensor:
-    squares = [
-        forward.parameters[f"W{layer}"].square().sum((1, 2))
-        for layer in range(1, field.layout.layers + 1)
-    ]
-    squares[0] = squares[0] + outside_norm2.sum(1)
-    return torch.stack(squares, dim=1).sqrt()
 
 
 def _alignment(field: NetworkField, forward: ForwardPass) -> Tensor:

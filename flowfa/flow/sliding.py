@@ -33,12 +33,13 @@ def with_sliding_slopes(
     Parameters
     ----------
     field : NetworkField
-        Others than those of one hidden layer with exact kinks are left as they are.
+        Others than those of one hidden layer of leaky ReLUs with exact kinks are left as they are.
     forward : ForwardPass
     output_signal : Tensor
         What ``field.output_signal`` returns.
     """
-    if field.layout.layers != 2 or field.smooth_kinks is not None or field.leak == 1.0:
+    activation = field.activation
+    if field.layout.layers != 2 or not activation.piecewise_linear or activation.kinks == "none":
         return forward
     z = forward.preactivations[0]
     inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]

@@ -6,6 +6,7 @@ from flowfa.plots.factors import factors
 from flowfa.plots.loss import loss
 from flowfa.plots.overview import overview
 from flowfa.plots.saving import FORMATS, figure_format, save
+from flowfa.plots.variables import panel_of
 
 __all__ = [
     "FORMATS",
@@ -16,5 +17,6 @@ __all__ = [
     "figure_format",
     "loss",
     "overview",
+    "panel_of",
     "save",
 ]

@@ -136,6 +136,33 @@ def read_curves(tree: xr.DataTree, name: str, layer: int | None = None) -> list[
     ]
 
 
+def neuron_curves(tree: xr.DataTree, name: str, layer: int) -> list[RuleCurves]:
+    """Read one quantity of the group /neurons in one hidden layer, rule by rule.
+
+    Returns
+    -------
+    list of RuleCurves
+        One entry for each rule, whose values have a row for each neuron of each trajectory.
+    """
+    neurons = group(tree, "neurons")
+    variable = neurons[name].isel(neuron=neurons["layer"].values == layer)
+    stacked = variable.transpose("trajectory", "neuron", "time").values.astype(np.float64)
+    values = np.where(np.isfinite(stacked), stacked, np.nan)
+    width, times = values.shape[1], neurons["time"].values.astype(np.float64)
+    found = []
+    for curves in read_curves(tree, "loss"):
+        chosen = series_labels(group(tree, "trajectory")) == curves.rule
+        rows = values[chosen].reshape(-1, len(times))
+        early = curves.ended_early.repeat(width)
+        found.append(RuleCurves(curves.rule, times, rows, early, curves.time_label))
+    return found
+
+
+def neuron_layers(tree: xr.DataTree) -> list[int]:
+    """Return the hidden layers of a result."""
+    return sorted({int(layer) for layer in group(tree, "neurons")["layer"].values})
+
+
 def layers_with(tree: xr.DataTree, name: str) -> list[int]:
     """Return the layers l in which a per-layer quantity was recorded for any trajectory."""
     variable = _variable(tree, name)

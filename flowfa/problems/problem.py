@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from flowfa.datasets.dataset import Dataset
 from flowfa.documents.display import fact_table, one_line
 from flowfa.errors import InputError
+from flowfa.problems.activations import (
+    ACTIVATIONS,
+    Activation,
+    LeakyReLU,
+    SmoothedLeakyReLU,
+)
 from flowfa.problems.losses import LOSSES, Loss, check_labels
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import STARTS, GivenStart, RandomStart
@@ -25,8 +31,9 @@ class Problem:
         Shared by all trajectories, or with a set for each start.
     widths : int or sequence of int
         Widths of the hidden layers, at least one; a number is one hidden layer.
-    leak : float
-        Slope alpha of the leaky ReLU for z <= 0, in [0, 1]: 0 is ReLU, 1 is linear.
+    leak : float, optional
+        Slope alpha of the leaky ReLU for z <= 0, in [0, 1]: 0 is ReLU, 1 is linear; by default
+        0.1.
     rule : str, Rule, or a sequence of these
         The learning rules, run side by side from the same starts.
     loss : str, Loss or None
@@ -38,6 +45,20 @@ class Problem:
     smooth_kinks : float or None
         Half the width in z over which the slope is blended from `leak` to 1, positive; None for
         the exact kinks.
+    activation : str or Activation
+        Of every hidden layer. `leak` and `smooth_kinks` are of the default, ``"leaky-relu"``,
+        and go with no other.
+
+    Attributes
+    ----------
+    activation : Activation
+    rules : tuple of Rule
+    loss : Loss
+    initial : RandomStart or GivenStart
+    sizes : tuple of int
+        n_0, ..., n_L.
+    has_bias : tuple of bool
+        Of each layer.
 
     Raises
     ------
@@ -57,12 +78,13 @@ class Problem:
         self,
         data: Dataset,
         widths: int | Sequence[int] = DEFAULT_WIDTHS,
-        leak: float = ProblemSettings.leak,
+        leak: float | None = None,
         rule: str | Rule | Sequence[str | Rule] = "fa",
         loss: str | Loss | None = None,
         bias: str = ProblemSettings.bias,
         initial: str | RandomStart | GivenStart = ProblemSettings.init,
         smooth_kinks: float | None = ProblemSettings.smooth_kinks,
+        activation: str | Activation = ProblemSettings.activation,
     ) -> None:
         if not isinstance(data, Dataset):
             raise InputError(
@@ -70,9 +92,7 @@ class Problem:
                 "or flowfa.Dataset(X, y)"
             )
         self.data = data
-        self.leak: float = valid(ProblemSettings, "leak", leak)
-        self.smooth_kinks: float | None = valid(ProblemSettings, "smooth_kinks", smooth_kinks)
-        check_kinks(self.leak, self.smooth_kinks)
+        self.activation = _activation(activation, leak, smooth_kinks)
         self.loss = _loss(loss if loss is not None else LOSS_FOR_LABELS[data.label_kind])
         check_labels(self.loss, data)
         outputs = self.loss.encode(data).shape[-2]
@@ -88,6 +108,17 @@ class Problem:
             bias = valid(ProblemSettings, "bias", bias)
             hidden = len(self.sizes) - 2
             self.has_bias = (bias != "none",) * hidden + (bias == "all",)
+
+    @property
+    def leak(self) -> float | None:
+        """Slope of the (leaky) ReLU for z <= 0; None for any other activation."""
+        return self.activation.leak
+
+    @property
+    def smooth_kinks(self) -> float | None:
+        """Half the width of smoothed kinks; None for any other activation."""
+        activation = self.activation
+        return activation.smooth_kinks if isinstance(activation, SmoothedLeakyReLU) else None
 
     @property
     def layers(self) -> int:
@@ -166,6 +197,27 @@ def _start(initial: str | RandomStart | GivenStart) -> RandomStart | GivenStart:
 def _kind(value: object) -> str:
     """Return what a message calls a value of a wrong type."""
     return "None" if value is None else f"of type {type(value).__name__}"
+
+
+def _activation(
+    activation: str | Activation, leak: float | None, smooth_kinks: float | None
+) -> Activation:
+    """Return the activation; leak and smooth_kinks are parameters of the default alone."""
+    if activation == LeakyReLU.name:
+        slope = valid(ProblemSettings, "leak", ProblemSettings.leak if leak is None else leak)
+        width = valid(ProblemSettings, "smooth_kinks", smooth_kinks)
+        check_kinks(slope, width)
+        return LeakyReLU(slope) if width is None else SmoothedLeakyReLU(slope, width)
+    chosen = ACTIVATIONS.get(activation)() if isinstance(activation, str) else activation
+    if not isinstance(chosen, Activation):
+        raise InputError(f"`activation` is {_kind(activation)}: expected a name or an Activation")
+    for name, value in (("leak", leak), ("smooth_kinks", smooth_kinks)):
+        if value is not None:
+            raise InputError(
+                f"`{name}` is {value} and `activation` is {chosen.name!r}: give one of them, since "
+                f"`{name}` is of the leaky ReLU"
+            )
+    return chosen
 
 
 def _rules(rule: str | Rule | Sequence[str | Rule]) -> tuple[Rule, ...]:

@@ -9,10 +9,15 @@ from typing import Literal
 
 import numpy as np
 
+from flowfa.errors import InputError
+
 FLOW_TIME = "time of the flow"
 TRAINING_TIME = "training time: sum of the rates"
 STEPS_DONE = "steps done; the times of trajectories differ, see training_time"
 """What the time axis shows."""
+
+TRAINING_AXES = ("rate", "momentum", "step", "training_time")
+"""Coordinates of /trajectory in discrete training."""
 
 Kind = Literal["float64", "int64", "text"]
 
@@ -114,6 +119,24 @@ class TrainingAxes:
 
 
 @dataclass(frozen=True)
+class Observed:
+    """An observable that a run was asked for.
+
+    Parameters
+    ----------
+    name : str
+    per : {"trajectory", "layer", "neuron"}
+        What it has one value of at each save time.
+    attrs : dict
+        ``long_name``, ``source`` (the function it came from) and, if it has one, ``units``.
+    """
+
+    name: str
+    per: Literal["trajectory", "layer", "neuron"]
+    attrs: dict[str, str]
+
+
+@dataclass(frozen=True)
 class RecordLayout:
     """The shapes of a record, known before the run.
 
@@ -139,11 +162,15 @@ class RecordLayout:
         Start of each trajectory, (trajectory,): equal starts have equal initial weights.
     training : TrainingAxes, optional
         Of discrete training; None for a flow.
+    observed : tuple of Observed
+        What is recorded beside the variables that every result has.
 
     Raises
     ------
     ValueError
         If lengths disagree, or the first or last save time has no snapshot.
+    InputError
+        If something observed has the name of a variable that every result has.
     """
 
     trajectories: int
@@ -157,8 +184,10 @@ class RecordLayout:
     rules: tuple[str, ...]
     starts: np.ndarray
     training: TrainingAxes | None = None
+    observed: tuple[Observed, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_names()
         columns = self.snapshot_columns
         if list(columns) != sorted(set(columns)) or (columns[0], columns[-1]) != (
             0,
@@ -197,7 +226,23 @@ class RecordLayout:
             {name: () for name in ROW}
             | {name: (self.layers,) for name in ROW_LAYER}
             | {name: (len(self.neuron_layer),) for name in ROW_NEURON}
+            | {each.name: self._shape_of(each) for each in self.observed}
         )
+
+    def _shape_of(self, observed: Observed) -> tuple[int, ...]:
+        if observed.per == "trajectory":
+            return ()
+        return (self.layers,) if observed.per == "layer" else (len(self.neuron_layer),)
+
+    def _check_names(self) -> None:
+        """Refuse observables called like another variable of the groups they go into."""
+        axes = {*TRAINING_AXES, "time", "trajectory", "layer", "rule", "start", "index", "kappa"}
+        for observed in self.observed:
+            if observed.name in {*ROW, *ROW_LAYER, *ROW_NEURON, *axes}:
+                raise InputError(
+                    f"an observable cannot be called {observed.name!r}, the name of a variable "
+                    "that every result has: register it under another name"
+                )
 
     @property
     def nbytes(self) -> int:
@@ -322,6 +367,17 @@ def _quantities(layout: RecordLayout) -> list[Variable]:
         for group, titles, more in groups
         for name in titles
     ]
+    places: dict[str, tuple[str, tuple[str, ...]]] = {
+        "trajectory": ("trajectory", ()),
+        "layer": ("trajectory", ("layer",)),
+        "neuron": ("neurons", ("neuron",)),
+    }
+    for observed in layout.observed:
+        group, more = places[observed.per]
+        full = shape + layout.row_shapes[observed.name]
+        found.append(
+            Variable(group, observed.name, dims + more, full, "float64", dict(observed.attrs))
+        )
     neurons = (layout.trajectories, len(layout.neuron_layer))
     title = "minus the invariant at the first time"
     found.append(_variable("neurons", "kappa", ("trajectory", "neuron"), neurons, "float64", title))

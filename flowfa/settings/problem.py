@@ -136,6 +136,8 @@ class ProblemSettings(DataSettings, DatasetSettings, StartsSettings, RulesSettin
 
     fresh_data: bool = False
     """Give each start a data set of its own instead of one for all."""
+    activation: Annotated[str, arg(metavar="NAME")] = "leaky-relu"
+    """Activation of hidden layers: leaky-relu, identity, squared-relu, tanh."""
     leak: Annotated[float, fraction("a slope between 0 (ReLU) and 1 (linear)")] = 0.1
     """Slope of the leaky ReLU for z <= 0, from 0 (ReLU) to 1 (linear)."""
     smooth_kinks: Annotated[float | None, positive(), optional_flag(metavar="EPS")] = None

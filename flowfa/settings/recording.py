@@ -8,7 +8,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from flowfa.errors import InputError
-from flowfa.settings.limits import at_least, one_of
+from flowfa.settings.limits import at_least, one_of, unique
 from flowfa.settings.naming import optional_flag
 from flowfa.settings.validation import condition
 
@@ -23,6 +23,8 @@ class RecordingSettings:
     """Spacing of the recorded times."""
     snapshots: Annotated[int | None, at_least(2), optional_flag(metavar="INT")] = None
     """Number of recorded times at which all weights are kept, both ends included; by default 5."""
+    observe: Annotated[tuple[str, ...], unique(), arg(metavar="NAME [NAME ...]")] = ()
+    """Observables to record beside the usual ones, such as normalised-margin."""
 
     @condition
     def keep_weights_at_recorded_times(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from flowfa.errors import InputError
+from flowfa.problems.activations.stored import describe_activation
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES, Loss
 from flowfa.problems.parameters import recorded
@@ -81,8 +82,7 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "samples": problem.data.samples,
         "dim": problem.data.dim,
         "data_digest": problem.data.digest(),
-        "leak": problem.leak,
-        "smooth_kinks": problem.smooth_kinks,
+        **describe_activation(problem.activation),
         "loss": problem.loss.name,
         **({"loss_parameters": loss_parameters} if loss_parameters else {}),
         "bias": list(problem.has_bias),

@@ -12,6 +12,7 @@ from flowfa.errors import InputError
 from flowfa.machine.allocator import keep_freed_memory
 from flowfa.machine.threads import apply_threads, choose_threads
 from flowfa.problems import Problem
+from flowfa.problems.activations import LeakyReLU
 from flowfa.problems.problem import LOSS_FOR_LABELS
 from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import (
@@ -110,13 +111,20 @@ def problem_from(settings: ProblemSettings) -> Problem:
     return Problem(
         data,
         widths=DEFAULT_WIDTHS if settings.width is None else settings.width,
-        leak=settings.leak,
+        leak=_leak(settings),
         smooth_kinks=settings.smooth_kinks,
+        activation=settings.activation,
         rule=[configured_rule(name, settings) for name in settings.rule],
         loss=settings.loss or LOSS_FOR_LABELS[data.label_kind],
         bias=settings.bias,
         initial=initial,
     )
+
+
+def _leak(settings: ProblemSettings) -> float | None:
+    """Return the leak; None where it was left at its default and the activation has none."""
+    default = settings.leak == ProblemSettings.leak
+    return None if default and settings.activation != LeakyReLU.name else settings.leak
 
 
 def _start(settings: ProblemSettings) -> RandomStart | GivenStart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.observable_registry import Observable
 from flowfa.records import Recorder, RecordLayout
-from flowfa.records.schema import TrainingAxes
+from flowfa.records.schema import Observed, TrainingAxes
 
 
 class Observe(Protocol):
@@ -26,8 +28,9 @@ def record_layout(
     save_times: np.ndarray,
     snapshot_columns: tuple[int, ...],
     training: TrainingAxes | None = None,
+    observables: Sequence[Observable] = (),
 ) -> RecordLayout:
-    """Return the shapes of the record of a run."""
+    """Return the shapes of the record of a run that measures some observables beside."""
     sizes, user_sizes = flow.layout.sizes, flow.problem.sizes
     hidden = sizes[1:-1]
     weights = dict(flow.layout.shapes)
@@ -49,7 +52,19 @@ def record_layout(
         rules=flow.rules,
         starts=flow.starts,
         training=training,
+        observed=tuple(Observed(each.name, each.per, each.attributes) for each in observables),
     )
+
+
+def flow_observer(flow: NetworkFlow, observables: Sequence[Observable]) -> Observe | None:
+    """Return what measures states of a flow with some observables beside; None if without."""
+    if not observables:
+        return None
+
+    def measure(states: Tensor, rows: Tensor, saves: Tensor) -> dict[str, Tensor]:
+        return flow.observe(states, rows, observables)
+
+    return measure
 
 
 def kept_feedback(flow: NetworkFlow) -> dict[str, np.ndarray]:

@@ -9,16 +9,19 @@ import torch
 
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.observable_registry import observables_of
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen
 from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
-from flowfa.simulation.recording import record_layout
+from flowfa.simulation.recording import flow_observer, record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.times import kept_snapshots, save_times, spread_columns
 from flowfa.solvers.choice import build_solver, choose
+from flowfa.solvers.registry import check_solver
+from flowfa.solvers.stepping.integration import Solver
 from flowfa.studies.progress import Progress
 
 
@@ -34,7 +37,7 @@ def simulate(
     progress: Progress | None = None,
     argv: Sequence[str] = (),
     t_end: float = FlowSettings.t_end,
-    solver: str = FlowSettings.solver,
+    solver: str | Solver = FlowSettings.solver,
     rtol: float = FlowSettings.rtol,
     atol: float | None = FlowSettings.atol,
     step: float | None = FlowSettings.step,
@@ -43,6 +46,7 @@ def simulate(
     save: int = FlowSettings.save,
     spacing: str = FlowSettings.spacing,
     snapshots: int | None = FlowSettings.snapshots,
+    observe: Sequence[str] = FlowSettings.observe,
     device: str | torch.device = FlowSettings.device,
     dtype: str | torch.dtype = FlowSettings.dtype,
 ) -> Run:
@@ -70,8 +74,10 @@ def simulate(
         The command line, for the record.
     t_end : float
         Time at which the flow ends.
-    solver : str
-        ``auto``, or a name that `flowfa.solvers.registry.make_solver` knows.
+    solver : str or Solver
+        ``auto``, a name that `flowfa.solvers.registry.make_solver` knows, or an object as
+        `flowfa.solvers.stepping.integration.Solver` describes it; its name is recorded, and a
+        check makes it anew by that name, from the run's `rtol`, `atol` and `step`.
     rtol, atol : float
         Relative and absolute tolerance of adaptive solvers; atol is rtol / 100 if not given.
     step : float, optional
@@ -87,6 +93,8 @@ def simulate(
     snapshots : int, optional
         Number of recorded times at which all weights are kept, from 2 to `save`; by default 5,
         or all if there are fewer.
+    observe : sequence of str
+        Names of observables that are recorded beside what every run records.
     device : str or torch.device
         ``cpu``, ``cuda`` or ``cuda:N``.
     dtype : {"float64", "float32"} or torch.dtype
@@ -111,7 +119,11 @@ def simulate(
     >>> run.statuses
     ['ok', 'ok', 'ok', 'ok']
     """
-    given = {**locals(), "device": name_of(device), "dtype": name_of(dtype)}
+    own = None if solver is None or isinstance(solver, str) else check_solver(solver)
+    named = {"device": name_of(device), "dtype": name_of(dtype)}
+    if own is not None:
+        named["solver"] = own.name
+    given = {**locals(), **named}
     settings = chosen(FlowSettings, given)
     starts = chosen(StartsSettings, given)
     storage = chosen(StorageSettings, given)
@@ -121,10 +133,11 @@ def simulate(
                 f"the rule {rule.name} draws its feedback anew at every step, and a flow has no "
                 "steps: train with it (flowfa train, flowfa.train), or choose frsf"
             )
+    observables = observables_of(settings.observe)
     choice = choose(
         settings.solver, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
     )
-    stepper = build_solver(
+    stepper = own or build_solver(
         choice.name,
         choice.by_rule,
         rtol=settings.rtol,
@@ -140,10 +153,11 @@ def simulate(
         flow=flow,
         solver=stepper,
         dtype=settings.dtype,
-        layout=record_layout(flow, save_times(settings), kept),
+        layout=record_layout(flow, save_times(settings), kept, observables=observables),
         configuration=describe(problem, ensemble, settings, starts.seed, choice),
         argv=list(argv),
         progress=progress,
+        observe=flow_observer(flow, observables),
     )
     if path is None:
         return job.in_memory()

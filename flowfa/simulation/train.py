@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.flow.observable_registry import Observable, observables_of
 from flowfa.flow.observables import observe
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.memory import check_fits
@@ -135,6 +136,7 @@ def train(
     starts = chosen(StartsSettings, given)
     storage = chosen(StorageSettings, given)
     Schedule.parse(settings.schedule)  # refuses what is no schedule before networks are drawn
+    observables = observables_of(settings.observe)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(
         problem,
@@ -164,12 +166,12 @@ def train(
         flow=flow,
         solver=DiscreteSteps(rule, axes.steps),
         dtype=settings.dtype,
-        layout=record_layout(flow, plan.axis, columns, axes),
+        layout=record_layout(flow, plan.axis, columns, axes, observables),
         configuration=describe_training(problem, ensemble, settings, starts.seed),
         argv=list(argv),
         progress=progress,
         kind="discrete",
-        observe=_observer(flow, rule, axes),
+        observe=_observer(flow, rule, axes, observables),
     )
     if path is None:
         return job.in_memory()
@@ -241,7 +243,9 @@ def describe_training(
     return {"kind": "discrete", **describe_problem(problem, ensemble, seed), **resolved}
 
 
-def _observer(flow: NetworkFlow, rule: StepRule, axes: TrainingAxes) -> Any:
+def _observer(
+    flow: NetworkFlow, rule: StepRule, axes: TrainingAxes, observables: Sequence[Observable]
+) -> Any:
     """Return what measures states with the feedback of their step."""
     steps = torch.tensor(axes.steps)
 
@@ -249,7 +253,7 @@ def _observer(flow: NetworkFlow, rule: StepRule, axes: TrainingAxes) -> Any:
         # States are handed over step by step.
         step = int(steps[rows[:1].cpu(), saves[:1].cpu()])
         field = rule.select(rows).redrawn(flow.field.select(rows), step)
-        return observe(field, states, flow.span.outside_norm2[rows])
+        return observe(field, states, flow.span.outside_norm2[rows], observables)
 
     return measure
 

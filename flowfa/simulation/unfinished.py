@@ -20,7 +20,7 @@ from flowfa.errors import InputError
 from flowfa.records import Checkpoint, Recorder, RecordLayout, build_tree, checkpoint_folder, load
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.checkpoint import OUTLINE
-from flowfa.records.schema import TrainingAxes
+from flowfa.records.schema import Observed, TrainingAxes
 from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.status import Status
 
@@ -59,6 +59,7 @@ def write_outline(
         If the file system refuses.
     """
     meta = {name: getattr(layout, name) for name in _PLAIN} | {"attributes": attributes}
+    meta["observed"] = [dataclasses.asdict(observed) for observed in layout.observed]
     arrays = {name: getattr(layout, name) for name in _ARRAYS}
     if layout.training is not None:
         arrays |= {f"training/{name}": getattr(layout.training, name) for name in _AXES}
@@ -136,6 +137,7 @@ def _layout(outline: dict[str, Any], known: dict[str, np.ndarray]) -> RecordLayo
         feedback={name: tuple(shape) for name, shape in outline["feedback"].items()},
         rules=tuple(outline["rules"]),
         training=TrainingAxes(**axes) if axes else None,
+        observed=tuple(Observed(**observed) for observed in outline.get("observed", ())),
         **{name: known[name] for name in _ARRAYS},
     )
 

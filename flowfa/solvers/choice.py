@@ -51,8 +51,9 @@ def choose(
     every tolerance, with or without sliding. Where it cannot be had, kinks make an error test
     fall to first order whatever the order of the method, so that the cheapest step wins: bosh3.
     Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
-    Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md). A rule
-    whose feedback has no form (C-12) cannot have the hybrid solver; those beside it still do.
+    Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md). Of
+    other activations only their kinks count. A rule whose feedback has no form (C-12) cannot have
+    the hybrid solver; those beside it still do.
 
     Parameters
     ----------
@@ -67,21 +68,22 @@ def choose(
     InputError
         If the hybrid or the event solver is asked for and cannot treat the problem.
     """
-    hidden = len(problem.sizes) - 2
+    hidden, activation = len(problem.sizes) - 2, problem.activation
     if asked in (HybridSolver.name, EventSolver.name):
         # The solver itself would refuse too, but only once the run has begun to write.
-        why = refusal(asked, hidden, problem.rules, problem.smooth_kinks, dtype, device)
+        why = refusal(asked, hidden, problem.rules, activation, dtype, device)
         if why is not None:
             raise InputError(why)
     if asked != "auto":
         return Choice(asked, "asked for")
-    if problem.smooth_kinks is not None:
+    if activation.kinks == "smoothed":
         return Choice("dopri5", "smoothed kinks: steps resolve them, so that order 5 pays")
-    if problem.leak == 1.0:
-        return Choice("dop853", "leak 1: the flow has no kinks, so that the highest order wins")
+    if activation.kinks == "none":
+        smooth = "leak 1" if activation.leak == 1.0 else f"activation {activation.name}"
+        return Choice("dop853", f"{smooth}: the flow has no kinks, so that the highest order wins")
     in_form = tuple(rule for rule in problem.rules if is_in_form(rule))
     outside = [rule.name for rule in problem.rules if not is_in_form(rule)]
-    why = refusal(HybridSolver.name, hidden, in_form or problem.rules, None, dtype, device)
+    why = refusal(HybridSolver.name, hidden, in_form or problem.rules, activation, dtype, device)
     if why is not None:
         # The part before the remedy, which is for those who asked for the solver.
         return Choice("bosh3", f"kinks, and {why.partition(':')[0]}: the cheapest step wins")

@@ -1,27 +1,40 @@
-"""Solvers by name."""
+"""Solvers by name: the built-in ones register when their files are imported here."""
 
 from __future__ import annotations
 
-from flowfa.errors import InputError
+import flowfa.solvers.collocation.solver
+import flowfa.solvers.event.solver
+import flowfa.solvers.hybrid.solver
+import flowfa.solvers.runge_kutta.methods
+import flowfa.solvers.torchdiffeq  # noqa: F401 - each import registers solvers
 from flowfa.registry import unknown_name
 from flowfa.settings import FlowSettings, valid
 from flowfa.settings.flow import absolute_tolerance
-from flowfa.solvers.collocation import GAUSS
-from flowfa.solvers.collocation.solver import GaussCollocation
-from flowfa.solvers.event import EventSolver
-from flowfa.solvers.hybrid import HybridSolver
-from flowfa.solvers.runge_kutta import TABLEAUS
-from flowfa.solvers.runge_kutta.solver import AdaptiveRungeKutta, FixedStepRungeKutta
-from flowfa.solvers.stepping.controller import Tolerance, controller
+from flowfa.solvers.factory import FAMILIES, SOLVERS, SolverSettings, check_solver, solver
+from flowfa.solvers.stepping.controller import Tolerance
 from flowfa.solvers.stepping.integration import Solver
-from flowfa.solvers.torchdiffeq import TorchdiffeqSolver
 
-BACKEND_PREFIX = "torchdiffeq:"
+__all__ = [
+    "FAMILIES",
+    "SOLVERS",
+    "SolverSettings",
+    "check_solver",
+    "is_registered",
+    "make_solver",
+    "solver",
+    "solver_names",
+]
 
 
 def solver_names() -> tuple[str, ...]:
-    """Return all names that `make_solver` knows, but for the methods of torchdiffeq."""
-    return ("auto", "hybrid", "event", *TABLEAUS.names(), *GAUSS.names())
+    """Return all names that ``simulate`` knows, but for the methods of torchdiffeq."""
+    return ("auto", *SOLVERS.names())
+
+
+def is_registered(name: str) -> bool:
+    """Return whether `make_solver` knows a name."""
+    family, colon, _ = name.partition(":")
+    return family in FAMILIES.names() if colon else name in SOLVERS.names()
 
 
 def make_solver(
@@ -56,21 +69,10 @@ def make_solver(
     """
     tolerance = Tolerance(rtol, absolute_tolerance(rtol, atol))
     max_steps = valid(FlowSettings, "max_steps", max_steps)
-    if name.startswith(BACKEND_PREFIX):
-        return TorchdiffeqSolver(name.removeprefix(BACKEND_PREFIX), tolerance, step, max_steps)
-    if name not in solver_names() or name == "auto":
+    if not is_registered(name):
         raise unknown_name("solver", name, (*solver_names(), "torchdiffeq:dopri5"))
-    tableau = TABLEAUS.get(name) if name in TABLEAUS.names() else None
-    if tableau is not None and tableau.error_order is None:
-        if step is None:
-            raise InputError(f"{name} is a fixed-step solver: give its step with `step=H`")
-        return FixedStepRungeKutta(tableau, step, max_steps)
-    if step is not None:
-        raise InputError(f"{name} chooses its steps by `rtol`: leave out `step`")
-    if tableau is not None:
-        return AdaptiveRungeKutta(tableau, tolerance, controller(control), max_steps)
-    if name in GAUSS.names():
-        return GaussCollocation(GAUSS.get(name), tolerance, controller(control), max_steps)
-    if name == HybridSolver.name:
-        return HybridSolver(tolerance, max_steps)
-    return EventSolver(tolerance, max_steps)
+    settings = SolverSettings(tolerance, step, control, max_steps)
+    family, colon, method = name.partition(":")
+    if colon:
+        return FAMILIES.get(family)(method, settings)
+    return check_solver(SOLVERS.get(name)(settings))

@@ -11,6 +11,7 @@ from torch import Tensor
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.registry import unknown_name
+from flowfa.solvers.factory import FAMILIES, SolverSettings
 from flowfa.solvers.stepping.controller import Tolerance
 from flowfa.solvers.stepping.integration import Integration, SaveCallback
 from flowfa.solvers.stepping.status import Status
@@ -119,3 +120,8 @@ def _failure(text: str, counted: _Counted) -> tuple[Status, str]:
     if re.search("underflow", text):
         return Status.STEP_UNDERFLOW, place
     return Status.OVERFLOW, place
+
+
+@FAMILIES.register("torchdiffeq")
+def _make(method: str, settings: SolverSettings) -> TorchdiffeqSolver:
+    return TorchdiffeqSolver(method, settings.tolerance, settings.step, settings.max_steps)

@@ -136,15 +136,7 @@ class StepRule:
                 kept = self.redraws.of_step(group.rule, step, starts, field.inputs)
                 group = RuleGroup(group.rule, group.start, group.stop, kept)
             groups.append(group)
-        return NetworkField(
-            field.layout,
-            field.inputs,
-            field.targets,
-            field.loss,
-            field.leak,
-            tuple(groups),
-            field.smooth_kinks,
-        )
+        return field.replace(groups=tuple(groups))
 
 
 def strides(

@@ -101,7 +101,7 @@ class DriftingFeedback:
             )
             for group in self.field.groups
         )
-        return with_groups(self.field, groups)(time, state)
+        return self.field.replace(groups=groups)(time, state)
 
     def select(self, rows: Tensor) -> DriftingFeedback:
         """Return the field of some rows."""
@@ -244,14 +244,4 @@ def opposed(field: NetworkField) -> NetworkField:
         replace(group, kept={name: -matrix for name, matrix in group.kept.items()})
         for group in field.groups
     )
-    return with_groups(field, groups)
-
-
-def with_groups(field: NetworkField, groups: tuple[RuleGroup, ...]) -> NetworkField:
-    """Return a field with other rules or other feedback."""
-    return NetworkField(field.layout, field.inputs, field.targets, field.loss, field.leak, groups)
-
-
-def with_leak(field: NetworkField, leak: float) -> NetworkField:
-    """Return a field with another slope of its activation."""
-    return NetworkField(field.layout, field.inputs, field.targets, field.loss, leak, field.groups)
+    return field.replace(groups=groups)

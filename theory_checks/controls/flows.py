@@ -13,6 +13,7 @@ from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
+from flowfa.problems.activations import LeakyReLU
 from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.rules import Rule
 from flowfa.registry import unknown_name
@@ -26,7 +27,6 @@ from theory_checks.controls.fields import (
     Slowed,
     WeightDecay,
     batch_normalised,
-    with_leak,
 )
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
@@ -39,7 +39,7 @@ BREAKS: Mapping[str, Callable[[NetworkField], Field]] = {
     "drifting feedback": lambda field: DriftingFeedback(field, 0.2),
     "against feedback": lambda field: AgainstFeedback(field, 2.0),
     "slowed": lambda field: Slowed(field, 0.1),
-    "leaky activation": lambda field: with_leak(field, 0.3),
+    "leaky activation": lambda field: field.replace(activation=LeakyReLU(0.3)),
 }
 
 

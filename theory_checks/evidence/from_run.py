@@ -17,6 +17,8 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
 from flowfa.machine.device import DTYPES
 from flowfa.problems import Problem
+from flowfa.problems.activations import Activation
+from flowfa.problems.activations.stored import stored_activation
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES
 from flowfa.problems.parameters import rebuilt
@@ -28,6 +30,7 @@ from flowfa.simulation.train import step_rule
 from flowfa.simulation.unfinished import UNFINISHED, load_run
 from flowfa.solvers.hybrid import HybridSolver
 from flowfa.solvers.one_hidden_layer.network import network
+from flowfa.solvers.registry import is_registered
 from theory_checks.evidence.evidence import ROUNDING, Evidence, Record
 from theory_checks.evidence.from_flow import evidence_of_training, with_midpoints
 from theory_checks.evidence.rungs import build_ladder
@@ -97,6 +100,11 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
     # In float32 the end is not quite what was asked for.
     ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
     reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
+    if not is_registered(configuration["solver"]):
+        raise InputError(
+            f"{label} was integrated by the solver {configuration['solver']!r}, which is not "
+            f"registered here: register it with @flowfa.solver({configuration['solver']!r})"
+        )
     rungs, own = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,
@@ -230,8 +238,7 @@ def _problem(
     classes = outputs if outputs > 1 and y.ndim < X.ndim else 0
     problem = Problem(
         Dataset(X, y, label, classes=classes),
-        leak=configuration["leak"],
-        smooth_kinks=configuration.get("smooth_kinks"),
+        activation=_activation(configuration, label),
         rule=rules,
         loss=rebuilt(
             LOSSES.get(configuration["loss"]), configuration.get("loss_parameters", {}), label
@@ -251,6 +258,13 @@ def _problem(
         tuple(known.get(f"c{layer}") for layer in range(1, problem.layers + 1)),
         kept,
     )
+
+
+def _activation(configuration: dict[str, Any], label: str) -> Activation:
+    try:
+        return stored_activation(configuration)
+    except InputError as error:
+        raise InputError(f"{label}: {error}") from None
 
 
 def _twice(array: np.ndarray) -> np.ndarray:

@@ -137,24 +137,25 @@ def kinks(networks: Networks) -> Tensor:
     z = forward.preactivations[0]
     near = z.abs() <= reach_of_zero(field, forward)
     signal = field.output_signal(forward)
-    jump = (1.0 - field.leak) * field.true_signal(2, forward, signal, signal).abs()
+    jump = field.activation.slope_jump() * field.true_signal(2, forward, signal, signal).abs()
     return torch.cat([z.flatten(1), torch.where(near, jump, 0.0).flatten(1)], 1)
 
 
 def slopes_are_known(evidence: Evidence) -> bool:
     """Return whether the state tells the slopes of sliding neurons; see `flowfa.flow.sliding`."""
     motion = evidence.motion
-    exact = isinstance(motion, NetworkField) and motion.smooth_kinks is None
+    exact = isinstance(motion, NetworkField) and motion.activation.piecewise_linear
     return exact and evidence.flow.layout.layers == 2
 
 
 def on_kink(evidence: Evidence) -> Tensor:
     """Return when slopes are open because some preactivation is zero, (trajectory, time) bool.
 
-    Never if leak = 1. In networks with one hidden layer, whose states tell the slopes, only when
-    one passes zero at that very time: the rate of the loss jumps there, and has no one value.
+    Never if the activation has no kinks. In networks with one hidden layer, whose states tell the
+    slopes, only when one passes zero at that very time: the rate of the loss jumps there, and has
+    no one value.
     """
-    if evidence.flow.field.leak == 1.0:
+    if evidence.flow.field.activation.kinks == "none":
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
     if slopes_are_known(evidence):
         course = evidence.along(kinks)

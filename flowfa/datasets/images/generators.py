@@ -12,7 +12,7 @@ from flowfa.datasets.images.load import SOURCES, load_images
 from flowfa.datasets.images.noise import with_label_noise
 from flowfa.datasets.images.pixels import normalised, resized
 from flowfa.datasets.images.selection import choose, class_numbers
-from flowfa.datasets.registry import DATASETS
+from flowfa.datasets.registry import dataset
 
 IMAGE_SETS = SOURCES.names()
 DEFAULT_SAMPLES = 500
@@ -86,4 +86,4 @@ def flat_images(
 
 
 for _name in IMAGE_SETS:
-    DATASETS.register(_name)(partial(flat_images, _name))
+    dataset(_name)(partial(flat_images, _name))

@@ -14,6 +14,7 @@ from flowfa.experiments.noisy_mnist.measures import RECORDED, record
 from flowfa.experiments.noisy_mnist.settings import CLASSES, NoisyMnistSettings
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
+from flowfa.problems.activations import LeakyReLU
 from flowfa.problems.losses import LOSSES
 from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import NormalStart
@@ -143,7 +144,7 @@ def width_job(
     loss = LOSSES.get("cross-entropy")()
 
     def field(inputs: Tensor, targets: Tensor) -> NetworkField:
-        return NetworkField(layout, inputs, targets, loss, protocol.leak, tuple(groups))
+        return NetworkField(layout, inputs, targets, loss, LeakyReLU(protocol.leak), tuple(groups))
 
     of_rows = (len(rules), 1, 1)
     return WidthJob(

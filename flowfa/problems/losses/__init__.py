@@ -1,6 +1,6 @@
 """Losses of one sample: exponential, logistic, cross-entropy, squared (docs/theory.md)."""
 
-from flowfa.problems.losses.base import LOSSES, Loss, check_labels
+from flowfa.problems.losses.base import LOSSES, Loss, check_labels, loss
 from flowfa.problems.losses.cross_entropy import CrossEntropy
 from flowfa.problems.losses.exponential import Exponential
 from flowfa.problems.losses.logistic import Logistic
@@ -14,4 +14,5 @@ __all__ = [
     "Loss",
     "Squared",
     "check_labels",
+    "loss",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -21,17 +22,22 @@ class Loss(ABC):
     Arrays put samples last: outputs f are (trajectory, output, sample), and encoded labels are
     (output, sample) or (trajectory, output, sample).
 
+    To add one, write one class with the four methods and register it::
+
+        @flowfa.loss("hinge")
+        class Hinge(flowfa.Loss): ...
+
     Attributes
     ----------
     name : str
-        The name it is registered under.
+        The name it is registered under; set by the decorator.
     label_kinds : tuple of str
         The kinds of label it accepts; the first is the one it is made for.
     infimum : float
         The infimum of l(f, y) over f, Loss* of T-1 where the network can approach it.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     label_kinds: ClassVar[tuple[LabelKind, ...]]
     infimum: ClassVar[float] = 0.0
 
@@ -75,6 +81,19 @@ class Loss(ABC):
 
 
 LOSSES: Registry[type[Loss]] = Registry("loss")
+
+AnyLoss = TypeVar("AnyLoss", bound=Loss)
+
+
+def loss(name: str) -> Callable[[type[AnyLoss]], type[AnyLoss]]:
+    """Register a `Loss` under `name`, so that ``Problem(loss=name)`` finds it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken by another class.
+    """
+    return LOSSES.named(name)
 
 
 def check_labels(loss: Loss, data: Dataset) -> None:

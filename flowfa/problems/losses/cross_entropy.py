@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset
-from flowfa.problems.losses.base import LOSSES, Loss, one_hot
+from flowfa.problems.losses.base import Loss, loss, one_hot
 from flowfa.problems.losses.logistic import sigmoid, softplus
 
 
-@LOSSES.register("cross-entropy")
+@loss("cross-entropy")
 class CrossEntropy(Loss):
     """-log softmax(f)[y] for class numbers 0..K-1, K outputs. Its infimum 0 is not attained.
 
@@ -19,7 +19,6 @@ class CrossEntropy(Loss):
     and 1 - p_y keep their relative precision when the loss is tiny.
     """
 
-    name = "cross-entropy"
     label_kinds = ("classes",)
 
     def encode(self, data: Dataset) -> np.ndarray:

@@ -6,14 +6,13 @@ import numpy as np
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset
-from flowfa.problems.losses.base import LOSSES, Loss, binary_targets
+from flowfa.problems.losses.base import Loss, binary_targets, loss
 
 
-@LOSSES.register("exponential")
+@loss("exponential")
 class Exponential(Loss):
     """exp(-y f) for labels -1/+1, one output; the loss of P-2. Its infimum 0 is not attained."""
 
-    name = "exponential"
     label_kinds = ("binary",)
 
     def encode(self, data: Dataset) -> np.ndarray:

@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset
-from flowfa.problems.losses.base import LOSSES, Loss, binary_targets
+from flowfa.problems.losses.base import Loss, binary_targets, loss
 
 
-@LOSSES.register("logistic")
+@loss("logistic")
 class Logistic(Loss):
     """log(1 + exp(-y f)) for labels -1/+1, one output. Its infimum 0 is not attained."""
 
-    name = "logistic"
     label_kinds = ("binary",)
 
     def encode(self, data: Dataset) -> np.ndarray:

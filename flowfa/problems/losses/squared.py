@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from flowfa.datasets.dataset import Dataset
-from flowfa.problems.losses.base import LOSSES, Loss, binary_targets, one_hot
+from flowfa.problems.losses.base import Loss, binary_targets, loss, one_hot
 
 
-@LOSSES.register("squared")
+@loss("squared")
 class Squared(Loss):
     """1/2 ||f - y||^2, summed over outputs.
 
@@ -19,7 +19,6 @@ class Squared(Loss):
     equal samples keep a network above it.
     """
 
-    name = "squared"
     label_kinds = ("targets", "binary", "classes")
 
     def encode(self, data: Dataset) -> np.ndarray:

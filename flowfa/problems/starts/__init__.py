@@ -1,7 +1,7 @@
 """Initial weights and feedback: aligned (the default), xavier, normal, or given."""
 
 from flowfa.problems.starts.aligned import AlignedStart
-from flowfa.problems.starts.base import STARTS, RandomStart
+from flowfa.problems.starts.base import STARTS, RandomStart, start
 from flowfa.problems.starts.from_file import GivenStart, given_start, load_start
 from flowfa.problems.starts.normal import NormalStart, XavierStart
 
@@ -14,4 +14,5 @@ __all__ = [
     "XavierStart",
     "given_start",
     "load_start",
+    "start",
 ]

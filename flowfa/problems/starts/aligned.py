@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from flowfa.problems.starts.base import STARTS, RandomStart
+from flowfa.problems.starts.base import RandomStart, start
 
 
-@STARTS.register("aligned")
+@start("aligned")
 class AlignedStart(RandomStart):
     """Feedback of the same signs as the weights, and in-weights small enough for kappa_j > 0.
 
@@ -23,8 +23,6 @@ class AlignedStart(RandomStart):
     The weights depend on the architecture and the stream alone, not on the rule, so that rules
     run side by side from the same start.
     """
-
-    name = "aligned"
 
     def draw_weights(
         self, sizes: tuple[int, ...], generator: np.random.Generator

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -15,13 +16,18 @@ from flowfa.registry import Registry
 class RandomStart(ABC):
     """The law that initial weights and random feedback are drawn from; biases start at zero.
 
+    To add one, write one class with the two methods and register it::
+
+        @flowfa.start("orthogonal")
+        class OrthogonalStart(flowfa.RandomStart): ...
+
     Attributes
     ----------
     name : str
-        The name it is registered under.
+        The name it is registered under; set by the decorator.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
 
     @abstractmethod
     def draw_weights(
@@ -77,3 +83,16 @@ class RandomStart(ABC):
 
 
 STARTS: Registry[type[RandomStart]] = Registry("start")
+
+AnyStart = TypeVar("AnyStart", bound=RandomStart)
+
+
+def start(name: str) -> Callable[[type[AnyStart]], type[AnyStart]]:
+    """Register a `RandomStart` under `name`, so that ``Problem(initial=name)`` finds it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken by another class.
+    """
+    return STARTS.named(name)

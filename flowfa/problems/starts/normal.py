@@ -8,10 +8,10 @@ import math
 import numpy as np
 
 from flowfa.errors import InputError
-from flowfa.problems.starts.base import STARTS, RandomStart
+from flowfa.problems.starts.base import RandomStart, start
 
 
-@STARTS.register("normal")
+@start("normal")
 class NormalStart(RandomStart):
     """Every entry of weights and feedback is N(0, scale^2).
 
@@ -25,8 +25,6 @@ class NormalStart(RandomStart):
     InputError
         If `scale` is not a positive number.
     """
-
-    name = "normal"
 
     def __init__(self, scale: float = 0.1) -> None:
         if not 0 < scale < math.inf:
@@ -56,11 +54,9 @@ class NormalStart(RandomStart):
         return self.scale * generator.standard_normal(shape)
 
 
-@STARTS.register("xavier")
+@start("xavier")
 class XavierStart(RandomStart):
     """Every entry of a matrix is N(0, 2 / (rows + columns)) (Glorot & Bengio 2010)."""
-
-    name = "xavier"
 
     def draw_weights(
         self, sizes: tuple[int, ...], generator: np.random.Generator

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
+from flowfa.solvers.collocation import GAUSS
 from flowfa.solvers.collocation.gauss import GaussMethod
 from flowfa.solvers.collocation.step import (
     extrapolate,
@@ -14,9 +17,10 @@ from flowfa.solvers.collocation.step import (
     scaled_error,
     take_step,
 )
+from flowfa.solvers.factory import SOLVERS, SolverSettings
 from flowfa.solvers.runge_kutta.step import Step
 from flowfa.solvers.stepping.chattering import find_chattering, start_watching
-from flowfa.solvers.stepping.controller import Controller, Tolerance
+from flowfa.solvers.stepping.controller import Controller, Tolerance, controller
 from flowfa.solvers.stepping.ending import find_ended
 from flowfa.solvers.stepping.first_step import start_stepping
 from flowfa.solvers.stepping.integration import Integration, SaveCallback, merge_states
@@ -141,3 +145,14 @@ def _nearest_kink(field: Field, state: Tensor, position: int) -> str:
     distances = switching[position].abs()
     surface = int(distances.argmin())
     return f", {float(distances[surface]):.1e} from the kink of {field.surface_name(surface)}"
+
+
+def _make(method: GaussMethod, settings: SolverSettings) -> GaussCollocation:
+    settings.refuse_step(method.name)
+    return GaussCollocation(
+        method, settings.tolerance, controller(settings.control), settings.max_steps
+    )
+
+
+for _name in GAUSS.names():
+    SOLVERS.register(_name)(partial(_make, GAUSS.get(_name)))

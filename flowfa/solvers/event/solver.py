@@ -19,6 +19,7 @@ from flowfa.flow.field import NetworkField
 from flowfa.solvers.event.first import first_event
 from flowfa.solvers.event.locked import LockedFlow, Weights
 from flowfa.solvers.event.selection import select
+from flowfa.solvers.factory import SOLVERS, SolverSettings
 from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 from flowfa.solvers.one_hidden_layer.network import (
     augmented_inputs,
@@ -292,3 +293,9 @@ class EventSolver:
             bias if "c2" in net.layout.shapes else None,
         )
         save(run.working[row].repeat(passed - first), torch.arange(first, passed), states)
+
+
+@SOLVERS.register(EventSolver.name)
+def _make(settings: SolverSettings) -> EventSolver:
+    settings.refuse_step(EventSolver.name)
+    return EventSolver(settings.tolerance, settings.max_steps)

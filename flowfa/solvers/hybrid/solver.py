@@ -17,7 +17,8 @@ from torch import Tensor
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
-from flowfa.problems.activation import leaky_relu
+from flowfa.problems.activations.leaky_relu import leaky_relu
+from flowfa.solvers.factory import SOLVERS, SolverSettings
 from flowfa.solvers.hybrid.control import LOCAL, change_and_error, judge, next_sizes, next_steps
 from flowfa.solvers.hybrid.newton import correct, residual_slope, tangent_kernel
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integrals, to_polynomial
@@ -377,3 +378,9 @@ class HybridSolver:
         for position in np.flatnonzero(time >= run.end).tolist():
             leaving[position] = (Status.OK, "")
         run.retire(leaving)
+
+
+@SOLVERS.register(HybridSolver.name)
+def _make(settings: SolverSettings) -> HybridSolver:
+    settings.refuse_step(HybridSolver.name)
+    return HybridSolver(settings.tolerance, settings.max_steps)

@@ -12,6 +12,7 @@ from torch import Tensor
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
+from flowfa.problems.activations import Activation
 from flowfa.problems.rules import Rule, form_of, is_in_form
 from flowfa.solvers.one_hidden_layer.geometry import Surfaces
 
@@ -58,7 +59,7 @@ def refusal(
     solver: str,
     hidden_layers: int,
     rules: Iterable[Rule],
-    smooth_kinks: float | None,
+    activation: Activation,
     dtype: str,
     device: str,
 ) -> str | None:
@@ -70,15 +71,20 @@ def refusal(
         The solver's name.
     hidden_layers : int
     rules : iterable of Rule
-    smooth_kinks : float or None
+    activation : Activation
     dtype, device : str
         Without the prefix ``torch.``.
     """
     outside = [rule.name for rule in rules if not is_in_form(rule)]
-    if smooth_kinks is not None:
+    if not activation.piecewise_linear:
+        if activation.leak is not None:
+            return (
+                f"the {solver} solver follows kinks exactly: leave out `smooth_kinks`, or take "
+                '`solver="dopri5"`'
+            )
         return (
-            f"the {solver} solver follows kinks exactly: leave out --smooth-kinks, or take "
-            "--solver dopri5"
+            f"the {solver} solver knows the (leaky) ReLU, and the activation is "
+            f'{activation.name!r}: take `solver="dopri5"`'
         )
     if hidden_layers != 1:
         return (
@@ -112,7 +118,7 @@ def network(field: Field, solver: str) -> NetworkField:
         solver,
         field.layout.layers - 1,
         (group.rule for group in field.groups),
-        field.smooth_kinks,
+        field.activation,
         str(field.inputs.dtype).removeprefix("torch."),
         str(field.inputs.device),
     )

@@ -6,6 +6,7 @@ P. Bogacki, L. F. Shampine, A 3(2) pair of Runge-Kutta formulas, Appl. Math. Let
 
 import numpy as np
 
+from flowfa.solvers.runge_kutta.registered import runge_kutta
 from flowfa.solvers.runge_kutta.tableau import Tableau, hermite, pad
 
 _WEIGHTS = np.array([2 / 9, 1 / 3, 4 / 9])
@@ -24,3 +25,4 @@ BOSH3 = Tableau(
     extra_matrix=np.zeros((0, 4)),
     interpolant=hermite(_WEIGHTS),
 )
+runge_kutta(BOSH3)

@@ -8,6 +8,7 @@ it behaves like h^8. The dense output takes three extra stages.
 
 import numpy as np
 
+from flowfa.solvers.runge_kutta.registered import runge_kutta
 from flowfa.solvers.runge_kutta.tableau import Tableau, hermite, pad
 
 _NODES = np.array(
@@ -310,3 +311,4 @@ DOP853 = Tableau(
     extra_matrix=_EXTRA_MATRIX,
     interpolant=hermite(_WEIGHTS, _CORRECTION),
 )
+runge_kutta(DOP853)

@@ -8,6 +8,7 @@ G. Wanner, Solving Ordinary Differential Equations I, 2nd ed. (1993), section II
 
 import numpy as np
 
+from flowfa.solvers.runge_kutta.registered import runge_kutta
 from flowfa.solvers.runge_kutta.tableau import Tableau, hermite, pad
 
 _WEIGHTS = np.array([35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84])
@@ -48,3 +49,4 @@ DOPRI5 = Tableau(
     extra_matrix=np.zeros((0, 7)),
     interpolant=hermite(_WEIGHTS, _CORRECTION),
 )
+runge_kutta(DOPRI5)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from flowfa.solvers.runge_kutta.registered import runge_kutta
 from flowfa.solvers.runge_kutta.tableau import Tableau, hermite
 
 _WEIGHTS = np.array([1.0])
@@ -19,3 +20,4 @@ EULER = Tableau(
     extra_matrix=np.zeros((0, 2)),
     interpolant=hermite(_WEIGHTS),
 )
+runge_kutta(EULER)

@@ -6,6 +6,7 @@ unabhängigen Veränderlichen, Z. Math. Phys. 45 (1900) 23-38.
 
 import numpy as np
 
+from flowfa.solvers.runge_kutta.registered import runge_kutta
 from flowfa.solvers.runge_kutta.tableau import Tableau, hermite
 
 _WEIGHTS = np.array([1 / 2, 1 / 2])
@@ -23,3 +24,4 @@ HEUN = Tableau(
     extra_matrix=np.zeros((0, 3)),
     interpolant=hermite(_WEIGHTS),
 )
+runge_kutta(HEUN)

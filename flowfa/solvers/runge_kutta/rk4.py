@@ -7,6 +7,7 @@ is O(h^4), the global order of the steps themselves.
 
 import numpy as np
 
+from flowfa.solvers.runge_kutta.registered import runge_kutta
 from flowfa.solvers.runge_kutta.tableau import Tableau, hermite, pad
 
 _WEIGHTS = np.array([1 / 6, 1 / 3, 1 / 3, 1 / 6])
@@ -24,3 +25,4 @@ RK4 = Tableau(
     extra_matrix=np.zeros((0, 5)),
     interpolant=hermite(_WEIGHTS),
 )
+runge_kutta(RK4)

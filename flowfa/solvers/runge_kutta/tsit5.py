@@ -10,6 +10,7 @@ their last entry: here the row is weights minus embedded weights and sums to zer
 
 import numpy as np
 
+from flowfa.solvers.runge_kutta.registered import runge_kutta
 from flowfa.solvers.runge_kutta.tableau import Tableau, hermite, pad
 
 _WEIGHTS = np.array(
@@ -81,3 +82,4 @@ TSIT5 = Tableau(
     extra_matrix=np.zeros((0, 7)),
     interpolant=hermite(_WEIGHTS, _CORRECTION),
 )
+runge_kutta(TSIT5)

@@ -140,25 +140,9 @@ def test_impossible_choices_of_digits_are_refused(arguments, told):
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_a_seed_gives_the_same_data_and_another_seed_other_data(name):
-    first, again = (datasets.make(name, seed=4, **SMALL[name]) for _ in range(2))
-    assert first.digest() == again.digest()
-    assert first.digest() != datasets.make(name, seed=5, **SMALL[name]).digest()
-
-
-@pytest.mark.parametrize("name", GENERATED)
 def test_origin_makes_the_set_again(name):
     data = datasets.make(name, seed=4, **SMALL[name])
     assert datasets.make(data.name, **data.origin).digest() == data.digest()
-
-
-@pytest.mark.parametrize("name", GENERATED)
-def test_data_of_a_start_do_not_depend_on_the_number_of_starts(name):
-    few = datasets.per_trajectory(name, 2, seed=1, **SMALL[name])
-    many = datasets.per_trajectory(name, 4, seed=1, **SMALL[name])
-    np.testing.assert_array_equal(few.X, many.X[:2])
-    assert not np.array_equal(many.X[0], many.X[1])
-    np.testing.assert_array_equal(few.X[0], datasets.make(name, seed=1, **SMALL[name]).X)
 
 
 def test_unknown_names_and_options_are_refused_with_what_there_is():

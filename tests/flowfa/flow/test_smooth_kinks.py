@@ -19,7 +19,8 @@ from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observables import conserved
 from flowfa.problems import build_ensemble
-from flowfa.problems.activation import leaky_relu, smooth_derivative, smooth_slope
+from flowfa.problems.activations.leaky_relu import leaky_relu
+from flowfa.problems.activations.smoothed_leaky_relu import smooth_derivative, smooth_slope
 from flowfa.seeds import generator
 from flowfa.settings import SimulateSettings, from_toml, to_json_dict
 from flowfa.solvers.choice import choose

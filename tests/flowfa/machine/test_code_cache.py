@@ -138,8 +138,6 @@ def test_the_sources_of_the_engine_are_those_of_all_functions_that_it_calls():
         left += [one for one in values if isinstance(one, Dispatcher) and one not in called]
     assert len(called) > 10 and all(is_kept(function) for function in called)
     assert {Path(function.py_func.__code__.co_filename).resolve() for function in called} <= files
-    # Numbers of these are compiled in.
-    assert any(name.endswith("feedback_kind.py") for name in sources_of(Path(rows.__file__)))
 
 
 def test_a_module_is_made_of_what_it_imports_in_whatever_way(tmp_path):

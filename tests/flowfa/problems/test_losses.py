@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+import flowfa
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
-from flowfa.problems.losses import LOSSES, check_labels
+from flowfa.problems.losses import LOSSES, Loss, check_labels
+from flowfa.problems.losses.base import binary_targets
 from flowfa.problems.losses.logistic import sigmoid, softplus
-
-LABELS = {
-    "binary": np.array([1.0, -1.0, 1.0, -1.0]),
-    "classes": np.array([0.0, 2.0, 1.0, 1.0]),
-    "targets": np.array([[0.3, -1.0], [2.0, 0.5], [1.0, 1.0], [0.0, -0.2]]),
-}
-FITTING = [(n, kind) for n in LOSSES.names() for kind in LOSSES.get(n).label_kinds]
+from flowfa.testing import LossTestCase
+from flowfa.testing.losses import LABELS
 
 
 def case(name, kind):
@@ -28,23 +25,69 @@ def case(name, kind):
     return loss, target, 3.0 * output
 
 
-@pytest.mark.parametrize(("name", "kind"), FITTING)
-def test_derivative_is_the_gradient_of_the_value(name, kind):
-    loss, target, output = case(name, kind)
-    output.requires_grad_()
-    (expected,) = torch.autograd.grad(loss.value(output, target).sum(), output)
-    torch.testing.assert_close(loss.derivative(output, target), expected, rtol=1e-13, atol=1e-14)
+class TestExponential(LossTestCase):
+    def make(self):
+        return LOSSES.get("exponential")()
 
 
-@pytest.mark.parametrize(("name", "kind"), FITTING)
-def test_trajectory_is_rounded_the_same_alone(name, kind):
-    loss, target, output = case(name, kind)
-    for function in (loss.value, loss.derivative):
-        together = function(output, target)
-        assert all(
-            torch.equal(together[i : i + 1], function(output[i : i + 1].clone(), target))
-            for i in range(len(output))
-        )
+class TestLogistic(LossTestCase):
+    def make(self):
+        return LOSSES.get("logistic")()
+
+
+class TestCrossEntropy(LossTestCase):
+    def make(self):
+        return LOSSES.get("cross-entropy")()
+
+
+class TestSquared(LossTestCase):
+    def make(self):
+        return LOSSES.get("squared")()
+
+
+class Shifted(Loss):
+    """Half the squared distance, with a claim that is wrong."""
+
+    name = "shifted"
+    label_kinds = ("binary",)
+    infimum = 1.0
+
+    def encode(self, data):
+        return binary_targets(data)
+
+    def value(self, output, target):
+        return 0.5 * (output - target).square().sum(-2)
+
+    def derivative(self, output, target):
+        return 2.0 * (output - target)
+
+    def correct(self, output, target):
+        return None
+
+
+@pytest.mark.parametrize(
+    "test", ["derivative_is_that_of_autograd", "infimum_is_not_above_sampled_values"]
+)
+def test_the_template_finds_wrong_claims(test):
+    class Case(LossTestCase):
+        def make(self):
+            return Shifted()
+
+    with pytest.raises(AssertionError):
+        getattr(Case(), f"test_{test}")()
+
+
+def test_a_registered_loss_is_found_by_name_and_by_labels():
+    data = Dataset(np.ones((4, 2)), LABELS["binary"])
+    flowfa.loss("shifted")(Shifted)
+    try:
+        assert isinstance(flowfa.Problem(data, loss="shifted").loss, Shifted)
+        with pytest.raises(InputError, match="the loss name 'shifted' is taken"):
+            flowfa.loss("shifted")(type("Other", (Shifted,), {}))
+    finally:
+        LOSSES.forget("shifted")
+    with pytest.raises(InputError, match="unknown loss 'shifted'"):
+        flowfa.Problem(data, loss="shifted")
 
 
 @pytest.mark.parametrize("margin", [-700.0, -30.0, -1e-3, 0.0, 0.5, 21.0, 40.0, 700.0])

@@ -8,12 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import flowfa
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.rules import SignFeedbackAlignment
-from flowfa.problems.starts import given_start, load_start
+from flowfa.problems.starts import STARTS, given_start, load_start
+from flowfa.testing import StartTestCase
 
 RULES = ("gd", "fa", "adafa", "signfa", "frsf")
 
@@ -45,6 +47,40 @@ def test_aligned_direct_feedback_has_positive_kappa_in_the_last_hidden_layer():
     values = kappa(Problem(classes_data(3), (7, 5), rule="dfa"))
     assert values[:, :7].isnan().all()
     assert float(values[:, 7:].min()) > 0.0
+
+
+class TestAligned(StartTestCase):
+    def make(self):
+        return STARTS.get("aligned")()
+
+
+class TestXavier(StartTestCase):
+    def make(self):
+        return STARTS.get("xavier")()
+
+
+class TestNormal(StartTestCase):
+    def make(self):
+        return STARTS.get("normal")()
+
+
+def test_a_registered_start_is_found_by_name():
+    @flowfa.start("ones")
+    class Ones(flowfa.RandomStart):
+        def draw_weights(self, sizes, generator):
+            return tuple(np.ones((sizes[i + 1], sizes[i])) for i in range(len(sizes) - 1))
+
+        def draw_feedback(self, kind, layer, shape, weights, generator):
+            return np.ones(shape)
+
+    try:
+        problem = Problem(classes_data(1), (4,), initial="ones")
+        assert problem.initial.name == "ones"
+        assert (build_ensemble(problem, 2, 0).weights[0] == 1.0).all()
+        with pytest.raises(InputError, match="the start name 'ones' is taken"):
+            flowfa.start("ones")(type("Other", (Ones,), {}))
+    finally:
+        STARTS.forget("ones")
 
 
 def test_xavier_start_is_not_always_aligned():

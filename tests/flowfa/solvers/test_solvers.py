@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from scipy.integrate import solve_ivp
 
 import flowfa
+import theory_checks
 from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.solvers.choice import choose
-from flowfa.solvers.registry import make_solver
-from flowfa.solvers.runge_kutta import TABLEAUS
+from flowfa.solvers.factory import FAMILIES, SOLVERS, SolverSettings
+from flowfa.solvers.registry import is_registered, make_solver, solver_names
+from flowfa.solvers.runge_kutta.methods import TABLEAUS
+from flowfa.solvers.stepping.controller import Tolerance
 from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.solve import solve
 from flowfa.solvers.stepping.status import Status
@@ -249,3 +254,90 @@ def test_auto_takes_high_order_only_where_the_flow_is_smooth():
     assert choose("auto", shallow, dtype="float32").name == "bosh3"
     assert choose("auto", shallow, rtol=1e-12).name == "bosh3"
     assert choose("rk4", shallow).name == "rk4"
+
+
+# --- solvers of one's own -------------------------------------------------------------------------
+
+
+class Midpoint:
+    """The explicit midpoint rule, as simply as a solver can be written."""
+
+    name = "midpoint-rule"
+
+    def __init__(self, settings):
+        self.step = settings.fixed_step(self.name)
+
+    def start(self, field, run):
+        del run.memory["velocity"]
+
+    def advance(self, field, run, save):
+        memory = run.memory
+        while run.working.numel() and int(run.next_save[int(run.working[0])]) < len(run.save_times):
+            index = int(run.next_save[int(run.working[0])])
+            length = float(run.save_times[index] - run.save_times[index - 1])
+            count = max(1, round(length / self.step))
+            for _ in range(count):
+                half = memory["state"] + length / count / 2 * field(memory["time"], memory["state"])
+                middle = memory["time"] + length / count / 2
+                memory["state"] = memory["state"] + length / count * field(middle, half)
+                memory["time"] = memory["time"] + length / count
+            memory["time"] = torch.full_like(memory["time"], float(run.save_times[index]))
+            save(run.working, torch.full_like(run.working, index), memory["state"])
+            run.next_save[run.working.numpy()] += 1
+        run.retire({place: (Status.OK, "") for place in range(len(run.working))})
+
+
+@pytest.fixture
+def registered_midpoint():
+    flowfa.solver(Midpoint.name)(Midpoint)
+    yield
+    SOLVERS.forget(Midpoint.name)
+
+
+def small_problem():
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=0)
+    return flowfa.Problem(data, (3,), leak=1.0, rule=("gd", "fa"))
+
+
+def test_a_registered_solver_is_found_by_name_and_checked(registered_midpoint, tmp_path):
+    options = {"t_end": 1.0, "save": 5, "step": 0.01}
+    named = flowfa.simulate(small_problem(), 2, solver="midpoint-rule", **options)
+    expected = flowfa.simulate(small_problem(), 2, solver="dopri5", rtol=1e-10, t_end=1.0, save=5)
+    np.testing.assert_allclose(
+        named.tree["trajectory"]["loss"], expected.tree["trajectory"]["loss"], rtol=1e-4
+    )
+    assert theory_checks.check(named, only=["C-1"])["C-1"].verdict is theory_checks.Verdict.HOLDS
+    assert "midpoint-rule" in solver_names()
+    with pytest.raises(InputError, match="midpoint-rule is a fixed-step solver"):
+        make_solver("midpoint-rule")
+    with pytest.raises(InputError, match="the solver name 'midpoint-rule' is taken"):
+        flowfa.solver("midpoint-rule")(lambda settings: None)
+
+
+def test_a_solver_object_is_taken_as_it_is_and_its_name_recorded():
+    settings = SolverSettings(Tolerance(1e-4, 1e-6), 0.01, "pi", 1000)
+    run = flowfa.simulate(small_problem(), 2, solver=Midpoint(settings), t_end=1.0, save=5)
+    config = json.loads(run.tree.attrs["config"])
+    assert (config["solver"], config["solver_reason"]) == ("midpoint-rule", "asked for")
+    with pytest.raises(InputError, match=r"solver 'midpoint-rule', which is not registered here"):
+        theory_checks.check(run)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [(3, "has no 'name'"), (Midpoint, "has no 'advance'")],
+)
+def test_what_is_no_solver_is_refused_in_one_line(given, told):
+    if given is Midpoint:
+        given = type("Half", (), {"name": "half", "start": lambda *_: None})()
+    with pytest.raises(InputError, match=f"`solver` is .*{told}"):
+        flowfa.simulate(small_problem(), 1, solver=given)
+
+
+def test_every_built_in_solver_has_an_entry_of_its_own():
+    built_in = {"hybrid", "event", *TABLEAUS.names(), "gauss2", "gauss4", "gauss6"}
+    assert built_in <= set(SOLVERS.names()) and FAMILIES.names() == ("torchdiffeq",)
+    for name in SOLVERS.names():
+        fixed = name in FIXED
+        assert make_solver(name, step=0.1 if fixed else None).name == name
+    assert not is_registered("torchdiff:dopri5") and is_registered("torchdiffeq:dopri5")

@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import DOP853, RK23, RK45
 
 from flowfa.errors import InputError
-from flowfa.solvers.runge_kutta import TABLEAUS, Tableau
+from flowfa.solvers.runge_kutta.methods import TABLEAUS, Tableau
 from tests.support.rooted_trees import FAILS, gamma, order_of, trees, worst_residual
 
 ALL = [TABLEAUS.get(name) for name in TABLEAUS.names()]

@@ -48,6 +48,7 @@ class Alignment:
         """Assume the hypotheses of one of the promises."""
         fixed, layout = evidence.under(*FIXED), evidence.flow.layout
         lowest = kappas(evidence, layout.layers - 1).amin(1)
+        degree = evidence.flow.field.activation.degree
         return (
             Hypothesis.of(
                 "rule", f"the rule is one of {', '.join(PROMISED)}", evidence.under(*PROMISED)
@@ -61,6 +62,11 @@ class Alignment:
                 "scalar-output",
                 "the rule is gd or signfa, or the output is scalar",
                 ~fixed | (layout.sizes[-1] == 1),
+            ),
+            Hypothesis.of(
+                "activation-of-degree-one",
+                "the rule is gd or signfa, or the activation is homogeneous of degree 1 (L-1)",
+                ~fixed | (degree == 1.0),
             ),
             Hypothesis.of(
                 "feedback",

@@ -18,6 +18,7 @@ from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.bounds import constant, never_negative
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
+from theory_checks.statements.activations import of_degree_one
 from theory_checks.statements.alignment.cosines import frobenius, root, with_angle
 from theory_checks.statements.alignment.products import (
     FIXED,
@@ -51,7 +52,7 @@ class ReadoutAlignment:
     )
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume a rule, one output, and for fixed feedback kappa_j >= 0 and no b_j = 0."""
+        """Assume rule, degree 1, one output; for fixed feedback kappa_j >= 0 and no b_j = 0."""
         layer = evidence.flow.layout.layers - 1
         sign = evidence.under("signfa")
         zero = (feedback_into(evidence.at_start(), layer).abs().amax(2) == 0.0).any(1)
@@ -60,6 +61,7 @@ class ReadoutAlignment:
             Hypothesis.of(
                 "rule", "the rule is fa, adafa or signfa", evidence.under(*FIXED, "signfa")
             ),
+            of_degree_one(evidence),
             Hypothesis.of(
                 "scalar-output",
                 "there is one output (with more there is no cosine bound, only L-1c)",

@@ -11,6 +11,7 @@ from theory_checks.controls.flows import small_flow
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.margins.measurement import Hypothesis, Measurement
+from theory_checks.statements.activations import of_degree_one
 from theory_checks.statements.alignment.products import FIXED, above_kappa
 from theory_checks.statements.statement import register
 
@@ -26,8 +27,11 @@ class NeverObtuse:
     reading: ClassVar[str] = "margin: <w_out, b> - kappa_j, plus twice the error (it is attained)"
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume fixed feedback."""
-        return (Hypothesis.of("rule", "the rule is fa or adafa", evidence.under(*FIXED)),)
+        """Assume fixed feedback, and an activation of degree 1."""
+        return (
+            Hypothesis.of("rule", "the rule is fa or adafa", evidence.under(*FIXED)),
+            of_degree_one(evidence),
+        )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return <w_out, b> - kappa_j, layer by layer."""

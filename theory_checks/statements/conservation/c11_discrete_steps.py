@@ -19,6 +19,7 @@ from theory_checks.evidence.networks import Networks
 from theory_checks.evidence.steps import with_threads
 from theory_checks.margins.bounds import RESOLVED
 from theory_checks.margins.measurement import Hypothesis, Measurement
+from theory_checks.statements.activations import of_degree_one
 from theory_checks.statements.conservation.laws import neuron_law, neurons, with_law
 from theory_checks.statements.statement import register
 
@@ -45,14 +46,14 @@ class StepConservation:
     )
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume a rule with a law; momentum, schedule, decay and minibatch are in the formula."""
+        """Assume degree 1 and a rule with a law; momentum, decay, minibatch are in the formula."""
         in_form = [
             is_in_form(group.rule)
             for group in evidence.field.groups
             for _ in range(group.start, group.stop)
         ]
         text = "the feedback has the form a W^T + B + M * sign(W)^T"
-        return (Hypothesis.of("rule", text, torch.tensor(in_form)),)
+        return (of_degree_one(evidence), Hypothesis.of("rule", text, torch.tensor(in_form)))
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the difference leaves, at all steps and in the file."""

@@ -10,6 +10,7 @@ from theory_checks.controls.control import Control
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Measurement
+from theory_checks.statements.activations import homogeneous
 from theory_checks.statements.conservation.laws import in_norms, neuron_law, neurons, with_law
 from theory_checks.statements.conservation.virtual_readouts import (
     earlier_in_norms,
@@ -32,8 +33,8 @@ class NeuronConservation:
     reading: ClassVar[str] = DRIFT
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume nothing beyond the model: any data, any differentiable loss, any kinks."""
-        return ()
+        """Assume a homogeneous activation (C-6): any data, any differentiable loss, any kinks."""
+        return (homogeneous(evidence),)
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room each neuron's drift leaves."""

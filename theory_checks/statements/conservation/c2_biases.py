@@ -14,6 +14,7 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Measurement
+from theory_checks.statements.activations import homogeneous
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
 from theory_checks.statements.conservation.laws import in_norms, neuron_law, neurons, with_law
 from theory_checks.statements.statement import register
@@ -28,9 +29,12 @@ class BiasConservation:
     reading: ClassVar[str] = DRIFT
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume a bias in some hidden layer."""
+        """Assume a bias in some hidden layer, and a homogeneous activation."""
         biased = evidence.for_all(any(evidence.flow.problem.has_bias[:-1]))
-        return (Hypothesis.of("bias", "a hidden layer has a bias", biased),)
+        return (
+            homogeneous(evidence),
+            Hypothesis.of("bias", "a hidden layer has a bias", biased),
+        )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room each neuron's drift leaves, in layers that have a bias."""

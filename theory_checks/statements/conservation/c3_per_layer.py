@@ -14,6 +14,7 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
+from theory_checks.statements.activations import homogeneous
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
 from theory_checks.statements.conservation.laws import in_norms, neuron_law, with_law
 from theory_checks.statements.statement import register
@@ -28,8 +29,8 @@ class LayerConservation:
     reading: ClassVar[str] = DRIFT
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
-        """Assume nothing beyond the model."""
-        return ()
+        """Assume a homogeneous activation, as C-1 does."""
+        return (homogeneous(evidence),)
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the drift of each layer leaves."""

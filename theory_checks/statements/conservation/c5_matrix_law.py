@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import RuleGroup
+from flowfa.problems.activations import Activation
 from flowfa.seeds import generator
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
@@ -40,7 +41,8 @@ class MatrixConservation:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume the identity as activation, and feedback that is fixed or W^T."""
-        bend = torch.full((len(evidence),), 1.0 - evidence.flow.field.leak)
+        distance = _distance_to_linear(evidence.flow.field.activation)
+        bend = torch.full((len(evidence),), distance, dtype=torch.float64)
         return (
             Hypothesis.measured(
                 "linear-activation", "the activation is the identity (leak = 1)", bend
@@ -75,6 +77,11 @@ class MatrixConservation:
             "weight decay": broken("gd", "weight decay", leak=1.0),
             "feedback that drifts": broken("dfa", "drifting feedback", leak=1.0),
         }
+
+
+def _distance_to_linear(activation: Activation) -> float:
+    """Return 1 - leak; 1 for an activation that has none."""
+    return 1.0 - (activation.leak or 0.0)
 
 
 def matrix_law(networks: Networks) -> Tensor:

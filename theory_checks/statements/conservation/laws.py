@@ -55,7 +55,7 @@ def neuron_law(networks: Networks) -> Tensor:
             if row is None:
                 size = (group.stop - group.start, networks.field.layout.sizes[layer])
                 row = networks.state.new_full(size, torch.nan)
-            parts.append(row)
+            parts.append(degree_of(networks) * row)
         columns.append(torch.cat(parts))
     return torch.cat(columns, 1)
 
@@ -73,10 +73,20 @@ def squares(networks: Networks, layer: int) -> Tensor:
     return incoming if bias is None else incoming + bias.square()
 
 
+def degree_of(networks: Networks) -> float:
+    """Return p of an activation with sigma'(z) z = p sigma(z) (C-6).
+
+    With it C is p times the row of C-1's table at ||w_in||^2 / p. It is 1 where there is none, so
+    that C-1 can be tried without its hypothesis.
+    """
+    degree = networks.field.activation.degree
+    return 1.0 if degree is None else degree
+
+
 def _row(networks: Networks, group: RuleGroup, layer: int) -> Tensor | None:
-    """Return C of the neurons of a layer for the rows of a group, by the table of C-1."""
+    """Return C / p of the neurons of a layer for the rows of a group, by the table of C-1."""
     rows = slice(group.start, group.stop)
-    incoming = squares(networks, layer)[rows]
+    incoming = squares(networks, layer)[rows] / degree_of(networks)
     weight = networks.parameters[f"W{layer + 1}"][rows]
     out = weight.transpose(1, 2)
     name = group.rule.name

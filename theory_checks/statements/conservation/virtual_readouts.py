@@ -13,7 +13,7 @@ from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
-from theory_checks.statements.conservation.laws import squares
+from theory_checks.statements.conservation.laws import degree_of, squares
 
 
 class WithReadouts:
@@ -65,7 +65,7 @@ def with_readouts(evidence: Evidence) -> Evidence:
 
 
 def readout_law(networks: Networks) -> Tensor:
-    """Return 1/2 ||w_in||^2 - <A_l[:,j], D_l[j,:]> of neurons before the last hidden layer.
+    """Return 1/2 ||w_in||^2 - p <A_l[:,j], D_l[j,:]> of neurons before the last hidden layer.
 
     (row, neuron); NaN for rules other than dfa.
     """
@@ -82,7 +82,7 @@ def readout_law(networks: Networks) -> Tensor:
             half = 0.5 * squares(networks, layer)[rows]
             if group.rule.name == "dfa":
                 product = readout[rows].transpose(1, 2) * group.kept[f"D{layer}"]
-                parts.append(half - product.sum(2))
+                parts.append(half - degree_of(networks) * product.sum(2))
             else:
                 parts.append(half * torch.nan)
         columns.append(torch.cat(parts))

@@ -60,7 +60,7 @@ class Dominance:
             Hypothesis.of(
                 "exact-kinks",
                 "the kinks are exact (with `smooth_kinks` gd's own update is not the gradient)",
-                evidence.for_all(not problem.smooth_kinks),
+                evidence.for_all(problem.activation.slope_is_derivative),
             ),
             Hypothesis.of("gradient", "under gd the gradient never vanishes", ~(descends & still)),
             Hypothesis.of(
@@ -78,7 +78,11 @@ class Dominance:
                 "the rule is gd, or the loss is exponential",
                 ~proved | (problem.loss.name == "exponential"),
             ),
-            Hypothesis.of("leak", "the rule is gd, or leak > 0", ~proved | (problem.leak > 0.0)),
+            Hypothesis.of(
+                "leak",
+                "the rule is gd, or the activation is a leaky ReLU with leak > 0",
+                ~proved | bool(problem.leak),
+            ),
             Hypothesis.of(
                 "separable",
                 "the rule is gd, or the data are linearly separable (D-3)",

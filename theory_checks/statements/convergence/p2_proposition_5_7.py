@@ -21,6 +21,7 @@ from torch import Tensor
 from flowfa.datasets import Certificate
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
+from flowfa.problems import Problem
 from theory_checks.controls.control import Control
 from theory_checks.controls.fields import WeightDecay, opposed
 from theory_checks.controls.tight import Slower, tight_flow
@@ -30,6 +31,7 @@ from theory_checks.evidence.networks import Networks
 from theory_checks.margins.between_times import extremes
 from theory_checks.margins.bounds import ROUNDING
 from theory_checks.margins.measurement import Estimate, Hypothesis, Item, Measurement
+from theory_checks.statements.activations import leaky_relu
 from theory_checks.statements.alignment.products import half_squares, products
 from theory_checks.statements.data.geometry import (
     bound_of,
@@ -78,7 +80,8 @@ class ExplicitRate:
             condition(
                 "exponential-loss", "the loss is exponential", problem.loss.name == "exponential"
             ),
-            condition("leak-positive", "the leak is positive", problem.leak > 0.0),
+            leaky_relu(evidence),
+            condition("leak-positive", "the leak is positive", bool(problem.leak)),
             condition("exact-kinks", "the kinks are not smoothed", not problem.smooth_kinks),
             Hypothesis.of("rule", f"the rule is one of {', '.join(RULES)}", evidence.under(*RULES)),
             Hypothesis.of("separable", "the data are linearly separable (ghat > 0)", margin > 0.0),
@@ -94,7 +97,7 @@ class ExplicitRate:
         """Return the room of the dominance, and of the loss, for ghat^2 and its lower bounds."""
         fixed = evidence.under(*FIXED)
         kappa = total_kappa(kappa_of_neurons(evidence), fixed)
-        factor = slope_factor(evidence.flow.problem.leak) * kappa
+        factor = slope_factor(leak_of(evidence.flow.problem)) * kappa
         gains = (_at_times(evidence), *_of_inverse_loss(evidence))
         result = []
         for number, words in CONSTANTS:
@@ -123,7 +126,9 @@ class ExplicitRate:
             fixed = evidence.under(*FIXED)
             kappa = total_kappa(kappa_of_neurons(evidence), fixed)
             square = claimed(evidence, _square_of_margin, certified)
-            mu = torch.where(applies, slope_factor(evidence.flow.problem.leak) * kappa * square, mu)
+            mu = torch.where(
+                applies, slope_factor(leak_of(evidence.flow.problem)) * kappa * square, mu
+            )
         text = "alpha^2 ghat^2 kappa, of the bound 1/(1/Loss(0) + mu t)"
         return (Estimate.of(evidence, "mu", text, mu, 0.0 * mu, torch.full_like(mu, torch.nan)),)
 
@@ -161,6 +166,11 @@ CONSTANTS = (
     (paper_bound_of, ", the bound of D-2 for ghat^2"),
 )
 """What stands for ghat^2 in mu, and the note; all but the first only where they are positive."""
+
+
+def leak_of(problem: Problem) -> float:
+    """Return the leak; 0, which promises nothing, for an activation that has none."""
+    return problem.leak or 0.0
 
 
 def slope_factor(leak: float) -> float:

@@ -1,0 +1,79 @@
+"""What an observable measures: networks at some states, passed forward and backward once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.field import ForwardPass, NetworkField
+from flowfa.flow.sliding import with_sliding_slopes
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredState:
+    """Networks at given states, one a row.
+
+    Attributes
+    ----------
+    field : NetworkField
+        With one row for each row of `state`; ``targets``, ``loss``, ``activation`` and the rules
+        are here.
+    state : Tensor
+        (row, parameter).
+    outside_norm2 : Tensor
+        Squared norm of each row of W_1 outside the span of the data, (row, n_1): what
+        ``parameters["W1"]``, which is in coordinates of the span, does not have.
+    """
+
+    field: NetworkField
+    state: Tensor
+    outside_norm2: Tensor
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """W_l and c_l by name, (row, ...)."""
+        return self.forward.parameters
+
+    @property
+    def output(self) -> Tensor:
+        """f, (row, output, sample)."""
+        return self.forward.output
+
+    @cached_property
+    def forward(self) -> ForwardPass:
+        """The forward pass, with the slopes of sliding samples."""
+        forward = self.field.forward(self.state)
+        return with_sliding_slopes(self.field, forward, self.field.output_signal(forward))
+
+    @cached_property
+    def output_signal(self) -> Tensor:
+        """-delta_L / n, (row, output, sample)."""
+        return self.field.output_signal(self.forward)
+
+    @cached_property
+    def update(self) -> Tensor:
+        """-G, the velocity of the flow, (row, parameter)."""
+        return self.field.descent(self.forward, self.output_signal, self.field.rule_signal)
+
+    @cached_property
+    def steepest(self) -> Tensor:
+        """-grad Loss, (row, parameter)."""
+        return self.field.steepest(self.forward, self.output_signal)
+
+    @cached_property
+    def weight_norm2(self) -> Tensor:
+        """||W_l||_F^2 by layer, (row, layer), with the part of W_1 outside the span."""
+        return weight_norm2(self.field, self.forward, self.outside_norm2)
+
+
+def weight_norm2(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) -> Tensor:
+    """Return ||W_l||_F^2 by layer, (row, layer)."""
+    squares = [
+        forward.parameters[f"W{layer}"].square().sum((1, 2))
+        for layer in range(1, field.layout.layers + 1)
+    ]
+    squares[0] = squares[0] + outside_norm2.sum(1)
+    return torch.stack(squares, dim=1)

@@ -1,0 +1,20 @@
+"""The hyperbolic tangent: an activation without a conservation law."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from flowfa.problems.activations.base import Activation, activation
+
+
+@activation("tanh")
+class Tanh(Activation):
+    """sigma(z) = tanh(z), not homogeneous: C-1 has nothing to say of it, and does not hold."""
+
+    def value(self, preactivation: Tensor) -> Tensor:
+        """Return tanh(z)."""
+        return preactivation.tanh()
+
+    def slope(self, preactivation: Tensor) -> Tensor:
+        """Return 1 - tanh(z)^2."""
+        return 1.0 - preactivation.tanh().square()
