@@ -1,1 +1,1 @@
-"""How far discrete training strays from the flow (spec section 5)."""
+"""How far discrete training strays from the flow (docs/deviation.md)."""

@@ -65,6 +65,7 @@ def train(
     save: int = TrainingSettings.save,
     spacing: str = TrainingSettings.spacing,
     snapshots: int | None = TrainingSettings.snapshots,
+    observe: Sequence[str] = TrainingSettings.observe,
     device: str | torch.device = TrainingSettings.device,
     dtype: str | torch.dtype = TrainingSettings.dtype,
 ) -> Run:

@@ -97,7 +97,7 @@ class RuleTestCase(ABC):
             assert torch.equal(matrix, many.field.groups[0].kept[name][:2])
 
     def test_output_layer_follows_its_true_gradient(self) -> None:
-        """Feedback changes hidden layers only (spec section 0)."""
+        """Feedback changes hidden layers only (docs/theory.md, model)."""
         flow = self.flow(bias="all")
         states = self.states(flow)
         forward = flow.field.forward(states)

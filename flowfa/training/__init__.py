@@ -1,4 +1,4 @@
-"""The discrete counterpart of the flow: steps W <- W - eta_k G, side by side (spec section 5)."""
+"""The discrete counterpart of the flow: steps W <- W - eta_k G, side by side (docs/training.md)."""
 
 from flowfa.training.minibatches import Minibatches
 from flowfa.training.redraws import Redraws
