@@ -1,22 +1,21 @@
-"""What data sets satisfy, with numbers that certify it: D-1, D-2, D-3."""
+"""What data sets satisfy, with numbers that certify it: D-1, D-2, D-3.
+
+Each judgement is proved for the float64 numbers given, or it is "unknown".
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from flowfa.datasets.dataset import Dataset
+from flowfa.datasets.exact import GREATEST, LEAST, RELATIVE, dot, products
+from flowfa.datasets.margin import GAP, margin_of
 from flowfa.errors import InputError
-
-GAP = 1e-9
-"""Largest duality gap, in units of R_max, of a margin that counts as certified.
-
-The non-negative least squares behind it are solved to rounding, about 1e-15 times the square root
-of the condition number of the support; 1e-9 leaves room for a condition number of 1e12.
-"""
 
 
 @dataclass(frozen=True)
@@ -33,18 +32,22 @@ class Certificate:
         ``max_{k != l} |<x_k, x_l>|``; 0 for one sample.
     gamma : float
         The largest gamma for which D-2 holds; inf for orthogonal samples, 0 with a zero sample.
+    spare : float
+        ``R_min^2 - (n - 1) rho``, of exact sign: the weaker condition of D-2 holds if it is
+        positive.
     lambda_ : float or None
         min_{k, l} y_k y_l <x_k, x_l>, k = l included: D-1 holds if it is positive. None without
         labels -1/+1, as for the next four.
     margin : float or None
         ghat of D-3, from the primal side: min_k <u, u_k> for the unit vector `direction`; 0 if
-        the data are not linearly separable.
+        the data are not linearly separable, or none was found that separates them.
     margin_dual : float or None
-        The least norm in the convex hull of the u_k = y_k x_k: an upper bound of ghat.
+        The norm of a convex combination of the u_k = y_k x_k: an upper bound of ghat. It is 0
+        only if one that vanishes is proved to exist, so that the data are not separable.
     duality_gap : float or None
         margin_dual - margin: ghat is known to within it.
     direction : tuple of float or None
-        The unit vector that attains `margin`; None if not separable.
+        The unit vector that attains `margin`; None if none was found that separates the data.
     """
 
     samples: int
@@ -53,6 +56,7 @@ class Certificate:
     R_max: float
     rho: float
     gamma: float
+    spare: float
     lambda_: float | None
     margin: float | None
     margin_dual: float | None
@@ -61,8 +65,10 @@ class Certificate:
 
     @property
     def separable(self) -> bool | None:
-        """Whether a direction was found that separates the data linearly."""
-        return None if self.margin is None else self.margin > 0.0
+        """Whether the data are linearly separable; None if that is not known, or no question."""
+        if self.margin is None or (self.margin == 0.0 and self.margin_dual != 0.0):
+            return None
+        return self.margin > 0.0
 
     @property
     def orthogonally_separable(self) -> bool | None:
@@ -72,17 +78,19 @@ class Certificate:
     @property
     def nearly_orthogonal(self) -> bool:
         """Whether the weaker condition of D-2 holds: R_min^2 > (n - 1) rho."""
-        return self.R_min**2 > (self.samples - 1) * self.rho
+        return self.spare > 0.0
 
     @property
     def margin_certified(self) -> bool | None:
-        """Whether the duality gap is below `GAP` in units of R_max."""
-        return None if self.duality_gap is None else self.duality_gap <= GAP * self.R_max
+        """Whether the duality gap is below `GAP` in units of the margin's upper bound."""
+        if self.duality_gap is None or self.margin_dual is None:
+            return None
+        return self.duality_gap <= GAP * self.margin_dual
 
     @property
     def margin_bound(self) -> float:
         """The lower bound on ghat that D-1 and D-2 give (D-3); 0 if neither does."""
-        squares = [0.0, (self.R_min**2 - (self.samples - 1) * self.rho) / self.samples]
+        squares = [0.0, self.spare / self.samples]
         if self.lambda_ is not None:
             squares.append(self.lambda_)
         return math.sqrt(max(squares))
@@ -151,24 +159,33 @@ def certify(data: Dataset) -> Certificate:
         raise InputError(
             f"{data.name} has a set for each trajectory: certify them one by one (certify_each)"
         )
+    _check_sizes(data)
     n = data.samples
-    gram = data.X @ data.X.T
-    norms = np.linalg.norm(data.X, axis=1)
-    off = np.abs(gram) - np.diag(np.abs(np.diag(gram)))
-    least, greatest = float(norms.min()), float(norms.max())
+    gram = products(data.X, data.X)
+    norms = np.sqrt(gram.diagonal())
+    off = np.abs(gram) - np.diag(gram.diagonal())
+    rho = float(off.max()) if n > 1 else 0.0
     numbers: dict[str, Any] = {
         "samples": n,
         "dim": data.dim,
-        "R_min": least,
-        "R_max": greatest,
-        "rho": float(off.max()) if n > 1 else 0.0,
+        "R_min": float(norms.min()),
+        "R_max": float(norms.max()),
+        "rho": rho,
         "gamma": _gamma(norms, off),
+        "spare": _spare(data.X, gram.diagonal(), off),
     }
     if data.label_kind != "binary":
         names = ("lambda_", "margin", "margin_dual", "duality_gap", "direction")
         return Certificate(**numbers, **dict.fromkeys(names))
-    numbers["lambda_"] = float((np.outer(data.y, data.y) * gram).min())
-    return Certificate(**numbers, **_margin(data.y[:, None] * data.X, greatest))
+    margin = margin_of(data.y[:, None] * data.X)
+    return Certificate(
+        **numbers,
+        lambda_=float((np.outer(data.y, data.y) * gram).min()),
+        margin=margin.lower,
+        margin_dual=margin.upper,
+        duality_gap=margin.upper - margin.lower,
+        direction=None if margin.direction is None else tuple(margin.direction.tolist()),
+    )
 
 
 def certify_each(data: Dataset) -> tuple[Certificate, ...]:
@@ -176,7 +193,7 @@ def certify_each(data: Dataset) -> tuple[Certificate, ...]:
     if not data.differs_by_trajectory:
         return (certify(data),)
     sets = zip(data.X, data.y, strict=True)
-    return tuple(certify(Dataset(X, y, data.name, data.origin)) for X, y in sets)
+    return tuple(certify(Dataset(X, y, data.name, data.origin, data.classes)) for X, y in sets)
 
 
 def _gamma(norms: np.ndarray, off: np.ndarray) -> float:
@@ -190,39 +207,33 @@ def _gamma(norms: np.ndarray, off: np.ndarray) -> float:
         return float(np.min(norms**2 / denominator))
 
 
-def _margin(signed: np.ndarray, scale: float) -> dict[str, Any]:
-    """Return the margin of u_k = y_k x_k, (sample, feature), with both sides of the duality.
+def _spare(X: np.ndarray, squares: np.ndarray, off: np.ndarray) -> float:
+    """Return min_k ||x_k||^2 - (n - 1) max |<x_k, x_l>|, its sign exact."""
+    others = len(X) - 1
+    least, most = float(squares.min()), float(off.max())
+    spare = least - others * most
+    doubt = 8.0 * RELATIVE
+    if abs(spare) > doubt * least or least == 0.0:
+        return spare
+    # Both sides agree in all but the last digits: which is greater takes rational numbers.
+    shortest = np.flatnonzero(squares <= least * (1.0 + doubt))
+    rows, columns = np.nonzero(np.triu(off, 1) >= most * (1.0 - doubt))
+    exact = min(dot(X[k], X[k]) for k in shortest) - others * max(
+        (abs(dot(X[i], X[j])) for i, j in zip(rows, columns, strict=True)), default=Fraction(0)
+    )
+    return float(exact)
 
-    min over q >= 0 of ||sum q_k u_k||^2 + (sum q_k - 1)^2 is attained at a multiple of the convex
-    combination of least norm (D-3), so non-negative least squares find it.
-    """
-    from scipy.optimize import nnls
 
-    nothing = {"margin": 0.0, "margin_dual": 0.0, "duality_gap": 0.0, "direction": None}
-    if scale == 0.0:
-        return nothing
-    units = signed / scale
-    matrix = np.concatenate([units.T, np.ones((1, len(units)))])
-    target = np.zeros(len(matrix))
-    target[-1] = 1.0
-    share, _ = nnls(matrix, target, maxiter=50 * max(matrix.shape))
-    nearest = (share / share.sum()) @ units
-    length = float(np.linalg.norm(nearest))
-    if length == 0.0:
-        return nothing
-    direction = nearest / length
-    primal = float((units @ direction).min())
-    if primal <= 0.0:
-        # The hull's nearest point is zero to rounding: the dual bound says how nearly.
-        bound = length * scale
-        return nothing | {"margin_dual": bound, "duality_gap": bound}
-    return {
-        "margin": primal * scale,
-        "margin_dual": length * scale,
-        "duality_gap": max(0.0, (length - primal) * scale),
-        "direction": tuple(direction.tolist()),
-    }
+def _check_sizes(data: Dataset) -> None:
+    """Refuse numbers whose products leave float64."""
+    sizes = np.abs(data.X[data.X != 0.0])
+    if sizes.size and not (sizes.min() >= LEAST and sizes.max() <= GREATEST):
+        raise InputError(
+            f"{data.name} has values from {sizes.min():.3g} to {sizes.max():.3g} in size, whose "
+            f"products leave float64: certify takes 0 and {LEAST:.0e} to {GREATEST:.0e}, so "
+            "multiply all by one number, or set what is negligible to 0"
+        )
 
 
 def _yes(judgement: bool | None) -> str:
-    return "yes" if judgement else "no"
+    return "unknown" if judgement is None else "yes" if judgement else "no"

@@ -32,17 +32,21 @@ class Dataset:
         Where the samples came from, for records.
     origin : dict
         The generator's arguments, so that the set can be made again.
+    classes : int, optional
+        The number K of classes, where some may have no sample here; without it all class numbers
+        from 0 to the largest must occur. As an attribute: K for class numbers, else 0.
 
     Raises
     ------
     InputError
-        If shapes disagree, there is no sample, or a value is not finite.
+        If shapes disagree, there is no sample, a value is not finite, or class numbers leave gaps.
     """
 
     X: np.ndarray
     y: np.ndarray
     name: str = UNNAMED
     origin: dict[str, Any] = field(default_factory=dict)
+    classes: int = 0
 
     def __post_init__(self) -> None:
         inputs = _as_float64(self.X, "X")
@@ -70,6 +74,7 @@ class Dataset:
                     f"{title}[{place}] is {array[tuple(bad[0])]} ({len(bad)} such values): "
                     "remove or repair the samples that are not finite"
                 )
+        object.__setattr__(self, "classes", self._checked_classes())
 
     @property
     def differs_by_trajectory(self) -> bool:
@@ -91,17 +96,14 @@ class Dataset:
         """What the labels are: ``binary`` (-1/+1), ``classes`` (0..K-1) or real ``targets``."""
         if self.y.ndim == self.X.ndim:
             return "targets"
+        if self.classes:
+            return "classes"
         if np.isin(self.y, (-1.0, 1.0)).all() and (self.y == -1.0).any():
             return "binary"
         if (self.y >= 0).all() and (self.y == np.round(self.y)).all():
             # All labels +1 is a binary set with one class; all 0 .. K-1 are class numbers.
             return "binary" if (self.y == 1.0).all() else "classes"
         return "targets"
-
-    @property
-    def classes(self) -> int:
-        """Number of classes K of ``classes`` labels, else 0."""
-        return int(self.y.max()) + 1 if self.label_kind == "classes" else 0
 
     def __repr__(self) -> str:
         """Return what it holds in a line."""
@@ -130,6 +132,38 @@ class Dataset:
         summary.update(np.ascontiguousarray(self.X).tobytes())
         summary.update(np.ascontiguousarray(self.y).tobytes())
         return summary.hexdigest()
+
+    def _checked_classes(self) -> int:
+        """Return the number of classes, given or told by class numbers without a gap."""
+        if self.classes:
+            return self._given_classes()
+        if self.label_kind != "classes":
+            return 0
+        numbers = np.unique(self.y)
+        if numbers[-1] == len(numbers) - 1:
+            return len(numbers)
+        shown = ", ".join(f"{number:.0f}" for number in numbers[:6])
+        more = f", ... ({len(numbers)} different)" if len(numbers) > 6 else ""
+        raise InputError(
+            f"y has the class numbers {shown}{more}: expected all of 0 to K-1. Number them anew "
+            "(numpy.unique(y, return_inverse=True)[1]), tell K if the others have no sample here "
+            f"(`classes={numbers[-1] + 1:.0f}`, in a file the array classes), or give real targets "
+            "as y[..., None]"
+        )
+
+    def _given_classes(self) -> int:
+        whole = isinstance(self.classes, int | np.integer) and not isinstance(self.classes, bool)
+        if not whole or self.classes < 1:
+            raise InputError(f"`classes` is {self.classes}: expected a whole number of at least 1")
+        numbers = np.unique(self.y)
+        known = (numbers == np.round(numbers)) & (numbers >= 0) & (numbers < self.classes)
+        if self.y.ndim == self.X.ndim or not known.all():
+            other = "of real targets" if self.y.ndim == self.X.ndim else f"{numbers[~known][0]:g}"
+            raise InputError(
+                f"`classes` is {self.classes} but y has labels {other}: expected class numbers 0 "
+                f"to {self.classes - 1}, (sample,)"
+            )
+        return int(self.classes)
 
 
 def _as_float64(array: np.ndarray, title: str) -> np.ndarray:

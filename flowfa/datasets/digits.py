@@ -56,4 +56,5 @@ def digits(
     place = np.array([chosen.index(digit) for digit in numbers[own].tolist()], dtype=np.float64)
     y = 2.0 * place - 1.0 if len(chosen) == 2 else place
     origin = {"classes": list(chosen), "samples": n, "seed": seed}
-    return Dataset(np.asarray(pixels)[own] / 16.0, y, "digits", origin)
+    numbered = 0 if len(chosen) == 2 else len(chosen)
+    return Dataset(np.asarray(pixels)[own] / 16.0, y, "digits", origin, numbered)

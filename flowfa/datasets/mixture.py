@@ -65,7 +65,7 @@ def mixture(
         "label_noise": label_noise,
         "seed": seed,
     }
-    return Dataset(X, y, "mixture", origin)
+    return Dataset(X, y, "mixture", origin, 0 if classes == 2 else classes)
 
 
 def wrong_labels(

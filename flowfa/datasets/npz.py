@@ -14,6 +14,9 @@ from flowfa.files.archives import read_npz, write_npz
 PROVENANCE = "provenance"
 """Array with a JSON text: name and origin of a set that flowfa made."""
 
+CLASSES = "classes"
+"""Number K of classes, where y has class numbers and some may have no sample."""
+
 
 def load_npz(path: str | Path) -> Dataset:
     """Read a data set; nothing is ever unpickled.
@@ -21,7 +24,8 @@ def load_npz(path: str | Path) -> Dataset:
     Parameters
     ----------
     path : str or Path
-        Arrays ``X`` and ``y``, as `Dataset` takes them; others are not looked at.
+        Arrays ``X`` and ``y``, and a number ``classes`` if need be, as `Dataset` takes them;
+        others are not looked at.
 
     Raises
     ------
@@ -42,8 +46,14 @@ def load_npz(path: str | Path) -> Dataset:
             raise InputError(
                 f"the array {PROVENANCE} in {path} is not what flowfa writes: leave it out"
             ) from None
+    classes = arrays.get(CLASSES, np.array(0))
+    if classes.ndim or classes.dtype.kind not in "iu":
+        raise InputError(
+            f"the array {CLASSES} in {path} has shape {classes.shape} and type {classes.dtype}: "
+            "expected one whole number, the number of classes"
+        )
     try:
-        return Dataset(arrays["X"], arrays["y"], name, origin)
+        return Dataset(arrays["X"], arrays["y"], name, origin, int(classes))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -58,4 +68,6 @@ def save_npz(data: Dataset, path: str | Path, overwrite: bool = False) -> None:
     """
     stored = json.dumps({"name": data.name, "origin": data.origin})
     arrays = {"X": data.X, "y": data.y, PROVENANCE: np.array(stored)}
+    if data.classes:
+        arrays[CLASSES] = np.array(data.classes)
     write_npz(Path(path), arrays, overwrite)

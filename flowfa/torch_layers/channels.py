@@ -9,7 +9,7 @@ and false of normalisation layers and of activations that are not homogeneous.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from flowfa.errors import InputError
 from flowfa.problems.rules import FeedbackForm, Rule, form_of, unit_of
 from flowfa.torch_layers.direct import DirectFeedbackSequential, in_order, is_layer
 from flowfa.torch_layers.layers import FeedbackConv2d, FeedbackLinear
+from flowfa.torch_layers.layouts import check_layout, check_sequence
 
 KEEPS_THE_LAW = (
     nn.Identity,
@@ -72,13 +73,17 @@ class ChannelPair:
         grouped = weight.unflatten(0, (self.following.groups, -1)).flatten(3)
         return grouped.permute(1, 3, 0, 2).flatten(2).flatten(0, 1)
 
-    @property
-    def kept_by_name(self) -> dict[str, Tensor]:
-        """What the rule keeps, as the last of two layers has it: (1, channel, entry)."""
-        if self.kept is None:
-            return {}
-        key = "D1" if self.rule.feedback_from == "output" else f"{self.rule.keeps}2"
-        return {key: self.columns(self.kept).T[None]}
+    def conserved(self) -> Tensor | None:
+        """Return 1/2 ||w_in||^2 - g(w_out) in the rule's unit, (channel,); None without a law."""
+        incoming = self.rows(self.layer.weight, self.layer.bias).square().sum(1)[None]
+        out_weight = self.columns(self.following.weight)[None]
+        form = self._form(None)
+        if form is None:
+            kept = {name: self._by_channel(matrix) for name, matrix in self._kept(None).items()}
+            value = self.rule.conserved(1, incoming, out_weight, kept)
+        else:
+            value = unit_of(self.rule) * (0.5 * incoming - form.potential(out_weight))
+        return None if value is None else value[0]
 
     def form(self, dtype: torch.dtype | None = None) -> FeedbackForm:
         """Return the form of the feedback into the channels, for w_out as (1, entry, channel).
@@ -88,15 +93,40 @@ class ChannelPair:
         InputError
             If the rule is not in form (`flowfa.problems.rules.form_of`).
         """
-        entries, channels = self.columns(self.following.weight).shape
-        kept = {name: matrix.to(dtype) for name, matrix in self.kept_by_name.items()}
-        form = form_of(self.rule, 2, (entries, channels), kept)
+        form = self._form(dtype)
         if form is None:
             raise InputError(
                 f"what a step adds under the rule {self.rule.name!r} is not known: only its own "
                 "author can tell, by stating the form of its feedback (flowfa.RuleInForm)"
             )
         return form
+
+    def _form(self, dtype: torch.dtype | None) -> FeedbackForm | None:
+        # What a form says of an entry may depend on where it stands in the layer's weight: it is
+        # asked as the layer asks it (`LayerFeedback.matrix`), and laid out by channels after that.
+        outputs, inputs = self.following.weight.flatten(1).shape
+        form = form_of(self.rule, 2, (outputs, inputs), self._kept(dtype))
+        if form is None:
+            return None
+        fixed, magnitudes = form.fixed, form.magnitudes
+        return replace(
+            form,
+            fixed=None if fixed is None else self._by_channel(fixed),
+            magnitudes=(
+                self._by_channel(magnitudes) if isinstance(magnitudes, Tensor) else magnitudes
+            ),
+        )
+
+    def _kept(self, dtype: torch.dtype | None) -> dict[str, Tensor]:
+        """Return what the rule keeps, as the last of two layers has it: (1, in, out)."""
+        if self.kept is None:
+            return {}
+        key = "D1" if self.rule.feedback_from == "output" else f"{self.rule.keeps}2"
+        return {key: self.kept.detach().to(dtype).flatten(1).T[None]}
+
+    def _by_channel(self, matrix: Tensor) -> Tensor:
+        """Return a matrix of the layer, (1, in, out), as (1, channel, entry)."""
+        return self.columns(matrix[0].T.reshape(self.following.weight.shape)).T[None]
 
 
 def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[str, Tensor]:
@@ -119,17 +149,14 @@ def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[s
     Raises
     ------
     InputError
-        If the model is not sequential or has no feedback, or a module between two layers breaks
-        the law: its name.
+        If the model is not sequential or has no feedback, a layer is used twice or does not read
+        the channels of the one before, or a module between two layers breaks the law: its name.
     """
     found = {}
     for pair in channel_pairs(model, unchecked):
-        weight = pair.following.weight
-        incoming = pair.rows(pair.layer.weight, pair.layer.bias).square().sum(1)
-        out_weight = pair.columns(weight)[None]
-        value = pair.rule.conserved(1, incoming[None], out_weight, pair.kept_by_name)
+        value = pair.conserved()
         if value is not None:
-            found[pair.name] = value[0]
+            found[pair.name] = value
     return found
 
 
@@ -210,6 +237,7 @@ def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
             "torch.nn.Sequential"
         )
     flat = in_order(model)
+    check_sequence(model, flat)
     places = [place for place, (_, module) in enumerate(flat) if is_layer(module)]
     pairs = []
     for first, second in itertools.pairwise(places):
@@ -229,8 +257,9 @@ def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
                 f"{flat[second][0]} has no feedback: convert the model first, convert(model, 'gd') "
                 "for gradient descent"
             )
+        check_layout(flat[first : second + 1])
         for between, module in flat[first + 1 : second]:
-            if not unchecked and not isinstance(module, KEEPS_THE_LAW):
+            if not unchecked and type(module) not in KEEPS_THE_LAW:
                 raise InputError(
                     f"{between} ({type(module).__name__}) stands between {name} and "
                     f"{flat[second][0]} and breaks C-4: unchecked=True measures how far"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from flowfa.errors import InputError
 from flowfa.problems.rules import Rule
-from flowfa.torch_layers.direct import DirectFeedbackSequential, direct_feedback
+from flowfa.torch_layers.direct import direct_feedback
 from flowfa.torch_layers.feedback import for_layer, resolved
-from flowfa.torch_layers.layers import FEEDBACK_CLASSES, with_feedback
-
-# Their weights act elementwise, or no signal goes back through them.
-HARMLESS = (nn.LayerNorm, nn.RMSNorm, nn.Embedding, nn.EmbeddingBag)
+from flowfa.torch_layers.graph import FirstPass
+from flowfa.torch_layers.layers import FEEDBACK_CLASSES, give_feedback
+from flowfa.torch_layers.suitable import check_module
 
 
 def convert(
@@ -23,15 +20,21 @@ def convert(
 ) -> nn.Module:
     """Return a copy of a torch model whose linear layers and 2d convolutions use feedback.
 
-    The copy computes the same outputs; its ``backward()`` leaves in ``.grad`` the update G of the
-    rule instead of the gradient, so that any optimizer, schedule or training loop works. The
-    first layer's feedback is never used unless the inputs require gradients. All other modules
-    (activations, pooling, normalisation) pass the signal by their true derivative.
+    The copy computes the same outputs, by its own forward pass; its ``backward()`` leaves in
+    ``.grad`` the update G of the rule instead of the gradient, so that any optimizer, schedule or
+    training loop works. The first layer's feedback is never used unless the inputs require
+    gradients. All other modules (activations, pooling, normalisation) pass the signal by their
+    true derivative.
+
+    Layers get their feedback in place, so that lists, bound methods and hooks that refer to them
+    refer to layers with feedback. What can be seen only when the model runs - a weight used
+    outside of its layer, a layer of the original in a closure, a model under dfa that is no chain
+    - is refused at the first forward pass with gradients.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Is not changed. A layer that is used in several places stays one layer.
+        Is not changed. A layer that is used in several places stays one layer (not under dfa).
     rule : str or Rule
         ``gd``, ``fa``, ``adafa``, ``signfa``, ``frsf``, ``brsf``, a rule of one's own, or
         ``dfa`` for a ``torch.nn.Sequential``. ``SignFeedbackAlignment(scale)`` sets signfa's
@@ -53,8 +56,8 @@ def convert(
         its name and why.
     """
     found, redrawn = resolved(rule)
-    _check(module)
     direct = found.feedback_from == "output"
+    check_module(module, direct)
     if direct and type(module) is not nn.Sequential:
         raise InputError(
             f"the rule {found.name!r} is for torch.nn.Sequential, not for "
@@ -64,79 +67,9 @@ def convert(
     if direct:
         assert isinstance(model, nn.Sequential)
         return direct_feedback(model, found, seed, example)
-    made: dict[int, nn.Module] = {}
-
-    def replacement(name: str, layer: nn.Module) -> nn.Module:
-        if id(layer) not in made:
+    for name, layer in list(model.named_modules()):
+        if type(layer) in FEEDBACK_CLASSES:
             assert isinstance(layer, nn.Linear | nn.Conv2d)
-            made[id(layer)] = with_feedback(
-                layer, for_layer(found, redrawn, seed, name, layer.weight)
-            )
-        return made[id(layer)]
-
-    if type(model) in FEEDBACK_CLASSES:
-        return replacement("", model)
-    for prefix, parent in model.named_modules():
-        for key, child in parent._modules.items():
-            if child is not None and type(child) in FEEDBACK_CLASSES:
-                parent._modules[key] = replacement(f"{prefix}.{key}".lstrip("."), child)
+            give_feedback(layer, for_layer(found, redrawn, seed, name, layer.weight))
+    model.register_forward_hook(FirstPass(module))
     return model
-
-
-def _check(module: nn.Module) -> None:
-    """Refuse models that would not learn by the rule everywhere."""
-    owners: dict[int, str] = {}
-    layers = 0
-    for name, layer in module.named_modules():
-        title = f"{name or 'the module'} ({type(layer).__name__})"
-        if isinstance(layer, (*FEEDBACK_CLASSES.values(), DirectFeedbackSequential)):
-            raise InputError(f"{title} has feedback already: convert the original model")
-        if type(layer) not in FEEDBACK_CLASSES:
-            _check_other(title, layer)
-            continue
-        layers += 1
-        if parametrize.is_parametrized(layer) or "weight" not in layer._parameters:
-            raise InputError(
-                f"{title} computes its weight from other parameters, whose feedback is not "
-                "defined: remove the parametrisation, or leave the layer out of the model"
-            )
-        weight = layer._parameters["weight"]
-        if weight is None or isinstance(weight, nn.parameter.UninitializedParameter):
-            raise InputError(f"{title} has no weight yet: run the model once before")
-        if id(weight) in owners:
-            raise InputError(
-                f"{title} shares its weight with {owners[id(weight)]}: which feedback the two have "
-                "is not defined; give each a weight of its own"
-            )
-        owners[id(weight)] = title
-    for name, other in module.named_modules():
-        if type(other) not in FEEDBACK_CLASSES:
-            for key, parameter in other.named_parameters(recurse=False):
-                if id(parameter) in owners:
-                    raise InputError(
-                        f"{name or 'the module'} uses the weight of {owners[id(parameter)]} as "
-                        f"its {key}: a signal through it would not be the rule's"
-                    )
-    if not layers:
-        raise InputError(
-            f"{type(module).__name__} has no layer to convert: expected torch.nn.Linear or "
-            "torch.nn.Conv2d in it"
-        )
-
-
-def _check_other(title: str, layer: nn.Module) -> None:
-    if isinstance(layer, tuple(FEEDBACK_CLASSES)):
-        raise InputError(
-            f"{title} is a subclass with a forward pass of its own: only torch.nn.Linear and "
-            "torch.nn.Conv2d themselves are converted"
-        )
-    if isinstance(layer, HARMLESS):
-        return
-    if isinstance(layer, torch.jit.ScriptModule):
-        raise InputError(f"{title} is compiled by TorchScript: convert the model before")
-    for key, parameter in layer.named_parameters(recurse=False):
-        if isinstance(parameter, nn.parameter.UninitializedParameter) or parameter.ndim > 1:
-            raise InputError(
-                f"{title} has the weight {key}, through which the signal would go back by its "
-                "transpose: only torch.nn.Linear and torch.nn.Conv2d can have feedback"
-            )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from collections import OrderedDict
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +12,14 @@ from torch import Tensor, nn
 from flowfa.errors import InputError
 from flowfa.problems.rules import Rule
 from flowfa.seeds import generator
-from flowfa.torch_layers.layers import FEEDBACK_CLASSES
-from flowfa.torch_layers.signal import DirectSignal
+from flowfa.torch_layers.direct_pass import DirectPass
 
 
 class DirectFeedbackSequential(nn.Sequential):
     """A sequential model whose hidden layers see D_l delta_L: the output's signal, directly.
 
     h_l, into which the signal goes, is what layer l + 1 gets: activations and pooling between are
-    passed by their true derivative.
+    passed by their true derivative. The forward pass is that of the modules themselves.
 
     Attributes
     ----------
@@ -29,6 +29,7 @@ class DirectFeedbackSequential(nn.Sequential):
     """
 
     rule: Rule
+    shared: DirectPass
 
     @property
     def matrices(self) -> list[Tensor]:
@@ -36,84 +37,72 @@ class DirectFeedbackSequential(nn.Sequential):
         count = len([name for name in self._buffers if name.startswith("feedback_")])
         return [cast(Tensor, self._buffers[f"feedback_{layer}"]) for layer in range(1, count + 1)]
 
+    def __getitem__(self, idx: slice | int) -> Any:
+        """Return a module, or some in a row as a torch.nn.Sequential without direct feedback.
+
+        The layers of a part run without gradients only: no output tells them a signal.
+        """
+        if isinstance(idx, slice):
+            return nn.Sequential(OrderedDict(list(self._modules.items())[idx]))
+        return super().__getitem__(idx)
+
     def forward(self, input: Tensor) -> Tensor:
-        """Return the model's output."""
-        *hidden_blocks, last = blocks(self)
-        hidden = []
-        signal = input
-        for block in hidden_blocks:
-            for module in block:
-                signal = module(signal)
-            hidden.append(signal)
-            # Nothing comes back this way: the block learns from its own direct signal.
-            signal = signal.detach()
-        signal = last[0](signal)
-        matrices = self.matrices
-        for layer, (h, matrix) in enumerate(zip(hidden, matrices, strict=True), start=1):
-            if h[0].numel() != matrix.shape[0] or signal.shape[1:] != matrix.shape[1:]:
-                raise InputError(
-                    f"hidden layer {layer} has {h[0].numel()} activations a sample and the output "
-                    f"shape {tuple(signal.shape[1:])}, but feedback_{layer} is "
-                    f"{tuple(matrix.shape)}: convert with an example of the inputs"
-                )
-        signal = cast(Tensor, DirectSignal.apply(signal, len(hidden), *hidden, *matrices))
-        for module in last[1:]:
-            signal = module(signal)
-        return signal
+        """Return the model's output.
+
+        Raises
+        ------
+        InputError
+            If a size is another than the feedback's, or the layers are not a chain.
+        """
+        if not torch.is_grad_enabled():
+            return super().forward(input)
+        with self.shared.begun(self.matrices):
+            output = super().forward(input)
+            self.shared.check_end(self, output)
+        return output
 
 
 def direct_feedback(
     model: nn.Sequential, rule: Rule, seed: int, example: Tensor | None
 ) -> DirectFeedbackSequential:
-    """Turn a sequential model into its direct-feedback version; `model` is used up.
+    """Turn a sequential model into its direct-feedback version, in place.
 
     Raises
     ------
     InputError
-        If a layer is inside a module that is not sequential, or a size is not known.
+        If a layer is inside a module that is not sequential or stands in two places, or a size is
+        not known.
     """
-    parts = blocks(model)
-    outputs = parts[-1][0]
+    layers = [module for _, module in in_order(model) if is_layer(module)]
+    names = [name for name, module in in_order(model) if is_layer(module)]
+    if len(set(layers)) < len(layers):
+        raise InputError(
+            f"one layer stands in the places {', '.join(_twice(names, layers))}: direct feedback "
+            "is defined for layers that are used once"
+        )
+    outputs = layers[-1]
     if not isinstance(outputs, nn.Linear):
         raise InputError(
             f"the last layer is {type(outputs).__name__}: direct feedback needs torch.nn.Linear, "
             "whose outputs are the delta that it sends"
         )
-    sizes = _sizes(parts) if example is None else _measured_sizes(model, parts, example)
-    made = DirectFeedbackSequential.__new__(DirectFeedbackSequential)
-    made.__dict__.update(model.__dict__)
+    sizes = _sizes(layers) if example is None else _measured_sizes(model, layers, example)
+    model.__class__ = DirectFeedbackSequential
+    made = cast(DirectFeedbackSequential, model)
     made.rule = rule
+    made.shared = DirectPass(layers)
+    for number, layer in enumerate(layers, start=1):
+        made.shared.take(layer, number)
     classes, weight = outputs.out_features, outputs.weight
-    for layer, size in enumerate(sizes, start=1):
-        stream = generator(seed, "feedback layer", "D", layer)
+    for number, size in enumerate(sizes, start=1):
+        stream = generator(seed, "feedback layer", "D", number)
         matrix = math.sqrt(2.0 / (size + classes)) * stream.standard_normal((size, classes))
-        made.register_buffer(f"feedback_{layer}", torch.from_numpy(matrix).to(weight))
+        made.register_buffer(f"feedback_{number}", torch.from_numpy(matrix).to(weight))
     return made
 
 
-def blocks(model: nn.Sequential) -> list[list[nn.Module]]:
-    """Return the modules in order, a block for each layer with weights: the layer comes first.
-
-    What stands before the first layer belongs to its block, at its front.
-
-    Raises
-    ------
-    InputError
-        If a layer is inside a module that is not sequential.
-    """
-    flat = in_order(model)
-    places = [place for place, (_, module) in enumerate(flat) if is_layer(module)]
-    if not places:
-        raise InputError("the model has no torch.nn.Linear or torch.nn.Conv2d")
-    starts = [*([0] if len(places) > 1 else places), *places[1:]]
-    ends = [*starts[1:], len(flat)]
-    return [
-        [module for _, module in flat[start:end]] for start, end in zip(starts, ends, strict=True)
-    ]
-
-
 def in_order(model: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Module]]:
-    """Return names and modules in the order in which they are applied.
+    """Return names and modules in the order in which they are applied, each as often as it is.
 
     Raises
     ------
@@ -121,12 +110,14 @@ def in_order(model: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Modul
         If a layer is inside a module that is not sequential.
     """
     flat: list[tuple[str, nn.Module]] = []
-    for key, module in model.named_children():
+    for key, module in model._modules.items():
         name = f"{prefix}{key}"
+        if module is None:
+            continue
         if isinstance(module, nn.Sequential):
             flat += in_order(module, f"{name}.")
             continue
-        inside = [each for each in module.modules() if each is not module and is_layer(each)]
+        inside = [part for part in module.modules() if part is not module and is_layer(part)]
         if inside:
             raise InputError(
                 f"{name} ({type(module).__name__}) has layers inside, in an order that is not "
@@ -138,34 +129,47 @@ def in_order(model: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Modul
 
 def is_layer(module: nn.Module) -> bool:
     """Return whether a module is a layer with weights, with feedback or without."""
-    return isinstance(module, tuple(FEEDBACK_CLASSES))
+    return isinstance(module, nn.Linear | nn.Conv2d)
 
 
-def _sizes(parts: list[list[nn.Module]]) -> list[int]:
+def _twice(names: list[str], layers: list[nn.Module]) -> list[str]:
+    return [name for name, layer in zip(names, layers, strict=True) if layers.count(layer) > 1]
+
+
+def _sizes(layers: list[nn.Module]) -> list[int]:
     sizes = []
-    for block in parts[1:]:
-        if not isinstance(block[0], nn.Linear):
+    for layer in layers[1:]:
+        if not isinstance(layer, nn.Linear):
             raise InputError(
                 "direct feedback into convolutions depends on the size of the images: give an "
                 "example of the inputs, convert(model, 'dfa', example=images[:1])"
             )
-        sizes.append(block[0].in_features)
+        sizes.append(layer.in_features)
     return sizes
 
 
-def _measured_sizes(
-    model: nn.Sequential, parts: list[list[nn.Module]], example: Tensor
-) -> list[int]:
+def _measured_sizes(model: nn.Sequential, layers: list[nn.Module], example: Tensor) -> list[int]:
     """Run the model on an example, without changing statistics of normalisation layers."""
     modes = {module: module.training for module in model.modules()}
-    model.eval()
-    sizes = []
-    with torch.no_grad():
-        signal = example
-        for block in parts[:-1]:
-            for module in block:
-                signal = module(signal)
-            sizes.append(signal[0].numel())
-    for module, training in modes.items():
-        module.training = training
-    return sizes
+    sizes: dict[nn.Module, int] = {}
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes[layer] = math.prod(inputs[0].shape[1:])
+
+    handles = [layer.register_forward_pre_hook(note) for layer in layers[1:]]
+    try:
+        model.eval()
+        with torch.no_grad():
+            model(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in modes.items():
+            module.training = training
+    missing = [layer for layer in layers[1:] if layer not in sizes]
+    if missing:
+        raise InputError(
+            f"the model does not run {len(missing)} of its layers on the example: direct feedback "
+            "needs each layer once, in the order of the model"
+        )
+    return [sizes[layer] for layer in layers[1:]]

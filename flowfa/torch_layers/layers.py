@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import maybe_current_level
 
+from flowfa.errors import InputError
 from flowfa.torch_layers.feedback import LayerFeedback
 from flowfa.torch_layers.signal import ConvolutionSignal, LinearSignal
 
@@ -12,7 +14,7 @@ from flowfa.torch_layers.signal import ConvolutionSignal, LinearSignal
 class FeedbackLinear(nn.Linear):
     """A linear layer whose backward signal passes through its rule's feedback.
 
-    Made by `convert`, or by `with_feedback` from an existing layer.
+    Made by `convert`, or by `give_feedback` of an existing layer.
 
     Attributes
     ----------
@@ -29,7 +31,7 @@ class FeedbackLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return h W^T + c, (..., out)."""
-        return LinearSignal.apply(input, self.weight, self.bias, current_feedback(self))
+        return LinearSignal.apply(*_autocast(input, self.weight, self.bias, current_feedback(self)))
 
 
 class FeedbackConv2d(nn.Conv2d):
@@ -54,10 +56,9 @@ class FeedbackConv2d(nn.Conv2d):
             padding = (0, 0)
         single = input.ndim == 3
         result = ConvolutionSignal.apply(
-            input[None] if single else input,
-            self.weight,
-            self.bias,
-            current_feedback(self),
+            *_autocast(
+                input[None] if single else input, self.weight, self.bias, current_feedback(self)
+            ),
             self.stride,
             padding,
             self.dilation,
@@ -72,32 +73,60 @@ FEEDBACK_CLASSES: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def with_feedback(
-    layer: nn.Linear | nn.Conv2d, feedback: LayerFeedback
-) -> FeedbackLinear | FeedbackConv2d:
-    """Return a feedback layer with the parameters, hooks and mode of `layer`.
+def give_feedback(layer: nn.Linear | nn.Conv2d, feedback: LayerFeedback) -> None:
+    """Make a layer one with feedback, in place.
 
-    The parameters are the same objects, so optimizers that have them go on to work.
+    The object stays the same, so that whatever refers to it - the model, a list, a bound method,
+    an optimizer with its parameters, a hook - goes on to work, with the feedback.
     """
-    cls = FeedbackLinear if isinstance(layer, nn.Linear) else FeedbackConv2d
-    # All that a torch module is lies in its dictionary; a constructor would draw new weights.
-    made = cls.__new__(cls)
-    made.__dict__.update(layer.__dict__)
-    for own in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
-        made.__dict__[own] = layer.__dict__[own].copy()
-    made.feedback = feedback
-    made.register_buffer("feedback_weight", feedback.draw(layer.weight))
-    made.register_buffer("draws", torch.zeros((), dtype=torch.int64, device=layer.weight.device))
-    return made
+    kept = feedback.draw(layer.weight)
+    # setattr: type checkers do not know that an object may change its class.
+    setattr(layer, "__class__", FEEDBACK_CLASSES[type(layer)])  # noqa: B010
+    setattr(layer, "feedback", feedback)  # noqa: B010
+    layer.register_buffer("feedback_weight", kept)
+    layer.register_buffer("draws", torch.zeros((), dtype=torch.int64, device=layer.weight.device))
 
 
 def current_feedback(layer: FeedbackLinear | FeedbackConv2d) -> Tensor:
     """Return the feedback for this forward pass, laid out as the weight.
 
     Rules whose feedback is redrawn draw it here, at each pass in training mode with gradients.
+
+    Raises
+    ------
+    InputError
+        If the weight is complex, or feedback is to be drawn inside a transform of torch.func.
     """
+    if layer.weight.is_complex():
+        raise InputError(
+            "a layer has complex weights: feedback rules are defined for real ones, so give "
+            "real and imaginary parts layers of their own"
+        )
     if layer.feedback.redrawn and layer.training and torch.is_grad_enabled():
+        if transformed():
+            raise InputError(
+                f"feedback that is drawn at each pass ({layer.feedback.rule.name}, redrawn) cannot "
+                "be drawn inside torch.func: use backward(), or another rule"
+            )
         layer.draws += 1
         # A new tensor: graphs of earlier passes keep the old one.
         layer.feedback_weight = layer.feedback.draw(layer.weight, int(layer.draws))
     return layer.feedback.matrix(layer.weight, layer.feedback_weight)
+
+
+def transformed() -> bool:
+    """Return whether this runs inside a transform of torch.func: grad, vmap, jvp."""
+    return maybe_current_level() is not None
+
+
+def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Cast as autocast casts the arguments of a linear map, which the backward pass then shares."""
+    kind = next(tensor.device.type for tensor in tensors if tensor is not None)
+    if not torch.is_autocast_enabled(kind):
+        return tensors
+    dtype = torch.get_autocast_dtype(kind)
+    # It leaves double precision alone.
+    return tuple(
+        tensor if tensor is None or tensor.dtype == torch.float64 else tensor.to(dtype)
+        for tensor in tensors
+    )

@@ -44,6 +44,6 @@ class DataTestCase(CheckTestCase):
         evidence = self.sound_evidence()
         inputs = evidence.flow.field.inputs.clone()
         inputs[0, 0] = torch.nan
-        evidence.flow.field.inputs = inputs
+        evidence.flow.field = evidence.flow.field.replace(inputs=inputs)
         found = outcomes_of(self.make(), dataclasses.replace(evidence))
         assert {outcome.verdict for outcome in found} == {Verdict.INCONCLUSIVE}

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from torch import Tensor
 
 from flowfa.datasets import nearly_orthogonal
-from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from theory_checks.controls.control import Control
@@ -62,13 +61,5 @@ def _control(sound: Callable[[], NetworkFlow], change: Change) -> Control:
 
 def _trained_on(flow: NetworkFlow, change: Change) -> NetworkFlow:
     """Return the flow with other inputs in its field than those of its data."""
-    field = flow.field
-    flow.field = NetworkField(
-        field.layout,
-        change(field.inputs.clone()),
-        field.targets,
-        field.loss,
-        field.leak,
-        field.groups,
-    )
+    flow.field = flow.field.replace(inputs=change(flow.field.inputs.clone()))
     return flow

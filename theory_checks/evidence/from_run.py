@@ -232,8 +232,12 @@ def _problem(
     }
     # Broken starts are part of a run like any other; a single one would be refused.
     start = given_start({name: _twice(array) for name, array in known.items()}, label)
+    X, y = data["X"].values, data["y"].values
+    # A class without a sample shows only in the number of outputs.
+    outputs = start.sizes[-1]
+    classes = outputs if outputs > 1 and y.ndim < X.ndim else 0
     problem = Problem(
-        Dataset(data["X"].values, data["y"].values, label),
+        Dataset(X, y, label, classes=classes),
         activation=_activation(configuration, label),
         rule=rules,
         loss=rebuilt(

@@ -172,7 +172,8 @@ def datasets(
     scale, seed = draw(scales()), draw(seeds())
     X, y = draw_data(kind, samples, dim, loss, outputs, np.random.default_rng(seed), scale)
     origin: dict[str, Any] = {"kind": kind, "scale": scale, "seed": seed}
-    return Dataset(X, y, f"random {kind}", origin)
+    classes = outputs if loss == "cross-entropy" else 0
+    return Dataset(X, y, f"random {kind}", origin, classes)
 
 
 def scales() -> st.SearchStrategy[float]:

@@ -84,6 +84,11 @@ class RandomProblems:
         return (self.X.shape[2], *widths)
 
     @property
+    def classes(self) -> int:
+        """The number of classes, of which some may have no sample; 0 without class numbers."""
+        return self.sizes[-1] if self.sizes[-1] > 1 and self.y.ndim < self.X.ndim else 0
+
+    @property
     def hidden_layers(self) -> int:
         """The number of hidden layers."""
         return len(self.sizes) - 2
@@ -110,7 +115,7 @@ class RandomProblems:
             If the parts do not fit together; problems that strategies draw do.
         """
         return Problem(
-            Dataset(self.X, self.y, "random data"),
+            Dataset(self.X, self.y, "random data", classes=self.classes),
             leak=self.leak,
             rule=self.rule,
             loss=self.loss,
@@ -197,7 +202,10 @@ class RandomProblems:
         InputError
             If there is something at `path` and `overwrite` is False, or it cannot be written.
         """
-        write_npz(Path(path), self._arrays(), overwrite)
+        arrays = self._arrays()
+        if self.classes:
+            arrays["classes"] = np.array(self.classes)
+        write_npz(Path(path), arrays, overwrite)
 
     def command(self, path: str | Path) -> str:
         """Return the command that simulates what `save` wrote to `path`."""

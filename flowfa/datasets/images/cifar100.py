@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tarfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from flowfa.datasets.images.image_set import ImageSet
+from flowfa.datasets.images.members import is_content
 from flowfa.datasets.images.source import Source, missing
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
@@ -28,10 +29,13 @@ LARGEST = 10**9
 def files(folder: Path, split: str) -> list[Path]:
     """Return the folder of the binary version, or its archive."""
     for place in (folder, folder / "cifar100", folder / "cifar-100"):
-        for name in (FOLDER, ARCHIVE):
-            if (place / name).exists():
-                inside = [place / name / f"{split}.bin", place / name / NAMES]
-                return inside if name == FOLDER else [place / name]
+        inside = [place / FOLDER / f"{split}.bin", place / FOLDER / NAMES]
+        archive = place / ARCHIVE
+        # An empty folder beside the archive is what an unpacking that failed leaves.
+        if (place / FOLDER).exists() and (inside[0].exists() or not archive.exists()):
+            return inside
+        if archive.exists():
+            return [archive]
     for name in PICKLED:
         if (folder / name).exists():
             raise InputError(
@@ -89,8 +93,9 @@ def _from_archive(path: Path, wanted: tuple[str, ...]) -> list[bytes]:
     try:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
-                name = member.name.removeprefix("./").removeprefix(f"{FOLDER}/")
-                if name in wanted and member.isreg() and member.size <= LARGEST:
+                name = PurePosixPath(member.name).name
+                known = name in wanted and name not in found and is_content(member.name)
+                if known and member.isreg() and member.size <= LARGEST:
                     stream = archive.extractfile(member)
                     assert stream is not None
                     found[name] = stream.read()

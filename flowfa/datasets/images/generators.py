@@ -82,7 +82,7 @@ def flat_images(
         "size": size,
         "seed": seed,
     }
-    return Dataset(X, y, name, origin)
+    return Dataset(X, y, name, origin, 0 if images.classes == 2 else images.classes)
 
 
 for _name in IMAGE_SETS:

@@ -21,6 +21,7 @@ EXPECTED = (
     "t10k-labels-idx1-ubyte, plain or .gz"
 )
 UNSIGNED_BYTES = 8
+GZIP = b"\x1f\x8b"
 LARGEST = 2**31
 
 
@@ -66,7 +67,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     Parameters
     ----------
     path : Path
-        Compressed if it ends in ``.gz``.
+        Plain or compressed, whatever its name ends in.
     dimensions : int
         How many it should have.
 
@@ -81,7 +82,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     if content[:4] != magic:
         raise InputError(
             f"{path} starts with {content[:4].hex() or 'nothing'}: expected {magic.hex()}, an IDX "
-            f"file of bytes in {dimensions} dimension(s)"
+            f"file of bytes in {dimensions} dimension(s), plain or compressed by gzip"
         )
     if len(content) < header:
         raise InputError(f"{path} has {len(content)} bytes: its header alone takes {header}")
@@ -98,7 +99,10 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 def _content(path: Path) -> bytes:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        # Some browsers unpack what they fetch and keep its name: the content tells.
+        with path.open("rb") as stream:
+            packed = stream.read(len(GZIP)) == GZIP
+        with gzip.open(path) if packed else path.open("rb") as stream:
             content = stream.read(LARGEST)
     except EOFError:
         raise InputError(

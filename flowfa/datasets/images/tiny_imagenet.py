@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from flowfa.datasets.images.image_set import ImageSet
+from flowfa.datasets.images.members import is_content
 from flowfa.datasets.images.source import Source, missing
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
@@ -23,6 +24,7 @@ EXPECTED = (
     f"{NAME}.zip, or the folder {NAME} with wnids.txt, words.txt, train/<wnid>/images/*.JPEG, "
     "val/images/*.JPEG and val/val_annotations.txt"
 )
+PICTURES = (".jpeg", ".jpg")
 LARGEST_SIDE = 1024
 
 
@@ -34,14 +36,14 @@ class Tree:
     place : str
         Folder or archive, for messages.
     names : list of str
-        All files.
+        All that is there; folders and traces of file managers are left out.
     read : callable
         Returns the content of a file by its name.
     """
 
     def __init__(self, place: str, names: list[str], read: Callable[[str], bytes]) -> None:
         self.place = place
-        self.names = set(names)
+        self.names = {name for name in names if is_content(name)}
         self._read = read
 
     def read(self, name: str) -> bytes:
@@ -121,7 +123,8 @@ def _train(tree: Tree, wnids: list[str]) -> list[tuple[str, int]]:
     by_class: dict[str, list[str]] = {wnid: [] for wnid in wnids}
     for name in tree.names:
         parts = name.split("/")
-        if len(parts) == 4 and parts[0] == "train" and parts[2] == "images":
+        picture = parts[-1].lower().endswith(PICTURES)
+        if picture and len(parts) == 4 and parts[0] == "train" and parts[2] == "images":
             if parts[1] not in by_class:
                 raise InputError(
                     f"{tree.place} has images of {parts[1]}, which is not in its wnids.txt"
@@ -201,7 +204,7 @@ def _opened(path: Path) -> Iterator[Tree]:
             f"{path} is damaged or truncated ({reason(error)}): expected {EXPECTED}"
         ) from None
     with archive:
-        everything = archive.namelist()
+        everything = [name for name in archive.namelist() if is_content(name)]
         roots = [name for name in everything if PurePosixPath(name).name == "wnids.txt"]
         if len(roots) != 1:
             raise InputError(

@@ -105,3 +105,18 @@ def test_data_that_differ_by_start_have_a_certificate_each(capsys):
     text = capsys.readouterr().out
     assert "a.npz, start 0" in text
     assert "a.npz, start 1" in text
+
+
+@pytest.mark.parametrize("line", ["data certify a.npz", "simulate --dataset a.npz --t-end 1"])
+def test_class_numbers_with_gaps_end_with_64_and_one_line(folder, capsys, line):
+    np.savez("a.npz", X=np.ones((3, 2)), y=np.array([1, 2, 1_000_000]))
+    assert run(line) == 64
+    told = capsys.readouterr().err
+    assert "class numbers 1, 2, 1000000" in told and told.count("\n") == 1
+
+
+def test_a_run_with_a_class_that_has_no_sample_is_checked(folder, capsys):
+    np.savez("a.npz", X=np.eye(3), y=np.array([0, 2, 2]), classes=4)
+    assert run("simulate --dataset a.npz --width 4 --t-end 1 --out a.nc --no-check --quiet") == 0
+    assert run("check a.nc --only record C-1") == 0
+    assert "holds" in capsys.readouterr().out

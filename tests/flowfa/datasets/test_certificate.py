@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy.optimize import minimize
 
 from flowfa import datasets
 from flowfa.datasets import Dataset, certify, certify_each
+from flowfa.errors import InputError
 
 
 def sets(fewest=1):
@@ -118,3 +120,158 @@ def test_classes_have_no_lambda_and_no_margin():
 def test_each_set_of_a_stack_has_its_certificate():
     single = [datasets.gaussian(5, 8, seed=seed) for seed in range(3)]
     assert certify_each(datasets.stack(single)) == tuple(certify(data) for data in single)
+
+
+# --- exactness ------------------------------------------------------------------------------------
+
+
+def ugly(separable):
+    """Return data in mixed units, norms over six decades, with duplicates, and n above or below d.
+
+    With u the first unit vector, all u_k have a first entry above 0.1, or there are two opposite
+    ones. Units and sizes are powers of two, so that the judgement is as for the set before them.
+    """
+
+    def draw(n, d, seed, units, sizes, repeated):
+        random = np.random.default_rng(seed)
+        signed = random.standard_normal((n, d))
+        signed[:, 0] = np.abs(signed[:, 0]) + 0.1
+        if repeated:
+            signed = np.concatenate([signed, signed[: (n + 1) // 2]])
+        if not separable:
+            signed = np.concatenate([signed, -signed[:1]])
+        n = len(signed)
+        signed *= 2.0 ** random.integers(-units, units + 1, d)
+        signed *= 2.0 ** random.integers(-sizes, sizes + 1, (n, 1))
+        y = random.choice((-1.0, 1.0), n)
+        y[0] = -1.0  # Labels that are all +1 are binary too; this is for sets of one sample.
+        return Dataset(y[:, None] * signed, y)
+
+    return st.builds(
+        draw,
+        st.integers(1, 25),
+        st.integers(1, 8),
+        st.integers(0, 100_000),
+        st.sampled_from([0, 10, 27]),
+        st.sampled_from([0, 10]),
+        st.booleans(),
+    )
+
+
+def heights(data, direction):
+    """Return <u, u_k> in rational numbers."""
+    return [
+        Fraction(label) * sum(Fraction(a) * Fraction(b) for a, b in zip(x, direction, strict=True))
+        for x, label in zip(data.X.tolist(), data.y.tolist(), strict=True)
+    ]
+
+
+@given(ugly(separable=True))
+def test_separable_data_are_never_called_anything_else_than_separable(data):
+    found = certify(data)
+    assert found.separable is True
+    norm2 = sum(Fraction(entry) ** 2 for entry in found.direction)
+    assert min(heights(data, found.direction)) ** 2 >= Fraction(found.margin) ** 2 * norm2
+    # The first unit vector separates them too: no upper bound may be below what it attains.
+    first = min(heights(data, (1.0, *[0.0] * (data.dim - 1))))
+    assert Fraction(found.margin_dual) >= first
+    assert found.margin_certified
+
+
+@given(ugly(separable=False))
+def test_data_with_two_opposite_samples_are_never_called_separable(data):
+    found = certify(data)
+    assert found.separable is False
+    assert found.margin_certified and found.margin == 0.0
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e-3, 1e5, 1e7, 1e8, 1e12])
+def test_the_margin_in_other_units_is_that_of_an_exact_solution(unit):
+    """20 x 5 as in the report. 1 / ghat^2 = min ||v||^2 with <v, u_k> >= 1: solved in fractions."""
+    random = np.random.default_rng(0)
+    X, u = random.standard_normal((20, 5)), random.standard_normal(5)
+    u /= np.linalg.norm(u)
+    y = np.sign(X @ u)
+    X += 0.05 * np.outer(y, u)
+    X[:, 0] *= unit
+    found = certify(Dataset(X, y))
+    assert found.separable and found.margin_certified
+    # KKT: on the support <v, u_k> = 1 and v = sum a_k u_k with a_k >= 0; elsewhere <v, u_k> >= 1.
+    signed = [[Fraction(float(entry)) for entry in row] for row in y[:, None] * X]
+    reached = np.array([float(h) for h in heights(Dataset(X, y), found.direction)])
+    support = np.flatnonzero(reached < found.margin * (1 + 1e-6))
+    rows = [signed[k] for k in support]
+    weights = solved([[inner(a, b) for b in rows] for a in rows], [Fraction(1)] * len(rows))
+    v = [sum(a * row[i] for a, row in zip(weights, rows, strict=True)) for i in range(5)]
+    assert min(weights) >= 0 and min(inner(v, row) for row in signed) >= 1
+    margin = 1.0 / math.sqrt(inner(v, v))
+    assert found.margin == pytest.approx(margin, rel=1e-9)
+    assert found.margin <= margin <= found.margin_dual
+
+
+def inner(left, right):
+    return sum(a * b for a, b in zip(left, right, strict=True))
+
+
+def solved(matrix, right):
+    """Return the solution of a linear system in fractions."""
+    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
+    for k in range(len(rows)):
+        at = next(i for i in range(k, len(rows)) if rows[i][k])
+        rows[k], rows[at] = rows[at], rows[k]
+        rows[k] = [x / rows[k][k] for x in rows[k]]
+        for i in range(len(rows)):
+            if i != k:
+                rows[i] = [x - rows[i][k] * z for x, z in zip(rows[i], rows[k], strict=True)]
+    return [row[-1] for row in rows]
+
+
+def test_data_that_no_one_can_separate_are_proved_so_with_many_features():
+    """More samples than twice the features, labels at random: a vanishing combination exists."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((300, 60)) * 10.0 ** random.uniform(-8, 8, 60)
+    found = certify(Dataset(X, random.choice((-1.0, 1.0), 300)))
+    assert found.separable is False and found.margin_dual == 0.0
+
+
+def test_a_zero_sample_and_dependent_features_are_proved_inseparable():
+    random = np.random.default_rng(1)
+    X = random.standard_normal((30, 3))
+    twice = np.concatenate([X, X[:, :1] + X[:, 1:2]], axis=1)
+    y = random.choice((-1.0, 1.0), 30)
+    assert certify(Dataset(twice, y)).separable is False
+    X[4] = 0.0
+    assert certify(Dataset(X[:6], np.ones(6))).separable is False
+
+
+def test_what_is_not_proved_is_unknown(monkeypatch):
+    """A start for the proofs that leads nowhere, and no digits beyond float64."""
+    from flowfa.datasets import margin
+
+    monkeypatch.setattr(margin, "_least_squares", lambda points: np.zeros(len(points)))
+    monkeypatch.setattr(margin, "nearest_point", lambda points, start: None)
+    data = Dataset(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2))
+    found = certify(data)
+    assert found.separable is None and not found.margin_certified and found.direction is None
+    assert found.margin == 0.0 and found.margin_dual == pytest.approx(5.0**0.5)
+    assert ("linearly separable", "unknown", "D-3") in found.lines()
+    assert found.as_dict()["separable"] is None
+
+
+def test_equal_samples_are_not_nearly_orthogonal():
+    """R_min^2 = rho exactly, though the square of a rounded root is above it."""
+    found = certify(Dataset(np.ones((2, 2)), np.array([1.0, -1.0])))
+    assert found.spare == 0.0 and not found.nearly_orthogonal
+    assert found.margin_bound == 0.0 == found.margin
+
+
+def test_products_whose_terms_cancel_have_their_sign():
+    """<x_1, x_2> = 1e16 - 1e16 + 0.5 - 0.25: lost in float64."""
+    X = np.array([[1e8, 1e8, 0.5, -0.25], [1e8, -1e8, 1.0, 1.0]])
+    found = certify(Dataset(X, np.ones(2)))
+    assert found.lambda_ == found.rho == 0.25
+
+
+def test_sizes_whose_products_leave_float64_are_refused():
+    with pytest.raises(InputError, match=r"values from 1 to 1e\+200 in size.*multiply all by one"):
+        certify(Dataset(np.array([[1.0, 1e200]]), np.ones(1)))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import flowfa
 from flowfa import datasets
 from flowfa.datasets import Dataset, certify
 from flowfa.datasets.mixture import wrong_labels
@@ -187,10 +188,76 @@ def test_unusable_files_are_refused(arrays, told, tmp_path):
         ([1.0, -1.0], "binary"),
         ([1.0, 1.0], "binary"),
         ([0.0, 1.0], "classes"),
-        ([2.0, 0.0], "classes"),
         ([0.5, 1.0], "targets"),
         ([[1.0], [-1.0]], "targets"),
     ],
 )
 def test_labels_are_told_apart(y, kind):
     assert Dataset(np.ones((2, 3)), np.array(y)).label_kind == kind
+
+
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [
+        ([1, 2, 3, 1], "y has the class numbers 1, 2, 3: expected all of 0 to K-1"),
+        ([0, 2, 0, 2], r"class numbers 0, 2: .*`classes=3`"),
+        ([0, 1, 1_000_000, 1], "class numbers 0, 1, 1000000"),
+        ([4, 9, 16, 25], "numpy.unique.*real targets as y"),
+    ],
+)
+def test_class_numbers_with_gaps_are_named_and_refused(tmp_path, y, told):
+    X = np.ones((4, 2))
+    with pytest.raises(InputError, match=told) as caught:
+        Dataset(X, np.array(y))
+    assert "\n" not in str(caught.value)
+    np.savez(tmp_path / "data.npz", X=X, y=y)
+    with pytest.raises(InputError, match=f"data.npz: .*{told}"):
+        datasets.load_npz(tmp_path / "data.npz")
+
+
+def test_many_class_numbers_with_gaps_are_counted():
+    with pytest.raises(InputError, match=r"1, 2, 3, 4, 5, 6, \.\.\. \(50 different\)"):
+        Dataset(np.ones((50, 1)), np.arange(1, 51))
+
+
+def test_classes_without_a_sample_can_be_told_and_are_kept_in_files(tmp_path):
+    data = Dataset(np.ones((2, 2)), np.array([3, 1]), classes=5)
+    assert data.label_kind == "classes" and data.classes == 5
+    assert flowfa.Problem(data, (4,)).sizes == (2, 4, 5)
+    datasets.save_npz(data, tmp_path / "data.npz")
+    assert datasets.load_npz(tmp_path / "data.npz").classes == 5
+    assert Dataset(np.ones((2, 2)), np.ones(2), classes=3).label_kind == "classes"
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "told"),
+    [
+        ([0, 3], 3, "`classes` is 3 but y has labels 3: expected class numbers 0 to 2"),
+        ([-1, 1], 2, "labels -1"),
+        ([0.5, 1.0], 2, "labels 0.5"),
+        ([[0.0], [1.0]], 2, "labels of real targets"),
+        ([0, 1], -2, "`classes` is -2"),
+        ([0, 1], 2.0, "`classes` is 2.0"),
+    ],
+)
+def test_a_number_of_classes_that_does_not_fit_is_refused(y, classes, told):
+    with pytest.raises(InputError, match=told):
+        Dataset(np.ones((2, 2)), np.array(y), classes=classes)
+
+
+def test_a_number_of_classes_in_a_file_is_one_whole_number(tmp_path):
+    np.savez(tmp_path / "data.npz", X=np.ones((2, 2)), y=[0, 1], classes=[2.0])
+    with pytest.raises(InputError, match=r"classes in .*data\.npz has shape \(1,\)"):
+        datasets.load_npz(tmp_path / "data.npz")
+
+
+def test_generators_have_as_many_classes_as_asked_for_whatever_was_drawn():
+    assert datasets.digits(samples=3, seed=0).classes == 10
+    assert datasets.mixture(samples=2, components=4, seed=0).classes == 4
+    assert datasets.per_trajectory("digits", 2, seed=0, samples=3).classes == 10
+
+
+def test_sets_of_a_stack_may_each_lack_a_class():
+    both = Dataset(np.ones((2, 2, 1)), np.array([[0, 1], [2, 1]]))
+    assert both.classes == 3
+    assert [found.samples for found in datasets.certify_each(both)] == [2, 2]

@@ -179,7 +179,7 @@ DAMAGE = {
     ),
     "mnist label": ("mnist", broken_mnist(label_seventeen, MNIST_LABELS), "has the label 17"),
     "mnist gz cut": ("mnist", mnist_gz(lambda c: c[:50]), "end early, after 50 bytes; expected"),
-    "mnist no gz": ("mnist", mnist_gz(lambda c: b"text" + c), "cannot be read"),
+    "mnist no gz": ("mnist", mnist_gz(lambda c: b"text" + c), "plain or compressed by gzip"),
     "mnist gz rotten": (
         "mnist",
         mnist_gz(lambda c: c[:50] + b"\0" * 99 + c[149:]),

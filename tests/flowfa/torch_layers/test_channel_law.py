@@ -159,3 +159,92 @@ def test_channels_of_other_models_are_refused():
     with pytest.raises(InputError, match=r"call backward\(\)"):
         expected_channel_change(convert(lenet(3), "fa"), 0.1)
     assert conserved_by_channel(convert(lenet(3), "brsf")) == {}
+
+
+class Residual(nn.Sequential):
+    def forward(self, input):
+        return input + super().forward(input)
+
+
+class Shifted(nn.ReLU):
+    def forward(self, input):
+        return super().forward(input) + 1.0
+
+
+def reused():
+    """Return a Linear, twice in a sequence."""
+    layer = nn.Linear(4, 4)
+    return nn.Sequential(layer, nn.ReLU(), layer, nn.ReLU(), nn.Linear(4, 2))
+
+
+def patched():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    model[1].forward = torch.tanh
+    return model
+
+
+UNDESCRIBED = {
+    "a residual block": (
+        lambda: nn.Sequential(nn.Linear(4, 4), Residual(nn.Linear(4, 4)), nn.Linear(4, 2)),
+        r"1 \(Residual\) has a forward pass of its own",
+    ),
+    "a residual model": (
+        lambda: Residual(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)), "the model .*forward pass",
+    ),
+    "a layer used twice": (reused, "0 and 2 are one layer, used twice"),
+    "another forward pass": (patched, r"1 \(ReLU\) has a forward pass of its own"),
+    "an activation that breaks the law where it is used again": (
+        lambda: nn.Sequential(*_behind(nn.Tanh())), r"2 \(Tanh\) stands between 1 and 3",
+    ),
+    "a subclass with another forward pass": (
+        lambda: nn.Sequential(nn.Linear(4, 4), Shifted(), nn.Linear(4, 2)),
+        r"1 \(Shifted\) stands between",
+    ),
+    "Linear on the width after Conv2d": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Linear(8, 3)),
+        r"2 \(Linear\) is not known to read the channels of 0 \(Conv2d\)",
+    ),
+    "Flatten(2)": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(2), nn.Linear(64, 3)),
+        r"2 \(Linear\) is not known to read",
+    ),
+    "a flattening of sequences": (
+        lambda: nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3)),
+        r"3 \(Linear\) is not known to read",
+    ),
+    "pooling over sequences": (
+        lambda: nn.Sequential(nn.Linear(8, 4), nn.MaxPool2d((1, 1)), nn.Linear(4, 3)),
+        r"2 \(Linear\) is not known to read",
+    ),
+    "a pooling after the flattening": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.AvgPool2d(1), nn.Linear(36, 3)),
+        r"3 \(Linear\) is not known to read",
+    ),
+}  # fmt: skip
+
+
+def _behind(module):
+    """Return layers with a module that stands before the first of them, too."""
+    return [module, nn.Linear(4, 4), module, nn.Linear(4, 2)]
+
+
+@pytest.mark.parametrize("kind", UNDESCRIBED)
+def test_models_that_c_4_does_not_describe_are_refused_in_one_line(kind):
+    build, told = UNDESCRIBED[kind]
+    model = convert(build(), "gd")
+    for ask in (conserved_by_channel, lambda model: expected_channel_change(model, 0.1)):
+        with pytest.raises(InputError, match=told) as caught:
+            ask(model)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=told):
+        ChannelLaw(model, 0.0, 0.0)
+
+
+def test_an_activation_used_twice_keeps_the_law():
+    act = nn.LeakyReLU(0.1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 5), act, nn.Linear(5, 4), act)
+    model = convert(model.append(nn.Linear(4, 3)).double(), "fa")
+    first, last, total = train(model, 3)
+    assert list(first) == ["1", "3"]
+    for name, value in first.items():
+        torch.testing.assert_close(last[name] - value, total[name], rtol=1e-10, atol=1e-13)

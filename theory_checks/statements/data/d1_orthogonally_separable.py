@@ -8,7 +8,6 @@ from typing import ClassVar
 from theory_checks.controls.control import Control
 from theory_checks.controls.samples import on_separable_samples, shorter
 from theory_checks.evidence.evidence import Evidence
-from theory_checks.margins.bounds import ROUNDING
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.data.geometry import (
     CERTIFICATE_READING,
@@ -20,6 +19,7 @@ from theory_checks.statements.data.geometry import (
     geometry_of,
     lambda_of,
     not_below,
+    unless_below,
 )
 from theory_checks.statements.statement import register
 
@@ -59,10 +59,10 @@ class OrthogonallySeparable:
         """Return the room of lambda itself and of the bound."""
         geometry = geometry_of(evidence)
         lambda_ = claimed(evidence, lambda_of, self.certifier)
-        rounding = ROUNDING * geometry.R_max.square()
+        rounding = geometry.rounding_of(geometry.least_product)
         wrong = (geometry.least_product - lambda_).abs()
         return (
-            equal(evidence, wrong, rounding, "lambda"),
+            equal(evidence, wrong, rounding, "lambda", unless_below(rounding, lambda_)),
             not_below(
                 evidence,
                 geometry.primal.square() - lambda_,

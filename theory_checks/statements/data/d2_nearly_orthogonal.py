@@ -10,7 +10,6 @@ import torch
 from theory_checks.controls.control import Control
 from theory_checks.controls.samples import leaning, on_nearly_orthogonal_samples, shorter
 from theory_checks.evidence.evidence import Evidence
-from theory_checks.margins.bounds import ROUNDING
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.data.geometry import (
     CERTIFICATE_READING,
@@ -67,7 +66,7 @@ class NearlyOrthogonal:
         samples = evidence.field.samples
         first = claimed(evidence, bound_of, self.certifier)
         second = claimed(evidence, paper_bound_of, self.certifier)
-        rounding = ROUNDING * geometry.R_max.square()
+        rounding = geometry.rounding_of(geometry.R_min.square())
         own_first = (geometry.R_min.square() - (samples - 1) * geometry.rho) / samples
         return (
             equal(evidence, (first - own_first).abs(), rounding, "R_min and rho"),
@@ -91,7 +90,7 @@ class NearlyOrthogonal:
             norm2 = gram.diagonal()
             others = (gram - norm2.diag()).abs().amax(1)
             rooms.append((norm2 / one - factor * others).amin())
-        scale = ROUNDING * samples * ratio2 * geometry.R_max.square()
+        scale = samples * ratio2 * geometry.rounding_of(geometry.R_max.square())
         return equal(evidence, torch.stack(rooms).abs(), scale, "gamma")
 
     def controls(self) -> Mapping[str, Control]:

@@ -7,6 +7,7 @@ span, where inner products are the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -17,13 +18,24 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from flowfa.datasets import Certificate, certify_each
+from flowfa.datasets.exact import products
+from flowfa.errors import InputError
 from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
 from theory_checks.evidence.evidence import Evidence
+from theory_checks.margins.bounds import ROUNDING
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 
 Certifier = Callable[[NetworkFlow], tuple[Certificate, ...]]
 """Returns what is claimed of the data of each start, or of all in one certificate."""
+
+CANCELLED = 1e-14
+"""Share of the terms of a combination of samples that rounding may leave where they cancel."""
+
+REFINEMENTS = 4
+
+BLURRED = 0.01
+"""Share of a claimed number above which what counts as equal says nothing of it."""
 
 CERTIFICATE_READING = (
     "margin: twice the uncertainty (rounding, and what the duality gap leaves open), minus the "
@@ -38,7 +50,14 @@ _KNOWN: WeakKeyDictionary[NetworkFlow, tuple[Certificate, ...]] = WeakKeyDiction
 def certified(flow: NetworkFlow) -> tuple[Certificate, ...]:
     """Return the certificates of a flow's data, from the library."""
     if flow not in _KNOWN:
-        _KNOWN[flow] = certify_each(flow.problem.data)
+        data = flow.problem.data
+        try:
+            _KNOWN[flow] = certify_each(data)
+        except InputError:  # Sizes whose products leave float64: nothing is claimed of them.
+            numbers = dict.fromkeys(("R_min", "R_max", "rho", "gamma", "spare"), math.nan)
+            names = ("lambda_", "margin", "margin_dual", "duality_gap", "direction")
+            unknown = Certificate(data.samples, data.dim, **numbers, **dict.fromkeys(names))
+            _KNOWN[flow] = (unknown,)
     return _KNOWN[flow]
 
 
@@ -88,6 +107,10 @@ class Geometry:
         min_k <u, u_k> for a unit vector u, or 0: ghat, or 0 if that is greater, is not below it.
     dual : Tensor
         Norm of a convex combination of the u_k: ghat is not above it.
+    cancelled : Tensor
+        What rounding may make up of `dual`, as inputs come.
+    turned : Tensor
+        1 where the inputs were rounded to coordinates of their span, else 0.
     """
 
     R_min: Tensor
@@ -96,6 +119,12 @@ class Geometry:
     least_product: Tensor
     primal: Tensor
     dual: Tensor
+    cancelled: Tensor
+    turned: Tensor
+
+    def rounding_of(self, product: Tensor) -> Tensor:
+        """Return what rounding may make up of an inner product of samples."""
+        return ROUNDING * torch.where(self.turned > 0.0, self.R_max.square(), product.abs())
 
     @property
     def gap_of_square(self) -> Tensor:
@@ -106,18 +135,27 @@ class Geometry:
 def geometry_of(evidence: Evidence) -> Geometry:
     """Measure the samples that each trajectory looked at trains on."""
     field = evidence.field
+    # Coordinates in the span of the data are rounded, in units of the longest sample.
+    turned = float(evidence.flow.span.reduced)
     shared = field.inputs.ndim == 2 and field.targets.ndim == 2
     sets = _sets(field, 1 if shared else len(evidence))
-    numbers = torch.tensor(np.array([_numbers(X, y) for X, y in sets]))
+    numbers = torch.tensor(np.array([_numbers(X, y, turned) for X, y in sets]))
     return Geometry(*numbers.expand(len(evidence), -1).unbind(1))
 
 
 def products_of(evidence: Evidence) -> list[Tensor]:
     """Return the Gram matrix of the inputs of each trajectory, (sample, sample)."""
     inputs = evidence.field.inputs
+
+    def of(samples: Tensor) -> Tensor:
+        array = samples.cpu().numpy()
+        if not np.isfinite(array).all():
+            return samples @ samples.T
+        return torch.from_numpy(products(array, array))
+
     if inputs.ndim == 2:
-        return [inputs @ inputs.T] * len(evidence)
-    return [samples @ samples.T for samples in inputs]
+        return [of(inputs)] * len(evidence)
+    return [of(samples) for samples in inputs]
 
 
 def _sets(field: NetworkField, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -129,39 +167,66 @@ def _sets(field: NetworkField, number: int) -> list[tuple[np.ndarray, np.ndarray
     ]
 
 
-def _numbers(X: np.ndarray, y: np.ndarray) -> tuple[float, ...]:
-    norms = np.linalg.norm(X, axis=1)
-    if not np.isfinite(norms).all():
-        return (float("nan"),) * 6
-    gram = X @ X.T
+def _numbers(X: np.ndarray, y: np.ndarray, turned: float) -> tuple[float, ...]:
+    if not np.isfinite(X).all():
+        return (float("nan"),) * 8
+    gram = products(X, X)
+    norms = np.sqrt(gram.diagonal())
     off = np.abs(gram[~np.eye(len(X), dtype=bool)])
     most = float(off.max(initial=0.0))
     if not np.isin(y, (-1.0, 1.0)).all():
         # u_k = y_k x_k is defined for labels -1 and +1 only.
-        return (norms.min(), norms.max(), most, *(float("nan"),) * 3)
-    primal, dual = bracket(y[:, None] * X)
+        return (norms.min(), norms.max(), most, *(float("nan"),) * 4, turned)
+    primal, dual, rounding = bracket(y[:, None] * X)
     least = float((y[:, None] * gram * y).min())
-    return norms.min(), norms.max(), most, least, primal, dual
+    return norms.min(), norms.max(), most, least, primal, dual, rounding, turned
 
 
-def bracket(signed: np.ndarray) -> tuple[float, float]:
+def bracket(signed: np.ndarray) -> tuple[float, float, float]:
     """Return a lower and an upper bound of the margin of u_k, (sample, feature).
 
     Weak duality makes both true whatever weights are found: for p in the simplex and a unit vector
-    u, min_k <u, u_k> <= <u, sum p_k u_k> <= ||sum p_k u_k||.
+    u, min_k <u, u_k> <= <u, sum p_k u_k> <= ||sum p_k u_k||. With it comes what the upper bound
+    may miss where the terms of its sum cancel.
     """
-    scale = float(np.linalg.norm(signed, axis=1).max())
+    scale = float(np.abs(signed).max())
     if scale == 0.0:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     units = signed / scale
     system = np.concatenate([units.T, np.ones((1, len(units)))])
-    share = nnls(system, np.eye(len(system))[-1], maxiter=50 * max(system.shape))[0]
-    nearest = (share / share.sum()) @ units
-    length = float(np.linalg.norm(nearest))
-    if length == 0.0:
-        return 0.0, 0.0
-    primal = float((units @ (nearest / length)).min())
-    return max(primal, 0.0) * scale, length * scale
+    try:
+        share = nnls(system, np.eye(len(system))[-1], maxiter=50 * max(system.shape))[0]
+    except RuntimeError:  # Its steps are used up: what is known is the shortest u_k.
+        return 0.0, float(np.linalg.norm(signed, axis=1).min()), 0.0
+    share = np.where(share > 1e-60, share, 0.0) / share.sum()
+    nearest = products(share[None], units.T)[0]
+    dual = float(np.linalg.norm(nearest)) * scale
+    rounding = CANCELLED * float(np.linalg.norm(share @ np.abs(signed)))
+    if dual == 0.0:
+        return 0.0, 0.0, rounding
+    primal = max(_height(units, nearest), _height(units, _flat_direction(units[share > 0.0])))
+    return max(primal, 0.0) * scale, dual, rounding
+
+
+def _height(units: np.ndarray, direction: np.ndarray) -> float:
+    """Return min_k <u, u_k> of the unit vector u along `direction`, (feature,)."""
+    length = np.linalg.norm(direction)
+    unit = direction / length if length else direction
+    unit = np.where(np.abs(unit) > 1e-60, unit, 0.0)
+    return float(products(units, unit[None]).min())
+
+
+def _flat_direction(support: np.ndarray) -> np.ndarray:
+    """Return the least v with <v, u_k> = 1 for the points of a support, (point, feature).
+
+    It is the direction of the margin. Where a feature is in other units, <v, u_k> is a sum whose
+    terms cancel: refinement with exact products finds the digits that a single solution misses.
+    """
+    solve = np.linalg.pinv(support)
+    direction = solve.sum(1)
+    for _ in range(REFINEMENTS):
+        direction = direction + solve @ (1.0 - products(support, direction[None])[:, 0])
+    return direction
 
 
 def binary_labels(evidence: Evidence) -> Hypothesis:
@@ -170,9 +235,19 @@ def binary_labels(evidence: Evidence) -> Hypothesis:
     return Hypothesis.of("binary-labels", "the labels are -1 and +1", binary)
 
 
-def equal(evidence: Evidence, wrong: Tensor, allowed: Tensor, note: str) -> Measurement:
-    """Measure that two numbers agree: a difference below `allowed` holds, above 3 times not."""
-    return _at_start(evidence, 2.0 * allowed - wrong, allowed, note)
+def unless_below(rounding: Tensor, claim: Tensor) -> Tensor:
+    """Return infinity where rounding is of the size of the claim, which leaves it open; else 0."""
+    return torch.where(rounding > BLURRED * claim.abs(), torch.inf, 0.0)
+
+
+def equal(
+    evidence: Evidence, wrong: Tensor, allowed: Tensor, note: str, open_by: Tensor | float = 0.0
+) -> Measurement:
+    """Measure that two numbers agree: a difference below `allowed` holds, above 3 times not.
+
+    What is not known of either, `open_by`, leaves that much in between.
+    """
+    return _at_start(evidence, 2.0 * allowed - wrong, allowed + open_by, note)
 
 
 def not_below(evidence: Evidence, room: Tensor, allowed: Tensor, note: str) -> Measurement:

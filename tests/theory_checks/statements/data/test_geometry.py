@@ -81,7 +81,7 @@ def test_bracket_closes_around_what_an_independent_optimiser_finds(seed):
         method="SLSQP",
         options={"ftol": 1e-15, "maxiter": 500},
     )
-    primal, dual = bracket(signed)
+    primal, dual, _ = bracket(signed)
     assert primal <= dual and dual - primal < 1e-9
     assert dual**2 == pytest.approx(best.fun, abs=1e-7)
 
@@ -123,3 +123,50 @@ def test_claims_void_without_their_hypotheses_are_measured_all_the_same():
         (NearlyOrthogonal, "nearly-orthogonal"),
     ):
         assert {o.verdict for o in outcomes_of(check(), evidence, drop=(name,))} == {Verdict.HOLDS}
+
+
+def with_a_feature_in_other_units(unit):
+    data = flowfa.datasets.orthogonally_separable(samples=8, dim=4, seed=1)
+    X = data.X.copy()
+    X[:, 0] *= unit
+    return Dataset(X, data.y)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e5, 1e8])
+def test_a_margin_of_zero_is_called_violated_whatever_the_units_of_a_feature(unit):
+    evidence = evidence_on(with_a_feature_in_other_units(unit))
+    assert certified(evidence.flow)[0].margin_certified
+    zero = MarginOfData(wrong(margin=lambda found: 0.0, duality_gap=lambda found: 0.0))
+    half = MarginOfData(wrong(margin=lambda found: 0.5 * found.margin))
+    assert {o.verdict for o in outcomes_of(MarginOfData(), evidence)} == {Verdict.HOLDS}
+    for mistaken in (zero, half):
+        assert {o.verdict for o in outcomes_of(mistaken, evidence)} == {Verdict.VIOLATED}
+
+
+def test_lambda_of_small_products_is_looked_at_in_its_own_size():
+    """Long samples and short ones: lambda is 1e-16 of R_max^2."""
+    X = np.array([[1e8, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 3.0, 1.0]])
+    evidence = evidence_on(Dataset(X, np.ones(3)))
+    twice = OrthogonallySeparable(wrong(lambda_=lambda found: 2.0 * found.lambda_))
+    assert certified(evidence.flow)[0].lambda_ == 1.0
+    assert {o.verdict for o in outcomes_of(OrthogonallySeparable(), evidence)} == {Verdict.HOLDS}
+    assert {o.verdict for o in outcomes_of(twice, evidence)} == {Verdict.VIOLATED}
+
+
+def test_rounding_to_coordinates_of_the_span_leaves_small_products_open():
+    """With fewer samples than features the flow trains on rounded coordinates."""
+    X = np.array([[1e8, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    found = outcomes_of(OrthogonallySeparable(), evidence_on(Dataset(X, np.ones(2))))
+    assert {o.verdict for o in found} == {Verdict.INCONCLUSIVE}
+
+
+def test_a_margin_that_is_not_certified_is_inconclusive():
+    evidence = evidence_on(gaussian(6, 20))
+    unknown = MarginOfData(wrong(margin=lambda found: 0.0, duality_gap=lambda found: found.margin))
+    assert {o.verdict for o in outcomes_of(unknown, evidence)} == {Verdict.INCONCLUSIVE}
+
+
+def test_data_that_cannot_be_certified_are_inconclusive():
+    data = Dataset(np.array([[1.0, 1e-150], [0.5, 1.0], [1.0, 1.0]]), np.ones(3))
+    found = outcomes_of(MarginOfData(), evidence_on(data))
+    assert {o.verdict for o in found} == {Verdict.INCONCLUSIVE}
