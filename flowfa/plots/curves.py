@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
-from flowfa.records.schema import STEPS_DONE, TRAINING_TIME
+from flowfa.records.names import STEPS_DONE, TRAINING_TIME
 from flowfa.records.series import series_labels
 
 # At the end of the interval, or not there yet in a file that is read while it is written.

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from flowfa.records.layout import RecordLayout
+from flowfa.records.names import SOLVER, Kind
 from flowfa.records.recorder import Chunk, Recorder
-from flowfa.records.schema import SOLVER, Kind, RecordLayout, Variable
+from flowfa.records.schema import Variable
 
 Key = tuple[str, str]
 """Group and name of a variable."""

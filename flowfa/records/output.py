@@ -9,7 +9,8 @@ from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
 from flowfa.machine.memory import check_fits, readable
 from flowfa.records.checkpoint import checkpoint_folder
-from flowfa.records.schema import RecordLayout
+from flowfa.records.layout import RecordLayout
+from flowfa.records.schema import result_bytes
 
 _FORMAT_BYTES = 2**20
 
@@ -42,7 +43,7 @@ def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None 
     if layout is None:
         return
     # The chunks of the record are deleted only when the result is complete.
-    needed = 2 * layout.nbytes + _FORMAT_BYTES
+    needed = 2 * result_bytes(layout) + _FORMAT_BYTES
     free = shutil.disk_usage(folder.parent).free
     if needed > free:
         raise InputError(
@@ -61,7 +62,7 @@ def check_memory(layout: RecordLayout) -> None:
     """
     # The rows as they come, and the tree that they are put together in.
     check_fits(
-        2 * layout.nbytes,
+        2 * result_bytes(layout),
         f"the record of {layout.saves} save times and {len(layout.snapshot_columns)} snapshots "
         "needs {}",
         "save less (`save`, `snapshots`), or give a `path` to stream the record to disk",

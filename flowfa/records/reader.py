@@ -11,7 +11,7 @@ import xarray as xr
 
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
-from flowfa.records.schema import GROUPS
+from flowfa.records.names import GROUPS
 
 
 def load(path: str | Path, lazy: bool = False) -> xr.DataTree:

@@ -13,7 +13,7 @@ import numpy as np
 from flowfa.errors import InputError
 from flowfa.files.atomic import SUFFIX, make_folder
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
-from flowfa.records.schema import RecordLayout
+from flowfa.records.layout import RecordLayout
 
 Chunk = dict[str, np.ndarray]
 """Arrays with one leading dimension: ``row/NAME`` (saved row, ...), ``snapshot/NAME``."""

@@ -14,8 +14,9 @@ import xarray as xr
 
 from flowfa.files.atomic import check_place, replacing
 from flowfa.records.assemble import FILL, allocate, constant_values, fill
+from flowfa.records.layout import RecordLayout
 from flowfa.records.recorder import Recorder
-from flowfa.records.schema import RecordLayout, Variable, describe, dimensions
+from flowfa.records.schema import Variable, describe, dimensions
 
 # Larger variables are stored in tiles of this size, so that a part is written and read alone.
 _TILE_BYTES = 2**20

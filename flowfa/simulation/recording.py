@@ -12,7 +12,7 @@ from torch import Tensor
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import Observable
 from flowfa.records import Recorder, RecordLayout
-from flowfa.records.schema import Observed, TrainingAxes
+from flowfa.records.layout import Observed, TrainingAxes
 
 
 class Observe(Protocol):

@@ -18,7 +18,7 @@ from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.memory import check_fits
 from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.problem import Problem
-from flowfa.records.schema import TrainingAxes
+from flowfa.records.layout import TrainingAxes
 from flowfa.settings import (
     StartsSettings,
     StorageSettings,

@@ -20,7 +20,7 @@ from flowfa.errors import InputError
 from flowfa.records import Checkpoint, Recorder, RecordLayout, build_tree, checkpoint_folder, load
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.checkpoint import OUTLINE
-from flowfa.records.schema import Observed, TrainingAxes
+from flowfa.records.layout import Observed, TrainingAxes
 from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.status import Status
 
