@@ -106,8 +106,8 @@ def vanishing_combination(points: np.ndarray, share: np.ndarray) -> bool:
     """Return whether weights near `share` are proved to make a convex combination that vanishes.
 
     With v = U p for the points U of positive weight and M near the pseudo-inverse of U, the change
-    q = -M (U M)^-1 v of the weights makes it vanish, and |q| <= |M| 1 max|v| / (1 - e) where
-    e = max row sum of |I - U M| < 1. It has to leave p + q positive.
+    q = -M (U M)^-1 v of the weights makes it vanish, and abs(q) <= abs(M) 1 max(abs(v)) / (1 - e)
+    where e = max row sum of abs(I - U M) < 1. It has to leave p + q positive.
 
     Parameters
     ----------

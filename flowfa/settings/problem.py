@@ -141,7 +141,7 @@ class ProblemSettings(DataSettings, DatasetSettings, StartsSettings, RulesSettin
     leak: Annotated[float, fraction("a slope between 0 (ReLU) and 1 (linear)")] = 0.1
     """Slope of the leaky ReLU for z <= 0, from 0 (ReLU) to 1 (linear)."""
     smooth_kinks: Annotated[float | None, positive(), optional_flag(metavar="EPS")] = None
-    """Blend the slope over |z| < EPS, for solvers that chatter in deep nets; by default exact."""
+    """Blend the slope over -EPS..EPS, for solvers that chatter in deep nets; by default exact."""
     loss: Annotated[str | None, optional_flag(metavar="NAME")] = None
     """exponential (default for labels -1/+1), logistic, cross-entropy (classes) or squared."""
     bias: Annotated[str, one_of("none", "hidden", "all"), arg(metavar="none|hidden|all")] = "none"

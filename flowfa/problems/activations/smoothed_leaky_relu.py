@@ -10,7 +10,7 @@ from flowfa.problems.activations.base import Activation, activation
 
 @activation("smoothed-leaky-relu")
 class SmoothedLeakyReLU(Activation):
-    """h = s(z) z with the slope s blended from `leak` to 1 over |z| < `smooth_kinks`.
+    """h = s(z) z with the slope s blended from `leak` to 1 where abs(z) < `smooth_kinks`.
 
     Rules go back by s(z) and not by dh/dz: s(z) z = h is the one property that C-1 uses. The
     gradient of Eq. (1) takes the derivative s(z) + z s'(z).
