@@ -1,9 +1,9 @@
 """The common form of feedback: b_j = a v_j + B_j + M_j * sign(v_j) (C-12).
 
 v_j are the out-weights W_{l+1}[:,j] of neuron j, a is a number, B and M >= 0 are fixed. Feedback of
-this form is the gradient of a potential of the out-weights,
-g(v) = a/2 ||v||^2 + <v, B> + <M, abs(v)>. So C-1 says that 1/2 ||w_in||^2 - g(v) is conserved, and a discrete step changes it by second-order
-terms alone, which `FeedbackForm.remainder` gives without cancellation.
+this form is the gradient of a potential of the out-weights, g(v) = a/2 ||v||^2 + <v, B> +
+<M, abs(v)>. So C-1 says that 1/2 ||w_in||^2 - g(v) is conserved, and a discrete step changes it by
+second-order terms alone, which `FeedbackForm.remainder` gives without cancellation.
 """
 
 from __future__ import annotations
