@@ -35,7 +35,7 @@ def normalised_margin(measured: MeasuredState) -> Tensor:
     norms = measured.weight_norm2.sqrt()
     scale = torch.ones_like(norms[:, 0])
     for norm, power in zip(norms.unbind(1), powers, strict=True):
-        # Powers by exp and log, as torch's pow rounds by the rows that it is given beside.
+        # Powers are taken by exp and log: torch's pow rounds a row by the rows beside it.
         scale = scale * (norm if power == 1.0 else torch.exp(power * norm.log()))
     return margins.amin(1) / scale
 

@@ -48,12 +48,12 @@ def choose(
     """Return the solver that `asked` denotes for a problem.
 
     With one hidden layer and kinks the hybrid solver took the least time for the same error at
-    every tolerance, with or without sliding. Where it cannot be had, kinks make an error test
-    fall to first order whatever the order of the method, so that the cheapest step wins: bosh3.
+    every tolerance, with or without sliding. Where it does not apply, kinks reduce any method to
+    first order, whatever its own order, so that the cheapest step wins: bosh3.
     Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
     Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md). Of
-    other activations only their kinks count. A rule whose feedback has no form (C-12) cannot have
-    the hybrid solver; those beside it still do.
+    other activations only their kinks count. A rule whose feedback has no form (C-12) does not get
+    the hybrid solver, but the rules beside it do.
 
     Parameters
     ----------

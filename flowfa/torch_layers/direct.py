@@ -117,7 +117,7 @@ def in_order(model: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Modul
         if isinstance(module, nn.Sequential):
             flat += in_order(module, f"{name}.")
             continue
-        inside = [part for part in module.modules() if part is not module and is_layer(part)]
+        inside = [child for child in module.modules() if child is not module and is_layer(child)]
         if inside:
             raise InputError(
                 f"{name} ({type(module).__name__}) has layers inside, in an order that is not "

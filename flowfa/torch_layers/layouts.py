@@ -24,7 +24,7 @@ WITH_PLANES = (
     nn.ZeroPad2d,
     nn.BatchNorm2d,
 )
-"""Modules that mean the last two dimensions of what they get as height and width."""
+"""Modules that take the last two dimensions of their input for height and width."""
 
 
 def check_sequence(model: nn.Sequential, flat: Sequence[tuple[str, nn.Module]]) -> None:
@@ -41,13 +41,13 @@ def check_sequence(model: nn.Sequential, flat: Sequence[tuple[str, nn.Module]]) 
     InputError
         The name of what does not fit, and why.
     """
-    for name, part in model.named_modules():
-        plain = not isinstance(part, nn.Sequential) or type(part).forward in PLAIN_FORWARD
-        if not plain or "forward" in part.__dict__:
+    for name, submodule in model.named_modules():
+        plain = not isinstance(submodule, nn.Sequential) or type(submodule).forward in PLAIN_FORWARD
+        if not plain or "forward" in submodule.__dict__:
             raise InputError(
-                f"{name or 'the model'} ({type(part).__name__}) has a forward pass of its own, in "
-                "which C-4 need not hold (a residual stream has C-7): expected torch.nn.Sequential "
-                "of plain modules"
+                f"{name or 'the model'} ({type(submodule).__name__}) has a forward pass of its "
+                "own, in which C-4 need not hold (a residual stream has C-7): expected "
+                "torch.nn.Sequential of plain modules"
             )
     seen: dict[int, str] = {}
     for name, module in flat:

@@ -60,12 +60,12 @@ class Loss(ABC):
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of the constructor, by name, as plain values.
 
-        As of a `Rule`: what a run records, and what the checks construct the loss from again.
+        A run records them, and the checks construct the loss from them again, as a `Rule`.
 
         Raises
         ------
         InputError
-            If the constructor takes an argument that no attribute is called like.
+            If the constructor takes an argument of whose name there is no attribute.
         """
         return constructor_arguments(self)
 

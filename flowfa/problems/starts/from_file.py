@@ -74,8 +74,8 @@ def load_start(path: str | Path) -> GivenStart:
     ----------
     path : str or Path
         Arrays ``W1``..``WL``, optional ``c1``.., ``B2``.., ``D1``.., ``M2``.., all with or all
-        without a leading trajectory dimension. A data set in the same file (``X``, ``y``) is not
-        looked at.
+        without a leading trajectory dimension. A data set in the same file (``X``, ``y``) is
+        ignored.
 
     Raises
     ------
@@ -149,9 +149,9 @@ def _depth(arrays: Mapping[str, np.ndarray], name: str) -> int:
     layers = sorted(int(key[1:]) for key in arrays if re.fullmatch(r"W[1-9]\d*", key))
     depth = len(layers)
     if depth < 2 or layers != list(range(1, depth + 1)):
-        found = ", ".join(sorted(arrays)) or "nothing"
+        names = ", ".join(sorted(arrays)) or "nothing"
         raise InputError(
-            f"{name} has {found}: expected W1, W2, ... without a gap (two layers at least)"
+            f"{name} has {names}: expected W1, W2, ... without a gap (two layers at least)"
         )
     known = {f"W{layer}" for layer in layers} | {f"c{layer}" for layer in layers}
     known |= {f"{kind}{layer}" for kind in "BM" for layer in layers[1:]}
