@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.measured import MeasuredState
-from flowfa.flow.observable_registry import nothing, observable
+from flowfa.flow.observable_registry import not_applicable, observable
 
 
 @observable("normalised-margin", unit="1", title="least margin over the product of weight norms")
@@ -29,7 +29,7 @@ def normalised_margin(measured: MeasuredState) -> Tensor:
     degree = measured.field.activation.degree
     biased = any(name.startswith("c") for name in measured.field.layout.shapes)
     if margins is None or degree is None or biased:
-        return nothing(measured)
+        return not_applicable(measured)
     layers = measured.field.layout.layers
     powers = [degree ** (layers - layer) for layer in range(1, layers + 1)]
     norms = measured.weight_norm2.sqrt()

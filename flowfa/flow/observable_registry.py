@@ -134,6 +134,6 @@ def observables_of(names: Sequence[str]) -> tuple[Observable, ...]:
     return tuple(OBSERVABLES.get(name) for name in names)
 
 
-def nothing(measured: MeasuredState) -> Tensor:
+def not_applicable(measured: MeasuredState) -> Tensor:
     """Return NaN for each row, for an observable that does not apply."""
     return torch.full_like(measured.state[:, 0], torch.nan)

@@ -22,7 +22,7 @@ ZERO = 1e-12
 VANISHING = 1e-15
 """In-weights below this share of the norm of all parameters count as zero."""
 BEYOND = 1e-6
-"""A slope at most this far outside [alpha, 1] is there by rounding; farther out nothing slides."""
+"""Slopes outside [alpha, 1] by at most this are rounding; farther out a sample does not slide."""
 
 
 def with_sliding_slopes(
@@ -59,8 +59,8 @@ def with_sliding_slopes(
     drive = torch.where(held, torch.zeros_like(g), slope * g)
     velocity = drive @ gram
     norm2 = torch.diagonal(gram, dim1=1, dim2=2)[:, None]
-    alone = held & (held.sum(2, keepdim=True) == 1)
-    slope = torch.where(alone, (-velocity / (norm2 * g)).clamp(field.leak, 1.0), slope)
+    held_at_one = held & (held.sum(2, keepdim=True) == 1)
+    slope = torch.where(held_at_one, (-velocity / (norm2 * g)).clamp(field.leak, 1.0), slope)
     several = (held.sum(2) > 1).nonzero()
     if len(several):
         slope = _with_several(several, held, gram, velocity, g, slope, field.leak)
@@ -134,18 +134,18 @@ def _with_several(
     order = held_samples.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
     member = held_samples.gather(1, order)
     pairs = member[:, :, None] & member[:, None, :]
-    one = torch.eye(most, dtype=gram.dtype, device=gram.device)
+    identity = torch.eye(most, dtype=gram.dtype, device=gram.device)
     source = rows if len(gram) > 1 else torch.zeros_like(rows)
     block = gram[source[:, None, None], order[:, :, None], order[:, None, :]]
     # In units of each sample's length, because the ridge below would swamp short samples.
     length = torch.where(member, torch.diagonal(block, dim1=1, dim2=2).sqrt(), 1.0)
     block = block / (length[:, :, None] * length[:, None, :])
-    matrix = torch.where(pairs, block, one) + 1e-12 * one
+    matrix = torch.where(pairs, block, identity) + 1e-12 * identity
     scaled_velocity = torch.where(member, velocity[rows, neurons].gather(1, order) / length, 0.0)
     strength = torch.where(member, -g[rows, neurons].gather(1, order) * length, 1.0)
     chosen = _Chosen.apply(matrix, scaled_velocity, strength, member, leak)
     inside = member & (chosen > leak) & (chosen < 1.0)
-    equations = torch.where(inside[:, :, None], matrix, one)
+    equations = torch.where(inside[:, :, None], matrix, identity)
     drive = torch.linalg.solve(equations, torch.where(inside, scaled_velocity, chosen * strength))
     sliding_slopes = slope[rows, neurons].scatter(1, order, drive / strength)
     result = slope.clone()

@@ -105,11 +105,11 @@ def rebuilt(cls: type[Component], parameters: dict[str, Any], source: str) -> Co
             "constructor takes, and make the run again; or register the class that the run was "
             "made with"
         ) from error
-    again = recorded(component)
-    if json.dumps(again, sort_keys=True) != json.dumps(parameters, sort_keys=True):
+    returned = recorded(component)
+    if json.dumps(returned, sort_keys=True) != json.dumps(parameters, sort_keys=True):
         raise InputError(
             f"{cls.__name__} constructed from what {source} recorded of it, {arguments}, has the "
-            f"parameters {again}: let its parameters() return what its constructor takes, and make "
+            f"parameters {returned}: let its parameters() return what its constructor takes, and make "
             "the run again"
         )
     return component

@@ -50,9 +50,9 @@ class TorchdiffeqSolver:
         if method not in ADAPTIVE + FIXED_STEP:
             raise unknown_name("torchdiffeq solver", method, ADAPTIVE + FIXED_STEP)
         if (step is None) == (method in FIXED_STEP):
-            mend = "give `step=H`" if step is None else "leave out `step`"
+            remedy = "give `step=H`" if step is None else "leave out `step`"
             kind = "fixed-step" if method in FIXED_STEP else "adaptive"
-            raise InputError(f"torchdiffeq:{method} is a {kind} solver: {mend}")
+            raise InputError(f"torchdiffeq:{method} is a {kind} solver: {remedy}")
         self.name = f"torchdiffeq:{method}"
         self.method = method
         self.tolerance = tolerance

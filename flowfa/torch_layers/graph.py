@@ -55,8 +55,8 @@ def leaves(tensors: Iterable[Tensor], stop: Iterable[Any] = ()) -> set[int]:
     """Return the ids of the leaf tensors to which signals from `tensors` go."""
     tensors = list(tensors)
     below = [node.variable for _, node in edges(tensors, stop) if hasattr(node, "variable")]
-    alone = [t for t in tensors if t.requires_grad and t.grad_fn is None]
-    return {id(tensor) for tensor in (*below, *alone)}
+    themselves = [t for t in tensors if t.requires_grad and t.grad_fn is None]
+    return {id(tensor) for tensor in (*below, *themselves)}
 
 
 class FirstPass:

@@ -75,7 +75,7 @@ def check_layout(flat: Sequence[tuple[str, nn.Module]]) -> None:
     (name, layer), *between, (next_name, following) = flat
     modules = [module for _, module in between]
     flattens = [module for module in modules if isinstance(module, nn.Flatten)]
-    whole = all((module.start_dim, module.end_dim) == (1, -1) for module in flattens)
+    flattens_all = all((module.start_dim, module.end_dim) == (1, -1) for module in flattens)
     if isinstance(layer, nn.Conv2d) and isinstance(following, nn.Conv2d):
         fits = not flattens and following.in_channels == layer.out_channels
     elif isinstance(layer, nn.Conv2d) and isinstance(following, nn.Linear):
@@ -87,7 +87,7 @@ def check_layout(flat: Sequence[tuple[str, nn.Module]]) -> None:
         fits = fits and not any(isinstance(module, WITH_PLANES) for module in modules)
     else:
         fits = False
-    if not (fits and whole):
+    if not (fits and flattens_all):
         raise InputError(
             f"{next_name} ({_kind(following)}) is not known to read the channels of {name} "
             f"({_kind(layer)}) one by one: C-4 takes Conv2d to Conv2d, Linear to Linear of the "

@@ -88,10 +88,10 @@ def plan_saves(
 def _spread(last: int, save: int, spacing: str) -> np.ndarray:
     """Return up to `save` of the indices 0 .. last, both ends among them."""
     if spacing == "linear" or last < 2:
-        wanted = np.linspace(0.0, last, save)
+        spread = np.linspace(0.0, last, save)
     else:
-        wanted = np.concatenate([[0.0], last * np.logspace(-LOG_SPACING_DECADES, 0.0, save - 1)])
-    chosen = np.unique(wanted.round().astype(np.int64))
+        spread = np.concatenate([[0.0], last * np.logspace(-LOG_SPACING_DECADES, 0.0, save - 1)])
+    chosen = np.unique(spread.round().astype(np.int64))
     return np.union1d(chosen, [0, last])
 
 

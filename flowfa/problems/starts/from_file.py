@@ -173,10 +173,10 @@ def _check_shapes(start: GivenStart) -> None:
             )
     for key, matrix in start.feedback.items():
         layer = int(key[1:])
-        wanted = (sizes[layer], sizes[-1]) if key[0] == "D" else (sizes[layer - 1], sizes[layer])
-        if matrix.shape[1:] != wanted:
+        expected = (sizes[layer], sizes[-1]) if key[0] == "D" else (sizes[layer - 1], sizes[layer])
+        if matrix.shape[1:] != expected:
             raise InputError(
-                f"{key} in {start.name} has shape {matrix.shape[1:]}: expected {wanted}"
+                f"{key} in {start.name} has shape {matrix.shape[1:]}: expected {expected}"
                 + ("" if key[0] == "D" else f", the shape of W{layer} transposed")
             )
         if key[0] == "M" and (matrix < 0).any():

@@ -98,17 +98,17 @@ def solve_stages(
         done = worst <= target
         slopes[rows[done]] = iterate[done]
         solved[rows[done]] = True
-        going = (worst <= DIVERGED * least) & worst.isfinite() & ~done
+        active = (worst <= DIVERGED * least) & worst.isfinite() & ~done
         if previous is not None:
             history = [(residual - previous[0], image - previous[1]), *history][:DEPTH]
-        if not going.all():
-            rows, time, state, size = rows[going], time[going], state[going], size[going]
+        if not active.all():
+            rows, time, state, size = rows[active], time[active], state[active], size[active]
             if not len(rows):
                 break
-            field = field.select(going.nonzero().flatten())
-            unit, target, least, worst = unit[going], target[going], least[going], worst[going]
-            image, residual = image[going], residual[going]
-            history = [(change[going], moved[going]) for change, moved in history]
+            field = field.select(active.nonzero().flatten())
+            unit, target, least, worst = unit[active], target[active], least[active], worst[active]
+            image, residual = image[active], residual[active]
+            history = [(change[active], moved[active]) for change, moved in history]
         least = torch.minimum(least, worst)
         iterate = _accelerate(image, residual, history)
         previous = (residual, image)
@@ -153,14 +153,14 @@ def _accelerate(image: Tensor, residual: Tensor, history: list[tuple[Tensor, Ten
     """
     basis: list[tuple[Tensor, Tensor, Tensor]] = []
     for change, moved in history:
-        whole = _inner(change, change)
+        change2 = _inner(change, change)
         for direction, carried, squared in basis:
             share = _ratio(_inner(direction, change), squared)
             change = change - share * direction
             moved = moved - share * carried
         squared = _inner(change, change)
         # A difference that earlier ones explain to rounding would only bring in noise.
-        squared = torch.where(squared > DEPENDENT * whole, squared, 0.0)
+        squared = torch.where(squared > DEPENDENT * change2, squared, 0.0)
         share = _ratio(_inner(change, residual), squared)
         residual = residual - share * change
         image = image - share * moved

@@ -1,7 +1,7 @@
 """The flow of one trajectory with all modes locked: smooth, and exact while the modes hold.
 
 A surface p of neuron j (a direction e_p of samples, zeta_jp = w_j . e_p) is in mode +1 (slope 1),
--1 (slope alpha) or 0 (it slides). Unlike the hybrid solver this takes no polynomials for the
+-1 (slope alpha) or 0 (it slides). Unlike the hybrid solver it takes no polynomials for the
 signals: the slopes of sliding surfaces follow from the state at every evaluation.
 """
 

@@ -153,7 +153,7 @@ class EventSolver:
         net: NetworkField, memory: dict[str, torch.Tensor], row: int, modes: np.ndarray | None
     ) -> tuple[LockedFlow, Weights]:
         """Return one trajectory's flow under its modes, and its weights."""
-        one = net.select(torch.tensor([row]))
+        row_field = net.select(torch.tensor([row]))
         state = memory["state"][row : row + 1]
         views = net.layout.views(state)
         outputs = net.layout.sizes[2]
@@ -161,12 +161,12 @@ class EventSolver:
         weights = Weights(
             in_weights(net, state)[0].numpy().copy(), views["W2"][0].numpy().T.copy(), bias.copy()
         )
-        surfaces = find_surfaces(augmented_inputs(one))
+        surfaces = find_surfaces(augmented_inputs(row_field))
         if modes is None:
             modes = np.where(weights.first @ surfaces.directions[0].T > 0.0, 1, -1)
         signs = memory["signs"][row].numpy().copy()
-        feedback = feedback_of(one)
-        locked = LockedFlow(one, surfaces, feedback, modes.astype(np.int8), signs)
+        feedback = feedback_of(row_field)
+        locked = LockedFlow(row_field, surfaces, feedback, modes.astype(np.int8), signs)
         return locked, weights
 
     @staticmethod

@@ -139,15 +139,15 @@ class HybridSolver:
         biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
         # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
         # step is set to zero, so that it ends as step underflow; under gd it stays where it is.
-        nothing = biggest == 0.0
+        all_zero = biggest == 0.0
         b = setting.feedback.weights(v.numpy(), memory["signs"].numpy())
         driven = torch.from_numpy(np.abs(b).max(axis=(1, 2)) > 0.0)
-        memory["scale"] = torch.where(nothing, torch.ones_like(biggest), biggest)
+        memory["scale"] = torch.where(all_zero, torch.ones_like(biggest), biggest)
         # A step in which the signals alone would move the output weights by a tenth.
         rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
         longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
         first = self.first_step * longest.clamp_max(run.end / 4.0)
-        memory["step"] = first.masked_fill(nothing & driven, 0.0)
+        memory["step"] = first.masked_fill(all_zero & driven, 0.0)
         for name in ("trials", "sweeps", "rejected_last"):
             memory[name] = torch.zeros(len(v), dtype=torch.int64)
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
@@ -217,12 +217,12 @@ class HybridSolver:
 
     def _prepare(self, field: Field) -> Setting:
         """Return what follows from the field; it is kept while the field is the same."""
-        known = self._setting
-        if known is not None and known.net is field:
-            return known
+        last = self._setting
+        if last is not None and last.net is field:
+            return last
         net = network(field, self.name)
-        if known is not None and known.net.inputs is net.inputs:
-            surfaces = known.surfaces
+        if last is not None and last.net.inputs is net.inputs:
+            surfaces = last.surfaces
         else:
             surfaces = find_surfaces(augmented_inputs(net), net.inputs.ndim == 2)
         self._setting = Setting(net, surfaces, feedback_of(net))

@@ -114,7 +114,7 @@ def network(field: Field, solver: str) -> NetworkField:
     """
     if not isinstance(field, NetworkField):
         raise InputError(f'the {solver} solver integrates networks: take `solver="dopri5"`')
-    why = refusal(
+    reason = refusal(
         solver,
         field.layout.layers - 1,
         (group.rule for group in field.groups),
@@ -122,8 +122,8 @@ def network(field: Field, solver: str) -> NetworkField:
         str(field.inputs.dtype).removeprefix("torch."),
         str(field.inputs.device),
     )
-    if why is not None:
-        raise InputError(why)
+    if reason is not None:
+        raise InputError(reason)
     return field
 
 
@@ -135,10 +135,10 @@ def feedback_of(field: NetworkField) -> Feedback:
         size = group.stop - group.start
         form = form_of(group.rule, 2, (outputs, width), group.kept)
         assert form is not None
-        nothing = torch.zeros(size, width, outputs, dtype=torch.float64)
+        zeros = torch.zeros(size, width, outputs, dtype=torch.float64)
         shares.append(np.full(size, float(form.weight_share)))
         for terms, term in ((fixed, form.fixed), (magnitudes, form.magnitudes)):
-            terms.append((nothing if term is None else nothing + term).numpy())
+            terms.append((zeros if term is None else zeros + term).numpy())
     return Feedback(np.concatenate(shares), np.concatenate(fixed), np.concatenate(magnitudes))
 
 
