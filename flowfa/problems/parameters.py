@@ -109,7 +109,7 @@ def rebuilt(cls: type[Component], parameters: dict[str, Any], source: str) -> Co
     if json.dumps(returned, sort_keys=True) != json.dumps(parameters, sort_keys=True):
         raise InputError(
             f"{cls.__name__} constructed from what {source} recorded of it, {arguments}, has the "
-            f"parameters {returned}: let its parameters() return what its constructor takes, and make "
-            "the run again"
+            f"parameters {returned}: let its parameters() return what its constructor takes, and "
+            "make the run again"
         )
     return component
