@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Field(Protocol):
-    """A batch of independent ordinary differential equations dy/dt = F_i(t, y), one a trajectory.
+    """A batch of independent differential equations dy/dt = F_i(t, y), one for each trajectory.
 
     Trajectories never influence each other: row i of every result depends on row i of the
     arguments alone.

@@ -55,8 +55,8 @@ class ForwardPass:
     output : Tensor
         f, (trajectory, n_L, sample).
     slopes : tuple of Tensor
-        Slopes that the activation made on the way, s(z_1), ..., s(z_{L-1}), or those that sliding
-        selects; empty where z tells them.
+        Slopes that the activation computed along with its values, s(z_1), ..., s(z_{L-1}), or
+        those that sliding selects; empty where they follow from z alone.
     """
 
     parameters: dict[str, Tensor]
@@ -98,7 +98,7 @@ class NetworkField:
 
     @property
     def leak(self) -> float:
-        """Slope of the (leaky) ReLU for z <= 0, for those who have refused other activations."""
+        """Slope of the (leaky) ReLU for z <= 0; callers must have refused other activations."""
         assert self.activation.leak is not None
         return self.activation.leak
 
@@ -115,13 +115,13 @@ class NetworkField:
     def select(self, rows: Tensor) -> NetworkField:
         """Return the field of some rows, in non-decreasing order; repeats are allowed."""
         groups = []
-        place = 0
+        start = 0
         for group in self.groups:
-            own = rows[(rows >= group.start) & (rows < group.stop)] - group.start
-            if len(own):
-                kept = {name: matrix[own] for name, matrix in group.kept.items()}
-                groups.append(RuleGroup(group.rule, place, place + len(own), kept))
-                place += len(own)
+            members = rows[(rows >= group.start) & (rows < group.stop)] - group.start
+            if len(members):
+                kept = {name: matrix[members] for name, matrix in group.kept.items()}
+                groups.append(RuleGroup(group.rule, start, start + len(members), kept))
+                start += len(members)
         return self.replace(
             inputs=self.inputs[rows] if self.inputs.ndim == 3 else self.inputs,
             targets=self.targets[rows] if self.targets.ndim == 3 else self.targets,
@@ -134,7 +134,7 @@ class NetworkField:
         Parameters
         ----------
         chosen : Tensor
-            Indices of samples, (trajectory, part); E_k becomes the mean over the part.
+            Indices of samples, (trajectory, batch); E_k becomes the mean over the batch.
         """
         if self.inputs.ndim == 3:
             rows = torch.arange(len(chosen), device=chosen.device)[:, None]
@@ -238,13 +238,13 @@ class NetworkField:
                 signal = self._through(raw, forward, layer - 2, exact)
         return result
 
-    def _through(self, signal: Tensor, forward: ForwardPass, place: int, exact: bool) -> Tensor:
-        """Return a signal times the slope of hidden layer `place` + 1, elementwise."""
-        z = forward.preactivations[place]
+    def _through(self, signal: Tensor, forward: ForwardPass, index: int, exact: bool) -> Tensor:
+        """Return a signal times the slope of hidden layer `index` + 1, elementwise."""
+        z = forward.preactivations[index]
         if exact and not self.activation.slope_is_derivative:
             return signal * self.activation.derivative(z)
         if forward.slopes:
-            return signal * forward.slopes[place]
+            return signal * forward.slopes[index]
         return self.activation.through(signal, z)
 
     @staticmethod

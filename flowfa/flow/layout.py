@@ -29,11 +29,11 @@ class ParameterLayout:
             if has:
                 self.shapes[f"c{layer}"] = (sizes[layer],)
         self._bounds: dict[str, tuple[int, int]] = {}
-        place = 0
+        offset = 0
         for name, shape in self.shapes.items():
-            self._bounds[name] = (place, place + math.prod(shape))
-            place += math.prod(shape)
-        self.length = place
+            self._bounds[name] = (offset, offset + math.prod(shape))
+            offset += math.prod(shape)
+        self.length = offset
 
     @property
     def layers(self) -> int:

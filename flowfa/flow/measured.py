@@ -14,13 +14,13 @@ from flowfa.flow.sliding import with_sliding_slopes
 
 @dataclass(frozen=True, eq=False)
 class MeasuredState:
-    """Networks at given states, one a row.
+    """Networks at given states, one for each row.
 
     Attributes
     ----------
     field : NetworkField
-        With one row for each row of `state`; ``targets``, ``loss``, ``activation`` and the rules
-        are here.
+        With one row for each row of `state`; it has ``targets``, ``loss``, ``activation`` and
+        the rules.
     state : Tensor
         (row, parameter).
     outside_norm2 : Tensor

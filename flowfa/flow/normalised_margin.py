@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.measured import MeasuredState
-from flowfa.flow.observable_registry import nothing, observable
+from flowfa.flow.observable_registry import not_applicable, observable
 
 
 @observable("normalised-margin", unit="1", title="least margin over the product of weight norms")
@@ -29,13 +29,13 @@ def normalised_margin(measured: MeasuredState) -> Tensor:
     degree = measured.field.activation.degree
     biased = any(name.startswith("c") for name in measured.field.layout.shapes)
     if margins is None or degree is None or biased:
-        return nothing(measured)
+        return not_applicable(measured)
     layers = measured.field.layout.layers
     powers = [degree ** (layers - layer) for layer in range(1, layers + 1)]
     norms = measured.weight_norm2.sqrt()
     scale = torch.ones_like(norms[:, 0])
     for norm, power in zip(norms.unbind(1), powers, strict=True):
-        # Powers by exp and log, as torch's pow rounds by the rows that it is given beside.
+        # Powers are taken by exp and log: torch's pow rounds a row by the rows beside it.
         scale = scale * (norm if power == 1.0 else torch.exp(power * norm.log()))
     return margins.amin(1) / scale
 

@@ -47,8 +47,8 @@ class Observable:
     def attributes(self) -> dict[str, str]:
         """What a record says of it: title, unit, and the function that it came from."""
         source = f"{self.function.__module__}.{self.function.__qualname__}"
-        found = {"long_name": self.title, "source": source}
-        return found | {"units": self.unit} if self.unit else found
+        described = {"long_name": self.title, "source": source}
+        return described | {"units": self.unit} if self.unit else described
 
     def measure(self, measured: MeasuredState) -> Tensor:
         """Return its values at a state, checked.
@@ -85,7 +85,7 @@ def observable(
 ) -> Callable[[AnyFunction], AnyFunction]:
     """Register a function of a `MeasuredState` under `name`.
 
-    From then on ``simulate(..., observe=(name,))`` and ``train(..., observe=(name,))`` record it:
+    Afterwards ``simulate(..., observe=(name,))`` and ``train(..., observe=(name,))`` record it:
     in /neurons if it is `per` neuron, else in /trajectory.
 
     Parameters
@@ -134,6 +134,6 @@ def observables_of(names: Sequence[str]) -> tuple[Observable, ...]:
     return tuple(OBSERVABLES.get(name) for name in names)
 
 
-def nothing(measured: MeasuredState) -> Tensor:
+def not_applicable(measured: MeasuredState) -> Tensor:
     """Return NaN for each row, for an observable that does not apply."""
     return torch.full_like(measured.state[:, 0], torch.nan)

@@ -20,9 +20,9 @@ from flowfa.flow.field import ForwardPass, NetworkField
 ZERO = 1e-12
 """Below this share of ||w|| ||x|| a preactivation counts as zero."""
 VANISHING = 1e-15
-"""Below this share of all parameters' norm in-weights are zero: a neuron may slide at w = 0."""
+"""In-weights below this share of the norm of all parameters count as zero."""
 BEYOND = 1e-6
-"""Slopes this far outside [alpha, 1] are rounding; farther, and a sample does not slide."""
+"""Slopes outside [alpha, 1] by at most this are rounding; farther out a sample does not slide."""
 
 
 def with_sliding_slopes(
@@ -58,9 +58,9 @@ def with_sliding_slopes(
         gram = gram + 1.0
     drive = torch.where(held, torch.zeros_like(g), slope * g)
     velocity = drive @ gram
-    own = torch.diagonal(gram, dim1=1, dim2=2)[:, None]
-    alone = held & (held.sum(2, keepdim=True) == 1)
-    slope = torch.where(alone, (-velocity / (own * g)).clamp(field.leak, 1.0), slope)
+    norm2 = torch.diagonal(gram, dim1=1, dim2=2)[:, None]
+    held_at_one = held & (held.sum(2, keepdim=True) == 1)
+    slope = torch.where(held_at_one, (-velocity / (norm2 * g)).clamp(field.leak, 1.0), slope)
     several = (held.sum(2) > 1).nonzero()
     if len(several):
         slope = _with_several(several, held, gram, velocity, g, slope, field.leak)
@@ -68,10 +68,10 @@ def with_sliding_slopes(
 
 
 def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
-    """Return up to which size a preactivation of the hidden layer is rounding of zero.
+    """Return the size up to which a preactivation of the hidden layer counts as zero.
 
-    In-weights that slide at zero themselves, as they do on data of one dimension, are rounding of
-    what they were, so that a share of their own norm says nothing.
+    In-weights can slide at zero themselves, as they do on data of one dimension. Then they are
+    rounding of their former size, so that a share of their own norm says nothing.
 
     Returns
     -------
@@ -82,10 +82,10 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
     square, weight2 = inputs.square().sum(2), forward.parameters["W1"].square().sum(2)
     if "c1" in field.layout.shapes:
         square, weight2 = square + 1.0, weight2 + forward.parameters["c1"].square()
-    everything = torch.stack(
-        [each.square().flatten(1).sum(1) for each in forward.parameters.values()]
+    all_norm2 = torch.stack(
+        [parameter.square().flatten(1).sum(1) for parameter in forward.parameters.values()]
     ).sum(0)
-    size = ZERO * weight2.sqrt() + VANISHING * everything.sqrt()[:, None]
+    size = ZERO * weight2.sqrt() + VANISHING * all_norm2.sqrt()[:, None]
     return size[:, :, None] * square.sqrt()[:, None]
 
 
@@ -101,7 +101,7 @@ def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
 
 
 def _with_several(
-    places: Tensor,
+    neurons_held: Tensor,
     held: Tensor,
     gram: Tensor,
     velocity: Tensor,
@@ -114,7 +114,7 @@ def _with_several(
     Parameters
     ----------
     places : Tensor
-        Row and neuron of each, (place, 2).
+        Row and neuron of each neuron that is held at several samples, (held neuron, 2).
     held : Tensor
         (row, neuron, sample), bool.
     gram : Tensor
@@ -127,57 +127,57 @@ def _with_several(
         (row, neuron, sample).
     leak : float
     """
-    rows, neurons = places.unbind(1)
-    own = held[rows, neurons]
-    # The held samples of each first, as many columns as the neuron with most of them has.
-    most = int(own.sum(1).max())
-    order = own.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
-    member = own.gather(1, order)
+    rows, neurons = neurons_held.unbind(1)
+    held_samples = held[rows, neurons]
+    # The held samples of each neuron come first, in as many columns as the most that one has.
+    most = int(held_samples.sum(1).max())
+    order = held_samples.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
+    member = held_samples.gather(1, order)
     pairs = member[:, :, None] & member[:, None, :]
-    one = torch.eye(most, dtype=gram.dtype, device=gram.device)
+    identity = torch.eye(most, dtype=gram.dtype, device=gram.device)
     source = rows if len(gram) > 1 else torch.zeros_like(rows)
-    part = gram[source[:, None, None], order[:, :, None], order[:, None, :]]
-    # In units of each sample's length: else short samples drown in what makes the matrix regular.
-    length = torch.where(member, torch.diagonal(part, dim1=1, dim2=2).sqrt(), 1.0)
-    part = part / (length[:, :, None] * length[:, None, :])
-    matrix = torch.where(pairs, part, one) + 1e-12 * one
-    rest = torch.where(member, velocity[rows, neurons].gather(1, order) / length, 0.0)
+    block = gram[source[:, None, None], order[:, :, None], order[:, None, :]]
+    # In units of each sample's length, because the ridge below would swamp short samples.
+    length = torch.where(member, torch.diagonal(block, dim1=1, dim2=2).sqrt(), 1.0)
+    block = block / (length[:, :, None] * length[:, None, :])
+    matrix = torch.where(pairs, block, identity) + 1e-12 * identity
+    scaled_velocity = torch.where(member, velocity[rows, neurons].gather(1, order) / length, 0.0)
     strength = torch.where(member, -g[rows, neurons].gather(1, order) * length, 1.0)
-    chosen = _Chosen.apply(matrix, rest, strength, member, leak)
+    chosen = _Chosen.apply(matrix, scaled_velocity, strength, member, leak)
     inside = member & (chosen > leak) & (chosen < 1.0)
-    equations = torch.where(inside[:, :, None], matrix, one)
-    drive = torch.linalg.solve(equations, torch.where(inside, rest, chosen * strength))
-    found = slope[rows, neurons].scatter(1, order, drive / strength)
+    equations = torch.where(inside[:, :, None], matrix, identity)
+    drive = torch.linalg.solve(equations, torch.where(inside, scaled_velocity, chosen * strength))
+    sliding_slopes = slope[rows, neurons].scatter(1, order, drive / strength)
     result = slope.clone()
-    result[rows, neurons] = torch.where(own, found, slope[rows, neurons])
+    result[rows, neurons] = torch.where(held_samples, sliding_slopes, slope[rows, neurons])
     return result
 
 
 class _Chosen(torch.autograd.Function):
-    """The slopes without their derivatives: where they are inside their interval, samples slide.
+    """The slopes of held samples, without derivatives; samples slide where they are inside bounds.
 
-    A function of torch, because inside its transforms (`torch.func.jvp`) only such a function
-    sees numbers.
+    It is a function of torch, because inside torch's transforms (`torch.func.jvp`) only such a
+    function sees numbers.
     """
 
     @staticmethod
     def forward(
-        matrix: Tensor, rest: Tensor, strength: Tensor, member: Tensor, leak: float
+        matrix: Tensor, velocity: Tensor, strength: Tensor, member: Tensor, leak: float
     ) -> Tensor:
-        """Return the slopes, (place, sample): of members in [leak, 1], `leak` elsewhere."""
-        slopes = torch.linalg.solve(matrix, rest) / strength
+        """Return the slopes, (held neuron, sample): of members in [leak, 1], `leak` elsewhere."""
+        slopes = torch.linalg.solve(matrix, velocity) / strength
         slopes = torch.where(member, slopes, leak)
         outside = ((slopes < leak - BEYOND) | (slopes > 1.0 + BEYOND)).any(1)
-        for place in outside.nonzero().flatten().tolist():
-            # Not all of them slide.
-            own = member[place]
-            found = _bounded_slopes(
-                matrix[place][own][:, own].cpu().numpy(),
-                rest[place][own].cpu().numpy(),
-                strength[place][own].cpu().numpy(),
+        for index in outside.nonzero().flatten().tolist():
+            # Not all held samples slide: those at a bound have its slope.
+            members = member[index]
+            bounded = _bounded_slopes(
+                matrix[index][members][:, members].cpu().numpy(),
+                velocity[index][members].cpu().numpy(),
+                strength[index][members].cpu().numpy(),
                 leak,
             )
-            slopes[place, own] = torch.from_numpy(found).to(slopes)
+            slopes[index, members] = torch.from_numpy(bounded).to(slopes)
         return slopes.clamp(leak, 1.0)
 
     @staticmethod
@@ -191,13 +191,13 @@ class _Chosen(torch.autograd.Function):
 
 
 def _bounded_slopes(
-    gram: np.ndarray, rest: np.ndarray, strength: np.ndarray, leak: float
+    gram: np.ndarray, velocity: np.ndarray, strength: np.ndarray, leak: float
 ) -> np.ndarray:
-    """Return the solution of the box problem of docs/hybrid.md as bounded least squares."""
+    """Return the slopes that solve the box problem of docs/hybrid.md, by bounded least squares."""
     # Slopes do not depend on the unit of velocities; squares of large ones would overflow.
-    unit = max(np.abs(rest).max(), np.abs(strength).max())
-    rest, strength = rest / unit, np.maximum(strength / unit, np.finfo(np.float64).tiny)
+    unit = max(np.abs(velocity).max(), np.abs(strength).max())
+    velocity, strength = velocity / unit, np.maximum(strength / unit, np.finfo(np.float64).tiny)
     root = np.linalg.cholesky(gram)
     bounds = (leak * strength, strength)
-    found = lsq_linear(root.T, np.linalg.solve(root, rest), bounds, method="bvls")
-    return (found.x / strength).clip(leak, 1.0)
+    solution = lsq_linear(root.T, np.linalg.solve(root, velocity), bounds, method="bvls")
+    return (solution.x / strength).clip(leak, 1.0)

@@ -61,7 +61,7 @@ def build_ensemble(problem: Problem, starts: int | None, seed: int) -> Ensemble:
     if isinstance(initial, GivenStart):
         weights = tuple(_repeat(weight, number) for weight in initial.weights)
         biases = tuple(None if c is None else _repeat(c, number) for c in initial.biases)
-        given = {key: _repeat(matrix, number) for key, matrix in initial.feedback.items()}
+        given_feedback = {key: _repeat(matrix, number) for key, matrix in initial.feedback.items()}
         # Matrices that the file leaves out are drawn as after a Xavier start.
         law: RandomStart = XavierStart()
     else:
@@ -74,23 +74,23 @@ def build_ensemble(problem: Problem, starts: int | None, seed: int) -> Ensemble:
             np.zeros((number, size)) if has else None
             for has, size in zip(problem.has_bias, problem.sizes[1:], strict=True)
         )
-        given = {}
+        given_feedback = {}
         law = initial
-    feedback = tuple(_feedback(rule, weights, given, law, seed) for rule in problem.rules)
+    feedback = tuple(_feedback(rule, weights, given_feedback, law, seed) for rule in problem.rules)
     return Ensemble(weights, biases, feedback)
 
 
 def _feedback(
     rule: Rule,
     weights: tuple[np.ndarray, ...],
-    given: dict[str, np.ndarray],
+    given_feedback: dict[str, np.ndarray],
     law: RandomStart,
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Return what `rule` keeps for each start."""
-    own = {key: matrix for key, matrix in given.items() if key[0] == rule.keeps}
-    if own and rule.accepts_feedback:
-        return own
+    kept_by_rule = {key: matrix for key, matrix in given_feedback.items() if key[0] == rule.keeps}
+    if kept_by_rule and rule.accepts_feedback:
+        return kept_by_rule
     kept = []
     for i in range(weights[0].shape[0]):
         of_start = tuple(weight[i] for weight in weights)
@@ -121,8 +121,8 @@ def _number_of_starts(problem: Problem, requested: int | None) -> int:
     if not fixed:
         return 8
     if len(set(fixed.values())) > 1:
-        told = ", ".join(f"{source} has {number}" for source, number in fixed.items())
-        raise InputError(f"the numbers of trajectories disagree: {told}; make them equal")
+        counts = ", ".join(f"{source} has {number}" for source, number in fixed.items())
+        raise InputError(f"the numbers of trajectories disagree: {counts}; make them equal")
     number = next(iter(fixed.values()))
     if number < 1:
         raise InputError(f"`trajectories` is {number}: expected at least 1")

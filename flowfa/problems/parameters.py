@@ -23,15 +23,15 @@ Component = TypeVar("Component", bound=Parametrised)
 
 
 def constructor_arguments(component: object) -> dict[str, Any]:
-    """Return the attributes that are called like the arguments of the constructor.
+    """Return the attributes that have the names of the constructor's arguments.
 
-    Of a constructor that takes any argument (``*args`` or ``**kwargs``), the public attributes.
+    If the constructor takes any argument (``*args`` or ``**kwargs``), return all public attributes.
 
     Raises
     ------
     InputError
-        If there is no attribute of an argument's name: then the class has to say itself, by its
-        method ``parameters``, what its constructor took.
+        If there is no attribute of an argument's name. Then the class has to return by its method
+        ``parameters`` what its constructor took.
     """
     cls = type(component)
     arguments = inspect.signature(cls).parameters
@@ -95,20 +95,21 @@ def rebuilt(cls: type[Component], parameters: dict[str, Any], source: str) -> Co
     InputError
         If the constructor refuses them, or makes something else of them.
     """
-    told = ", ".join(f"{name}={value!r}" for name, value in parameters.items()) or "nothing"
+    arguments = ", ".join(f"{name}={value!r}" for name, value in parameters.items()) or "nothing"
     try:
         component = cls(**parameters)
     except (TypeError, ValueError, InputError) as error:
         raise InputError(
             f"{cls.__name__}{inspect.signature(cls)} cannot be constructed from what {source} "
-            f"recorded of it, {told} ({error}): let its parameters() return what its constructor "
-            "takes, and make the run again; or register the class that the run was made with"
+            f"recorded of it, {arguments} ({error}): let its parameters() return what its "
+            "constructor takes, and make the run again; or register the class that the run was "
+            "made with"
         ) from error
-    again = recorded(component)
-    if json.dumps(again, sort_keys=True) != json.dumps(parameters, sort_keys=True):
+    returned = recorded(component)
+    if json.dumps(returned, sort_keys=True) != json.dumps(parameters, sort_keys=True):
         raise InputError(
-            f"{cls.__name__} constructed from what {source} recorded of it, {told}, has the "
-            f"parameters {again}: let its parameters() return what its constructor takes, and make "
-            "the run again"
+            f"{cls.__name__} constructed from what {source} recorded of it, {arguments}, has the "
+            f"parameters {returned}: let its parameters() return what its constructor takes, and "
+            "make the run again"
         )
     return component

@@ -103,11 +103,12 @@ class Problem:
             self.has_bias = tuple(bias is not None for bias in self.initial.biases)
             self._check_given(self.initial, outputs)
         else:
-            given: tuple[int, ...] | None = valid(ProblemSettings, "width", widths, called="widths")
-            self.sizes: tuple[int, ...] = (data.dim, *(given or DEFAULT_WIDTHS), outputs)
+            hidden: tuple[int, ...] = (
+                valid(ProblemSettings, "width", widths, called="widths") or DEFAULT_WIDTHS
+            )
+            self.sizes: tuple[int, ...] = (data.dim, *hidden, outputs)
             bias = valid(ProblemSettings, "bias", bias)
-            hidden = len(self.sizes) - 2
-            self.has_bias = (bias != "none",) * hidden + (bias == "all",)
+            self.has_bias = (bias != "none",) * len(hidden) + (bias == "all",)
 
     @property
     def leak(self) -> float | None:
@@ -178,20 +179,20 @@ class Problem:
 
 
 def _loss(loss: str | Loss) -> Loss:
-    found = LOSSES.get(loss)() if isinstance(loss, str) else loss
-    if not isinstance(found, Loss):
+    chosen = LOSSES.get(loss)() if isinstance(loss, str) else loss
+    if not isinstance(chosen, Loss):
         raise InputError(f"`loss` is {_kind(loss)}: expected a name or a Loss")
-    return found
+    return chosen
 
 
 def _start(initial: str | RandomStart | GivenStart) -> RandomStart | GivenStart:
-    found = STARTS.get(initial)() if isinstance(initial, str) else initial
-    if not isinstance(found, RandomStart | GivenStart):
+    chosen = STARTS.get(initial)() if isinstance(initial, str) else initial
+    if not isinstance(chosen, RandomStart | GivenStart):
         raise InputError(
             f"`initial` is {_kind(initial)}: expected a name, or a start such as "
             "flowfa.problems.starts.load_start returns"
         )
-    return found
+    return chosen
 
 
 def _kind(value: object) -> str:
@@ -221,17 +222,17 @@ def _activation(
 
 
 def _rules(rule: str | Rule | Sequence[str | Rule]) -> tuple[Rule, ...]:
-    given = tuple(rule) if isinstance(rule, Sequence) and not isinstance(rule, str) else (rule,)
-    rules = tuple(RULES.get(r)() if isinstance(r, str) else r for r in given)
+    entries = tuple(rule) if isinstance(rule, Sequence) and not isinstance(rule, str) else (rule,)
+    rules = tuple(RULES.get(entry)() if isinstance(entry, str) else entry for entry in entries)
     if not rules:
         raise InputError(f"no rule was given: choose from {', '.join(RULES.names())}")
-    for one in rules:
-        if not isinstance(one, Rule):
+    for candidate in rules:
+        if not isinstance(candidate, Rule):
             raise InputError(
-                f"`rule` is {_kind(one)}: expected a name ({', '.join(RULES.names())}), a Rule, or "
-                "several of these"
+                f"`rule` is {_kind(candidate)}: expected a name ({', '.join(RULES.names())}), a "
+                "Rule, or several of these"
             )
-    names = [r.name for r in rules]
+    names = [entry.name for entry in rules]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"the rule {name!r} is given twice: name each rule once")

@@ -48,12 +48,12 @@ def choose(
     """Return the solver that `asked` denotes for a problem.
 
     With one hidden layer and kinks the hybrid solver took the least time for the same error at
-    every tolerance, with or without sliding. Where it cannot be had, kinks make an error test
-    fall to first order whatever the order of the method, so that the cheapest step wins: bosh3.
+    every tolerance, with or without sliding. Where it does not apply, kinks reduce an error test
+    to first order, whatever the order of the method, so that the cheapest step wins: bosh3.
     Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
     Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md). Of
-    other activations only their kinks count. A rule whose feedback has no form (C-12) cannot have
-    the hybrid solver; those beside it still do.
+    other activations only their kinks count. A rule whose feedback has no form (C-12) does not get
+    the hybrid solver, but the rules beside it do.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ def choose(
     hidden, activation = len(problem.sizes) - 2, problem.activation
     if asked in (HybridSolver.name, EventSolver.name):
         # The solver itself would refuse too, but only once the run has begun to write.
-        why = refusal(asked, hidden, problem.rules, activation, dtype, device)
-        if why is not None:
-            raise InputError(why)
+        reason = refusal(asked, hidden, problem.rules, activation, dtype, device)
+        if reason is not None:
+            raise InputError(reason)
     if asked != "auto":
         return Choice(asked, "asked for")
     if activation.kinks == "smoothed":
@@ -83,10 +83,10 @@ def choose(
         return Choice("dop853", f"{smooth}: the flow has no kinks, so that the highest order wins")
     in_form = tuple(rule for rule in problem.rules if is_in_form(rule))
     outside = [rule.name for rule in problem.rules if not is_in_form(rule)]
-    why = refusal(HybridSolver.name, hidden, in_form or problem.rules, activation, dtype, device)
-    if why is not None:
+    reason = refusal(HybridSolver.name, hidden, in_form or problem.rules, activation, dtype, device)
+    if reason is not None:
         # The part before the remedy, which is for those who asked for the solver.
-        return Choice("bosh3", f"kinks, and {why.partition(':')[0]}: the cheapest step wins")
+        return Choice("bosh3", f"kinks, and {reason.partition(':')[0]}: the cheapest step wins")
     if rtol < FINEST:
         return Choice("bosh3", f"kinks, and rtol is below {FINEST:g}: the cheapest step wins")
     exact = "one hidden layer: kinks and sliding are followed exactly"
@@ -119,5 +119,7 @@ def build_solver(name: str, by_rule: Mapping[str, str], **settings: Any) -> Solv
     """
     if not by_rule:
         return make_solver(name, **settings)
-    made = {solver: make_solver(solver, **settings) for solver in dict.fromkeys(by_rule.values())}
-    return SideBySide({rule: made[solver] for rule, solver in by_rule.items()})
+    solvers = {
+        method: make_solver(method, **settings) for method in dict.fromkeys(by_rule.values())
+    }
+    return SideBySide({rule: solvers[method] for rule, method in by_rule.items()})

@@ -42,7 +42,7 @@ class SolverSettings:
             If none was given.
         """
         if self.step is None:
-            raise InputError(f"{name} is a fixed-step solver: give its step with --step H")
+            raise InputError(f"{name} is a fixed-step solver: give its step with `step=H`")
         return self.step
 
     def refuse_step(self, name: str) -> None:
@@ -54,7 +54,7 @@ class SolverSettings:
             If one was given.
         """
         if self.step is not None:
-            raise InputError(f"{name} chooses its steps by --rtol: leave out --step")
+            raise InputError(f"{name} chooses its steps by `rtol`: leave out `step`")
 
 
 SolverFactory = Callable[[SolverSettings], Solver]
@@ -83,20 +83,22 @@ def solver(name: str) -> Callable[[AnyFactory], AnyFactory]:
     return SOLVERS.register(name)
 
 
-def check_solver(given: object) -> Solver:
-    """Return an object that is a solver, told by what it has.
+def check_solver(candidate: object) -> Solver:
+    """Return an object after checking that it has what every solver has.
 
     Raises
     ------
     InputError
         If it lacks something that every solver has.
     """
-    lacking = [name for name in ("start", "advance") if not callable(getattr(given, name, None))]
-    if not isinstance(getattr(given, "name", None), str):
+    lacking = [
+        name for name in ("start", "advance") if not callable(getattr(candidate, name, None))
+    ]
+    if not isinstance(getattr(candidate, "name", None), str):
         lacking.insert(0, "name")
     if lacking:
         raise InputError(
-            f"`solver` is {given!r}, which has no {lacking[0]!r}: give the name of a solver, or an "
-            "object as flowfa.solvers.stepping.integration.Solver describes it"
+            f"`solver` is {candidate!r}, which has no {lacking[0]!r}: give the name of a solver, "
+            "or an object as flowfa.solvers.stepping.integration.Solver describes it"
         )
-    return cast(Solver, given)
+    return cast(Solver, candidate)

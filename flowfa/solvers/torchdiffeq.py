@@ -23,8 +23,8 @@ FIXED_STEP = ("euler", "midpoint", "heun2", "heun3", "rk4")
 class TorchdiffeqSolver:
     """A solver of torchdiffeq, which sees one trajectory at a time.
 
-    torchdiffeq has one step for all that it is given; run trajectory by trajectory, each keeps a
-    step and a failure of its own. A stopped run continues with the trajectory it was in. The
+    torchdiffeq has one step for a whole batch. So trajectories are integrated one by one, and each
+    has its own steps and failures. A stopped run continues with the trajectory it was in. The
     saved states come from torchdiffeq's own dense output, whose order may be below its steps'.
 
     Parameters
@@ -50,24 +50,24 @@ class TorchdiffeqSolver:
         if method not in ADAPTIVE + FIXED_STEP:
             raise unknown_name("torchdiffeq solver", method, ADAPTIVE + FIXED_STEP)
         if (step is None) == (method in FIXED_STEP):
-            mend = "give --step H" if step is None else "leave out --step"
+            remedy = "give `step=H`" if step is None else "leave out `step`"
             kind = "fixed-step" if method in FIXED_STEP else "adaptive"
-            raise InputError(f"torchdiffeq:{method} is a {kind} solver: {mend}")
+            raise InputError(f"torchdiffeq:{method} is a {kind} solver: {remedy}")
         self.name = f"torchdiffeq:{method}"
         self.method = method
         self.tolerance = tolerance
         self.options = {"step_size": step} if step is not None else {"max_num_steps": max_steps}
 
     def start(self, field: Field, run: Integration) -> None:
-        """Remember nothing: a trajectory is integrated in one go."""
+        """Keep nothing, because a trajectory is integrated in one call."""
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Integrate the first working trajectory from start to end."""
         from torchdiffeq import odeint
 
         first = torch.zeros(1, dtype=torch.int64, device=run.working.device)
-        own = field.select(first)
-        counted = _Counted(own)
+        first_field = field.select(first)
+        counted = _Counted(first_field)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             try:
@@ -113,13 +113,13 @@ class _Counted:
 
 
 def _failure(text: str, counted: _Counted) -> tuple[Status, str]:
-    """Read torchdiffeq's assertion; its results before the failure are not to be had."""
-    place = f"torchdiffeq stopped near t = {counted.latest:.6g} and keeps nothing before it"
+    """Return the status that torchdiffeq's assertion means; it keeps no states from before."""
+    detail = f"torchdiffeq stopped near t = {counted.latest:.6g} and keeps nothing before it"
     if "max_num_steps" in text:
-        return Status.MAX_STEPS, place
+        return Status.MAX_STEPS, detail
     if re.search("underflow", text):
-        return Status.STEP_UNDERFLOW, place
-    return Status.OVERFLOW, place
+        return Status.STEP_UNDERFLOW, detail
+    return Status.OVERFLOW, detail
 
 
 @FAMILIES.register("torchdiffeq")

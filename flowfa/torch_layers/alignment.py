@@ -23,7 +23,7 @@ def layer_alignment(model: nn.Module) -> dict[str, float]:
         feedback is not used. For dfa only the last layer: D_{L-1} is the only one of W's shape.
     """
     if isinstance(model, DirectFeedbackSequential):
-        name, layer = [(name, each) for name, each in in_order(model) if is_layer(each)][-1]
+        name, layer = [(name, module) for name, module in in_order(model) if is_layer(module)][-1]
         weight = layer.weight
         assert isinstance(weight, Tensor)
         matrices = model.matrices

@@ -8,9 +8,9 @@ over the out-weights whose sign flips. G has no part in q (C-1), so that
     q = mu q' + lambda (||w_in||^2 - <w_out, b>),
     q' of the next step = q - eta V - <v_out, M * (sign(w+) - sign(w))>.
 
-Nothing of this looks at C itself, so that the sum predicts it. For gd C is recorded as ||w_in||^2 -
-||w_out||^2, twice the above. The recursion is linear: the part that begins with lambda is weight
-decay's share, the rest that of the steps (C-11).
+No term contains C itself, so that the sum predicts it. For gd C is recorded as ||w_in||^2 -
+||w_out||^2, twice the above. The recursion is linear: what begins with lambda is the share of
+weight decay, and all else is the share of the steps (C-11).
 """
 
 from __future__ import annotations
@@ -115,17 +115,17 @@ class ChannelLaw:
             of_bias = None if pair.layer.bias is None else velocity(pair.layer.bias)
             v_in = pair.rows(velocity(pair.layer.weight), of_bias).double()
             v_out = pair.columns(velocity(pair.following.weight)).double()
-            here, there = before[name], after[name]
+            old, new = before[name], after[name]
             form, unit = pair.form(torch.float64), unit_of(pair.rule)
             square = v_in.square().sum(1)
             if form.weight_share:
                 square = square - form.weight_share * v_out.square().sum(0)
             turned, flipped = torch.zeros(()), torch.zeros(())
-            jumps = form.jumps(here.w_out[None], there.w_out[None])
+            jumps = form.jumps(old.w_out[None], new.w_out[None])
             if jumps is not None:
                 turned = (v_out * jumps[0]).sum(0)
-                flipped = (jumps[0] * there.w_out).sum(0)
-            gap = 2.0 / unit * here.half_square - (here.w_out * here.feedback).sum(0)
+                flipped = (jumps[0] * new.w_out).sum(0)
+            gap = 2.0 / unit * old.half_square - (old.w_out * old.feedback).sum(0)
             of_steps = self._momentum * self._steps_pull[name]
             of_decay = self._momentum * self._decay_pull[name] + self._weight_decay * gap
             self.steps[name] += unit * (rate * (0.5 * rate * square - of_steps) - flipped)
@@ -158,7 +158,7 @@ class ChannelLaw:
 
 def _terms(pair: ChannelPair) -> ChannelTerms:
     w_in = pair.rows(pair.layer.weight, pair.layer.bias).double()
-    # A copy: without it these would be the weight itself, which the next step changes.
+    # A copy, because the next step changes the weight itself.
     w_out = pair.columns(pair.following.weight).to(torch.float64, copy=True)
     square = w_in.square().sum(1)
     form, unit = pair.form(torch.float64), unit_of(pair.rule)

@@ -1,9 +1,10 @@
 """C-4 in sequential models: what each channel conserves, and what a discrete step adds to it.
 
-The law of a channel needs of what stands between two layers only that <h, s> = <z, signal into z>
-for h = f(z): true of leaky ReLU, max and average pooling (a linear map and its transpose), zero
-padding, dropout and reshapes - so also of a global average pool, without a factor for its size -
-and false of normalisation layers and of activations that are not homogeneous.
+The law of a channel holds if every module h = f(z) between two layers has <h, s> = <z, signal
+into z>, where s is the signal into h. That is true of leaky ReLU, max and average pooling (a linear
+map and its transpose), zero padding, dropout and reshapes, and so of a global average pool, without
+a factor for its size. It is false of normalisation layers and of activations that are not
+homogeneous.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ class ChannelPair:
         return form
 
     def _form(self, dtype: torch.dtype | None) -> FeedbackForm | None:
-        # What a form says of an entry may depend on where it stands in the layer's weight: it is
-        # asked as the layer asks it (`LayerFeedback.matrix`), and laid out by channels after that.
+        # A form may depend on where an entry stands in the layer's weight. So it is asked for as
+        # the layer asks for it (`LayerFeedback.matrix`), and laid out by channels afterwards.
         outputs, inputs = self.following.weight.flatten(1).shape
         form = form_of(self.rule, 2, (outputs, inputs), self._kept(dtype))
         if form is None:
@@ -137,7 +138,7 @@ def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[s
     model : torch.nn.Sequential
         From `convert`.
     unchecked : bool
-        Also through modules that break the law, to see how far.
+        Whether modules that break the law are accepted, to see how far they do.
 
     Returns
     -------
@@ -152,12 +153,12 @@ def conserved_by_channel(model: nn.Module, *, unchecked: bool = False) -> dict[s
         If the model is not sequential or has no feedback, a layer is used twice or does not read
         the channels of the one before, or a module between two layers breaks the law: its name.
     """
-    found = {}
+    quantities = {}
     for pair in channel_pairs(model, unchecked):
         value = pair.conserved()
         if value is not None:
-            found[pair.name] = value
-    return found
+            quantities[pair.name] = value
+    return quantities
 
 
 def expected_channel_change(
@@ -191,7 +192,7 @@ def expected_channel_change(
         As for `conserved_by_channel`; and if a layer has no ``.grad``, or the feedback of the rule
         has no form.
     """
-    found = {}
+    changes = {}
     for pair in channel_pairs(model, unchecked):
         w_in = pair.rows(pair.layer.weight, pair.layer.bias)
         g_in = pair.rows(_update(pair.layer, "weight"), _update(pair.layer, "bias"))
@@ -210,8 +211,8 @@ def expected_channel_change(
         jumps = form.jumps(w_out[None], after[None])
         if jumps is not None:
             change = change - (jumps[0] * after).sum(0)
-        found[pair.name] = unit_of(pair.rule) * change
-    return found
+        changes[pair.name] = unit_of(pair.rule) * change
+    return changes
 
 
 def _update(layer: nn.Linear | nn.Conv2d, name: str) -> Tensor | None:
@@ -238,14 +239,14 @@ def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
         )
     flat = in_order(model)
     check_sequence(model, flat)
-    places = [place for place, (_, module) in enumerate(flat) if is_layer(module)]
+    positions = [position for position, (_, module) in enumerate(flat) if is_layer(module)]
     pairs = []
-    for first, second in itertools.pairwise(places):
+    for first, second in itertools.pairwise(positions):
         (name, layer), (_, following) = flat[first], flat[second]
         assert isinstance(layer, nn.Linear | nn.Conv2d)
         assert isinstance(following, nn.Linear | nn.Conv2d)
         if isinstance(model, DirectFeedbackSequential):
-            if second != places[-1]:
+            if second != positions[-1]:
                 continue
             rule, kept = model.rule, model.matrices[-1].T
         elif isinstance(following, FeedbackLinear | FeedbackConv2d):
@@ -262,7 +263,7 @@ def channel_pairs(model: nn.Module, unchecked: bool) -> list[ChannelPair]:
             if not unchecked and type(module) not in KEEPS_THE_LAW:
                 raise InputError(
                     f"{between} ({type(module).__name__}) stands between {name} and "
-                    f"{flat[second][0]} and breaks C-4: unchecked=True measures how far"
+                    f"{flat[second][0]} and breaks C-4: `unchecked=True` measures how far"
                 )
         pairs.append(ChannelPair(name, layer, following, rule, kept))
     return pairs

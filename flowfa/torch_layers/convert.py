@@ -55,21 +55,21 @@ def convert(
         If there is no such rule, nothing to convert, or a layer whose signal cannot be replaced:
         its name and why.
     """
-    found, redrawn = resolved(rule)
-    direct = found.feedback_from == "output"
+    chosen, redrawn = resolved(rule)
+    direct = chosen.feedback_from == "output"
     check_module(module, direct)
     if direct and type(module) is not nn.Sequential:
         raise InputError(
-            f"the rule {found.name!r} is for torch.nn.Sequential, not for "
+            f"the rule {chosen.name!r} is for torch.nn.Sequential, not for "
             f"{type(module).__name__}: direct feedback needs to know which layer follows which"
         )
     model = copy.deepcopy(module)
     if direct:
         assert isinstance(model, nn.Sequential)
-        return direct_feedback(model, found, seed, example)
+        return direct_feedback(model, chosen, seed, example)
     for name, layer in list(model.named_modules()):
         if type(layer) in FEEDBACK_CLASSES:
             assert isinstance(layer, nn.Linear | nn.Conv2d)
-            give_feedback(layer, for_layer(found, redrawn, seed, name, layer.weight))
+            give_feedback(layer, for_layer(chosen, redrawn, seed, name, layer.weight))
     model.register_forward_hook(FirstPass(module))
     return model

@@ -88,17 +88,17 @@ def direct_feedback(
         )
     sizes = _sizes(layers) if example is None else _measured_sizes(model, layers, example)
     model.__class__ = DirectFeedbackSequential
-    made = cast(DirectFeedbackSequential, model)
-    made.rule = rule
-    made.shared = DirectPass(layers)
+    converted = cast(DirectFeedbackSequential, model)
+    converted.rule = rule
+    converted.shared = DirectPass(layers)
     for number, layer in enumerate(layers, start=1):
-        made.shared.take(layer, number)
+        converted.shared.take(layer, number)
     classes, weight = outputs.out_features, outputs.weight
     for number, size in enumerate(sizes, start=1):
         stream = generator(seed, "feedback layer", "D", number)
         matrix = math.sqrt(2.0 / (size + classes)) * stream.standard_normal((size, classes))
-        made.register_buffer(f"feedback_{number}", torch.from_numpy(matrix).to(weight))
-    return made
+        converted.register_buffer(f"feedback_{number}", torch.from_numpy(matrix).to(weight))
+    return converted
 
 
 def in_order(model: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Module]]:
@@ -117,7 +117,7 @@ def in_order(model: nn.Sequential, prefix: str = "") -> list[tuple[str, nn.Modul
         if isinstance(module, nn.Sequential):
             flat += in_order(module, f"{name}.")
             continue
-        inside = [part for part in module.modules() if part is not module and is_layer(part)]
+        inside = [child for child in module.modules() if child is not module and is_layer(child)]
         if inside:
             raise InputError(
                 f"{name} ({type(module).__name__}) has layers inside, in an order that is not "

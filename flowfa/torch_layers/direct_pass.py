@@ -2,7 +2,7 @@
 
 Each layer runs its own forward pass on h_l cut off from the graph, and notes h_l; the last one
 hands its output on through `DirectSignal`, whose backward pass sends D_l delta_L into each h_l.
-What the modules between the layers do is theirs.
+The modules between the layers run as they are.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class DirectPass:
                 f"{CHAIN}"
             )
         self._inputs.append(input)
-        # Nothing goes back this way: what is before learns from its own direct signal.
+        # No signal goes back this way, because earlier layers learn from their own direct signals.
         return input if number == 1 else input.detach()
 
     def left(self, number: int, output: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class DirectPass:
         return sent
 
     def check_end(self, model: nn.Module, output: Any) -> None:
-        """Refuse, at the first pass, what goes from the output to a layer in another way."""
+        """Refuse, at the first pass, a graph by which the output reaches a layer in another way."""
         assert self._inputs is not None
         if len(self._inputs) != len(self.layers):
             raise InputError(

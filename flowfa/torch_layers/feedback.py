@@ -83,9 +83,9 @@ class LayerFeedback:
         kept : Tensor or None
             What `draw` returned.
         """
-        known = {} if kept is None else {self._key: kept.detach().flatten(1).T[None]}
-        found = self.rule.feedback(2, weight.detach().flatten(1)[None], known)
-        return found[0].T.reshape(weight.shape)
+        matrices = {} if kept is None else {self._key: kept.detach().flatten(1).T[None]}
+        feedback = self.rule.feedback(2, weight.detach().flatten(1)[None], matrices)
+        return feedback[0].T.reshape(weight.shape)
 
     @property
     def _key(self) -> str:

@@ -1,4 +1,4 @@
-"""What the autograd graph of a forward pass tells of the way its signals will go."""
+"""Which way backward signals will go, read from the autograd graph of a forward pass."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from tensors_in(part)
+        for item in value.values():
+            yield from tensors_in(item)
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        for part in value:
-            yield from tensors_in(part)
+        for item in value:
+            yield from tensors_in(item)
 
 
 def edges(tensors: Iterable[Tensor], stop: Iterable[Any] = ()) -> Iterator[tuple[Any, Any]]:
@@ -36,7 +36,7 @@ def edges(tensors: Iterable[Tensor], stop: Iterable[Any] = ()) -> Iterator[tuple
     ----------
     tensors : iterable of Tensor
     stop : iterable of nodes
-        Below them nothing is looked at.
+        Nothing below them is looked at.
     """
     seen = set(stop)
     waiting = [t.grad_fn for t in tensors if t.grad_fn is not None and t.grad_fn not in seen]
@@ -55,8 +55,8 @@ def leaves(tensors: Iterable[Tensor], stop: Iterable[Any] = ()) -> set[int]:
     """Return the ids of the leaf tensors to which signals from `tensors` go."""
     tensors = list(tensors)
     below = [node.variable for _, node in edges(tensors, stop) if hasattr(node, "variable")]
-    alone = [t for t in tensors if t.requires_grad and t.grad_fn is None]
-    return {id(tensor) for tensor in (*below, *alone)}
+    themselves = [t for t in tensors if t.requires_grad and t.grad_fn is None]
+    return {id(tensor) for tensor in (*below, *themselves)}
 
 
 class FirstPass:

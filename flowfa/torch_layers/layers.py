@@ -125,7 +125,7 @@ def _autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
     if not torch.is_autocast_enabled(kind):
         return tensors
     dtype = torch.get_autocast_dtype(kind)
-    # It leaves double precision alone.
+    # Autocast leaves double precision alone.
     return tuple(
         tensor if tensor is None or tensor.dtype == torch.float64 else tensor.to(dtype)
         for tensor in tensors

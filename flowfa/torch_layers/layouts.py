@@ -24,7 +24,7 @@ WITH_PLANES = (
     nn.ZeroPad2d,
     nn.BatchNorm2d,
 )
-"""Modules that mean the last two dimensions of what they get as height and width."""
+"""Modules that take the last two dimensions of their input for height and width."""
 
 
 def check_sequence(model: nn.Sequential, flat: Sequence[tuple[str, nn.Module]]) -> None:
@@ -41,13 +41,13 @@ def check_sequence(model: nn.Sequential, flat: Sequence[tuple[str, nn.Module]]) 
     InputError
         The name of what does not fit, and why.
     """
-    for name, part in model.named_modules():
-        plain = not isinstance(part, nn.Sequential) or type(part).forward in PLAIN_FORWARD
-        if not plain or "forward" in part.__dict__:
+    for name, submodule in model.named_modules():
+        plain = not isinstance(submodule, nn.Sequential) or type(submodule).forward in PLAIN_FORWARD
+        if not plain or "forward" in submodule.__dict__:
             raise InputError(
-                f"{name or 'the model'} ({type(part).__name__}) has a forward pass of its own, in "
-                "which C-4 need not hold (a residual stream has C-7): expected torch.nn.Sequential "
-                "of plain modules"
+                f"{name or 'the model'} ({type(submodule).__name__}) has a forward pass of its "
+                "own, in which C-4 need not hold (a residual stream has C-7): expected "
+                "torch.nn.Sequential of plain modules"
             )
     seen: dict[int, str] = {}
     for name, module in flat:
@@ -75,7 +75,7 @@ def check_layout(flat: Sequence[tuple[str, nn.Module]]) -> None:
     (name, layer), *between, (next_name, following) = flat
     modules = [module for _, module in between]
     flattens = [module for module in modules if isinstance(module, nn.Flatten)]
-    whole = all((module.start_dim, module.end_dim) == (1, -1) for module in flattens)
+    flattens_all = all((module.start_dim, module.end_dim) == (1, -1) for module in flattens)
     if isinstance(layer, nn.Conv2d) and isinstance(following, nn.Conv2d):
         fits = not flattens and following.in_channels == layer.out_channels
     elif isinstance(layer, nn.Conv2d) and isinstance(following, nn.Linear):
@@ -87,7 +87,7 @@ def check_layout(flat: Sequence[tuple[str, nn.Module]]) -> None:
         fits = fits and not any(isinstance(module, WITH_PLANES) for module in modules)
     else:
         fits = False
-    if not (fits and whole):
+    if not (fits and flattens_all):
         raise InputError(
             f"{next_name} ({_kind(following)}) is not known to read the channels of {name} "
             f"({_kind(layer)}) one by one: C-4 takes Conv2d to Conv2d, Linear to Linear of the "

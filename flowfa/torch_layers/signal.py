@@ -83,8 +83,8 @@ class LinearSignal(Function):
     def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor | None, ...]:
         """Return the signal into h, and the usual gradients of W and c."""
         wanted = tuple(ctx.needs_input_grad[:3])
-        found = _LinearUpdates.apply(signals[0], *ctx.saved_tensors, wanted)
-        return (*_only(found, wanted), None)
+        updates = _LinearUpdates.apply(signals[0], *ctx.saved_tensors, wanted)
+        return (*_only(updates, wanted), None)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -107,7 +107,7 @@ class _ConvolutionUpdates(_Once):
         stride, padding, dilation, groups = geometry
         # The gradient of a kernel depends on h and delta alone, so that one call with the feedback
         # in the kernel's place gives the feedback's signal and the usual gradients.
-        found = torch.ops.aten.convolution_backward(
+        gradients = torch.ops.aten.convolution_backward(
             delta,
             inputs,
             feedback,
@@ -120,7 +120,7 @@ class _ConvolutionUpdates(_Once):
             groups,
             list(wanted),
         )
-        return tuple(delta.new_empty(0) if value is None else value for value in found)
+        return tuple(delta.new_empty(0) if value is None else value for value in gradients)
 
 
 class ConvolutionSignal(Function):
@@ -153,8 +153,8 @@ class ConvolutionSignal(Function):
     def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor | None, ...]:
         """Return the signal into h, and the usual gradients of W and c."""
         wanted = tuple(ctx.needs_input_grad[:3])
-        found = _ConvolutionUpdates.apply(signals[0], *ctx.saved_tensors, wanted, ctx.geometry)
-        return (*_only(found, wanted), None, None, None, None, None)
+        updates = _ConvolutionUpdates.apply(signals[0], *ctx.saved_tensors, wanted, ctx.geometry)
+        return (*_only(updates, wanted), None, None, None, None, None)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -183,7 +183,7 @@ class DirectSignal(Function):
     @staticmethod
     def forward(output: Tensor, count: int, *tensors: Tensor) -> Tensor:
         """Return `output`, (sample, n_L); `tensors` are all h_l, then all D_l, l < L."""
-        # A copy: autograd lets nobody change a view from here in place.
+        # A copy, because autograd forbids to change a view that is returned here in place.
         return output.clone()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Which torch models a feedback rule can be given to, as far as they tell before they run."""
+"""Which torch models can be converted, as far as that shows before they run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowfa.torch_layers.direct import DirectFeedbackSequential
 from flowfa.torch_layers.direct_pass import DirectConv2d, DirectLinear
 from flowfa.torch_layers.layers import FEEDBACK_CLASSES
 
-# Their weights act elementwise, or no signal goes back through them.
+# Modules whose weights act elementwise, or through which no signal goes back.
 HARMLESS = (nn.LayerNorm, nn.RMSNorm, nn.Embedding, nn.EmbeddingBag)
 
 DIRECT = (DirectFeedbackSequential, DirectLinear, DirectConv2d)
@@ -114,11 +114,11 @@ def _check_other(title: str, layer: nn.Module) -> None:
 def _with_weights(module: nn.Module) -> dict[int, str]:
     """Return by id the names of modules with layers to convert, and of those layers' weights."""
     known: dict[int, str] = {}
-    for name, part in module.named_modules():
-        if any(type(layer) in FEEDBACK_CLASSES for layer in part.modules()):
-            known[id(part)] = name or type(part).__name__
-        if type(part) in FEEDBACK_CLASSES:
-            known |= {id(value): f"{name}.{key}" for key, value in part.named_parameters()}
+    for name, submodule in module.named_modules():
+        if any(type(layer) in FEEDBACK_CLASSES for layer in submodule.modules()):
+            known[id(submodule)] = name or type(submodule).__name__
+        if type(submodule) in FEEDBACK_CLASSES:
+            known |= {id(value): f"{name}.{key}" for key, value in submodule.named_parameters()}
     return known
 
 
@@ -162,8 +162,8 @@ def _functions(value: Any, seen: set[int]) -> Iterator[types.FunctionType | type
     elif isinstance(value, dict):
         yield from _functions(list(value.values()), seen)
     elif isinstance(value, list | tuple | set):
-        for part in value:
-            yield from _functions(part, seen)
+        for item in value:
+            yield from _functions(item, seen)
 
 
 def _closed_over(function: types.FunctionType, seen: set[int]) -> Iterator[Any]:

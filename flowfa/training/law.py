@@ -15,7 +15,7 @@ R = a/2 ||Delta_out||^2 + sum_r M_r (|w_r^+| - sign(w_r) w_r^+): nothing where a
 
 Under gd C is half the quantity of C-1's table. Without momentum and decay P = 0. Biases join w_in
 (C-2). Proof: Delta(t) = m_t Delta(t-1) + eta_t (U - lambda W), and C-1 says <w_in, U_in> =
-<F, U_out> for the update of any minibatch; the rest is C(t+1) - C(t) multiplied out.
+<F, U_out> for the update of any minibatch; multiplying out C(t+1) - C(t) gives the formulas.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Terms:
     Attributes
     ----------
     incoming : Tensor
-        ||w_in||^2 with the own bias, (row, hidden neuron).
+        ||w_in||^2 with the neuron's own bias, (row, hidden neuron).
     outgoing : Tensor
         g(w_out); NaN where there is no law.
     fed : Tensor
@@ -131,7 +131,7 @@ def terms(field: NetworkField, state: Tensor) -> Terms:
 
 
 def incoming_squares(layout: ParameterLayout, state: Tensor) -> Tensor:
-    """Return ||w_in||^2 with the own bias of every hidden neuron, (row, hidden neuron)."""
+    """Return ||w_in||^2 of every hidden neuron with its own bias, (row, hidden neuron)."""
     parameters = layout.views(state.double())
     columns = []
     for layer in range(1, layout.layers):
@@ -173,8 +173,8 @@ def change(
     pull = torch.zeros_like(squares)
     if carried is not None and rule.has_momentum:
         turned = [
-            ((now - then) * out).sum(1)
-            for now, then, out in zip(
+            ((current - previous) * moved_before).sum(1)
+            for current, previous, moved_before in zip(
                 before.feedback, carried.feedback, carried.outgoing, strict=True
             )
         ]
@@ -184,8 +184,8 @@ def change(
     if rule.weight_decay:
         decay = rule.weight_decay * rule.schedule.scale(step) * rule.rate.double()[:, None]
         pull = pull - decay * (before.incoming - before.fed)
-    found = pull + 0.5 * squares - _remainder(field, before, after, outgoing)
-    return found, Carried(pull + squares, before.feedback, outgoing)
+    result = pull + 0.5 * squares - _remainder(field, before, after, outgoing)
+    return result, Carried(pull + squares, before.feedback, outgoing)
 
 
 def _form(layout: ParameterLayout, group: RuleGroup, layer: int) -> FeedbackForm | None:
@@ -199,13 +199,13 @@ def _remainder(
 ) -> Tensor:
     """Return R, (row, hidden neuron)."""
     columns = []
-    for place, moved in enumerate(outgoing):
+    for index, moved in enumerate(outgoing):
         column = torch.zeros_like(moved[:, 0])
         for group in field.groups:
             rows = slice(group.start, group.stop)
-            form = _form(field.layout, group, place + 1)
+            form = _form(field.layout, group, index + 1)
             if form is not None:
-                weights = before.weights[place][rows], after.weights[place][rows]
+                weights = before.weights[index][rows], after.weights[index][rows]
                 column[rows] = form.remainder(moved[rows], *weights)
         columns.append(column)
     return torch.cat(columns, 1)

@@ -1,4 +1,4 @@
-"""Which samples each step sees: every epoch a new order, the same for a start in any company."""
+"""Which samples each step sees: a new order every epoch, whatever starts run beside a start."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ class Minibatches:
         self._starts = starts
         self._seed = seed
         self._epochs_per_block = max(1, BLOCK_NUMBERS // samples)
-        # The last block that was asked for; a function of (seed, block), so no state of a run.
+        # The last block that was asked for; it follows from (seed, block) and is no run's state.
         self._block: tuple[int, Tensor] | None = None
 
     def of_step(self, step: int) -> Tensor:
-        """Return the samples of step k (from 0), (start, part), on the CPU."""
-        epoch, place = divmod(step, self.steps_per_epoch)
+        """Return the samples of step k (from 0), (start, batch), on the CPU."""
+        epoch, batch = divmod(step, self.steps_per_epoch)
         block, row = divmod(epoch, self._epochs_per_block)
         if self._block is None or self._block[0] != block:
             self._block = block, self._draw(block)
-        return self._block[1][:, row, place * self.size : (place + 1) * self.size]
+        return self._block[1][:, row, batch * self.size : (batch + 1) * self.size]
 
     def _draw(self, block: int) -> Tensor:
         order = np.tile(np.arange(self.samples), (self._epochs_per_block, 1))

@@ -1,4 +1,4 @@
-"""Feedback that a rule draws anew at every step (brsf)."""
+"""Feedback that a rule such as brsf draws anew at every step."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Redraws:
         like : Tensor
             Of the wanted dtype and device.
         """
-        chosen, place = torch.unique(starts, return_inverse=True)
+        chosen, of_row = torch.unique(starts, return_inverse=True)
         drawn = [self._draw(rule, step, int(start)) for start in chosen]
         return {
-            name: torch.tensor(np.stack([each[name] for each in drawn])).to(like)[place]
+            name: torch.tensor(np.stack([matrices[name] for matrices in drawn])).to(like)[of_row]
             for name in drawn[0]
         }
 

@@ -79,18 +79,20 @@ def plan_saves(
     else:
         numbers = _meeting(list(rates), schedule, t_end)
         numbers = numbers[:, _spread(numbers.shape[1] - 1, save, spacing)]
-    times = np.stack([schedule.times(rate, own) for rate, own in zip(rates, numbers, strict=True)])
+    times = np.stack(
+        [schedule.times(rate, saved) for rate, saved in zip(rates, numbers, strict=True)]
+    )
     return SavePlan(numbers, times)
 
 
 def _spread(last: int, save: int, spacing: str) -> np.ndarray:
-    """Return up to `save` of the places 0 .. last, both ends among them."""
+    """Return up to `save` of the indices 0 .. last, both ends among them."""
     if spacing == "linear" or last < 2:
-        wanted = np.linspace(0.0, last, save)
+        spread = np.linspace(0.0, last, save)
     else:
-        wanted = np.concatenate([[0.0], last * np.logspace(-LOG_SPACING_DECADES, 0.0, save - 1)])
-    found = np.unique(wanted.round().astype(np.int64))
-    return np.union1d(found, [0, last])
+        spread = np.concatenate([[0.0], last * np.logspace(-LOG_SPACING_DECADES, 0.0, save - 1)])
+    chosen = np.unique(spread.round().astype(np.int64))
+    return np.union1d(chosen, [0, last])
 
 
 def _meeting(rates: list[float], schedule: Schedule, t_end: float) -> np.ndarray:
@@ -98,8 +100,8 @@ def _meeting(rates: list[float], schedule: Schedule, t_end: float) -> np.ndarray
     courses = {rate: _course(rate, schedule, t_end) for rate in dict.fromkeys(rates)}
     common = min(courses.values(), key=len)
     for course in courses.values():
-        place = _nearest(course, common)
-        common = common[np.abs(course[place] - common) <= COINCIDENCE * common]
+        nearest = _nearest(course, common)
+        common = common[np.abs(course[nearest] - common) <= COINCIDENCE * common]
     return np.stack([_nearest(courses[rate], common) for rate in rates])
 
 

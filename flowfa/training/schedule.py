@@ -64,7 +64,7 @@ class Schedule:
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
-        """Understand ``constant``, ``2@100,250`` or ``10@every:1000``.
+        """Return the schedule of ``constant``, ``2@100,250`` or ``10@every:1000``.
 
         Raises
         ------
@@ -73,15 +73,15 @@ class Schedule:
         """
         if text == "constant":
             return cls()
-        found = _TEXT.fullmatch(text.replace(" ", ""))
+        match = _TEXT.fullmatch(text.replace(" ", ""))
         try:
-            assert found is not None
-            factor = float(found["factor"])
+            assert match is not None
+            factor = float(match["factor"])
         except (AssertionError, ValueError):
             raise InputError(f"unknown schedule {text!r}: expected {_FORMS}") from None
-        if found["every"] is not None:
-            return cls(factor, every=int(found["every"]))
-        return cls(factor, tuple(int(step) for step in found["at"].split(",")))
+        if match["every"] is not None:
+            return cls(factor, every=int(match["every"]))
+        return cls(factor, tuple(int(step) for step in match["at"].split(",")))
 
     def __str__(self) -> str:
         """Return the text that `parse` understands."""
@@ -107,9 +107,9 @@ class Schedule:
         edges = self.at if self.every is None else range(self.every, last, self.every)
         bounds = [0, *(edge for edge in edges if edge < last), last]
         total = np.zeros(len(steps))
-        for place, (start, stop) in enumerate(itertools.pairwise(bounds)):
+        for divisions, (start, stop) in enumerate(itertools.pairwise(bounds)):
             # Whole segments at once: a product is exact where a sum of a million terms is not.
-            total += (np.clip(steps, start, stop) - start) * self.factor**-place
+            total += (np.clip(steps, start, stop) - start) * self.factor**-divisions
         return rate * total
 
     def _divisions(self, step: int) -> int:

@@ -1,4 +1,4 @@
-"""Discrete steps behind the interface of solvers: the loop, saves, and checkpoints are theirs."""
+"""Discrete steps as a solver, so that loop, saves and checkpoints are those of the flow."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ class DiscreteSteps:
         rows = run.working.cpu().numpy()
         rule = self.rule.select(run.working)
         memory = run.memory
-        begun = int(memory["step"][0])
+        first = int(memory["step"][0])
         upcoming = self.steps[rows, run.next_save[rows]]
         goal, pause = int(upcoming.min()), time.monotonic() + BURST_SECONDS
         state, velocity = memory["state"], memory.get("velocity")
-        step, diverged = begun, torch.zeros(len(rows), dtype=torch.bool)
+        step, diverged = first, torch.zeros(len(rows), dtype=torch.bool)
         while step < goal and not diverged.any():
             stride = rule.stride(field, step, state, velocity)
             state, velocity = stride.after, stride.velocity
-            # A sum shows in one pass that something is wrong; an overflow of the sum itself is not.
+            # One sum a row shows in one pass whether to look closer: the sum alone may overflow.
             if not bool(state.sum(1).isfinite().all()):
                 finite = state.isfinite().all(1)
                 state = torch.where(finite[:, None], state, stride.before)
@@ -69,8 +69,8 @@ class DiscreteSteps:
             if time.monotonic() > pause:
                 break
         done = np.where(diverged.numpy(), step - 1, step)
-        run.count("steps", done - begun)
-        run.count("evaluations", step - begun)
+        run.count("steps", done - first)
+        run.count("evaluations", step - first)
         memory["state"] = state
         if velocity is not None:
             memory["velocity"] = velocity

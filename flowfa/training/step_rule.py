@@ -111,11 +111,11 @@ class StepRule:
         velocity : Tensor or None
             -v before the step; None at the first step, or where no row has momentum.
         """
-        here = self.field_at(field, step)
-        forward = here.forward(state)
-        update = here.descent(forward, here.output_signal(forward), here.rule_signal)
+        of_step = self.field_at(field, step)
+        forward = of_step.forward(state)
+        update = of_step.descent(forward, of_step.output_signal(forward), of_step.rule_signal)
         # One multiplication and one addition at a time: a fused kernel rounds differently in the
-        # odd elements at its end, and so by the company that a row is in.
+        # odd elements at its end, so that a row would depend on the rows beside it.
         pull = update - self.weight_decay * state if self.weight_decay else update
         if self.has_momentum:
             velocity = pull if velocity is None else self.momentum[:, None] * velocity + pull
@@ -152,7 +152,7 @@ def strides(
     state : Tensor
         W(0), (row, parameter).
     steps : int, optional
-        How many; without end if not given.
+        How many; by default they go on without end.
 
     Yields
     ------

@@ -16,7 +16,7 @@ def checked_leak(leak: float) -> float:
         If it is not in [0, 1].
     """
     if not (math.isfinite(leak) and 0.0 <= leak <= 1.0):
-        raise InputError(f"the leak is {leak}: expected a slope between 0 (ReLU) and 1 (linear)")
+        raise InputError(f"`leak` is {leak}: expected a slope between 0 (ReLU) and 1 (linear)")
     return float(leak)
 
 
@@ -30,10 +30,10 @@ def checked_half_width(width: float, leak: float) -> float:
     """
     if not 0.0 < width < math.inf:
         raise InputError(
-            f"smooth_kinks is {width}: expected a positive finite number, or None for exact kinks"
+            f"`smooth_kinks` is {width}: expected a positive finite number, or None for exact kinks"
         )
     if leak == 1.0:
         raise InputError(
-            f"smooth_kinks is {width} but the leak is 1, which has no kinks: leave it out"
+            f"`smooth_kinks` is {width} but `leak` is 1, which has no kinks: leave it out"
         )
     return float(width)

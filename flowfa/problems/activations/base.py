@@ -18,8 +18,8 @@ class Activation(ABC):
     """The activation h = sigma(z) of every hidden layer.
 
     Functions act on each number alone: the result for one preactivation does not depend on those
-    beside it, bit for bit. They leave their arguments as they are, and torch can differentiate
-    them (`torch.func.jvp`).
+    beside it, not even in the last bit. They leave their arguments as they are, and torch can
+    differentiate them (`torch.func.jvp`).
 
     To add one, write a class with `value` and `slope`, say what it is, and register it::
 
@@ -63,11 +63,11 @@ class Activation(ABC):
         return self.slope(preactivation)
 
     def forward(self, preactivation: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return sigma(z), and the slope if the value is made of it, so that it is kept."""
+        """Return sigma(z), and the slope if the value is computed from it, else None."""
         return self.value(preactivation), None
 
     def through(self, signal: Tensor, preactivation: Tensor) -> Tensor:
-        """Return signal * slope(z); for activations that have the product in one pass."""
+        """Return signal * slope(z); activations that compute it in one pass override this."""
         return signal * self.slope(preactivation)
 
     @property

@@ -76,5 +76,5 @@ def smooth_derivative(slope: Tensor, preactivation: Tensor, leak: float, width: 
     3 / (5 sqrt(5)) (1 - leak) = 0.268 (1 - leak) at most, where z^2 = `width`^2 / 5.
     """
     u = (preactivation / width).clamp_(-1.0, 1.0)
-    rest = u.square().neg_().add_(1.0)
-    return slope + rest.mul_(rest).mul_(u).mul_(15.0 / 16.0 * (1.0 - leak))
+    bump = u.square().neg_().add_(1.0)
+    return slope + bump.mul_(bump).mul_(u).mul_(15.0 / 16.0 * (1.0 - leak))

@@ -66,16 +66,16 @@ def stored_activation(configuration: Mapping[str, Any]) -> Activation:
             f"{', '.join(ACTIVATIONS.names())}): register it with @flowfa.activation({name!r})"
         )
     cls = ACTIVATIONS.get(name)
-    takes = _takes(cls)
-    given = dict(configuration.get("activation_parameters", {}))
-    given |= {key: configuration[key] for key in OWN_KEYS if key in takes}
-    if given.keys() != set(takes):
+    accepted = _takes(cls)
+    arguments = dict(configuration.get("activation_parameters", {}))
+    arguments |= {key: configuration[key] for key in OWN_KEYS if key in accepted}
+    if arguments.keys() != set(accepted):
         raise InputError(
             f"the activation {name!r} was stored with the parameters "
-            f"{', '.join(given) or 'none'}, but its constructor takes "
-            f"{', '.join(takes) or 'none'}: check it with the class that it was made with"
+            f"{', '.join(arguments) or 'none'}, but its constructor takes "
+            f"{', '.join(accepted) or 'none'}: check it with the class that it was made with"
         )
-    return cls(**given)
+    return cls(**arguments)
 
 
 def _takes(cls: type[Activation]) -> tuple[str, ...]:

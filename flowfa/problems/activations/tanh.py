@@ -9,7 +9,7 @@ from flowfa.problems.activations.base import Activation, activation
 
 @activation("tanh")
 class Tanh(Activation):
-    """sigma(z) = tanh(z), not homogeneous: C-1 has nothing to say of it, and does not hold."""
+    """sigma(z) = tanh(z), not homogeneous, so that it has no law of C-1."""
 
     def value(self, preactivation: Tensor) -> Tensor:
         """Return tanh(z)."""

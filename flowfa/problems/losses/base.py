@@ -60,12 +60,12 @@ class Loss(ABC):
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of the constructor, by name, as plain values.
 
-        As of a `Rule`: what a run records, and what the checks construct the loss from again.
+        A run records them, and the checks construct the loss from them again, as a `Rule`.
 
         Raises
         ------
         InputError
-            If the constructor takes an argument that no attribute is called like.
+            If the constructor takes an argument of whose name there is no attribute.
         """
         return constructor_arguments(self)
 
@@ -111,10 +111,10 @@ def check_labels(loss: Loss, data: Dataset) -> None:
         "classes": "class numbers 0..K-1",
         "targets": "real targets of shape (sample, output)",
     }
-    wanted = " or ".join(titles[kind] for kind in loss.label_kinds)
+    accepted = " or ".join(titles[kind] for kind in loss.label_kinds)
     fitting = [n for n in sorted(LOSSES.names()) if data.label_kind in LOSSES.get(n).label_kinds]
     raise InputError(
-        f"the {loss.name} loss needs labels that are {wanted}, but the labels of {data.name} are "
+        f"the {loss.name} loss needs labels that are {accepted}, but the labels of {data.name} are "
         f"{titles[data.label_kind]}: recode y, or use "
         + " or ".join(f'`loss="{name}"`' for name in fitting)
     )

@@ -40,7 +40,7 @@ def softplus(x: Tensor) -> Tensor:
     element differently at the end of an array, so that a trajectory's numbers would depend on
     how many others there are; and its softplus is the identity from 20 on, 2e-9 too small.
     """
-    # Not abs, whose derivative at 0 torch takes for 0: then that of softplus would not be 1/2.
+    # Not abs: torch takes its derivative at 0 for 0, and that of softplus would not be 1/2.
     small = torch.where(x >= 0.0, -x, x).exp()
     one_more = 1.0 + small
     # log(1 + u) with the rounding of 1 + u divided out (Kahan; Goldberg 1991, theorem 4).

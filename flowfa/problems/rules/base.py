@@ -143,7 +143,7 @@ class Rule(ABC):
         Raises
         ------
         InputError
-            If the constructor takes an argument that no attribute is called like.
+            If the constructor takes an argument of whose name there is no attribute.
         """
         return constructor_arguments(self)
 
@@ -198,7 +198,8 @@ def configured_rule(name: str, settings: object) -> Rule:
     name : str
     settings : object
         Its attribute ``signfa_scale`` is the parameter ``scale`` of signfa, and so on for any
-        rule; text that reads as a number is one. What is not there has its default.
+        rule; text that reads as a number is one. A parameter without an attribute has its
+        default.
 
     Raises
     ------
@@ -207,12 +208,12 @@ def configured_rule(name: str, settings: object) -> Rule:
     """
     cls = RULES.get(name)
     prefix = name.replace("-", "_")
-    given = {
+    arguments = {
         parameter: _number_or_word(getattr(settings, f"{prefix}_{parameter}"))
         for parameter in inspect.signature(cls).parameters
         if hasattr(settings, f"{prefix}_{parameter}")
     }
-    return cls(**given)
+    return cls(**arguments)
 
 
 def _number_or_word(value: Any) -> Any:

@@ -14,7 +14,7 @@ from flowfa.problems.rules.base import FeedbackDraw, Rule, drawn_for_each_layer,
 class BatchwiseRandomSignFeedback(Rule):
     """B = M * sign(W)^T, M >= 0 drawn anew at every discrete step (Liao et al. 2016).
 
-    It conserves nothing (C-1), and has no flow: without steps there is nothing to draw at.
+    It conserves nothing (C-1), and it has no flow, because M is drawn at steps only.
     """
 
     keeps = "M"

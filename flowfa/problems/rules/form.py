@@ -27,7 +27,7 @@ class FeedbackForm:
         M_l >= 0, of the same shape, or one number for all entries; None for zero.
     skips_layers : bool
         Whether F_l carries back the signal of the output past layers in between (direct feedback).
-        Then it has nothing to do with W_l, and nothing of W_l is conserved with it (C-1).
+        Then it stands in for no W_l, and there is no law with the entries of W_l (C-1).
     """
 
     weight_share: float = 0.0

@@ -86,7 +86,7 @@ def is_in_form(rule: Rule) -> bool:
 def form_of(
     rule: Rule, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]
 ) -> FeedbackForm | None:
-    """Return the form of the feedback through a layer, for whoever needs it: the one question.
+    """Return the form of the feedback through a layer; everything that needs a form asks here.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def form_of(
     Returns
     -------
     FeedbackForm or None
-        None if the rule is not in form, or skips layers here, so that C-12 says nothing about
-        the out-weights.
+        None if the rule is not in form, or if its feedback skips layers, so that C-12 says
+        nothing about the out-weights.
     """
     if not is_in_form(rule):
         return None

@@ -62,13 +62,13 @@ class RandomStart(ABC):
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of the constructor, by name, as plain values.
 
-        As of a `Rule`: a start that keeps its arguments under other names returns here what it
+        As with a `Rule`, a start that keeps its arguments under other names returns here what it
         was constructed with.
 
         Raises
         ------
         InputError
-            If the constructor takes an argument that no attribute is called like.
+            If the constructor takes an argument of whose name there is no attribute.
         """
         return constructor_arguments(self)
 

@@ -74,8 +74,8 @@ def load_start(path: str | Path) -> GivenStart:
     ----------
     path : str or Path
         Arrays ``W1``..``WL``, optional ``c1``.., ``B2``.., ``D1``.., ``M2``.., all with or all
-        without a leading trajectory dimension. A data set in the same file (``X``, ``y``) is not
-        looked at.
+        without a leading trajectory dimension. A data set in the same file (``X``, ``y``) is
+        ignored.
 
     Raises
     ------
@@ -149,9 +149,9 @@ def _depth(arrays: Mapping[str, np.ndarray], name: str) -> int:
     layers = sorted(int(key[1:]) for key in arrays if re.fullmatch(r"W[1-9]\d*", key))
     depth = len(layers)
     if depth < 2 or layers != list(range(1, depth + 1)):
-        found = ", ".join(sorted(arrays)) or "nothing"
+        names = ", ".join(sorted(arrays)) or "nothing"
         raise InputError(
-            f"{name} has {found}: expected W1, W2, ... without a gap (two layers at least)"
+            f"{name} has {names}: expected W1, W2, ... without a gap (two layers at least)"
         )
     known = {f"W{layer}" for layer in layers} | {f"c{layer}" for layer in layers}
     known |= {f"{kind}{layer}" for kind in "BM" for layer in layers[1:]}
@@ -173,10 +173,10 @@ def _check_shapes(start: GivenStart) -> None:
             )
     for key, matrix in start.feedback.items():
         layer = int(key[1:])
-        wanted = (sizes[layer], sizes[-1]) if key[0] == "D" else (sizes[layer - 1], sizes[layer])
-        if matrix.shape[1:] != wanted:
+        expected = (sizes[layer], sizes[-1]) if key[0] == "D" else (sizes[layer - 1], sizes[layer])
+        if matrix.shape[1:] != expected:
             raise InputError(
-                f"{key} in {start.name} has shape {matrix.shape[1:]}: expected {wanted}"
+                f"{key} in {start.name} has shape {matrix.shape[1:]}: expected {expected}"
                 + ("" if key[0] == "D" else f", the shape of W{layer} transposed")
             )
         if key[0] == "M" and (matrix < 0).any():

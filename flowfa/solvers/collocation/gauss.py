@@ -66,7 +66,7 @@ class GaussMethod:
         error = np.concatenate([[0.0], weights, [0.0]])
         error[kept] -= _values(_integrals(_lagrange(all_nodes[kept])), np.ones(1))[0]
         if stages == 1:
-            # The integral of the parabola through k_0, k_1, k_2 ends at Simpson's y1, not ours.
+            # The integral of the parabola through k_0, k_1, k_2 ends at the y1 of Simpson's rule.
             interpolant = hermite(np.array([0.0, 1.0]))
         else:
             # For s >= 2 quadrature on all s + 2 nodes is Gauss quadrature: the integral ends at y1.
@@ -120,5 +120,5 @@ def _integrals(polynomials: np.ndarray) -> np.ndarray:
 
 
 def _values(polynomials: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Return the values, (place, polynomial)."""
+    """Return the values, (point, polynomial)."""
     return np.vander(at, polynomials.shape[1], increasing=True) @ polynomials.T

@@ -36,7 +36,7 @@ SHORTENED = 0.5
 SLOW = 15
 """Iterations from which on a step may not grow."""
 MOSTLY = 0.5
-"""Share of trials with slow or failed iterations that calls a flow stiff."""
+"""A flow is called stiff if the iteration was slow or failed in more than this share of trials."""
 
 
 class GaussCollocation:
@@ -61,8 +61,8 @@ class GaussCollocation:
     ) -> None:
         if tolerance.rtol < FINEST:
             raise InputError(
-                f"rtol {tolerance.rtol:g} is finer than {method.name} can solve its stage "
-                f"equations for ({FINEST:g}): loosen --rtol, or take --solver dop853"
+                f"`rtol` {tolerance.rtol:g} is finer than {method.name} can solve its stage "
+                f'equations for ({FINEST:g}): loosen `rtol`, or take `solver="dop853"`'
             )
         self.name = method.name
         self.method = method
@@ -131,7 +131,7 @@ class GaussCollocation:
             if status is Status.MAX_STEPS and slow > MOSTLY * trials:
                 detail = (
                     f"{detail}; in {slow} of them the fixed-point iteration of the stage equations "
-                    "was slow or failed, so the flow is too stiff for it: take --solver dopri5"
+                    'was slow or failed, so the flow is too stiff for it: take `solver="dopri5"`'
                 )
             leaving[position] = (status, detail)
         run.retire(leaving)

@@ -65,8 +65,8 @@ def solve_stages(
 ) -> Stages:
     """Solve the stage equations of each trajectory.
 
-    Those returned as solved are the slopes k whose residual h (G(k) - k) was itself found small,
-    at every stage: what a quadratic invariant then loses is bounded by the same residual.
+    Slopes k are returned as solved only if their own residual h (G(k) - k) is small at every
+    stage, because that residual bounds what a quadratic invariant then loses.
 
     Parameters
     ----------
@@ -84,34 +84,34 @@ def solve_stages(
     solved = torch.zeros_like(time, dtype=torch.bool)
     iterations = torch.zeros_like(time, dtype=torch.int64)
     rows = torch.arange(len(time), device=time.device)
-    # Residuals are kept multiplied by this, in units of the tolerance.
+    # Residuals are multiplied by this, so that they are in units of the tolerance.
     unit = (size[:, None] / tolerance.scale(state, state))[:, None]
     target = _target(state, tolerance)
     least = torch.full_like(time, torch.inf)
     history: list[tuple[Tensor, Tensor]] = []
-    here, last = guess, None
+    iterate, previous = guess, None
     for _ in range(MOST):
-        found = _evaluate(method, field, time, state, size, here)
-        residual = (found - here) * unit
+        image = _evaluate(method, field, time, state, size, iterate)
+        residual = (image - iterate) * unit
         worst = residual.square().mean(2).amax(1).sqrt()
         iterations[rows] += 1
         done = worst <= target
-        slopes[rows[done]] = here[done]
+        slopes[rows[done]] = iterate[done]
         solved[rows[done]] = True
-        going = (worst <= DIVERGED * least) & worst.isfinite() & ~done
-        if last is not None:
-            history = [(residual - last[0], found - last[1]), *history][:DEPTH]
-        if not going.all():
-            rows, time, state, size = rows[going], time[going], state[going], size[going]
+        active = (worst <= DIVERGED * least) & worst.isfinite() & ~done
+        if previous is not None:
+            history = [(residual - previous[0], image - previous[1]), *history][:DEPTH]
+        if not active.all():
+            rows, time, state, size = rows[active], time[active], state[active], size[active]
             if not len(rows):
                 break
-            field = field.select(going.nonzero().flatten())
-            unit, target, least, worst = unit[going], target[going], least[going], worst[going]
-            found, residual = found[going], residual[going]
-            history = [(change[going], moved[going]) for change, moved in history]
+            field = field.select(active.nonzero().flatten())
+            unit, target, least, worst = unit[active], target[active], least[active], worst[active]
+            image, residual = image[active], residual[active]
+            history = [(change[active], moved[active]) for change, moved in history]
         least = torch.minimum(least, worst)
-        here = _accelerate(found, residual, history)
-        last = (residual, found)
+        iterate = _accelerate(image, residual, history)
+        previous = (residual, image)
     return Stages(slopes, solved, iterations)
 
 
@@ -124,48 +124,48 @@ def _evaluate(
     method: GaussMethod, field: Field, time: Tensor, state: Tensor, size: Tensor, slopes: Tensor
 ) -> Tensor:
     """Return G(k), (trajectory, stage, parameter)."""
-    found = [
+    values = [
         field(
             time + float(node) * size,
             torch.addcmul(state, combine_stages(row, slopes), size[:, None]),
         )
         for node, row in zip(method.nodes, method.matrix, strict=True)
     ]
-    return torch.stack(found, dim=1)
+    return torch.stack(values, dim=1)
 
 
 def _target(state: Tensor, tolerance: Tolerance) -> Tensor:
     """Return the residual to reach, in units of the tolerance, (trajectory,).
 
-    No weight is known better than to the rounding of the largest one, through the matrix products
-    that all of them go through.
+    No weight is known better than to the rounding of the largest one, because all of them enter
+    the same matrix products.
     """
     rounding = torch.finfo(state.dtype).eps * state.abs().amax(1, keepdim=True)
     floor = ROUNDING * tolerance.norm(rounding.expand_as(state), state, state)
     return floor.clamp(CONVERGED, NEGLIGIBLE)
 
 
-def _accelerate(found: Tensor, residual: Tensor, history: list[tuple[Tensor, Tensor]]) -> Tensor:
+def _accelerate(image: Tensor, residual: Tensor, history: list[tuple[Tensor, Tensor]]) -> Tensor:
     """Return Anderson's next iterate: G(k) less what the last differences explain of the residual.
 
-    By modified Gram-Schmidt on the differences, newest first, with the same steps done to the
-    differences of G: no small systems, whose solution could depend on the batch.
+    Modified Gram-Schmidt runs over the differences, newest first, and does the same steps to the
+    differences of G. No small systems are solved, because their solution could depend on the batch.
     """
     basis: list[tuple[Tensor, Tensor, Tensor]] = []
     for change, moved in history:
-        whole = _inner(change, change)
+        change2 = _inner(change, change)
         for direction, carried, squared in basis:
             share = _ratio(_inner(direction, change), squared)
             change = change - share * direction
             moved = moved - share * carried
         squared = _inner(change, change)
         # A difference that earlier ones explain to rounding would only bring in noise.
-        squared = torch.where(squared > DEPENDENT * whole, squared, 0.0)
+        squared = torch.where(squared > DEPENDENT * change2, squared, 0.0)
         share = _ratio(_inner(change, residual), squared)
         residual = residual - share * change
-        found = found - share * moved
+        image = image - share * moved
         basis.append((change, moved, squared))
-    return found
+    return image
 
 
 def _inner(left: Tensor, right: Tensor) -> Tensor:

@@ -30,9 +30,10 @@ def extrapolate(method: GaussMethod, slopes: Tensor, end_slope: Tensor, ratio: T
     ratio : Tensor
         Size of the step over that of the previous one, (trajectory,).
     """
-    known = [*slopes.unbind(1), end_slope]
+    known_slopes = [*slopes.unbind(1), end_slope]
     return torch.stack(
-        [_blend(method.guess, known, 1.0 + float(node) * ratio) for node in method.nodes], dim=1
+        [_blend(method.guess, known_slopes, 1.0 + float(node) * ratio) for node in method.nodes],
+        dim=1,
     )
 
 
@@ -68,21 +69,22 @@ def scaled_error(method: GaussMethod, step: Step, stages: Stages, tolerance: Tol
 def gauss_dense_output(
     method: GaussMethod, field: Field, run: Integration, tolerance: Tolerance, step: Step
 ) -> Callable[[Tensor], Between]:
-    """Return what makes the states inside the steps of chosen rows: each a shorter Gauss step.
+    """Return a function that makes the states inside steps of chosen rows by shorter Gauss steps.
 
-    The interpolant errs by O(h^(s+2)) and keeps no invariant. It is only the guess: from the start
-    of the step a Gauss step is taken to each asked time, so that saved states are of order 2s and
-    keep quadratic invariants as the ends of steps do. Where its stage equations cannot be solved,
-    which a kink can cause, the interpolant itself is the answer.
+    The interpolant errs by O(h^(s+2)) and keeps no invariant, so that it is only the guess. From
+    the start of the step a Gauss step is taken to each asked time: saved states are of order 2s
+    and keep quadratic invariants as the ends of steps do. Where its stage equations cannot be
+    solved, which a kink can cause, the interpolant itself is returned.
     """
 
     def dense_output(rows: Tensor) -> Between:
         def between(positions: Tensor, theta: Tensor) -> Tensor:
             chosen = rows[positions]
-            known = [slope[chosen] for slope in step.slopes]
+            known_slopes = [slope[chosen] for slope in step.slopes]
             before, size = step.before[chosen], theta * step.size[chosen]
             guess = torch.stack(
-                [_blend(method.slopes, known, float(node) * theta) for node in method.nodes], dim=1
+                [_blend(method.slopes, known_slopes, float(node) * theta) for node in method.nodes],
+                dim=1,
             )
             stages = solve_stages(
                 method, field.select(chosen), tolerance, step.time[chosen], before, size, guess
@@ -91,8 +93,8 @@ def gauss_dense_output(
             np.add.at(run.counters["evaluations"], run.working[chosen].cpu().numpy(), spent)
             moved = combine_stages(method.weights, stages.slopes)
             small = torch.addcmul(before, moved, size[:, None])
-            # The interpolant over theta, times theta, is what the size has already been given.
-            mean_slope = _blend(method.interpolant, known, theta)
+            # The interpolant divided by theta; `size` has the factor theta already.
+            mean_slope = _blend(method.interpolant, known_slopes, theta)
             smooth = torch.addcmul(before, mean_slope, size[:, None])
             return merge_states(stages.solved, small, smooth)
 
@@ -104,7 +106,7 @@ def gauss_dense_output(
 def _blend(polynomials: np.ndarray, slopes: list[Tensor], theta: Tensor) -> Tensor:
     """Return sum_i [sum_q polynomials[i, q] theta^q] k_i, (trajectory, parameter).
 
-    Elementwise, like `flowfa.solvers.runge_kutta.step.combine`, and for the same reason.
+    It is elementwise for the reason that `flowfa.solvers.runge_kutta.step.combine` gives.
     """
     total = torch.zeros_like(slopes[0])
     for slope, coefficients in zip(slopes, polynomials, strict=True):

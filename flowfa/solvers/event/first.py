@@ -9,7 +9,7 @@ import numpy as np
 from flowfa.solvers.event.locked import LockedFlow, Weights
 
 SAMPLES = 12
-"""Places within a step at which the margins are looked at; events closer together may be missed."""
+"""Times within a step at which the margins are looked at; events closer together may be missed."""
 HALVINGS = 60
 
 
@@ -42,7 +42,7 @@ def first_event(
     -------
     tuple
         The time (`end` without events), and (kind, neuron, surface or output) of each event: kind
-        is the place in what `LockedFlow.margins` returns.
+        is the index in what `LockedFlow.margins` returns.
     """
     noise = 1e-12 * scale
     tolerances = (noise, 1e-9, 1e-9, noise)
@@ -60,8 +60,8 @@ def first_event(
 
     left = begin
     for right in np.linspace(begin, end, SAMPLES + 1)[1:].tolist():
-        found = violated(right)
-        if not any(part.any() for part in found):
+        negative = violated(right)
+        if not any(mask.any() for mask in negative):
             left = right
             continue
         for _ in range(HALVINGS):
@@ -69,14 +69,14 @@ def first_event(
             if not left < middle < right:
                 break
             inside = violated(middle)
-            if any(part.any() for part in inside):
-                right, found = middle, inside
+            if any(mask.any() for mask in inside):
+                right, negative = middle, inside
             else:
                 left = middle
         events = [
             (kind, neuron, other)
-            for kind, part in enumerate(found)
-            for neuron, other in np.argwhere(part).tolist()
+            for kind, mask in enumerate(negative)
+            for neuron, other in np.argwhere(mask).tolist()
         ]
         return right, events
     return end, []

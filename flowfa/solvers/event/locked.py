@@ -1,8 +1,8 @@
 """The flow of one trajectory with all modes locked: smooth, and exact while the modes hold.
 
 A surface p of neuron j (a direction e_p of samples, zeta_jp = w_j . e_p) is in mode +1 (slope 1),
--1 (slope alpha) or 0 (it slides). Unlike the hybrid solver this models nothing: the slopes of
-sliding surfaces follow from the state at hand, at every evaluation.
+-1 (slope alpha) or 0 (it slides). Unlike the hybrid solver it takes no polynomials for the
+signals: the slopes of sliding surfaces follow from the state at every evaluation.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ class LockedFlow:
     def sliding(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
         """Return each neuron that slides: its number, its surfaces, and their Gram's inverse."""
         gram = self.surfaces.gram[0]
-        found = []
+        neurons = []
         for neuron in np.flatnonzero((self.modes == 0).any(axis=1)).tolist():
             members = np.flatnonzero(self.modes[neuron] == 0)
             # A pseudo-inverse: dependent directions have a motion, but no slopes of their own.
             inverse = np.linalg.pinv(gram[np.ix_(members, members)], rcond=1e-10, hermitian=True)
-            found.append((neuron, members, inverse))
-        return found
+            neurons.append((neuron, members, inverse))
+        return neurons
 
     def motion(self, weights: Weights, sliding: list[tuple[int, np.ndarray, np.ndarray]]) -> Motion:
         """Return the velocities at a state; `sliding` is what the method of that name returns."""
@@ -120,11 +120,11 @@ class LockedFlow:
         targets = net.targets if net.targets.ndim == 2 else net.targets[0]
         derivative = net.loss.derivative(torch.from_numpy(output[None]), targets[None])
         r = -derivative[0].numpy() / net.samples
-        R, L = (part[0] for part in surfaces.signals(r[None], leak))
+        R, L = (of_trajectory[0] for of_trajectory in surfaces.signals(r[None], leak))
         b = self.feedback.weights(weights.second[None], self.signs[None])[0]
         push, offset = b @ R, b @ L
-        own = np.where(self.modes > 0, push, leak * push)
-        drive = np.where(self.modes == 0, 0.0, own + offset)
+        pushed = np.where(self.modes > 0, push, leak * push)
+        drive = np.where(self.modes == 0, 0.0, pushed + offset)
         for neuron, members, inverse in sliding:
             drive[neuron, members] = -inverse @ (gram[members] @ drive[neuron])
         has_bias = "c2" in net.layout.shapes

@@ -47,18 +47,18 @@ def select(
             modes[p] = -modes[p]
             continue
         others = _velocity(directions, modes, push, offset, leak, [*attracting, p])
-        rest = directions[p] @ others
-        own = directions[p] @ directions[p] * push[p]
-        undecided += int(rest + own > 0.0 and rest + leak * own < 0.0)
-        modes[p] = 1 if rest + leak * own > 0.0 else -1
+        from_others = directions[p] @ others
+        from_itself = directions[p] @ directions[p] * push[p]
+        undecided += int(from_others + from_itself > 0.0 and from_others + leak * from_itself < 0.0)
+        modes[p] = 1 if from_others + leak * from_itself > 0.0 else -1
     if attracting:
         q = _velocity(directions, modes, push, offset, leak, attracting)
         strength = -push[attracting]
-        found = lsq_linear(
+        solution = lsq_linear(
             directions[attracting].T, q, (leak * strength, strength), method="bvls", tol=1e-15
         )
-        at_upper = found.x >= strength * (1.0 - BOUND)
-        at_lower = found.x <= strength * (leak + BOUND)
+        at_upper = solution.x >= strength * (1.0 - BOUND)
+        at_lower = solution.x <= strength * (leak + BOUND)
         modes[attracting] = np.where(at_upper, 1, np.where(at_lower, -1, 0))
     return modes, undecided
 

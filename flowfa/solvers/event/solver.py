@@ -33,7 +33,7 @@ from flowfa.solvers.stepping.integration import EVENT_COUNTERS, Integration, Sav
 from flowfa.solvers.stepping.status import Status
 
 FREE, UPPER, LOWER, FLIP = range(4)
-"""Kinds of event: the places in what `LockedFlow.margins` returns."""
+"""Kinds of event: the indices in what `LockedFlow.margins` returns."""
 TURN = 1e-6
 """A sliding surface that is left with |G| below this share of the largest turns repelling."""
 STORM = 1000
@@ -153,7 +153,7 @@ class EventSolver:
         net: NetworkField, memory: dict[str, torch.Tensor], row: int, modes: np.ndarray | None
     ) -> tuple[LockedFlow, Weights]:
         """Return one trajectory's flow under its modes, and its weights."""
-        one = net.select(torch.tensor([row]))
+        row_field = net.select(torch.tensor([row]))
         state = memory["state"][row : row + 1]
         views = net.layout.views(state)
         outputs = net.layout.sizes[2]
@@ -161,12 +161,12 @@ class EventSolver:
         weights = Weights(
             in_weights(net, state)[0].numpy().copy(), views["W2"][0].numpy().T.copy(), bias.copy()
         )
-        surfaces = find_surfaces(augmented_inputs(one))
+        surfaces = find_surfaces(augmented_inputs(row_field))
         if modes is None:
             modes = np.where(weights.first @ surfaces.directions[0].T > 0.0, 1, -1)
         signs = memory["signs"][row].numpy().copy()
-        feedback = feedback_of(one)
-        locked = LockedFlow(one, surfaces, feedback, modes.astype(np.int8), signs)
+        feedback = feedback_of(row_field)
+        locked = LockedFlow(row_field, surfaces, feedback, modes.astype(np.int8), signs)
         return locked, weights
 
     @staticmethod
@@ -177,7 +177,7 @@ class EventSolver:
         motion = flow.motion(weights, [])
         for neuron in np.flatnonzero((zeta == 0.0).any(axis=1)).tolist():
             zero = np.flatnonzero(zeta[neuron] == 0.0)
-            # As if they slid before: those that are not held take the side they are pushed to.
+            # They are treated as if they slid before: those not held take the side of their push.
             modes[neuron, zero] = 0
             modes[neuron], undecided = select(
                 flow.surfaces.directions[0],
@@ -203,13 +203,13 @@ class EventSolver:
         first, second = weights.first.copy(), weights.second.copy()
         E, gram = flow.surfaces.directions[0], flow.surfaces.gram[0]
         at_zero = {neuron: set(members.tolist()) for neuron, members, _ in sliding}
-        for kind, neuron, place in events:
+        for kind, neuron, index in events:
             if kind == FREE:
-                at_zero.setdefault(neuron, set()).add(place)
+                at_zero.setdefault(neuron, set()).add(index)
             elif kind == FLIP:
-                second[neuron, place] = 0.0
-        for neuron, found in at_zero.items():
-            members = np.array(sorted(found))
+                second[neuron, index] = 0.0
+        for neuron, surfaces in at_zero.items():
+            members = np.array(sorted(surfaces))
             inverse = np.linalg.pinv(gram[np.ix_(members, members)], rcond=1e-10, hermitian=True)
             first[neuron] -= (inverse @ (E[members] @ first[neuron])) @ E[members]
         return Weights(first, second, weights.bias)
@@ -227,28 +227,28 @@ class EventSolver:
     ) -> None:
         """Let the neurons in question choose their modes, in place, and count."""
         counters = run.counters
-        for kind, neuron, place in events:
+        for kind, neuron, index in events:
             if kind == FLIP:
-                signs[neuron, place] = -signs[neuron, place]
+                signs[neuron, index] = -signs[neuron, index]
                 counters["flips"][number] += 1
         turned = LockedFlow(flow.net, flow.surfaces, flow.feedback, flow.modes, signs)
         motion = turned.motion(weights, sliding)
         largest = np.abs(motion.push).max(axis=1)
         for neuron in sorted({neuron for _, neuron, _ in events}):
-            own = [(kind, place) for kind, j, place in events if j == neuron]
+            events_of_neuron = [(kind, index) for kind, j, index in events if j == neuron]
             before = modes[neuron].copy()
-            met = {place for kind, place in own if kind == FREE}
-            for kind, place in own:
+            met = {index for kind, index in events_of_neuron if kind == FREE}
+            for kind, index in events_of_neuron:
                 if kind not in (UPPER, LOWER):
                     continue
-                modes[neuron, place] = 1 if kind == UPPER else -1
-                if abs(motion.push[neuron, place]) <= TURN * largest[neuron] or (
-                    motion.push[neuron, place] >= 0.0
+                modes[neuron, index] = 1 if kind == UPPER else -1
+                if abs(motion.push[neuron, index]) <= TURN * largest[neuron] or (
+                    motion.push[neuron, index] >= 0.0
                 ):
                     # G turns: from here on the surface repels, and slope alpha is the choice.
-                    modes[neuron, place] = -1
+                    modes[neuron, index] = -1
                     counters["repelling"][number] += 1
-            if met or any(kind == FLIP for kind, _ in own):
+            if met or any(kind == FLIP for kind, _ in events_of_neuron):
                 at_zero = modes[neuron] == 0
                 at_zero[[*met]] = True
                 zero = np.flatnonzero(at_zero)
@@ -284,12 +284,12 @@ class EventSolver:
         if passed <= first:
             return
         run.next_save[number] = passed
-        found = [weights.like(dense(time)) for time in times[first:passed]]
-        bias = torch.from_numpy(np.stack([one.bias for one in found]))
+        saved = [weights.like(dense(time)) for time in times[first:passed]]
+        bias = torch.from_numpy(np.stack([state.bias for state in saved]))
         states = pack(
             net,
-            torch.from_numpy(np.stack([one.first for one in found])),
-            torch.from_numpy(np.stack([one.second for one in found])),
+            torch.from_numpy(np.stack([state.first for state in saved])),
+            torch.from_numpy(np.stack([state.second for state in saved])),
             bias if "c2" in net.layout.shapes else None,
         )
         save(run.working[row].repeat(passed - first), torch.arange(first, passed), states)

@@ -11,14 +11,15 @@ from flowfa.machine.code_cache import is_kept, keep_on_disk
 
 Function = TypeVar("Function", bound=Callable)
 
-# No exceptions for division by zero, which would keep loops from being vectorised.
+# Without exceptions for division by zero, which would keep loops from being vectorised.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 
 
 def compiled(function: Function) -> Function:
     """Compile a function that allocates nothing.
 
-    Without reference counts: each costs an atomic operation, and they were a third of the time.
+    It runs without reference counts: each costs an atomic operation, and together they took a third
+    of the time.
     """
     return _kept(njit(**_OPTIONS)(function))
 
@@ -34,7 +35,7 @@ def compiled_sums(function: Function) -> Function:
 
 
 def compiling_message(function: Callable) -> str:
-    """Return what is said while `function` is compiled: whether the next run will do so again."""
+    """Return the message while `function` is compiled: it says whether later runs do so again."""
     begin = "flowfa: compiling the event engine; this takes some 20 s"
     if is_kept(function):
         return f"{begin}, and is kept for later runs"

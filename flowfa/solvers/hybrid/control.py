@@ -1,6 +1,6 @@
 """Whether a sweep has converged, whether its step is good, and how long the next one is.
 
-Errors are in units of the tolerance: 1 is as much as is asked for.
+Errors are in units of the tolerance: a step is good if its error is at most 1.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ SAFETY = 0.8
 GROWTH = 2.0
 """Greatest growth of a step."""
 _ENDS = np.array([[0.0, 1.0]])
-"""The times of a step at which the guess is free, and so can be found wrong."""
+"""The ends of a step, where no node ties the guess to the path, so that its error shows there."""
 
 
 def change_and_error(
     guess: Guess,
     path: Path,
     begin: np.ndarray,
-    found: np.ndarray,
+    residuals: np.ndarray,
     feedback: Feedback,
     unit: np.ndarray,
     out_unit: np.ndarray,
@@ -47,7 +47,7 @@ def change_and_error(
         What the sweep made of it.
     begin : numpy.ndarray
         Residuals where the step begins, (trajectory, output, sample).
-    found : numpy.ndarray
+    residuals : numpy.ndarray
         Residuals on the path at the nodes and the end, (trajectory, 4, output, sample).
     feedback : Feedback
     unit : numpy.ndarray
@@ -67,8 +67,8 @@ def change_and_error(
     moves = feedback.moves
     b = feedback.weights(guess.v_nodes[:, 0], guess.signs)
     strength = np.abs(b).sum(axis=2).max(axis=1)
-    change = np.abs(found[:, :3] - guess.signals).sum(axis=2).max(axis=(1, 2))
-    at_ends = np.stack([begin, found[:, 3]], axis=1)
+    change = np.abs(residuals[:, :3] - guess.signals).sum(axis=2).max(axis=(1, 2))
+    at_ends = np.stack([begin, residuals[:, 3]], axis=1)
     error = np.abs(at_ends - values(guess.polynomial, _ENDS)).sum(axis=2).max(axis=(1, 2))
     # Signals move the in-weights through the feedback, which may be weak or zero (adafa from zero
     # out-weights), and the out-weights without it.
@@ -78,7 +78,7 @@ def change_and_error(
         # The out-weights are part of the guess where they are fed back, as under gd: a wrong v
         # counts through a v . r.
         share = np.abs(feedback.weight_share)
-        weight = np.where(moves, np.abs(found).sum(axis=2).max(axis=(1, 2)), 0.0)
+        weight = np.where(moves, np.abs(residuals).sum(axis=2).max(axis=(1, 2)), 0.0)
         weight = weight * share * per_length
         moved = np.abs(path.v_at[:, :3] - guess.v_nodes).sum(axis=3).max(axis=(1, 2))
         at_ends = np.stack([guess.v, path.v_at[:, 3]], axis=1)
@@ -133,7 +133,7 @@ def judge(
     """
     sound = sound & np.isfinite(change) & np.isfinite(error)
     converged = sound & (change <= CONVERGED)
-    # What did not change in two sweeps, or overflowed in both, has no contraction: NaN.
+    # A trial that did not change in two sweeps, or overflowed in both, has no contraction: NaN.
     with np.errstate(invalid="ignore"):
         contraction = change / last_change
     hopeless = (sweeps > 2) & (contraction > STALLED)
@@ -154,7 +154,7 @@ def next_sizes(memory: dict[str, np.ndarray], end: float) -> tuple[np.ndarray, n
 def next_steps(
     memory: dict[str, np.ndarray],
     guess: Guess,
-    found: np.ndarray,
+    residuals: np.ndarray,
     v_at: np.ndarray,
     verdict: Verdict,
     end: float,
@@ -169,7 +169,7 @@ def next_steps(
         ``v_nodes``, ``rejected_last``, ``sweeps``, ``trials``.
     guess : Guess
         Of the sweep that was judged.
-    found : numpy.ndarray
+    residuals : numpy.ndarray
         Residuals on the path at `STEP_TIMES`, (trajectory, 4, output, sample).
     v_at : numpy.ndarray
         Out-weights there, (trajectory, 4, neuron, output).
@@ -188,10 +188,10 @@ def next_steps(
     factor = np.where(verdict.stopped, shrink, np.minimum(by_error, 0.9))
     factor = np.where(accepted, growth, factor)
     memory["step"][begins] = (guess.size * factor)[begins]
-    memory["predictor"][accepted] = predictor(found[accepted])
+    memory["predictor"][accepted] = predictor(residuals[accepted])
     memory["v_predictor"][accepted] = predictor(v_at[accepted])
     memory["predictor_step"][accepted] = guess.size[accepted]
-    memory["begin"][accepted] = found[accepted, 3]
+    memory["begin"][accepted] = residuals[accepted, 3]
     memory["trials"] += accepted
     # A rejected step begins where the last accepted quadratic ends, as a new one does; before
     # the first there is none.

@@ -24,7 +24,7 @@ from flowfa.solvers.hybrid.motion import horner, integral, out_weights, paths
 from flowfa.solvers.hybrid.polynomials import NONE, first_negative, first_sign_change
 
 CROSSINGS, SLIDINGS, EXITS, FLIPS, REPELLING = 0, 1, 2, 3, 4
-"""Places in the event counts."""
+"""Indices in the event counts."""
 HYSTERESIS = 1e-7
 """A sliding surface leaves only when its slope is beyond the end by this share of |G|."""
 HYSTERESIS_IF_DEPENDENT = 1e-4
@@ -82,8 +82,8 @@ def first_event(
             if c0 != 0.0:
                 s = first_negative(c0, c1, c2, c3, end)
             else:
-                # Leaving the surface: the zero at s = 0 is divided out. Below the noise a
-                # velocity is rounding and ridge, not a velocity.
+                # It leaves the surface: the zero at s = 0 is divided out. A velocity below the
+                # noise is made of rounding and of the ridge.
                 noise = NOISE * strength * largest(u)
                 if abs(c1) > max(noise, vague[p]):
                     s = first_negative(c1, c2, c3, 0.0, end)
@@ -97,29 +97,29 @@ def first_event(
 @compiled
 def largest(u: np.ndarray) -> float:
     """Return max |u|."""
-    found = 0.0
+    most = 0.0
     for q in range(u.shape[0]):
         for p in range(u.shape[1]):
-            found = max(found, abs(u[q, p]))
-    return found
+            most = max(most, abs(u[q, p]))
+    return most
 
 
 @compiled
 def sliding_count(modes: np.ndarray) -> int:
     """Return how many surfaces slide."""
-    found = 0
+    count = 0
     for p in range(len(modes)):
-        found += modes[p] == 0
-    return found
+        count += modes[p] == 0
+    return count
 
 
 @compiled
 def largest_entry(zeta: np.ndarray) -> float:
     """Return max |zeta|."""
-    found = 0.0
+    most = 0.0
     for p in range(len(zeta)):
-        found = max(found, abs(zeta[p]))
-    return found
+        most = max(most, abs(zeta[p]))
+    return most
 
 
 @compiled
@@ -140,7 +140,7 @@ def first_exit(
     w1 = u[1, p] - H[1, p] + 2.0 * tau * (u[2, p] - H[2, p])
     w2 = u[2, p] - H[2, p]
     slack = hysteresis * (abs(G[0, p]) + abs(G[1, p]) + abs(G[2, p]))
-    # Never divided by G, which may vanish: with G < 0, alpha G >= w >= G.
+    # w is not divided by G, which may vanish: with G < 0, alpha G >= w >= G.
     upper = first_negative(w0 - g0 + slack, w1 - g1, w2 - g2, 0.0, end)
     if upper >= 0.0:
         end = upper
@@ -312,10 +312,10 @@ def integrate_neuron(
             p = zero[i]
             total = 0.0
             for q in range(P):
-                own = H[0, q] + tau * (H[1, q] + tau * H[2, q])
+                driven = H[0, q] + tau * (H[1, q] + tau * H[2, q])
                 if not joins[q]:
-                    own += (1.0 if modes[q] > 0 else alpha) * push[q]
-                total += gram[p, q] * own
+                    driven += (1.0 if modes[q] > 0 else alpha) * push[q]
+                total += gram[p, q] * driven
             drive[i] = total
         if count:
             counts[REPELLING] += select_modes(
@@ -358,7 +358,7 @@ def integrate_neuron(
                 repels = repels or (zeta[p] != 0.0 and push[p] > 0.0)
                 zeta[p] = 0.0
                 if dead:
-                    # Slope 0 everywhere moves nothing any more.
+                    # With slope 0 everywhere nothing moves the neuron any more.
                     modes[p] = -1
             counts[REPELLING] += repels
         if flip >= 0 or dead:

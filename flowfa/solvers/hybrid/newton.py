@@ -3,8 +3,8 @@
 Iterating r <- Phi(r) contracts only while h times the tangent kernel is small, which limits the
 step wherever the loss interpolates. With modes held, df/dt = Theta r is linear in r, so that the
 derivative of Phi is h A x J with J = r'(f) Theta and Gauss's matrix A; the correction solves
-(I - h A x J) delta = Phi(r) - r. J is that of the step's start: it steers the iteration and
-leaves no trace in what it converges to.
+(I - h A x J) delta = Phi(r) - r. J is taken at the step's start: it only steers the iteration, and
+does not change what the iteration converges to.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def tangent_kernel(
 ) -> np.ndarray:
     """Return Theta with df/dt = Theta r at the step's start.
 
-    Sliding surfaces do not move: they have slope zero here.
+    Sliding surfaces do not move, so that they have slope zero in it.
 
     Returns
     -------
@@ -102,10 +102,10 @@ def correct(
     shape = defect.shape
     unknowns = shape[2] * shape[3]
     jacobian = np.einsum("icks,iksdt->icsdt", slope, kernel).reshape(-1, unknowns, unknowns)
-    # In the eigenbasis of A the three nodes part.
-    parted = np.einsum("ab,ibx->aix", _INVERSE, defect.reshape(len(size), 3, unknowns))
-    solved = np.empty_like(parted)
+    # In the eigenbasis of A the three nodes have separate equations.
+    separate = np.einsum("ab,ibx->aix", _INVERSE, defect.reshape(len(size), 3, unknowns))
+    solved = np.empty_like(separate)
     for a, eigenvalue in enumerate(_EIGENVALUES):
         matrix = np.eye(unknowns) - eigenvalue * size[:, None, None] * jacobian
-        solved[a] = np.linalg.solve(matrix, parted[a][:, :, None])[:, :, 0]
+        solved[a] = np.linalg.solve(matrix, separate[a][:, :, None])[:, :, 0]
     return np.einsum("ba,aix->ibx", _EIGENVECTORS, solved).real.reshape(shape)

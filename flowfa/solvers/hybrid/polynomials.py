@@ -52,13 +52,13 @@ def critical_points(c1: float, c2: float, c3: float, end: float) -> tuple[float,
     root = math.sqrt(discriminant)
     # The stable form: no difference of nearly equal numbers.
     q = -(b + root) if b >= 0.0 else -(b - root)
-    one = q / a if a != 0.0 else 0.0
-    two = c / q if q != 0.0 else 0.0
-    if not 0.0 < one < end:
-        one = 0.0
-    if not 0.0 < two < end:
-        two = 0.0
-    return (one, two) if one <= two else (two, one)
+    first = q / a if a != 0.0 else 0.0
+    second = c / q if q != 0.0 else 0.0
+    if not 0.0 < first < end:
+        first = 0.0
+    if not 0.0 < second < end:
+        second = 0.0
+    return (first, second) if first <= second else (second, first)
 
 
 @compiled

@@ -85,7 +85,7 @@ def sweep_rows(
     G, H, feedback = np.empty((3, P)), np.zeros((3, P)), np.empty((3, C))
     zeta_out, Q = np.empty((T, P)), np.empty((C + 2, 7))
     indices, small = np.empty((4, P), np.int64), np.empty((3, P), np.int8)
-    matrix_here, right = np.empty((P, P)), np.empty((P, 3))
+    matrix, right = np.empty((P, P)), np.empty((P, 3))
     row_zeta, row_modes = np.empty(P), np.empty(P, np.int8)
     row_v, row_signs, magnitudes = np.empty(C), np.empty(C), np.empty(C)
     row_v_out, row_Y = np.empty((T, C)), np.empty((T - first_integral, P))
@@ -97,7 +97,7 @@ def sweep_rows(
         # Views are counted references, which cost: shared ones are taken once, and rows are
         # copied to the task's own space and back.
         K, E, length, share = gram[data], directions[data], h[i], weight_share[i]
-        R_here, L_here, R_poly_here, L_poly_here = R[i], L[i], R_poly[i], L_poly[i]
+        R_row, L_row, R_poly_row, L_poly_row = R[i], L[i], R_poly[i], L_poly[i]
         total, at_surface, by_factor = outputs[i, block], surface[data], factor[data]
         total[:] = 0.0
         for j in range(block * BLOCK, min((block + 1) * BLOCK, neurons)):
@@ -113,9 +113,9 @@ def sweep_rows(
                     for node in range(3):
                         feedback[node, c] = share * v_nodes[i, node, j, c] + steady
             if share != 0.0:
-                drives(feedback, R_here, L_here, to_monomial, G, H)
+                drives(feedback, R_row, L_row, to_monomial, G, H)
             else:
-                steady_drives(feedback, R_poly_here, L_poly_here, merged, G, H)
+                steady_drives(feedback, R_poly_row, L_poly_row, merged, G, H)
             sound[i, j] = integrate_neuron(
                 K,
                 E,
@@ -126,8 +126,8 @@ def sweep_rows(
                 vanishing[i],  # type: ignore[arg-type]  # the same
                 share != 0.0,  # type: ignore[arg-type]  # the same
                 magnitudes,
-                R_poly_here,
-                L_poly_here,
+                R_poly_row,
+                L_poly_row,
                 merged,
                 G,
                 H,
@@ -146,7 +146,7 @@ def sweep_rows(
                 feedback,
                 indices,
                 small,
-                matrix_here,
+                matrix,
                 right,
             )
             if merged:

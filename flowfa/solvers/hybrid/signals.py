@@ -26,13 +26,13 @@ def to_polynomial(at_nodes: np.ndarray) -> np.ndarray:
     return _combine(TO_MONOMIAL, at_nodes)
 
 
-def predictor(found: np.ndarray) -> np.ndarray:
+def predictor(at_times: np.ndarray) -> np.ndarray:
     """Return the quadratics that continue values (trajectory, 4, ...) at `STEP_TIMES`.
 
-    Through the last three: those of the nodes alone took a tenth more sweeps, a cubic through
-    all four nearly as many.
+    They go through the last three times: quadratics through the nodes alone took a tenth more
+    sweeps, and cubics through all four nearly as many.
     """
-    return _combine(AHEAD, found[:, 1:])
+    return _combine(AHEAD, at_times[:, 1:])
 
 
 def _combine(matrix: np.ndarray, at: np.ndarray) -> np.ndarray:

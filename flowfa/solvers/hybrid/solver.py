@@ -47,7 +47,7 @@ SLOW, SLOW_IF_COSTLY = 0.05, 0.4
 CHEAP_UNKNOWNS, MOST_UNKNOWNS = 150, 400
 """Samples times outputs up to which a correction costs little, and up to which it pays."""
 COARSE = 1e-4
-"""Below this a step's share of the tolerance shrinks, because there are more steps."""
+"""Tolerance below which the share of a step shrinks, because there are more steps."""
 FAR = 1e3
 """A change, in units of the tolerance, that is never taken for convergence."""
 FINEST = 1e-10
@@ -96,16 +96,16 @@ class HybridSolver:
     def __init__(self, tolerance: Tolerance, max_steps: int) -> None:
         if tolerance.rtol < FINEST:
             raise InputError(
-                f"rtol {tolerance.rtol:g} is finer than the hybrid solver reaches ({FINEST:g}): "
-                "loosen --rtol, or take --solver dop853 where the flow is smooth"
+                f"`rtol` {tolerance.rtol:g} is finer than the hybrid solver reaches ({FINEST:g}): "
+                'loosen `rtol`, or take `solver="dop853"` where the flow is smooth'
             )
         # Errors of steps add up, and finer tolerances take more steps (about rtol^-0.4).
         self.tolerance = tolerance.rtol * min(1.0, tolerance.rtol / COARSE) ** 0.25
-        # So that two runs of an easy problem do not begin with the same steps: checks take their
-        # difference for the error.
+        # Finer tolerances begin with shorter steps, because checks take the difference of two runs
+        # for their error: on an easy problem both would begin with the same steps.
         self.first_step = min(1.0, tolerance.rtol / COARSE) ** 0.2
         self.max_steps = max_steps
-        # Derived from the field alone, and kept because merging samples takes time.
+        # It follows from the field alone, and is kept because merging samples takes time.
         self._setting: Setting | None = None
 
     def start(self, field: Field, run: Integration) -> None:
@@ -138,16 +138,16 @@ class HybridSolver:
         memory["v_predictor"] = torch.stack([v, still, still], dim=1)
         biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
         # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
-        # step is zero, and it leaves as step underflow; under gd it rests.
-        nothing = biggest == 0.0
+        # step is set to zero, so that it ends as step underflow; under gd it stays where it is.
+        all_zero = biggest == 0.0
         b = setting.feedback.weights(v.numpy(), memory["signs"].numpy())
         driven = torch.from_numpy(np.abs(b).max(axis=(1, 2)) > 0.0)
-        memory["scale"] = torch.where(nothing, torch.ones_like(biggest), biggest)
+        memory["scale"] = torch.where(all_zero, torch.ones_like(biggest), biggest)
         # A step in which the signals alone would move the output weights by a tenth.
         rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
         longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
         first = self.first_step * longest.clamp_max(run.end / 4.0)
-        memory["step"] = first.masked_fill(nothing & driven, 0.0)
+        memory["step"] = first.masked_fill(all_zero & driven, 0.0)
         for name in ("trials", "sweeps", "rejected_last"):
             memory[name] = torch.zeros(len(v), dtype=torch.int64)
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
@@ -178,10 +178,10 @@ class HybridSolver:
         memory["sweeps"] += 1
         bias = self._bias(setting, run, guess, STEP_TIMES)
         outputs = path.outputs if bias is None else path.outputs + bias[:, :, :, None]
-        found = setting.residuals(outputs)
-        unit, out_unit = (LOCAL * each / self.tolerance for each in self._reach(setting, guess))
+        residuals = setting.residuals(outputs)
+        unit, out_unit = (LOCAL * reach / self.tolerance for reach in self._reach(setting, guess))
         change, error = change_and_error(
-            guess, path, memory["begin"], found, setting.feedback, unit, out_unit
+            guess, path, memory["begin"], residuals, setting.feedback, unit, out_unit
         )
         # A run's first guess, of constant signals, is never good enough: it is the same whatever
         # the tolerance, so that runs at two tolerances would agree on its error.
@@ -194,33 +194,35 @@ class HybridSolver:
             self._accept(setting, memory, path, arrival, accepted, bias)
             self._save_arrived(run, accepted, save)
         going_on = ~(accepted | verdict.rejected)
-        unknowns = found.shape[2] * found.shape[3]
+        unknowns = residuals.shape[2] * residuals.shape[3]
         slow = verdict.contraction > (SLOW if unknowns <= CHEAP_UNKNOWNS else SLOW_IF_COSTLY)
         memory["newton"] |= (memory["sweeps"] > 1) & slow & (unknowns <= MOST_UNKNOWNS)
-        signals = found[:, :3]
+        signals = residuals[:, :3]
         steered = np.flatnonzero(going_on & memory["newton"])
         if len(steered):
-            part, alone = guess.select(steered), setting.select(steered)
-            signals[steered] = self._steer(alone, part, signals[steered], outputs[steered, 1])
+            steered_guess, steered_setting = guess.select(steered), setting.select(steered)
+            signals[steered] = self._steer(
+                steered_setting, steered_guess, signals[steered], outputs[steered, 1]
+            )
         memory["signals"][going_on] = signals[going_on]
         memory["v_nodes"][going_on] = path.v_at[going_on, :3]
         memory["last_change"][:] = np.where(going_on, verdict.change, np.inf)
-        next_steps(memory, guess, found, path.v_at, verdict, run.end)
+        next_steps(memory, guess, residuals, path.v_at, verdict, run.end)
         run.count("steps", torch.from_numpy(accepted))
         run.count("rejected", torch.from_numpy(verdict.rejected))
         run.count(ERROR_ESTIMATE, np.where(accepted, verdict.error * self.tolerance, 0.0))
-        for place, name in enumerate(EVENT_COUNTERS):
-            run.count(name, np.where(accepted, path.counts[:, place], 0))
+        for index, name in enumerate(EVENT_COUNTERS):
+            run.count(name, np.where(accepted, path.counts[:, index], 0))
         self._retire(run, ~path.sound)
 
     def _prepare(self, field: Field) -> Setting:
-        """Return what follows from the field; the same for as long as the field is."""
-        known = self._setting
-        if known is not None and known.net is field:
-            return known
+        """Return what follows from the field; it is kept while the field is the same."""
+        last = self._setting
+        if last is not None and last.net is field:
+            return last
         net = network(field, self.name)
-        if known is not None and known.net.inputs is net.inputs:
-            surfaces = known.surfaces
+        if last is not None and last.net.inputs is net.inputs:
+            surfaces = last.surfaces
         else:
             surfaces = find_surfaces(augmented_inputs(net), net.inputs.ndim == 2)
         self._setting = Setting(net, surfaces, feedback_of(net))
@@ -293,9 +295,9 @@ class HybridSolver:
         rows = np.flatnonzero(accepted)
         last = None if bias is None else bias[rows, -1]
         before = torch.from_numpy(memory["state"][rows])
-        part = Setting(setting.net, setting.surfaces.select(rows), setting.feedback)
-        after = self._states(part, before, path.Y[rows, -1], path.v[rows], last)
-        zeta = self._preactivations(part, after).numpy()
+        of_accepted = Setting(setting.net, setting.surfaces.select(rows), setting.feedback)
+        after = self._states(of_accepted, before, path.Y[rows, -1], path.v[rows], last)
+        zeta = self._preactivations(of_accepted, after).numpy()
         modes, exact = path.modes[rows], path.zeta[rows]
         if setting.net.leak < 1.0:
             # Computed anew from W, but zeros and signs are those of the exact path.
@@ -312,12 +314,12 @@ class HybridSolver:
 
     @staticmethod
     def _steer(
-        setting: Setting, guess: Guess, found: np.ndarray, outputs: np.ndarray
+        setting: Setting, guess: Guess, residuals: np.ndarray, outputs: np.ndarray
     ) -> np.ndarray:
         """Return Newton's next guess of the signals, from what the sweep found at the nodes."""
         kernel = tangent_kernel(setting.net, setting.surfaces, setting.feedback, guess)
         slope = residual_slope(setting.net, outputs)
-        return guess.signals + correct(kernel, slope, guess.size, found - guess.signals)
+        return guess.signals + correct(kernel, slope, guess.size, residuals - guess.signals)
 
     @staticmethod
     def _save_arrived(run: Integration, accepted: np.ndarray, save: SaveCallback) -> None:
@@ -351,15 +353,22 @@ class HybridSolver:
             begin = float(run.memory["time"][position])
             taus = ((times[first:passed] - begin) / guess.size[position]).clip(0.0, 1.0)
             chosen = np.array([position])
-            one, alone = guess.select(chosen), setting.select(chosen)
-            path = sweep(one, alone.surfaces, alone.feedback, net.leak, np.append(taus, 1.0), 0)
+            row_guess, row_setting = guess.select(chosen), setting.select(chosen)
+            path = sweep(
+                row_guess,
+                row_setting.surfaces,
+                row_setting.feedback,
+                net.leak,
+                np.append(taus, 1.0),
+                0,
+            )
             state = run.memory["state"][position : position + 1]
             bias = None
             if "c2" in net.layout.shapes:
-                moved = integrals(one.polynomial.sum(axis=3), taus[None])[0]
+                moved = integrals(row_guess.polynomial.sum(axis=3), taus[None])[0]
                 bias = net.layout.views(state)["c2"].numpy() + guess.size[position] * moved
             count = passed - first
-            states = self._states(alone, state, path.Y[0, :count], path.v_at[0, :count], bias)
+            states = self._states(row_setting, state, path.Y[0, :count], path.v_at[0, :count], bias)
             save(run.working[position].repeat(count), torch.arange(first, passed), states)
 
     def _retire(self, run: Integration, storm: np.ndarray) -> None:

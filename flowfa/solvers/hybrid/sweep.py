@@ -167,7 +167,7 @@ def sweep(
     )
     tasks, threads = A * outputs.shape[1], torch.get_num_threads()
     if not getattr(sweep_rows, "signatures", True):
-        # Nothing to do, but the engine is compiled, or loaded from numba's cache.
+        # A call without tasks compiles the engine, or loads it from numba's cache.
         with announced(compiling_message(sweep_rows), after=LOADING):
             sweep_rows(0, 0, *arguments)
     if threads == 1 or tasks * BLOCK < WORTH_A_THREAD * threads:

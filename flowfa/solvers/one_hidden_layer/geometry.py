@@ -105,18 +105,18 @@ def find_surfaces(inputs: np.ndarray, shared: bool = True) -> Surfaces:
         Whether all trajectories have one set. Sets of their own have room for all samples, so that
         shapes do not depend on which trajectories are still running.
     """
-    found = [_merge(samples) for samples in inputs]
-    most = max(len(directions) for directions, _, _ in found) if shared else inputs.shape[1]
-    directions = np.zeros((len(found), most, inputs.shape[2]))
-    for i, (own, _, _) in enumerate(found):
-        directions[i, : len(own)] = own
+    merged = [_merge(samples) for samples in inputs]
+    most = max(len(directions) for directions, _, _ in merged) if shared else inputs.shape[1]
+    directions = np.zeros((len(merged), most, inputs.shape[2]))
+    for i, (distinct, _, _) in enumerate(merged):
+        directions[i, : len(distinct)] = distinct
     gram = directions @ directions.transpose(0, 2, 1)
     return Surfaces(
         directions,
         gram,
         np.einsum("ipp->ip", gram).max(axis=1),
-        np.stack([surface for _, surface, _ in found]),
-        np.stack([factor for _, _, factor in found]),
+        np.stack([surface for _, surface, _ in merged]),
+        np.stack([factor for _, _, factor in merged]),
     )
 
 

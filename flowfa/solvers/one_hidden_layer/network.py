@@ -1,4 +1,4 @@
-"""What the hybrid solver needs of a one-hidden-layer network field, in its own shapes."""
+"""What the hybrid and the event solver need of a field of one-hidden-layer networks."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def refusal(
     if hidden_layers != 1:
         return (
             f"the {solver} solver integrates one hidden layer, but there are {hidden_layers}: take "
-            "--solver bosh3, with --smooth-kinks EPS where neurons slide"
+            '`solver="bosh3"`, with `smooth_kinks=EPS` where neurons slide'
         )
     if outside:
         return (
@@ -98,9 +98,9 @@ def refusal(
             "state the form (flowfa.RuleInForm)"
         )
     if dtype != "float64":
-        return f"the {solver} solver needs float64: leave out --dtype"
+        return f"the {solver} solver needs float64: leave out `dtype`"
     if not device.startswith("cpu"):
-        return f"the {solver} solver runs on the processor: leave out --device"
+        return f"the {solver} solver runs on the processor: leave out `device`"
     return None
 
 
@@ -113,8 +113,8 @@ def network(field: Field, solver: str) -> NetworkField:
         If the solver cannot treat it; see `refusal`.
     """
     if not isinstance(field, NetworkField):
-        raise InputError(f"the {solver} solver integrates networks: take --solver dopri5")
-    why = refusal(
+        raise InputError(f'the {solver} solver integrates networks: take `solver="dopri5"`')
+    reason = refusal(
         solver,
         field.layout.layers - 1,
         (group.rule for group in field.groups),
@@ -122,8 +122,8 @@ def network(field: Field, solver: str) -> NetworkField:
         str(field.inputs.dtype).removeprefix("torch."),
         str(field.inputs.device),
     )
-    if why is not None:
-        raise InputError(why)
+    if reason is not None:
+        raise InputError(reason)
     return field
 
 
@@ -135,10 +135,10 @@ def feedback_of(field: NetworkField) -> Feedback:
         size = group.stop - group.start
         form = form_of(group.rule, 2, (outputs, width), group.kept)
         assert form is not None
-        nothing = torch.zeros(size, width, outputs, dtype=torch.float64)
+        zeros = torch.zeros(size, width, outputs, dtype=torch.float64)
         shares.append(np.full(size, float(form.weight_share)))
         for terms, term in ((fixed, form.fixed), (magnitudes, form.magnitudes)):
-            terms.append((nothing if term is None else nothing + term).numpy())
+            terms.append((zeros if term is None else zeros + term).numpy())
     return Feedback(np.concatenate(shares), np.concatenate(fixed), np.concatenate(magnitudes))
 
 

@@ -107,14 +107,14 @@ class FixedStepRungeKutta:
 
     def __init__(self, tableau: Tableau, step: float, max_steps: int) -> None:
         if not 0.0 < step < math.inf:
-            raise InputError(f"the step is {step}: expected a positive number")
+            raise InputError(f"`step` is {step}: expected a positive number")
         self.name = tableau.name
         self.tableau = tableau
         self.step = step
         self.max_steps = max_steps
 
     def start(self, field: Field, run: Integration) -> None:
-        """Remember nothing but the number of steps."""
+        """Keep nothing but the number of steps."""
         run.memory["trials"] = torch.zeros_like(run.working)
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
@@ -144,8 +144,11 @@ class FixedStepRungeKutta:
         memory = run.memory
         leaving: dict[int, tuple[Status, str]] = {}
         for position in (~sound).nonzero().flatten().tolist():
-            place = float(memory["time"][position])
-            leaving[position] = (Status.OVERFLOW, f"after t = {place:.9g} with step {self.step:g}")
+            reached = float(memory["time"][position])
+            leaving[position] = (
+                Status.OVERFLOW,
+                f"after t = {reached:.9g} with step {self.step:g}",
+            )
         for position in (sound & (memory["trials"] >= self.max_steps)).nonzero().flatten().tolist():
             reached = float(memory["time"][position])
             leaving[position] = (Status.MAX_STEPS, f"{self.max_steps} steps took it to {reached:g}")

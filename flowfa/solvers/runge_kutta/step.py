@@ -37,8 +37,8 @@ class Step:
 def combine(coefficients: np.ndarray, slopes: list[Tensor]) -> Tensor:
     """Return sum_i coefficients_i k_i, leaving out zeros.
 
-    Written as a chain of elementwise operations: a matrix product over stages may round the same
-    trajectory differently in batches of different size.
+    It is a chain of elementwise operations, because a matrix product over stages may round the
+    same trajectory differently in batches of different size.
     """
     terms = [(float(c), k) for c, k in zip(coefficients, slopes, strict=False) if c != 0.0]
     if not terms:

@@ -23,7 +23,7 @@ class Tableau:
     Parameters
     ----------
     name : str
-        Name of the method, as in ``--solver``.
+        Name of the method, as in ``simulate(..., solver=name)``.
     order : int
         p: the error of one step is O(h^(p+1)).
     error_order : int or None
@@ -52,7 +52,7 @@ class Tableau:
     Raises
     ------
     InputError
-        If the shapes do not belong together. Whether the numbers are right is for the tests.
+        If the shapes do not belong together. The numbers themselves are not checked.
     """
 
     name: str
@@ -82,10 +82,10 @@ class Tableau:
             "interpolant": (s + 1 + x, power),
         }
         for field, shape in expected.items():
-            found = getattr(self, field).shape
-            if found != shape:
+            actual = getattr(self, field).shape
+            if actual != shape:
                 raise InputError(
-                    f"{field} of the tableau {self.name!r} has the shape {found}: expected "
+                    f"{field} of the tableau {self.name!r} has the shape {actual}: expected "
                     f"{shape} for {s} stages and {x} extra stages"
                 )
         if rows > 2 or (rows == 0) != (self.error_order is None):

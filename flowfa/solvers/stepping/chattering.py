@@ -2,9 +2,9 @@
 
 Where the velocities on both sides of z = 0 point at the surface, the solution slides along it.
 An explicit step overshoots, the error test rejects it, and the step collapses; the trajectory then
-hops over the surface, or hovers just beside it, by steps of nearly nothing. The signs: many
-trials, little progress, and one preactivation that trial after trial is headed through zero. A
-trajectory is watched only once its trials look suspicious, because looking costs forward passes.
+hops over the surface, or hovers just beside it, by steps of nearly zero length. The signs are many
+trials, little progress, and one preactivation that most trials would carry through zero. A
+trajectory is watched only once its trials look suspicious, because a watch costs forward passes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WATCH = 150
 HITS = 60
 """Trials in a watch headed through the same surface that make it chattering."""
 PROGRESS = 0.02
-"""Part of the whole time that a watch must cover to be no chattering."""
+"""A watch that covers at least this share of the whole time is no chattering."""
 STRIKES = 8
 """Watches in a row that see sliding before a trajectory is given up: short episodes of sliding
 are common, and are worth their small steps."""
@@ -64,7 +64,7 @@ def find_chattering(field: Field, run: Integration, step: Step, accepted: Tensor
     memory["trials"] += 1
     memory["window_rejected"] += ~accepted
     watching = memory["watched"] > 0
-    found: dict[int, str] = {}
+    chattering: dict[int, str] = {}
     if "watch_hits" in memory:
         before = field.switching(step.before)
         headed = field.switching(step.before + step.size[:, None] * step.slopes[0])
@@ -72,9 +72,9 @@ def find_chattering(field: Field, run: Integration, step: Step, accepted: Tensor
         memory["watch_hits"] += ((before > 0) != (headed > 0)) & watching[:, None]
         memory["watched"] -= watching.to(torch.int64)
         finished = watching & (memory["watched"] == 0)
-        found = _judge(field, run, finished) if finished.any() else {}
+        chattering = _judge(field, run, finished) if finished.any() else {}
     _open_watches(field, run)
-    return found
+    return chattering
 
 
 def _judge(field: Field, run: Integration, finished: Tensor) -> dict[int, str]:
@@ -121,11 +121,11 @@ def attracts(field: Field, run: Integration, surface: Tensor) -> Tensor:
         assert switching is not None
         return switching.gather(1, surface[:, None])
 
-    here = z(state)
-    rate = (z(state + probe * velocity) - here) / probe
-    behind = state - 2.0 * here / rate * velocity
+    value = z(state)
+    rate = (z(state + probe * velocity) - value) / probe
+    behind = state - 2.0 * value / rate * velocity
     rate_behind = (z(behind + probe * field(time, behind)) - z(behind)) / probe
-    return ((here * rate < 0.0) & (rate * rate_behind < 0.0)).squeeze(1)
+    return ((value * rate < 0.0) & (rate * rate_behind < 0.0)).squeeze(1)
 
 
 def _open_watches(field: Field, run: Integration) -> None:

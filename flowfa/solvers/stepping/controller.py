@@ -44,10 +44,10 @@ class Controller:
         beta = self.proportional / order
         # Powers by exp and log: torch's pow rounds differently at the end of an array, and a step
         # must not depend on how many trajectories run beside it.
-        now, before = bounded.log(), previous.clamp_min(1e-4).log()
-        pushed = SAFETY * torch.exp(beta * before - (1.0 / order - 0.75 * beta) * now)
-        # A rejected step is repeated by its own error alone: history speaks of a larger step.
-        plain = SAFETY * torch.exp(now / -order)
+        log_error, log_previous = bounded.log(), previous.clamp_min(1e-4).log()
+        pushed = SAFETY * torch.exp(beta * log_previous - (1.0 / order - 0.75 * beta) * log_error)
+        # After a rejection the error alone counts: the previous one is that of another step size.
+        plain = SAFETY * torch.exp(log_error / -order)
         return torch.where(accepted, pushed, plain.clamp_max(1.0)).clamp(LEAST, GREATEST)
 
 
@@ -82,12 +82,12 @@ class Tolerance:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.rtol < 1.0:
-            raise InputError(f"rtol is {self.rtol}: expected a number between 0 and 1, say 1e-6")
+            raise InputError(f"`rtol` is {self.rtol}: expected a number between 0 and 1, say 1e-6")
         if not 0.0 <= self.atol < float("inf"):
-            raise InputError(f"atol is {self.atol}: expected a number of at least 0, say 1e-9")
+            raise InputError(f"`atol` is {self.atol}: expected a number of at least 0, say 1e-9")
         if self.rtol < 1e-14:
             raise InputError(
-                f"rtol is {self.rtol}, finer than float64 can resolve: ask for 1e-14 or more"
+                f"`rtol` is {self.rtol}, finer than float64 can resolve: ask for 1e-14 or more"
             )
 
     def scale(self, before: Tensor, after: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ def find_ended(run: Integration, max_steps: int) -> dict[int, tuple[Status, str]
     run : Integration
         Its memory has ``time``, ``step``, ``trials``, ``velocity`` and ``first_velocity``.
     max_steps : int
-        Trials (accepted or not) that a trajectory may take.
+        Most trials (accepted or not) of a trajectory.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def find_ended(run: Integration, max_steps: int) -> dict[int, tuple[Status, str]
 def _why_stuck(run: Integration, position: int) -> tuple[Status, str]:
     memory = run.memory
     growth = float(memory["velocity"][position].norm() / memory["first_velocity"][position])
-    place = f"at t = {float(memory['time'][position]):.9g}"
+    when = f"at t = {float(memory['time'][position]):.9g}"
     if growth > BLOW_UP_GROWTH:
-        return Status.BLOW_UP, f"{place} the velocity is {growth:.1e} times that of the start"
-    return Status.STEP_UNDERFLOW, place
+        return Status.BLOW_UP, f"{when} the velocity is {growth:.1e} times that of the start"
+    return Status.STEP_UNDERFLOW, when

@@ -111,17 +111,17 @@ class Integration:
         """
         if not leaving:
             return
-        gone = torch.zeros(len(self.working), dtype=torch.bool, device=self.working.device)
-        gone[list(leaving)] = True
-        rows = self.working[gone]
-        self.state[rows] = self.memory["state"][gone]
-        self.time[rows] = self.memory["time"][gone]
+        ended = torch.zeros(len(self.working), dtype=torch.bool, device=self.working.device)
+        ended[list(leaving)] = True
+        rows = self.working[ended]
+        self.state[rows] = self.memory["state"][ended]
+        self.time[rows] = self.memory["time"][ended]
         for position, (status, detail) in leaving.items():
             row = int(self.working[position])
             self.status[row] = status
             self.detail[row] = detail
-        self.working = self.working[~gone]
-        self.memory = {name: value[~gone] for name, value in self.memory.items()}
+        self.working = self.working[~ended]
+        self.memory = {name: value[~ended] for name, value in self.memory.items()}
 
     def message(self, row: int) -> str:
         """Return the status of a trajectory as a sentence with its remedy."""

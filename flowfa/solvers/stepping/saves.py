@@ -29,12 +29,12 @@ class Between(Protocol):
 def explicit_dense_output(
     tableau: Tableau, field: Field, run: Integration, step: Step
 ) -> Callable[[Tensor], Between]:
-    """Return what makes the dense output of chosen rows, counting the extra stages it takes."""
+    """Return a function that makes the dense output of chosen rows, and counts its extra stages."""
 
     def dense_output(rows: Tensor) -> Between:
         if len(tableau.extra_nodes):
-            own = run.working[rows].cpu().numpy()
-            run.counters["evaluations"][own] += len(tableau.extra_nodes)
+            trajectories = run.working[rows].cpu().numpy()
+            run.counters["evaluations"][trajectories] += len(tableau.extra_nodes)
         return DenseOutput(tableau, field, step, rows)
 
     return dense_output
@@ -80,11 +80,11 @@ def save_passed(
     index = np.concatenate([np.arange(first[i], passed[i]) for i in chosen])
     batch = max(LEAST_BATCH, len(rows))
     for begin in range(0, len(index), batch):
-        part = torch.tensor(position[begin : begin + batch], device=device)
+        in_batch = torch.tensor(position[begin : begin + batch], device=device)
         saves = torch.tensor(index[begin : begin + batch], device=device)
-        working = selected[part]
+        working = selected[in_batch]
         theta = (run.save_times[saves] - step.time[working]) / step.size[working]
-        states = dense(part, theta)
+        states = dense(in_batch, theta)
         # The end of a step is known better than its dense output.
         at_end = run.save_times[saves] == new_time[working]
         states = torch.where(at_end[:, None], step.after[working], states)

@@ -43,17 +43,17 @@ class SideBySide:
         whole = run.memory
         working = run.working
         parts = []
-        for name, (positions, own_field) in self._parts(field).items():
+        for name, (positions, part_field) in self._parts(field).items():
             memory = {key: value[positions] for key, value in whole.items()}
             part = dataclasses.replace(run, working=working[positions], memory=memory)
-            self._solvers[name].start(own_field, part)
+            self._solvers[name].start(part_field, part)
             parts.append((name, part))
         self._put_together(run, parts)
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Advance every part once; see `stepping.integration.Solver`."""
         parts = []
-        for name, (positions, own_field) in self._parts(field).items():
+        for name, (positions, part_field) in self._parts(field).items():
             suffix = _BETWEEN + name
             memory = {
                 key.removesuffix(suffix): value
@@ -61,7 +61,7 @@ class SideBySide:
                 if key.endswith(suffix)
             }
             part = dataclasses.replace(run, working=run.working[positions], memory=memory)
-            self._solvers[name].advance(own_field, part, save)
+            self._solvers[name].advance(part_field, part, save)
             parts.append((name, part))
         self._put_together(run, parts)
 

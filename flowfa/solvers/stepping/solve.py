@@ -13,7 +13,7 @@ from flowfa.solvers.stepping.status import Status
 
 
 class Monitor(Protocol):
-    """Is told after each round of steps how the integration stands; may raise to stop it."""
+    """A callback that sees the integration after each round of steps, and may raise to stop it."""
 
     def __call__(self, run: Integration) -> None:
         """Look at `run`; everything in it is consistent and may be stored."""
@@ -62,7 +62,7 @@ def solve(
 
 
 def _begin(field: Field, run: Integration, solver: Solver, save: SaveCallback) -> None:
-    """Save the initial states, and set aside those from which nothing can start."""
+    """Save the initial states, and retire trajectories whose start is not finite."""
     run.memory = {"state": run.state.clone(), "time": run.time.clone()}
     velocity = field(run.time, run.state)
     run.count("evaluations", 1)
@@ -71,12 +71,15 @@ def _begin(field: Field, run: Integration, solver: Solver, save: SaveCallback) -
     save(rows, torch.zeros_like(rows), run.state)
     run.next_save += 1
     broken = (~sound).nonzero().flatten().tolist()
-    run.retire({position: (Status.NON_FINITE, _what(run.state, position)) for position in broken})
+    run.retire(
+        {position: (Status.NON_FINITE, _broken_part(run.state, position)) for position in broken}
+    )
     run.memory["velocity"] = velocity[sound]
     if len(run.working):
         solver.start(field.select(run.working), run)
 
 
-def _what(state: Tensor, position: int) -> str:
+def _broken_part(state: Tensor, position: int) -> str:
+    """Return what of a start is not finite, for the message."""
     bad = (~state[position].isfinite()).sum().item()
     return f"{bad} parameters of the start" if bad else "the velocity at the start"

@@ -1,4 +1,4 @@
-"""How a trajectory stands, in words that a person can act on."""
+"""How a trajectory ended, and what a user can do about it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Status(Enum):
     )
     EVENT_STORM = (
         "a neuron met events without end within one step, which happens where modes change at a "
-        'point in several ways: take `solver="event"`, or euler with a step'
+        'point in several ways: take `solver="event"`, or `solver="euler"` with `step=H`'
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "

@@ -228,13 +228,13 @@ def test_linear_networks_and_the_hybrid_solver_are_refused():
     with pytest.raises(InputError, match="`leak` is 1, which has no kinks: leave it out"):
         flowfa.Problem(data, leak=1.0, smooth_kinks=0.1)
     problem = flowfa.Problem(data, (4,), smooth_kinks=0.1)
-    with pytest.raises(InputError, match="leave out --smooth-kinks, or take --solver dopri5"):
+    with pytest.raises(InputError, match='leave out `smooth_kinks`, or take `solver="dopri5"`'):
         flowfa.simulate(problem, 1, solver="hybrid")
 
 
 def test_the_message_of_chattering_names_both_remedies():
     assert '`solver="hybrid"` where there is one hidden layer' in Status.CHATTERING.value
-    assert "--smooth-kinks EPS" in Status.CHATTERING.value
+    assert "`smooth_kinks=EPS`" in Status.CHATTERING.value
 
 
 class StopAfter(Progress):

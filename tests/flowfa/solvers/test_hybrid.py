@@ -128,7 +128,7 @@ def test_what_the_hybrid_solver_cannot_treat_is_refused_with_the_remedy():
     shallow = flowfa.Problem(data, (4,))
     with pytest.raises(InputError, match="finer than the hybrid solver reaches"):
         flowfa.simulate(shallow, 1, solver="hybrid", rtol=1e-13)
-    with pytest.raises(InputError, match="leave out --dtype"):
+    with pytest.raises(InputError, match="leave out `dtype`"):
         flowfa.simulate(shallow, 1, solver="hybrid", dtype="float32")
 
 

@@ -174,7 +174,7 @@ def test_running_out_of_steps_is_a_status_with_its_remedy():
     field, initial = oscillators()
     run, states = run_to(field, initial, make_solver("bosh3", rtol=1e-10, max_steps=20))
     assert run.status == [Status.MAX_STEPS] * 5
-    assert "raise --max-steps" in run.message(0)
+    assert "raise `max_steps`" in run.message(0)
     assert states[:, 1].isnan().all() and run.state.isfinite().all()
 
 
@@ -230,14 +230,14 @@ def test_network_flow_agrees_with_scipy(rule):
         ({"name": "dopri5", "step": 0.1}, "leave out `step`"),
         ({"name": "rk4", "step": -0.1}, "positive number"),
         ({"name": "rk4", "step": float("nan")}, "positive number"),
-        ({"name": "dopri5", "rtol": 0.0}, "rtol is 0.0"),
-        ({"name": "dopri5", "rtol": float("nan")}, "rtol is nan"),
+        ({"name": "dopri5", "rtol": 0.0}, "`rtol` is 0.0"),
+        ({"name": "dopri5", "rtol": float("nan")}, "`rtol` is nan"),
         ({"name": "dopri5", "rtol": 1e-16}, "finer than float64"),
-        ({"name": "dopri5", "atol": -1.0}, "atol is -1.0"),
+        ({"name": "dopri5", "atol": -1.0}, "`atol` is -1.0"),
         ({"name": "dopri5", "control": "p"}, "controller"),
         ({"name": "dopri5", "max_steps": 0}, "at least 1"),
         ({"name": "torchdiffeq:dopri4"}, "did you mean 'dopri8'"),
-        ({"name": "torchdiffeq:rk4"}, "give --step"),
+        ({"name": "torchdiffeq:rk4"}, "give `step=H`"),
     ],
 )
 def test_unusable_solver_settings_are_refused(arguments, told):
