@@ -9,7 +9,7 @@ from flowfa.documents.document import Document, Heading, List, Paragraph, Pictur
 from flowfa.documents.style import STYLE
 
 _PROSE = 40
-"""A cell of so many characters or more is a sentence, which may be broken into lines."""
+"""A cell of at least so many characters holds a sentence, which may be broken into lines."""
 
 
 def render_html(document: Document) -> str:

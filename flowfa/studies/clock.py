@@ -1,4 +1,4 @@
-"""The time that work takes: over interruptions, in words, and guessed for what is left."""
+"""The time that work takes: counted over interruptions, forecast, and written in words."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Clock:
 class Forecast:
     """Guesses from what a call has done how long the rest will take.
 
-    What an earlier call has done is no work of this one: it took no time now, so that it says
-    nothing about the time that the rest takes.
+    Work of earlier calls does not count: it took no time in this call, so that it says nothing
+    about the time that the rest will take.
 
     Parameters
     ----------
@@ -62,10 +62,12 @@ class Forecast:
     @property
     def seconds_left(self) -> float | None:
         """Seconds that the rest will take; None if nothing is left, or nothing was done yet."""
-        left = sum(effort * (1.0 - self._reached[unit]) for unit, effort in self._efforts.items())
-        if not (left > 0.0 and self._done > 0.0):
+        effort_left = sum(
+            effort * (1.0 - self._reached[unit]) for unit, effort in self._efforts.items()
+        )
+        if not (effort_left > 0.0 and self._done > 0.0):
             return None
-        return (time.monotonic() - self._began) * left / self._done
+        return (time.monotonic() - self._began) * effort_left / self._done
 
     @property
     def _done(self) -> float:
@@ -92,16 +94,16 @@ class Interval:
         """Begin anew, at a value of the caller's count; by default now."""
         self._last = time.monotonic() if at is None else at
 
-    def over(self, at: float | None = None) -> bool:
-        """Return whether it is over, at a value of the caller's count; by default now."""
+    def is_over(self, at: float | None = None) -> bool:
+        """Return whether the interval is over, at a value of the caller's count; by default now."""
         return (time.monotonic() if at is None else at) - self._last >= self._length
 
 
 def duration(seconds: float) -> str:
     """Return a time in words: ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60} s"
+    return f"{total // 3600} h {total % 3600 // 60} min"

@@ -28,7 +28,7 @@ def test_work_that_was_begun_goes_on_with_resume(tmp_path):
 
 def test_work_that_was_begun_is_not_dropped_unasked(tmp_path):
     told = outcome(tmp_path, begun=True)
-    assert "unfinished run" in told and "--resume" in told and "--overwrite" in told
+    assert "unfinished run" in told and "`resume=True`" in told and "`overwrite=True`" in told
     assert outcome(tmp_path, begun=True, overwrite=True) is False
 
 
