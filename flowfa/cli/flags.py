@@ -63,15 +63,17 @@ def in_flags(text: str, group: type | None) -> str:
             return flag
         if value == "False":
             return "--no-" + flag.removeprefix("--")
-        return f"{flag} {_words(value)}"
+        return f"{flag} {_as_typed(value)}"
 
     return _QUOTED.sub(translated, text)
 
 
-def _words(value: str) -> str:
+def _as_typed(value: str) -> str:
     """Return a value as it is written on the command line: no quotes, a list as its entries."""
     if value[:1] in "([":
-        return " ".join(_words(entry.strip()) for entry in value.strip("()[]").split(",") if entry)
+        return " ".join(
+            _as_typed(entry.strip()) for entry in value.strip("()[]").split(",") if entry
+        )
     return value.strip("\"'")
 
 

@@ -57,7 +57,7 @@ class ProgressBar:
         self._drawn = now
         if self._bar is None:
             self._bar = _bar(self._stream)
-        self._bar.set_postfix_str(_words(state), refresh=False)
+        self._bar.set_postfix_str(_summary(state), refresh=False)
         self._bar.n = min(max(100.0 * state.share, 0.0), 100.0)
         self._bar.refresh()
 
@@ -118,7 +118,7 @@ class StatusLine:
         self.show("")
 
 
-def _words(state: ProgressState) -> str:
+def _summary(state: ProgressState) -> str:
     """Return what is being done, how trajectories stand, and how many units are done."""
     parts = [state.doing] if state.doing else []
     if state.trajectories is not None:

@@ -138,7 +138,7 @@ class _AtLeastTwo(Limit):
 
     def check(self, shown: str, value: Sequence[Any]) -> None:
         if len(value) < 2:
-            raise InputError(f"{shown} has {len(value)} {self.one}: {self.mend}")
+            raise InputError(f"{shown} has {len(value)} {self.noun}: {self.mend}")
 
 
 def two_or_more(noun: str, mend: str) -> Limit:

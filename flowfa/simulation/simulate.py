@@ -1,4 +1,4 @@
-"""Integrating a problem into a record, with checkpoints: the heart of ``flowfa simulate``."""
+"""Integrating a problem into a record, with checkpoints, as ``flowfa simulate`` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training a problem in discrete steps into a record: the heart of ``flowfa train``."""
+"""Training a problem in discrete steps into a record, as ``flowfa train`` does."""
 
 from __future__ import annotations
 

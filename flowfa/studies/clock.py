@@ -17,12 +17,12 @@ class Clock:
 
     def __init__(self, earlier: float = 0.0) -> None:
         self._earlier = earlier
-        self._began = time.monotonic()
+        self._start = time.monotonic()
 
     @property
     def seconds(self) -> float:
         """Seconds of work so far, in this call and in earlier ones."""
-        return self._earlier + time.monotonic() - self._began
+        return self._earlier + time.monotonic() - self._start
 
 
 class Forecast:
@@ -41,7 +41,7 @@ class Forecast:
         self._efforts = dict(efforts)
         self._earlier = dict.fromkeys(efforts, 0.0)
         self._reached = dict.fromkeys(efforts, 0.0)
-        self._began = time.monotonic()
+        self._start = time.monotonic()
 
     def begin(self, unit: str, share: float) -> None:
         """Begin a unit of which an earlier call has done a share."""
@@ -67,7 +67,7 @@ class Forecast:
         )
         if not (effort_left > 0.0 and self._done > 0.0):
             return None
-        return (time.monotonic() - self._began) * effort_left / self._done
+        return (time.monotonic() - self._start) * effort_left / self._done
 
     @property
     def _done(self) -> float:
@@ -88,15 +88,15 @@ class Interval:
 
     def __init__(self, length: float) -> None:
         self._length = length
-        self._last = time.monotonic()
+        self._last_start = time.monotonic()
 
     def restart(self, at: float | None = None) -> None:
         """Begin anew, at a value of the caller's count; by default now."""
-        self._last = time.monotonic() if at is None else at
+        self._last_start = time.monotonic() if at is None else at
 
     def is_over(self, at: float | None = None) -> bool:
         """Return whether the interval is over, at a value of the caller's count; by default now."""
-        return (time.monotonic() if at is None else at) - self._last >= self._length
+        return (time.monotonic() if at is None else at) - self._last_start >= self._length
 
 
 def duration(seconds: float) -> str:

@@ -56,7 +56,7 @@ class Study:
         progress: Progress | None = None,
         unit_done: Callable[[str], None] | None = None,
     ) -> None:
-        self._result, self._kept = result, kept
+        self._result, self._kept_folder = result, kept
         self._progress, self._unit_done = progress, unit_done
         self.forecast = Forecast(efforts)
         self._finished = dict.fromkeys(efforts, False)
@@ -75,8 +75,8 @@ class Study:
         self._stop.__exit__(kind, error, trace)
         if self._progress is not None:
             self._progress.close()
-        kept = self._kept.is_dir() and any(self._kept.iterdir())
-        if isinstance(error, KeyboardInterrupt) and kept:
+        anything_kept = self._kept_folder.is_dir() and any(self._kept_folder.iterdir())
+        if isinstance(error, KeyboardInterrupt) and anything_kept:
             raise self.interrupted("") from None
 
     def session(
@@ -144,8 +144,8 @@ class Study:
         if count > 1:
             progress += f", {units_done} of {count} units done"
         return Interrupted(
-            f"stopped{progress}; {self._kept} is kept: give the same settings with `resume=True` "
-            f"to continue {self._result}",
+            f"stopped{progress}; {self._kept_folder} is kept: give the same settings with "
+            f"`resume=True` to continue {self._result}",
             self._stop.received or signal.SIGINT,
         )
 

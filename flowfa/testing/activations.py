@@ -95,8 +95,8 @@ class ActivationTestCase(ABC):
         with warnings.catch_warnings():
             # On first use, torch's forward mode compiles a part of itself by a deprecated function.
             warnings.filterwarnings("ignore", "`torch.jit.script`", DeprecationWarning)
-            found = torch.func.jvp(activation.value, (z,), (torch.ones_like(z),))
-        torch.testing.assert_close(found[1], activation.derivative(z), rtol=1e-12, atol=1e-12)
+            _, tangent = torch.func.jvp(activation.value, (z,), (torch.ones_like(z),))
+        torch.testing.assert_close(tangent, activation.derivative(z), rtol=1e-12, atol=1e-12)
 
     def test_a_file_makes_it_anew(self) -> None:
         """The stored configuration determines the activation."""

@@ -40,7 +40,7 @@ def test_nothing_to_resume_is_told_with_what_is_there(tmp_path):
 def test_a_command_that_may_begin_begins_unless_its_result_is_there(tmp_path):
     assert outcome(tmp_path, resume=True, may_begin=True) is False
     told = outcome(tmp_path, resume=True, may_begin=True, there=True)
-    assert "is complete" in told and "--overwrite" in told
+    assert "is complete" in told and "`overwrite=True`" in told
     assert outcome(tmp_path, resume=True, may_begin=True, overwrite=True, there=True) is False
 
 
