@@ -12,7 +12,7 @@ T = TypeVar("T")
 Entry = TypeVar("Entry")
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+def unknown_name(kind: str, name: str, accepted: Iterable[str]) -> InputError:
     """Build the error for a name that nothing is registered under.
 
     Parameters
@@ -21,7 +21,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         What the name should denote, such as ``"rule"``.
     name : str
         The name that was given.
-    known : iterable of str
+    accepted : iterable of str
         The names that would have been accepted.
 
     Returns
@@ -29,7 +29,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     InputError
         One line with the nearest match, if there is one, and all known names.
     """
-    names = sorted(known)
+    names = sorted(accepted)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
@@ -60,7 +60,7 @@ class Registry(Generic[T]):
         def enter(entry: Entry) -> Entry:
             if self._entries.get(name, entry) is not entry:
                 raise InputError(f"the {self.kind} name {name!r} is taken: choose another name")
-            # A decorator that gives back what it got keeps a subclass's own type.
+            # The entry is returned as it was given, so that a type checker keeps its type.
             self._entries[name] = cast(T, entry)
             return entry
 
@@ -77,7 +77,7 @@ class Registry(Generic[T]):
 
         def enter(entry: Entry) -> Entry:
             self.register(name)(entry)
-            # A class is told its name only once nothing else has it.
+            # The name is set only after no other entry was found to have it.
             setattr(entry, "name", name)  # noqa: B010 - the type of an entry says nothing of names
             return entry
 

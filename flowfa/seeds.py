@@ -26,5 +26,5 @@ def generator(seed: int, *key: int | str) -> np.random.Generator:
     numpy.random.Generator
         A counter-based (Philox) generator, independent between different keys.
     """
-    words = tuple(k if isinstance(k, int) else zlib.crc32(k.encode()) for k in key)
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=words)))
+    spawn_key = tuple(k if isinstance(k, int) else zlib.crc32(k.encode()) for k in key)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=spawn_key)))

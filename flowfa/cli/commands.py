@@ -1,4 +1,4 @@
-"""The settings of the commands that no part of the library shares."""
+"""The settings of commands that the library itself does not use."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class DataFileSettings:
     name: Annotated[Positional[str], arg(metavar="NAME")]
     """Data set: nearly-orthogonal, orthogonally-separable, gaussian, mixture, digits, mnist,
     cifar100 or tiny-imagenet."""
-    # numpy would add the ending itself, and the file would not be where it was asked for.
+    # Without it numpy would add the ending, and the file would have another name.
     out: Annotated[str, ends_in(".npz"), arg(metavar="FILE.npz")]
     """File to write."""
 

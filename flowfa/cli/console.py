@@ -18,7 +18,7 @@ def say(text: str = "") -> None:
 
 def complain(text: str) -> None:
     """Write a line to stderr: what went wrong, or what is worth knowing beside the results."""
-    # Without a stderr (closed by the caller) there is nobody to tell.
+    # A caller can have closed stderr; then the line is dropped.
     if sys.stderr is not None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
@@ -35,7 +35,7 @@ def columns() -> int:
 
 
 def silence_stdout() -> None:
-    """Send what is still buffered nowhere, after the reader of a pipe has gone away."""
+    """Drop what is still buffered, after the reader of a pipe has gone away."""
     # Otherwise the interpreter complains while it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

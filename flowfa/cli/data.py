@@ -23,8 +23,8 @@ def make(settings: DataMakeSettings) -> int:
     """
     path = Path(settings.out)
     check_place(path, settings.overwrite)
-    given = {name: getattr(settings, name) for name in DATA_OPTIONS}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    values = {name: getattr(settings, name) for name in DATA_OPTIONS}
+    options: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     data = datasets.make(settings.name, seed=settings.seed, **options)
     datasets.save_npz(data, path, settings.overwrite)
     if not settings.quiet:
@@ -61,13 +61,15 @@ def certify(settings: DataCertifySettings) -> int:
         If the file cannot be read.
     """
     data = datasets.load_npz(settings.file)
-    found = datasets.certify_each(data)
+    certificates = datasets.certify_each(data)
     if settings.json:
-        certificates = [certificate.as_dict() for certificate in found]
-        say_json({"file": settings.file, "name": data.name, "certificates": certificates})
+        entries = [certificate.as_dict() for certificate in certificates]
+        say_json({"file": settings.file, "name": data.name, "certificates": entries})
         return 0
-    for number, certificate in enumerate(found):
+    for number, certificate in enumerate(certificates):
         say(f"{settings.file}" + (f", start {number}" if data.differs_by_trajectory else ""))
-        for line in aligned([(f"  {what}", *rest) for what, *rest in certificate.lines()], left=3):
+        for line in aligned(
+            [(f"  {label}", *cells) for label, *cells in certificate.lines()], left=3
+        ):
             say(line)
     return 0

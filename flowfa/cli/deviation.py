@@ -35,27 +35,27 @@ def deviation(settings: DeviationStudySettings, argv: Sequence[str]) -> int:
     from flowfa.deviation.sentences import sentences
     from flowfa.deviation.tables import slope_table
 
-    began = time.perf_counter()
-    talks = not (settings.quiet or settings.json)
+    start = time.perf_counter()
+    verbose = not (settings.quiet or settings.json)
     with ProgressBar(settings.quiet) as progress:
-        found, files = deviation_from(settings, argv=argv, progress=progress)
-    told = sentences(found)
+        result, files = deviation_from(settings, argv=argv, progress=progress)
+    conclusions = sentences(result)
     report = Path(settings.out) / "report.html"
     if settings.json:
-        slopes = slope_table(found)
+        slopes = slope_table(result)
         say_json(
             {
                 "report": str(report),
                 "files": [str(file) for file in files],
                 "result": str(Path(settings.out) / "deviation.nc"),
-                "sentences": told,
+                "sentences": conclusions,
                 "slopes": [dict(zip(slopes.header, row, strict=True)) for row in slopes.rows],
-                "seconds": time.perf_counter() - began,
+                "seconds": time.perf_counter() - start,
             }
         )
-    elif talks:
-        for line in told:
+    elif verbose:
+        for line in conclusions:
             say(line)
-        say(f"{time.perf_counter() - began:.1f} s")
+        say(f"{time.perf_counter() - start:.1f} s")
         say(f"report: {report} (and report.md, figures, deviation.nc beside it)")
     return 0

@@ -50,18 +50,18 @@ def experiment(settings: ExperimentSettings, argv: Sequence[str]) -> int:
     from flowfa.studies.clock import duration
 
     c = settings
-    began = time.perf_counter()
+    start = time.perf_counter()
     keep_freed_memory()
     ask_for_huge_pages()
-    talks = not (c.quiet or c.json)
-    own = _image_networks(c) if c.name in NETWORK_EXPERIMENTS else _noisy_mnist(c)
-    protocol = own.protocol
+    verbose = not (c.quiet or c.json)
+    study = _image_networks(c) if c.name in NETWORK_EXPERIMENTS else _noisy_mnist(c)
+    protocol = study.protocol
     apply_threads(choose_threads(c.threads))
-    if talks:
+    if verbose:
         say(protocol.title)
-    every = {} if c.checkpoint_every is None else {"checkpoint_every": c.checkpoint_every}
+    checkpoints = {} if c.checkpoint_every is None else {"checkpoint_every": c.checkpoint_every}
     with ProgressBar(c.quiet) as progress:
-        data = own.run(
+        data = study.run(
             protocol,
             c.folder,
             data_dir=c.data_dir,
@@ -70,29 +70,29 @@ def experiment(settings: ExperimentSettings, argv: Sequence[str]) -> int:
             overwrite=c.overwrite,
             argv=argv,
             progress=progress,
-            unit_done=say if talks else None,
-            **every,
+            unit_done=say if verbose else None,
+            **checkpoints,
         )
-    files = own.write_report(data, c.folder)
-    findings = own.judge(data)
+    files = study.write_report(data, c.folder)
+    findings = study.judge(data)
     if c.json:
         say_json(
             {
                 "title": protocol.title,
                 "protocol": protocol.to_json_dict(),
                 "departures": protocol.departures,
-                "result": str(Path(c.folder) / own.result),
+                "result": str(Path(c.folder) / study.result),
                 "files": [str(file) for file in files],
                 "claims": [asdict(finding) for finding in findings],
-                "seconds": time.perf_counter() - began,
+                "seconds": time.perf_counter() - start,
             }
         )
-    elif talks:
+    elif verbose:
         for finding in findings:
             say(f"{finding.verdict}: {finding.claim}")
-        say(f"{duration(time.perf_counter() - began)}; {protocol.title}")
+        say(f"{duration(time.perf_counter() - start)}; {protocol.title}")
         report = Path(c.folder) / "report.html"
-        say(f"report: {report} (and report.md, figures, {own.result} beside it)")
+        say(f"report: {report} (and report.md, figures, {study.result} beside it)")
     return 0
 
 

@@ -43,7 +43,7 @@ def falsify(settings: FalsifySettings) -> int:
     apply_threads(choose_threads(None))
     claim, drop = find(settings.statement, settings.drop_hypothesis or ())
     with StopRequest() as request, _Bar(settings.quiet) as bar:
-        found = search(
+        result = search(
             claim,
             drop,
             seed=settings.seed,
@@ -52,18 +52,18 @@ def falsify(settings: FalsifySettings) -> int:
             stopped=lambda: request.received is not None,
             progress=bar.update,
         )
-    if path is not None and found.case is not None:
-        found.case.save(path, settings.overwrite)
+    if path is not None and result.case is not None:
+        result.case.save(path, settings.overwrite)
     if settings.json:
-        say_json(to_json_dict(found))
-    elif not (settings.quiet and not found.falsified):
-        for line in lines(found):
+        say_json(to_json_dict(result))
+    elif not (settings.quiet and not result.falsified):
+        for line in lines(result):
             say(line)
-        if path is not None and found.case is not None:
-            say(f"\nsaved to {path}; next: {hint(found.case, str(path))}")
-    if request.received is not None and not found.falsified:
+        if path is not None and result.case is not None:
+            say(f"\nsaved to {path}; next: {hint(result.case, str(path))}")
+    if request.received is not None and not result.falsified:
         return SIGNALLED + request.received
-    return exit_code(found)
+    return exit_code(result)
 
 
 def _check(settings: FalsifySettings) -> Path | None:

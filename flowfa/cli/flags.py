@@ -21,7 +21,7 @@ ALIASES = {
     "path": "out",
     "widths": "width",
 }
-"""Names of the library's arguments, by the setting that gives them on the command line."""
+"""The setting of the command line that gives an argument of the library, by the argument."""
 
 _QUOTED = re.compile(r"`([A-Za-z_]\w*)(?:=([^`]*))?`")
 
@@ -48,30 +48,32 @@ def in_flags(text: str, group: type | None) -> str:
     """
     if group is None:
         return text
-    known = declarations(group)
+    settings = declarations(group)
 
-    def translated(found: re.Match[str]) -> str:
-        name, value = found.groups()
-        setting = name if name in known else ALIASES.get(name, name)
-        if setting not in known:
-            # lambda_ is how Python has to spell lambda.
+    def translated(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        setting = name if name in settings else ALIASES.get(name, name)
+        if setting not in settings:
+            # Python has to spell lambda as lambda_.
             setting += "_"
-        if setting not in known:
-            return found[0]
+        if setting not in settings:
+            return match[0]
         flag = flag_of(setting)
         if value is None or value == "True":
             return flag
         if value == "False":
             return "--no-" + flag.removeprefix("--")
-        return f"{flag} {_words(value)}"
+        return f"{flag} {_as_typed(value)}"
 
     return _QUOTED.sub(translated, text)
 
 
-def _words(value: str) -> str:
+def _as_typed(value: str) -> str:
     """Return a value as it is written on the command line: no quotes, a list as its entries."""
     if value[:1] in "([":
-        return " ".join(_words(entry.strip()) for entry in value.strip("()[]").split(",") if entry)
+        return " ".join(
+            _as_typed(entry.strip()) for entry in value.strip("()[]").split(",") if entry
+        )
     return value.strip("\"'")
 
 
@@ -84,5 +86,5 @@ def settings_of(words: Sequence[str]) -> type | None:
     """Return the settings of the command that a command line names; None if it names none."""
     from flowfa.cli.parsing import SETTINGS
 
-    named = [word for word in words[:2] if not word.startswith("-")]
-    return SETTINGS.get(" ".join(named)) or (SETTINGS.get(named[0]) if named else None)
+    command = [word for word in words[:2] if not word.startswith("-")]
+    return SETTINGS.get(" ".join(command)) or (SETTINGS.get(command[0]) if command else None)

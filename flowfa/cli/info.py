@@ -29,25 +29,25 @@ def info(settings: InfoSettings) -> int:
     from flowfa.simulation.run import Run
 
     run = Run.open(settings.run)
-    made = attributes(run.tree)
+    origin = attributes(run.tree)
     groups = contents(run.tree)
     summary = run.summary()
     if settings.json:
-        say_json({"run": settings.run, "made": made, "groups": groups, **summary})
+        say_json({"run": settings.run, "made": origin, "groups": groups, **summary})
         return 0
-    for line in _lines(settings.run, made, groups, summary):
+    for line in _lines(settings.run, origin, groups, summary):
         say(in_flags(line, settings_of_run(run.tree)))
     return 0
 
 
 def attributes(tree: DataTree) -> dict[str, Any]:
     """Return the root attributes of a result, those that hold JSON decoded."""
-    found: dict[str, Any] = {}
+    decoded: dict[str, Any] = {}
     for name, value in tree.attrs.items():
-        # Scalars of numpy are no JSON; item() makes them plain.
+        # JSON has no scalars of NumPy; item() makes them plain.
         plain = value.item() if hasattr(value, "item") else value
-        found[str(name)] = json.loads(plain) if name in _JSON_ATTRIBUTES else plain
-    return found
+        decoded[str(name)] = json.loads(plain) if name in _JSON_ATTRIBUTES else plain
+    return decoded
 
 
 def contents(tree: DataTree) -> dict[str, Any]:
@@ -73,18 +73,18 @@ def _type_name(dtype: Any) -> str:
 
 
 def _lines(
-    path: str, made: dict[str, Any], groups: dict[str, Any], summary: dict[str, Any]
+    path: str, origin: dict[str, Any], groups: dict[str, Any], summary: dict[str, Any]
 ) -> Iterator[str]:
-    yield f"{path}: {made.get('status', 'no status')}"
-    yield f"command   {shlex.join(['flowfa', *made.get('argv', [])])}"
+    yield f"{path}: {origin.get('status', 'no status')}"
+    yield f"command   {shlex.join(['flowfa', *origin.get('argv', [])])}"
     for name in ("created", "device", "dtype", "threads", "seed", "git_revision"):
-        yield f"{name.replace('_', ' '):<9} {_brief(made.get(name, ''))}".rstrip()
-    yield f"solving   {number(made.get('solve_seconds'))} s"
-    versions = made.get("versions", {})
-    yield "versions  " + ", ".join(f"{package} {found}" for package, found in versions.items())
+        yield f"{name.replace('_', ' '):<9} {_brief(origin.get(name, ''))}".rstrip()
+    yield f"solving   {number(origin.get('solve_seconds'))} s"
+    versions = origin.get("versions", {})
+    yield "versions  " + ", ".join(f"{package} {version}" for package, version in versions.items())
     yield ""
     yield "settings"
-    yield from (f"  {name} = {_brief(value)}" for name, value in made.get("config", {}).items())
+    yield from (f"  {name} = {_brief(value)}" for name, value in origin.get("config", {}).items())
     for name, group in groups.items():
         yield ""
         yield f"/{name}  " + ", ".join(f"{dim} {size}" for dim, size in group["dims"].items())

@@ -1,4 +1,4 @@
-"""Entry point of ``flowfa``: every way a command can end, with its exit status."""
+"""Entry point of ``flowfa``: all ways in which a command can end, with their exit statuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNALLED = 128
 _PARSER_ERROR = 2
 _SIGINT = 2
 _SIGPIPE = 13
-# What can go wrong with files that a user names; the remedy is the user's.
+# Errors of files that a user names, which the user can mend.
 _FILE_ERRORS = {
     errno.EACCES,
     errno.EDQUOT,
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(argv)
     except SystemExit as stop:
-        # The parser has said what is wrong.
+        # The parser has printed what is wrong.
         return BAD_INPUT if stop.code == _PARSER_ERROR else int(stop.code or 0)
     except BrokenPipeError:
         silence_stdout()
@@ -82,7 +82,7 @@ def _run(argv: list[str]) -> int:
     from flowfa.cli.parsing import parse
 
     command = parse(argv)
-    # Only now: what a command needs takes seconds to import, and help shall come at once.
+    # Imported only now, because what a command needs takes seconds to import, and help does not.
     from flowfa.cli.running import run
 
     return run(command, argv)
@@ -96,9 +96,9 @@ def _explain(error: Exception, argv: list[str]) -> int:
         complain(f"flowfa: {in_flags(_one_line(str(error)), settings_of(argv))}")
         return BAD_INPUT if isinstance(error, InputError) else SIGNALLED + error.signal_number
     if isinstance(error, OSError) and error.errno in _FILE_ERRORS:
-        place = f"{error.filename}: " if error.filename else ""
+        file = f"{error.filename}: " if error.filename else ""
         reason = os.strerror(error.errno or 0).lower()
-        complain(f"flowfa: {place}{reason}; choose another place with --out, or make room there")
+        complain(f"flowfa: {file}{reason}; choose another place with --out, or make room there")
         return BAD_INPUT
     if isinstance(error, MemoryError):
         complain("flowfa: out of memory; ask for fewer trajectories, samples or recorded times")

@@ -91,8 +91,8 @@ def parse(argv: list[str]) -> Command:
     """
     _check_command(argv)
     file = _config_file(argv)
-    # The file's settings become the defaults, so that any flag overrides them, also one that
-    # asks for the usual default.
+    # The file's settings become the defaults, so that each flag overrides them, even a flag that
+    # gives the usual default.
     defaults: dict[str, Any] = {name: SETTINGS[name]() for name in CONFIGURABLE}
     if file is not None:
         settings = from_toml(file, SETTINGS[argv[0]])
@@ -102,14 +102,14 @@ def parse(argv: list[str]) -> Command:
 
 def _config_file(argv: list[str]) -> str | None:
     """Return the value of the last ``--config`` of a command that takes one, if it is there."""
-    found = None
+    path = None
     if argv[:1] and argv[0] in CONFIGURABLE:
         for word, following in zip(argv, [*argv[1:], None], strict=True):
             if word == "--config" and following is not None:
-                found = following
+                path = following
             elif word.startswith("--config="):
-                found = word.removeprefix("--config=")
-    return found
+                path = word.removeprefix("--config=")
+    return path
 
 
 def _check_command(argv: Sequence[str]) -> None:
@@ -123,24 +123,24 @@ def _check_command(argv: Sequence[str]) -> None:
 
 
 def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
-    named = tyro.conf.subcommand
+    subcommand = tyro.conf.subcommand
     data = Annotated[
         Union[  # noqa: UP007 - `|` takes no annotated types that are made at run time
-            Annotated[DataMakeSettings, named("make")],
-            Annotated[DataFetchSettings, named("fetch")],
-            Annotated[DataCertifySettings, named("certify")],
+            Annotated[DataMakeSettings, subcommand("make")],
+            Annotated[DataFetchSettings, subcommand("fetch")],
+            Annotated[DataCertifySettings, subcommand("certify")],
         ],
-        named("data", description="Make, fetch and certify data sets."),
+        subcommand("data", description="Make, fetch and certify data sets."),
     ]
     kinds: Any = Union[  # noqa: UP007 - as above
-        Annotated[SimulateSettings, named("simulate", default=defaults["simulate"])],
-        Annotated[TrainSettings, named("train", default=defaults["train"])],
-        Annotated[DeviationStudySettings, named("deviation", default=defaults["deviation"])],
-        Annotated[ExperimentFlags, named("experiment", default=defaults["experiment"])],
-        Annotated[CheckSettings, named("check")],
-        Annotated[FalsifySettings, named("falsify")],
-        Annotated[PlotSettings, named("plot")],
-        Annotated[InfoSettings, named("info")],
+        Annotated[SimulateSettings, subcommand("simulate", default=defaults["simulate"])],
+        Annotated[TrainSettings, subcommand("train", default=defaults["train"])],
+        Annotated[DeviationStudySettings, subcommand("deviation", default=defaults["deviation"])],
+        Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
+        Annotated[CheckSettings, subcommand("check")],
+        Annotated[FalsifySettings, subcommand("falsify")],
+        Annotated[PlotSettings, subcommand("plot")],
+        Annotated[InfoSettings, subcommand("info")],
         data,
     ]
     return tyro.cli(

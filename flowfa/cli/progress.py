@@ -1,4 +1,4 @@
-"""The progress bar of a study: in a terminal only, and gone without trace."""
+"""The progress bar of a study: in a terminal only, and cleared at the end."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ProgressBar:
     ----------
     quiet : bool
         Say nothing even in a terminal.
-    begun : callable, optional
-        Called once when the run has begun, which is when all of its input was found good.
+    on_begin : callable, optional
+        Called once when the run begins, after all of its input has been checked.
     stream : text stream, optional
         Where to draw; stderr by default.
 
@@ -37,27 +37,27 @@ class ProgressBar:
     def __init__(
         self,
         quiet: bool = False,
-        begun: Callable[[], None] | None = None,
+        on_begin: Callable[[], None] | None = None,
         stream: TextIO | None = None,
     ) -> None:
         stream = sys.stderr if stream is None else stream
         self._stream = None if quiet or stream is None or not stream.isatty() else stream
-        self._begun = begun
+        self._on_begin = on_begin
         self._bar: tqdm | None = None
         self._drawn = -float("inf")
 
     def update(self, state: ProgressState) -> None:
         """Draw how the study stands, ten times a second at most."""
-        if self._begun is not None:
-            self._begun()
-            self._begun = None
+        if self._on_begin is not None:
+            self._on_begin()
+            self._on_begin = None
         now = time.monotonic()
         if self._stream is None or now - self._drawn < _INTERVAL:
             return
         self._drawn = now
         if self._bar is None:
             self._bar = _bar(self._stream)
-        self._bar.set_postfix_str(_words(state), refresh=False)
+        self._bar.set_postfix_str(_summary(state), refresh=False)
         self._bar.n = min(max(100.0 * state.share, 0.0), 100.0)
         self._bar.refresh()
 
@@ -118,7 +118,7 @@ class StatusLine:
         self.show("")
 
 
-def _words(state: ProgressState) -> str:
+def _summary(state: ProgressState) -> str:
     """Return what is being done, how trajectories stand, and how many units are done."""
     parts = [state.doing] if state.doing else []
     if state.trajectories is not None:
@@ -140,7 +140,7 @@ def _bar(stream: TextIO) -> tqdm:
         leave=False,
         dynamic_ncols=True,
         bar_format="{percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left{postfix}",
-        # Drawing is throttled by the caller, where the numbers for it are made.
+        # The caller throttles the drawing, and with it the making of the numbers.
         mininterval=0.0,
         miniters=0,
     )

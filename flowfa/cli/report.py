@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 MOST_LISTED = 8
-"""Trajectories named in a line about failures before it says how many more."""
+"""Most trajectories named in a line about failures; of the others it gives the number."""
 
 _COLUMNS = (
     ("loss", "loss"),
@@ -59,12 +59,12 @@ def failure_lines(summary: dict[str, Any]) -> list[str]:
         kinds.setdefault((failure["rule"], failure["status"]), []).append(failure)
     lines = []
     for (rule, status), failures in kinds.items():
-        first = min(failures, key=lambda failure: failure["t_reached"])
-        which = listed([failure["trajectory"] for failure in failures])
+        earliest = min(failures, key=lambda failure: failure["t_reached"])
+        numbers = listed([failure["trajectory"] for failure in failures])
         noun = "trajectory" if len(failures) == 1 else "trajectories"
         lines.append(
-            f"{status}: {rule}, {noun} {which}; trajectory {first['trajectory']} at "
-            f"t = {first['t_reached']:.4g} {first['message']}"
+            f"{status}: {rule}, {noun} {numbers}; trajectory {earliest['trajectory']} at "
+            f"t = {earliest['t_reached']:.4g} {earliest['message']}"
         )
     return lines
 

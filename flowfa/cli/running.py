@@ -1,4 +1,4 @@
-"""What each command leads to."""
+"""The function that does each command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(command: Command, argv: Sequence[str]) -> int:
     ----------
     command : one of the commands
     argv : sequence of str
-        The words it was made of, for the record.
+        The command line, for the record.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def run(command: Command, argv: Sequence[str]) -> int:
 
 
 def _dispatch(command: Command, argv: Sequence[str]) -> int:
-    # Each command imports what it needs itself: certifying data needs no torch, plotting neither.
+    # Each command imports only what it needs: certifying data and plotting need no torch.
     if isinstance(command, PlotSettings):
         from flowfa.cli.figure import plot
 
@@ -97,6 +97,6 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
     return simulate(command, argv)
 
 
-def _show_warning(group: type, message: Warning | str, *where: Any, **more: Any) -> None:
+def _show_warning(group: type, message: Warning | str, *location: Any, **more: Any) -> None:
     """Show a warning as a line for users, without the line of the code."""
     complain(f"flowfa: warning: {in_flags(str(message), group)}")

@@ -22,7 +22,7 @@ SOLVER_FAILED = 3
 
 
 def simulate(settings: SimulateSettings, argv: Sequence[str]) -> int:
-    """Run a simulation and tell about it.
+    """Run a simulation and print its summary.
 
     Parameters
     ----------
@@ -52,14 +52,14 @@ def carry_out(
     opening: str,
     make: Callable[..., Run],
 ) -> int:
-    """Make a run with a progress bar, draw its figure, and tell about it.
+    """Make a run with a progress bar, draw its figure, and print its summary.
 
     Parameters
     ----------
     settings : SimulateSettings or TrainSettings
         Valid: where output goes and how much is said.
     opening : str
-        Said when all input was found good.
+        Printed when all input has been checked.
     make : callable
         Returns the `Run` when called with the settings and ``progress``.
 
@@ -68,19 +68,19 @@ def carry_out(
     int
         0, or 3 if a trajectory's solver failed.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     figure = settings.figure
     replace = settings.overwrite or settings.resume
     check_place(settings.out, replace)
     if figure is not None:
         check_place(figure, replace, "plot")
-    talks = not (settings.quiet or settings.json)
+    verbose = not (settings.quiet or settings.json)
 
-    def begun() -> None:
-        if talks:
+    def announce() -> None:
+        if verbose:
             say(opening)
 
-    with ProgressBar(settings.quiet, begun) as progress:
+    with ProgressBar(settings.quiet, announce) as progress:
         run = make(settings, progress=progress)
     if figure is not None:
         from flowfa.cli.figure import draw
@@ -91,18 +91,18 @@ def carry_out(
             # The result is complete; only its picture is not.
             raise type(error)(f"{error} (the result is in {run.path})") from error
     summary = run.summary()
-    if talks:
+    if verbose:
         for line in (*rule_table(summary), *failure_lines(summary)):
             say(in_flags(line, type(settings)))
     verdicts = None
     if settings.check:
         from flowfa.cli.verdicts import check_finished
 
-        verdicts = check_finished(run, quiet=not talks, took=time.perf_counter() - began)
-        if talks:
+        verdicts = check_finished(run, quiet=not verbose, run_seconds=time.perf_counter() - start)
+        if verbose:
             for line in verdicts.lines():
                 say(in_flags(line, type(settings)))
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     solving = float(run.tree.attrs["solve_seconds"])
     if settings.json:
         say_json(
@@ -116,7 +116,7 @@ def carry_out(
                 "checks": None if verdicts is None else verdicts.to_json_dict(),
             }
         )
-    elif talks:
+    elif verbose:
         say(f"{seconds:.1f} s, of which {solving:.1f} s solving on {run.tree.attrs['device']}")
         say(f"result: {run.path}")
         if figure is None:

@@ -10,7 +10,7 @@ from flowfa.settings import TrainSettings
 
 
 def train(settings: TrainSettings, argv: Sequence[str]) -> int:
-    """Train in discrete steps and tell about it.
+    """Train in discrete steps and print the summary.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ LEAST_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What the checks said of a run, or why they could not.
+    """The verdicts on a run, or why there are none.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Verdicts:
         return [*self.report.table(columns(), only_applicable=True), *self.report.notes]
 
 
-def check_finished(run: Run, quiet: bool, took: float) -> Verdicts:
+def check_finished(run: Run, quiet: bool, run_seconds: float) -> Verdicts:
     """Check a run that is just done, and store the verdicts in its file.
 
     Parameters
@@ -56,9 +56,9 @@ def check_finished(run: Run, quiet: bool, took: float) -> Verdicts:
         Stored in a file.
     quiet : bool
         Show no progress.
-    took : float
-        Seconds that the run took; checks take about as long at most, but for the first
-        trajectory of each rule.
+    run_seconds : float
+        Time that the run took. Checks take about as long at most, except that the first
+        trajectory of each rule is always checked.
 
     Raises
     ------
@@ -72,12 +72,12 @@ def check_finished(run: Run, quiet: bool, took: float) -> Verdicts:
         with StatusLine(quiet) as status:
             report = theory_checks.check(
                 run,
-                seconds=max(took, LEAST_SECONDS),
+                seconds=max(run_seconds, LEAST_SECONDS),
                 watch=lambda doing: status.show(f"checking {doing}"),
             )
         theory_checks.store(report, run.path)
     except InputError as error:
-        # The result is complete; a run that got nowhere has nothing to check.
+        # The result is complete, but holds nothing to check, as when no trajectory got anywhere.
         return Verdicts(None, str(error))
     except KeyboardInterrupt:
         raise Interrupted(

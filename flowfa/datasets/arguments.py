@@ -1,4 +1,4 @@
-"""Checks of generators' arguments, and draws that several of them share."""
+"""Checks of generators' arguments, and random draws that several generators share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from flowfa.errors import InputError
 
 
-def whole(title: str, value: int, least: int) -> int:
+def whole_number(title: str, value: int, least: int) -> int:
     """Return `value` as int.
 
     Raises
@@ -37,12 +37,12 @@ def positive(title: str, value: float) -> float:
 
 
 def _is_number(value: object) -> bool:
-    # bool is a kind of int to Python, but True is no count.
+    # bool is a subclass of int, but True is no count.
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def balanced_signs(samples: int, random: np.random.Generator) -> np.ndarray:
-    """Return labels -1/+1 in random order, as many of either as can be, (sample,)."""
+    """Return labels -1/+1 in random order, as equally many as possible, (sample,)."""
     signs = np.ones(samples)
     signs[: samples // 2] = -1.0
     return random.permutation(signs)

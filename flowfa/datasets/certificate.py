@@ -1,6 +1,6 @@
 """What data sets satisfy, with numbers that certify it: D-1, D-2, D-3.
 
-Each judgement is proved for the float64 numbers given, or it is "unknown".
+Each judgement is proved for the given float64 numbers, or else it is "unknown".
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Certificate:
 
     @property
     def separable(self) -> bool | None:
-        """Whether the data are linearly separable; None if that is not known, or no question."""
+        """Whether the data are linearly separable; None if not known, or without labels -1/+1."""
         if self.margin is None or (self.margin == 0.0 and self.margin_dual != 0.0):
             return None
         return self.margin > 0.0
@@ -151,8 +151,8 @@ def certify(data: Dataset) -> Certificate:
 
     >>> import numpy as np
     >>> from flowfa.datasets import Dataset, certify
-    >>> found = certify(Dataset(np.eye(4), np.array([1.0, -1.0, 1.0, 1.0])))
-    >>> found.gamma, round(found.margin, 12)
+    >>> certificate = certify(Dataset(np.eye(4), np.array([1.0, -1.0, 1.0, 1.0])))
+    >>> certificate.gamma, round(certificate.margin, 12)
     (inf, 0.5)
     """
     if data.differs_by_trajectory:
@@ -199,7 +199,7 @@ def certify_each(data: Dataset) -> tuple[Certificate, ...]:
 def _gamma(norms: np.ndarray, off: np.ndarray) -> float:
     """Return the largest gamma with ||x_k||^2 >= gamma n R^2 max_{l != k} |<x_k, x_l>|."""
     if norms.min() == 0.0:
-        # R is infinite: no gamma will do, unless there are no inner products to bound.
+        # R is infinite, so that no positive gamma is certified.
         return 0.0
     ratio = norms.max() / norms.min()
     denominator = len(norms) * ratio**2 * off.max(axis=1)
@@ -209,23 +209,23 @@ def _gamma(norms: np.ndarray, off: np.ndarray) -> float:
 
 def _spare(X: np.ndarray, squares: np.ndarray, off: np.ndarray) -> float:
     """Return min_k ||x_k||^2 - (n - 1) max |<x_k, x_l>|, its sign exact."""
-    others = len(X) - 1
+    other_samples = len(X) - 1
     least, most = float(squares.min()), float(off.max())
-    spare = least - others * most
+    spare = least - other_samples * most
     doubt = 8.0 * RELATIVE
     if abs(spare) > doubt * least or least == 0.0:
         return spare
-    # Both sides agree in all but the last digits: which is greater takes rational numbers.
+    # Both sides agree in all but the last digits, so that rational numbers decide.
     shortest = np.flatnonzero(squares <= least * (1.0 + doubt))
     rows, columns = np.nonzero(np.triu(off, 1) >= most * (1.0 - doubt))
-    exact = min(dot(X[k], X[k]) for k in shortest) - others * max(
+    exact = min(dot(X[k], X[k]) for k in shortest) - other_samples * max(
         (abs(dot(X[i], X[j])) for i, j in zip(rows, columns, strict=True)), default=Fraction(0)
     )
     return float(exact)
 
 
 def _check_sizes(data: Dataset) -> None:
-    """Refuse numbers whose products leave float64."""
+    """Refuse numbers whose products overflow or underflow float64."""
     sizes = np.abs(data.X[data.X != 0.0])
     if sizes.size and not (sizes.min() >= LEAST and sizes.max() <= GREATEST):
         raise InputError(

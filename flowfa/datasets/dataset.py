@@ -1,4 +1,4 @@
-"""The samples a network is trained on, and the door at which they are validated."""
+"""The samples that a network is trained on, validated where they come in."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class Dataset:
         for array, title in ((inputs, "X"), (labels, "y")):
             bad = np.argwhere(~np.isfinite(array))
             if len(bad):
-                place = ", ".join(map(str, bad[0]))
+                index = ", ".join(map(str, bad[0]))
                 raise InputError(
-                    f"{title}[{place}] is {array[tuple(bad[0])]} ({len(bad)} such values): "
+                    f"{title}[{index}] is {array[tuple(bad[0])]} ({len(bad)} such values): "
                     "remove or repair the samples that are not finite"
                 )
         object.__setattr__(self, "classes", self._checked_classes())
@@ -134,7 +134,7 @@ class Dataset:
         return summary.hexdigest()
 
     def _checked_classes(self) -> int:
-        """Return the number of classes, given or told by class numbers without a gap."""
+        """Return the number of classes: the given one, or that of class numbers without a gap."""
         if self.classes:
             return self._given_classes()
         if self.label_kind != "classes":
@@ -152,23 +152,25 @@ class Dataset:
         )
 
     def _given_classes(self) -> int:
-        whole = isinstance(self.classes, int | np.integer) and not isinstance(self.classes, bool)
-        if not whole or self.classes < 1:
+        is_whole = isinstance(self.classes, int | np.integer) and not isinstance(self.classes, bool)
+        if not is_whole or self.classes < 1:
             raise InputError(f"`classes` is {self.classes}: expected a whole number of at least 1")
         numbers = np.unique(self.y)
-        known = (numbers == np.round(numbers)) & (numbers >= 0) & (numbers < self.classes)
-        if self.y.ndim == self.X.ndim or not known.all():
-            other = "of real targets" if self.y.ndim == self.X.ndim else f"{numbers[~known][0]:g}"
+        in_range = (numbers == np.round(numbers)) & (numbers >= 0) & (numbers < self.classes)
+        if self.y.ndim == self.X.ndim or not in_range.all():
+            offending = (
+                "of real targets" if self.y.ndim == self.X.ndim else f"{numbers[~in_range][0]:g}"
+            )
             raise InputError(
-                f"`classes` is {self.classes} but y has labels {other}: expected class numbers 0 "
-                f"to {self.classes - 1}, (sample,)"
+                f"`classes` is {self.classes} but y has labels {offending}: expected class numbers "
+                f"0 to {self.classes - 1}, (sample,)"
             )
         return int(self.classes)
 
 
 def _as_float64(array: np.ndarray, title: str) -> np.ndarray:
     """Return a float64 copy of `array`, or tell why it is not one."""
-    found = np.asarray(array)
-    if found.dtype.kind not in "biuf":
-        raise InputError(f"{title} has type {found.dtype}: expected an array of real numbers")
-    return np.array(found, dtype=np.float64)
+    converted = np.asarray(array)
+    if converted.dtype.kind not in "biuf":
+        raise InputError(f"{title} has type {converted.dtype}: expected an array of real numbers")
+    return np.array(converted, dtype=np.float64)

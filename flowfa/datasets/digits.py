@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flowfa.datasets.arguments import whole
+from flowfa.datasets.arguments import whole_number
 from flowfa.datasets.dataset import Dataset
 from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
@@ -37,7 +37,7 @@ def digits(
     InputError
         If a class is not a digit or given twice, or there are fewer samples than asked for.
     """
-    chosen = ALL if classes is None else tuple(whole("classes", c, 0) for c in classes)
+    chosen = ALL if classes is None else tuple(whole_number("classes", c, 0) for c in classes)
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or max(chosen) > 9:
         raise InputError(
             f"`classes` are {list(chosen)}: expected two or more different digits 0..9"
@@ -45,16 +45,22 @@ def digits(
     from sklearn.datasets import load_digits
 
     pixels, numbers = load_digits(return_X_y=True)
-    own = np.flatnonzero(np.isin(numbers, chosen))
-    n = min(DEFAULT_SAMPLES, len(own)) if samples is None else whole("samples", samples, 1)
-    if n > len(own):
+    images = np.flatnonzero(np.isin(numbers, chosen))
+    n = (
+        min(DEFAULT_SAMPLES, len(images))
+        if samples is None
+        else whole_number("samples", samples, 1)
+    )
+    if n > len(images):
         raise InputError(
-            f"`samples` is {n} but the digits {list(chosen)} have {len(own)} images: ask for at "
+            f"`samples` is {n} but the digits {list(chosen)} have {len(images)} images: ask for at "
             "most as many"
         )
-    own = np.sort(generator(seed, "digits").permutation(own)[:n])
-    place = np.array([chosen.index(digit) for digit in numbers[own].tolist()], dtype=np.float64)
-    y = 2.0 * place - 1.0 if len(chosen) == 2 else place
+    images = np.sort(generator(seed, "digits").permutation(images)[:n])
+    class_number = np.array(
+        [chosen.index(digit) for digit in numbers[images].tolist()], dtype=np.float64
+    )
+    y = 2.0 * class_number - 1.0 if len(chosen) == 2 else class_number
     origin = {"classes": list(chosen), "samples": n, "seed": seed}
     numbered = 0 if len(chosen) == 2 else len(chosen)
-    return Dataset(np.asarray(pixels)[own] / 16.0, y, "digits", origin, numbered)
+    return Dataset(np.asarray(pixels)[images] / 16.0, y, "digits", origin, numbered)

@@ -1,4 +1,4 @@
-"""Inner products of float64 vectors, right to the last digits however far terms cancel.
+"""Inner products of float64 vectors, accurate however much their terms cancel.
 
 A float64 row is a sum of slices, each a few bits of every entry (Ozaki et al. 2012). Products of
 slices are whole numbers below 2^53, which a matrix product in float64 adds without rounding; only
@@ -15,13 +15,13 @@ RELATIVE = 1e-14
 """Bound on the relative error of what `products` returns; so its signs and zeros are exact."""
 
 LEAST, GREATEST = 1e-100, 1e100
-"""Sizes of numbers, other than 0, between which `products` keeps its promise."""
+"""Sizes of numbers, other than 0, between which the bound `RELATIVE` holds."""
 
 SLICES = 64
 """Most slices a row can need between those sizes."""
 
 CHUNK = 512
-"""Rows taken at a time: the products of all slices are held at once."""
+"""Rows taken at a time, since the products of all their slices are in memory at once."""
 
 
 def products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -38,15 +38,18 @@ def products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         (row, column).
     """
     bits = (53 - int(np.ceil(np.log2(left.shape[1]))) - int(np.log2(SLICES))) // 2
-    across, scale = _slices(right, bits)
+    right_slices, right_exponents = _slices(right, bits)
     rows = []
     for start in range(0, len(left), CHUNK):
-        down, own = _slices(left[start : start + CHUNK], bits)
-        orders = [np.zeros((len(own), len(scale))) for _ in range(len(down) + len(across) - 1)]
-        for i, first in enumerate(down):
-            for j, second in enumerate(across):
-                orders[i + j] += first @ second.T
-        rows.append(np.ldexp(_total(orders, bits), own[:, None] + scale))
+        left_slices, left_exponents = _slices(left[start : start + CHUNK], bits)
+        orders = [
+            np.zeros((len(left_exponents), len(right_exponents)))
+            for _ in range(len(left_slices) + len(right_slices) - 1)
+        ]
+        for i, left_slice in enumerate(left_slices):
+            for j, right_slice in enumerate(right_slices):
+                orders[i + j] += left_slice @ right_slice.T
+        rows.append(np.ldexp(_total(orders, bits), left_exponents[:, None] + right_exponents))
     return np.concatenate(rows)
 
 
@@ -59,13 +62,13 @@ def dot(left: np.ndarray, right: np.ndarray) -> Fraction:
 def _slices(rows: np.ndarray, bits: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Return whole numbers q_i and exponents e with rows = 2^e sum_i q_i 2^(-bits (i + 1))."""
     exponents = np.frexp(np.abs(rows).max(axis=1))[1]
-    rest = np.ldexp(rows, -exponents[:, None])
+    remainder = np.ldexp(rows, -exponents[:, None])
     slices = []
-    while not slices or rest.any():
+    while not slices or remainder.any():
         shift = bits * (len(slices) + 1)
-        whole = np.rint(np.ldexp(rest, shift))
-        rest = rest - np.ldexp(whole, -shift)
-        slices.append(whole)
+        digits = np.rint(np.ldexp(remainder, shift))
+        remainder = remainder - np.ldexp(digits, -shift)
+        slices.append(digits)
     return slices, exponents
 
 

@@ -1,8 +1,8 @@
-"""The margin of D-3 between two proved bounds, or the word that it is not known.
+"""The margin of D-3 between two proved bounds, or the statement that it is not known.
 
-A unit vector u proves that ghat >= min_k <u, u_k>, a convex combination that ghat is at most its
-norm. Where they come from proves nothing: non-negative least squares in float64, and to many digits
-where those do not meet. What they give is evaluated with `exact.products`.
+A unit vector u proves that ghat >= min_k <u, u_k>, and a convex combination that ghat is at most
+its norm. Both come from non-negative least squares in float64, and from many digits where the
+bounds do not meet. Neither source is trusted: the bounds are evaluated with `exact.products`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ GAP = 1e-9
 """Largest duality gap, relative to the upper bound, of a margin that counts as certified."""
 
 CLOSED = 1e-12
-"""Relative gap at which no more digits are sought."""
+"""Relative gap below which no more digits are computed."""
 
 MOST_POINTS, MOST_ENTRIES = 200, 200_000
-"""Sizes of a support and of data up to which many digits take seconds."""
+"""Sizes of a support and of data up to which many digits take only seconds."""
 
 NEGLIGIBLE = 1e-60
 """Share of a weight, or of an entry of a direction, that is left out."""
@@ -70,36 +70,36 @@ def margin_of(signed: np.ndarray) -> Margin:
     if not signed.any(axis=1).all():
         return INSEPARABLE
     features = np.asarray(signed.any(axis=0))
-    found = _margin_of(signed[:, features])
-    if found.direction is None:
-        return found
+    proved = _margin_of(signed[:, features])
+    if proved.direction is None:
+        return proved
     direction = np.zeros(len(features))
-    direction[features] = found.direction
-    return Margin(found.lower, found.upper, direction)
+    direction[features] = proved.direction
+    return Margin(proved.lower, proved.upper, direction)
 
 
 def _margin_of(used: np.ndarray) -> Margin:
     share = _least_squares(used / np.abs(used).max())
-    known = _better(_shortest(used), _bounds(used, share, share @ used if share.any() else None))
-    if known.closed:
-        return known
-    # Neither units of features nor lengths of samples change whether the data are separable.
+    best = _better(_shortest(used), _bounds(used, share, share @ used if share.any() else None))
+    if best.closed:
+        return best
+    # Rescaled features and samples are separable exactly if the data are.
     even, units = _equilibrated(used)
-    other = _least_squares(even)
-    if vanishing_combination(even, other):
+    even_share = _least_squares(even)
+    if vanishing_combination(even, even_share):
         return INSEPARABLE
-    known = _better(known, _bounds(used, np.zeros(len(used)), (other @ even) * units))
+    best = _better(best, _bounds(used, np.zeros(len(used)), (even_share @ even) * units))
     if np.count_nonzero(share) > MOST_POINTS or used.size > MOST_ENTRIES:
-        return known
-    nearest = nearest_point(used, share if known.direction is not None else other)
+        return best
+    nearest = nearest_point(used, share if best.direction is not None else even_share)
     if nearest is None:
-        return known
+        return best
     if not nearest.vanishes:
-        found = _bounds(used, np.zeros(len(used)), nearest.point)
-        return _better(known, Margin(found.lower, nearest.norm, found.direction))
+        proved = _bounds(used, np.zeros(len(used)), nearest.point)
+        return _better(best, Margin(proved.lower, nearest.norm, proved.direction))
     if _vanishes_exactly(used[nearest.support]):
         return INSEPARABLE
-    return known
+    return best
 
 
 def vanishing_combination(points: np.ndarray, share: np.ndarray) -> bool:
@@ -107,7 +107,7 @@ def vanishing_combination(points: np.ndarray, share: np.ndarray) -> bool:
 
     With v = U p for the points U of positive weight and M near the pseudo-inverse of U, the change
     q = -M (U M)^-1 v of the weights makes it vanish, and abs(q) <= abs(M) 1 max(abs(v)) / (1 - e)
-    where e = max row sum of abs(I - U M) < 1. It has to leave p + q positive.
+    where e = max row sum of abs(I - U M) < 1. The new weights p + q have to be positive.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def vanishing_combination(points: np.ndarray, share: np.ndarray) -> bool:
         return False
     weights = share[support]
     U = points[support].T
-    left = np.abs(products(U, weights[None])).max() * (1.0 + RELATIVE)
-    if left == 0.0:
+    residual = np.abs(products(U, weights[None])).max() * (1.0 + RELATIVE)
+    if residual == 0.0:
         return True
     if len(support) <= len(U):
         return False
@@ -132,7 +132,7 @@ def vanishing_combination(points: np.ndarray, share: np.ndarray) -> bool:
     contraction = float(error.sum(axis=1).max()) * (1.0 + 1e-9)
     if contraction >= 1.0:
         return False
-    change = np.abs(M).sum(axis=1) * left / (1.0 - contraction) * (1.0 + 1e-9)
+    change = np.abs(M).sum(axis=1) * residual / (1.0 - contraction) * (1.0 + 1e-9)
     return bool((change < weights).all())
 
 
@@ -148,15 +148,15 @@ def _least_squares(points: np.ndarray) -> np.ndarray:
     target = np.eye(len(matrix))[-1]
     try:
         share, _ = nnls(matrix, target, maxiter=50 * max(matrix.shape))
-    except RuntimeError:  # Its steps are used up, which says nothing of the data.
+    except RuntimeError:  # Its steps are used up, which says nothing about the data.
         return np.zeros(len(points))
     total = share.sum()
-    # Any weights will do that `exact.products` takes.
+    # Weights too small for `exact.products` are left out; any weights prove a bound.
     return np.where(share > NEGLIGIBLE * total, share, 0.0)
 
 
 def _bounds(signed: np.ndarray, share: np.ndarray, vector: np.ndarray | None) -> Margin:
-    """Return what weights (zeros: nothing) and a direction prove."""
+    """Return the bounds that weights and a direction prove; weights of zero prove none."""
     upper = np.inf
     if share.any():
         point = products(signed.T, share[None])[:, 0]
@@ -175,7 +175,7 @@ def _bounds(signed: np.ndarray, share: np.ndarray, vector: np.ndarray | None) ->
 
 
 def _shortest(signed: np.ndarray) -> Margin:
-    """Return what the shortest u_k proves."""
+    """Return the upper bound that the shortest u_k proves."""
     norms = [_norm(u) for u in signed]
     return Margin(0.0, min(norms) * (1.0 + 2.0 * RELATIVE), None)
 
@@ -186,9 +186,9 @@ def _norm(vector: np.ndarray) -> float:
     return greatest * float(np.linalg.norm(vector / greatest)) if greatest else 0.0
 
 
-def _better(one: Margin, other: Margin) -> Margin:
-    best = max(one, other, key=lambda margin: margin.lower)
-    return Margin(best.lower, min(one.upper, other.upper), best.direction)
+def _better(first: Margin, second: Margin) -> Margin:
+    best = max(first, second, key=lambda margin: margin.lower)
+    return Margin(best.lower, min(first.upper, second.upper), best.direction)
 
 
 def _equilibrated(signed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,11 +212,11 @@ def _vanishes_exactly(points: np.ndarray) -> bool:
     rows = [[Fraction(x) for x in row] for row in points.T.tolist()]
     last = len(points) - 1
     for column in range(last + 1):
-        at = next((i for i in range(column, len(rows)) if rows[i][column]), None)
-        if at is None:
+        pivot_row = next((i for i in range(column, len(rows)) if rows[i][column]), None)
+        if pivot_row is None:
             # The first column without a pivot: its point is a combination of those before it.
             return column == last and all(row[last] < 0 for row in rows[:last])
-        rows[column], rows[at] = rows[at], rows[column]
+        rows[column], rows[pivot_row] = rows[pivot_row], rows[column]
         pivot = rows[column][column]
         rows[column] = [x / pivot for x in rows[column]]
         for i, row in enumerate(rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.datasets.arguments import positive, whole
+from flowfa.datasets.arguments import positive, whole_number
 from flowfa.datasets.dataset import Dataset
 from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
@@ -43,8 +43,8 @@ def mixture(
     InputError
         If an argument is out of range.
     """
-    n, d = whole("samples", samples, 1), whole("dim", dim, 1)
-    classes = whole("components", components, 2)
+    n, d = whole_number("samples", samples, 1), whole_number("dim", dim, 1)
+    classes = whole_number("components", components, 2)
     separation = positive("separation", separation)
     if not 0.0 <= label_noise <= 1.0:
         raise InputError(f"`label_noise` is {label_noise}: expected a fraction between 0 and 1")

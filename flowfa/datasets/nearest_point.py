@@ -20,10 +20,11 @@ CLOSE = Decimal("1e-40")
 """Relative difference of the squares of both bounds at which the point counts as found."""
 
 VANISHES = Decimal("1e-200")
-"""A squared norm of this share of the largest square counts as zero, to be proved by others."""
+"""A squared norm of this share of the largest square counts as zero, which the caller has
+to prove."""
 
 NEGLIGIBLE = Decimal("1e-200")
-"""A weight that is not above this is zero but for rounding."""
+"""A weight up to this is zero but for rounding."""
 
 MOST_STEPS = 500
 
@@ -58,8 +59,8 @@ def nearest_point(points: np.ndarray, start: np.ndarray) -> NearestPoint | None:
     points : numpy.ndarray
         (point, feature).
     start : numpy.ndarray
-        Weights to begin with, not negative, (point,). What lies in their hull and does not fit is
-        left out, so that they only save time.
+        Weights to begin with, not negative, (point,). They only save time: if they
+        cannot be used, the search begins at the point of least norm.
     """
     with localcontext(Context(prec=DIGITS)):
         exact = np.array([[Decimal(x) for x in row] for row in points.tolist()], dtype=object)
@@ -89,21 +90,23 @@ def nearest_point(points: np.ndarray, start: np.ndarray) -> NearestPoint | None:
 def _shrunk(
     points: Any, support: list[int], weights: Sequence[Decimal]
 ) -> tuple[list[int], Any] | None:
-    """Walk from `weights` to the least norm of the affine hull, leaving out what blocks the way."""
-    here = np.array(weights, dtype=object)
+    """Move from `weights` to the least norm of the affine hull; drop points of weight zero."""
+    current = np.array(weights, dtype=object)
     while True:
-        there = _affine(points[support])
-        if there is None:
+        target = _affine(points[support])
+        if target is None:
             return None
-        if min(there) > NEGLIGIBLE:
-            return support, there
-        blocked = [i for i, share in enumerate(there) if share <= NEGLIGIBLE]
-        step = min(here[i] / (here[i] - there[i]) if here[i] else Decimal(0) for i in blocked)
-        here = here + step * (there - here)
-        # What blocked is zero but for rounding.
-        out = min(blocked, key=lambda i: here[i])
-        keep = [i for i in range(len(support)) if i != out]
-        support, here = [support[i] for i in keep], here[keep]
+        if min(target) > NEGLIGIBLE:
+            return support, target
+        blocked = [i for i, share in enumerate(target) if share <= NEGLIGIBLE]
+        step = min(
+            current[i] / (current[i] - target[i]) if current[i] else Decimal(0) for i in blocked
+        )
+        current = current + step * (target - current)
+        # The weight that stopped the step is now zero but for rounding.
+        leaving = min(blocked, key=lambda i: current[i])
+        remaining = [i for i in range(len(support)) if i != leaving]
+        support, current = [support[i] for i in remaining], current[remaining]
 
 
 def _affine(points: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from flowfa.datasets.arguments import balanced_signs, orthonormal_rows, positive, whole
+from flowfa.datasets.arguments import balanced_signs, orthonormal_rows, positive, whole_number
 from flowfa.datasets.dataset import Dataset
 from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
@@ -21,7 +21,7 @@ ATTEMPTS = 200
 def nearly_orthogonal(
     samples: int = 30, dim: int = 300, gamma: float = 2.0, norm_ratio: float = 1.0, seed: int = 0
 ) -> Dataset:
-    """Draw samples that are gamma-nearly orthogonal, and no more than that.
+    """Draw samples that are gamma-nearly orthogonal for exactly this gamma.
 
     D-2: ``||x_k||^2 >= gamma n R^2 max_{l != k} |<x_k, x_l>|`` for all k, with R = `norm_ratio` the
     ratio of the greatest to the least norm. Inner products are uniform within the bound, and one
@@ -54,7 +54,7 @@ def nearly_orthogonal(
     >>> round(certify(nearly_orthogonal(samples=6, dim=20, gamma=1.5, seed=1)).gamma, 12)
     1.5
     """
-    n, d = whole("samples", samples, 1), whole("dim", dim, 1)
+    n, d = whole_number("samples", samples, 1), whole_number("dim", dim, 1)
     gamma = positive("gamma", gamma)
     ratio = positive("norm_ratio", norm_ratio)
     if ratio < 1.0 or (n == 1 and ratio > 1.0):
@@ -140,17 +140,17 @@ def _crowded(n: int, d: int, gamma: float, ratio: float, random: np.random.Gener
 
 
 def _attain(X: np.ndarray, target: float) -> np.ndarray:
-    """Turn one sample towards its nearest until their inner product is the bound itself."""
+    """Turn one sample towards its nearest until their inner product equals the bound."""
     off = np.abs(X @ X.T) - np.eye(len(X))
-    k, other = np.unravel_index(np.argmax(off), off.shape)
-    toward = np.sign(X[k] @ X[other]) * X[other]
+    k, nearest = np.unravel_index(np.argmax(off), off.shape)
+    toward = np.sign(X[k] @ X[nearest]) * X[nearest]
     low, high = 0.0, 1.0
     for _ in range(200):
         middle = 0.5 * (low + high)
         turned = (1.0 - middle) * X[k] + middle * toward
         turned /= np.linalg.norm(turned)
-        others = np.delete(np.abs(X @ turned), k)
-        low, high = (middle, high) if others.max() <= target else (low, middle)
+        inner_products = np.delete(np.abs(X @ turned), k)
+        low, high = (middle, high) if inner_products.max() <= target else (low, middle)
     turned = (1.0 - low) * X[k] + low * toward
     X = X.copy()
     X[k] = turned / np.linalg.norm(turned)

@@ -24,8 +24,8 @@ def load_npz(path: str | Path) -> Dataset:
     Parameters
     ----------
     path : str or Path
-        Arrays ``X`` and ``y``, and a number ``classes`` if need be, as `Dataset` takes them;
-        others are not looked at.
+        Arrays ``X`` and ``y``, and a number ``classes`` if needed, as `Dataset` takes them; other
+        arrays are ignored.
 
     Raises
     ------
@@ -35,8 +35,8 @@ def load_npz(path: str | Path) -> Dataset:
     arrays = read_npz(path, "X and y")
     for name in ("X", "y"):
         if name not in arrays:
-            found = ", ".join(sorted(arrays)) or "nothing"
-            raise InputError(f"{path} has no array {name} (it has {found}): store X and y")
+            present = ", ".join(sorted(arrays)) or "nothing"
+            raise InputError(f"{path} has no array {name} (it has {present}): store X and y")
     name, origin = str(path), {}
     if PROVENANCE in arrays:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from flowfa.datasets.arguments import balanced_signs, orthonormal_rows, positive, whole
+from flowfa.datasets.arguments import balanced_signs, orthonormal_rows, positive, whole_number
 from flowfa.datasets.dataset import Dataset
 from flowfa.datasets.registry import dataset
 from flowfa.errors import InputError
@@ -22,7 +22,7 @@ CONCENTRATION = 0.5
 def orthogonally_separable(
     samples: int = 30, dim: int = 50, lambda_: float = 0.1, kind: str = "strict", seed: int = 0
 ) -> Dataset:
-    """Draw lambda-orthogonally separable samples, and no more than that.
+    """Draw lambda-orthogonally separable samples for exactly this lambda.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def orthogonally_separable(
     InputError
         If an argument is out of range.
     """
-    n, d = whole("samples", samples, 1), whole("dim", dim, 1)
+    n, d = whole_number("samples", samples, 1), whole_number("dim", dim, 1)
     lambda_ = positive("lambda_", lambda_)
     if kind not in KINDS:
         raise unknown_name("kind of orthogonal separability", kind, KINDS)
@@ -92,10 +92,10 @@ def _weak(labels: np.ndarray, dim: int, random: np.random.Generator) -> np.ndarr
     halves = {1.0: frame[: (dim + 1) // 2], -1.0: frame[(dim + 1) // 2 :]}
     X = np.zeros((len(labels), dim))
     for label, half in halves.items():
-        own = labels == label
-        across = random.standard_normal((int(own.sum()), len(half) - 1))
+        in_class = labels == label
+        across = random.standard_normal((int(in_class.sum()), len(half) - 1))
         if len(half) > 1:
             across *= CONCENTRATION / np.linalg.norm(across, axis=1, keepdims=True)
         inside = np.concatenate([np.ones((len(across), 1)), across], axis=1)
-        X[own] = inside @ half * random.uniform(1.0, 2.0, (len(across), 1))
+        X[in_class] = inside @ half * random.uniform(1.0, 2.0, (len(across), 1))
     return X

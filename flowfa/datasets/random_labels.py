@@ -1,8 +1,8 @@
-"""Gaussian inputs with random labels: what networks can only memorise."""
+"""Gaussian inputs with random labels, which networks can only memorise."""
 
 from __future__ import annotations
 
-from flowfa.datasets.arguments import positive, whole
+from flowfa.datasets.arguments import positive, whole_number
 from flowfa.datasets.dataset import Dataset
 from flowfa.datasets.registry import dataset
 from flowfa.seeds import generator
@@ -28,7 +28,7 @@ def gaussian(samples: int = 20, dim: int = 50, scale: float = 1.0, seed: int = 0
     InputError
         If an argument is out of range.
     """
-    n, d = whole("samples", samples, 1), whole("dim", dim, 1)
+    n, d = whole_number("samples", samples, 1), whole_number("dim", dim, 1)
     scale = positive("scale", scale)
     random = generator(seed, "gaussian")
     X = scale / d**0.5 * random.standard_normal((n, d))

@@ -21,7 +21,7 @@ AnyGenerator = TypeVar("AnyGenerator", bound=Callable[..., Dataset])
 
 
 def dataset(name: str) -> Callable[[AnyGenerator], AnyGenerator]:
-    """Register a generator under `name`, so that `make` and ``--dataset`` find it.
+    """Register a generator under `name`, so that `make` and the setting `dataset` find it.
 
     A generator is a function of keyword arguments with defaults, an int ``seed`` among them,
     which draws everything from that seed and returns a `Dataset`.
@@ -66,17 +66,17 @@ def make(name: str, *, seed: int, **options: Any) -> Dataset:
         it returns is no data set.
     """
     generator = DATASETS.get(name)
-    known = [option for option in inspect.signature(generator).parameters if option != "seed"]
+    accepted = [option for option in inspect.signature(generator).parameters if option != "seed"]
     for option in options:
-        if option not in known:
-            takes = ", ".join(f"`{key}`" for key in known)
+        if option not in accepted:
+            takes = ", ".join(f"`{key}`" for key in accepted)
             raise InputError(f"the data set {name!r} has no option `{option}`: it takes {takes}")
     data = generator(seed=seed, **options)
     if not isinstance(data, Dataset):
         raise InputError(
             f"the data set {name!r} returned {type(data).__name__}: expected a flowfa.Dataset"
         )
-    # Records tell by the name where samples came from, also if the generator did not.
+    # Records name the data set even if the generator gave its samples no name.
     return data if data.name != UNNAMED else dataclasses.replace(data, name=name)
 
 
@@ -98,7 +98,7 @@ def per_trajectory(name: str, trajectories: int, *, seed: int, **options: Any) -
     """
     if trajectories < 1:
         raise InputError(f"`trajectories` is {trajectories}: expected at least 1")
-    # Seeds a large odd stride apart cannot meet those of neighbouring runs.
+    # A large odd stride keeps these seeds apart from those of runs with neighbouring seeds.
     return stack([make(name, seed=seed + 1_000_003 * i, **options) for i in range(trajectories)])
 
 

@@ -16,7 +16,7 @@ def one_line(kind: str, facts: Mapping[str, str]) -> str:
     kind : str
         What it is: the name of its class.
     facts : mapping
-        What to know of it, each text understandable without its name.
+        Facts about it by name; each text is understandable without its name.
 
     Returns
     -------

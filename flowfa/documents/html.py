@@ -9,7 +9,7 @@ from flowfa.documents.document import Document, Heading, List, Paragraph, Pictur
 from flowfa.documents.style import STYLE
 
 _PROSE = 40
-"""A cell of so many characters or more is a sentence, which may be broken into lines."""
+"""A cell of at least so many characters holds a sentence, which may be broken into lines."""
 
 
 def render_html(document: Document) -> str:
@@ -36,20 +36,20 @@ def html_page(title: str, body: str) -> str:
     )
 
 
-def html_image(png: bytes, words: str, width: int | None = None) -> str:
+def html_image(png: bytes, alternative: str, width: int | None = None) -> str:
     """Return an image with its data inside.
 
     Parameters
     ----------
     png : bytes
-    words : str
+    alternative : str
         Plain text: what it shows, for those who cannot see it.
     width : int, optional
         In pixels of the page, where that is not the image's own.
     """
     data = base64.b64encode(png).decode("ascii")
     style = "" if width is None else f' style="width:{width}px"'
-    return f'<img alt="{escape(words)}"{style} src="data:image/png;base64,{data}">'
+    return f'<img alt="{escape(alternative)}"{style} src="data:image/png;base64,{data}">'
 
 
 def render_part(part: Heading | Paragraph | List | Table | Picture) -> str:

@@ -9,10 +9,11 @@ from flowfa.documents.document import Document, Heading, List, Paragraph, Pictur
 
 def render_markdown(document: Document) -> str:
     """Return the text of the document."""
-    return "\n\n".join([f"# {document.title}", *(_part(part) for part in document.parts)]) + "\n"
+    parts = [_render_part(part) for part in document.parts]
+    return "\n\n".join([f"# {document.title}", *parts]) + "\n"
 
 
-def _part(part: Heading | Paragraph | List | Table | Picture) -> str:
+def _render_part(part: Heading | Paragraph | List | Table | Picture) -> str:
     if isinstance(part, Heading):
         return f"## {part.text}"
     if isinstance(part, Paragraph):

@@ -29,5 +29,5 @@ figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; }
   .violated { outline: 1px solid #b00020;
     print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
-"""Of documents, and of pages made of other parts; the last rules but those for paper are of
-verdicts."""
+"""The style sheet. The rules from ``.verdict`` to ``.not-applicable`` are for verdicts, and those
+in ``@media print`` for paper."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from flowfa.errors import InputError
 
 SUFFIX = ".unfinished"
-"""Ending of a file that is still being written; no shorter than other endings given to names."""
+"""Ending of a file that is still being written. No other ending that flowfa adds to names is
+longer, so that a name that can take this one can take all."""
 
 
 def partial_path(path: Path) -> Path:
@@ -32,7 +33,7 @@ def replacing(path: Path, room: int = 0) -> Iterator[Path]:
         The file. A symbolic link stays one: what it points to is replaced.
     room : int
         Bytes that must be free. HDF5 does not survive a disk that fills up while it writes, so
-        that is found out before.
+        the room is checked before.
 
     Yields
     ------
@@ -53,7 +54,7 @@ def replacing(path: Path, room: int = 0) -> Iterator[Path]:
         yield partial
         _sync(partial)
         os.replace(partial, path)
-        # The new name lives in the folder, which has a cache of its own.
+        # The new name is an entry of the folder, which has to be synced too.
         _sync(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -81,8 +82,8 @@ def check_place(path: str | Path, overwrite: bool, setting: str = "path") -> Non
         If there is something already, the folder is missing, or it cannot be written to.
     """
     path = Path(path)
-    # Names too long and loops of links make even looking fail. Trying to write is the one answer
-    # for permissions, read-only disks, and quotas.
+    # With names that are too long and loops of links even these checks fail. Permissions, read-only
+    # disks and quotas are found only by an attempt to write.
     try:
         _check_kind(path, overwrite, setting)
         probe = partial_path(Path(os.path.realpath(path)))
@@ -125,7 +126,7 @@ def make_folder(folder: Path) -> None:
 
 def reason(error: Exception) -> str:
     """Return what the file system or a reader said, in one line."""
-    # HDF5 wraps the number of the system's error in a page of its own.
+    # HDF5 wraps the system's error in a page of its own text.
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return " ".join((str(error) or type(error).__name__).split())
@@ -139,7 +140,7 @@ def _refused(path: Path, error: OSError) -> InputError:
 
 
 def _try_room(path: Path, room: int) -> None:
-    """Take room for a moment: quotas and limits show only so."""
+    """Take the room for a moment, because quotas and limits show in no other way."""
     if not hasattr(os, "posix_fallocate"):
         return
     with path.open("wb") as stream:

@@ -3,8 +3,8 @@
 glibc gives large blocks back to the system when they are freed and faults their pages in again at
 the next allocation. On virtual machines this made the field of a small problem up to five times
 slower, in some runs and not in others. Full-batch steps of the paper's size spend a fifth of their
-time so, and a part of it is left where blocks of 77 MB do not find one another's place again: with
-pages of 2 MB in place of 4 kB that is gone too.
+time on it. Keeping freed memory removes that, except for a part that comes from blocks of 77 MB
+which do not get the memory of earlier ones again; pages of 2 MB in place of 4 kB remove this too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def keep_freed_memory() -> bool:
 
 
 def ask_for_huge_pages() -> None:
-    """Have torch ask for huge pages for large blocks, unless the user has said how it shall be.
+    """Have torch ask for huge pages for large blocks, unless the user has set the variable.
 
     torch looks at this variable once, at its first block of 2 MB or more.
     """

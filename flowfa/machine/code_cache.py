@@ -19,7 +19,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 
 VERSIONS_KEPT = 4
-"""Of each function: enough for two branches under two versions of Python."""
+"""Versions kept of each function: enough for two branches under two versions of Python."""
 
 
 def keep_on_disk(function: Any) -> None:
@@ -72,11 +72,11 @@ def sources_of(path: Path) -> dict[str, Path]:
     root = path.parent
     while (root / "__init__.py").exists():
         root = root.parent
-    reached, left = {path}, [path]
-    while left:
-        new = _imports(left.pop(), root) - reached
+    reached, pending = {path}, [path]
+    while pending:
+        new = _imports(pending.pop(), root) - reached
         reached |= new
-        left += new
+        pending += new
     return {file.relative_to(root).as_posix(): file for file in sorted(reached)}
 
 
@@ -120,30 +120,30 @@ def _imports(path: Path, root: Path) -> frozenset[Path]:
 class _SourceKeyedCache(FunctionCache):
     """numba's cache of a function, with the digest of its sources in the names of its files.
 
-    In the names, and not only in the index: then a process that still runs the old sources can
-    never write what a process with the new ones reads.
+    The digest is in the names, and not only in the index, so that a process that still runs the
+    old sources can never write what a process with the new ones reads.
     """
 
     def __init__(self, py_func: Any) -> None:
         super().__init__(py_func)
         digest = digest_of_sources(Path(py_func.__code__.co_filename))
         # numba's name is MODULE.FUNCTION-LINE.pyVERSION.
-        self._stem, _, rest = self._impl.filename_base.rpartition("-")
+        self._stem, _, suffix = self._impl.filename_base.rpartition("-")
         self._cache_file = IndexDataCacheFile(
             cache_path=self.cache_path,
-            filename_base=f"{self._stem}-{digest[:16]}-{rest}",
+            filename_base=f"{self._stem}-{digest[:16]}-{suffix}",
             source_stamp=digest,
         )
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Save what was compiled; where the disk is full, say so once and go on."""
+        """Save what was compiled; if that fails, as on a full disk, say so once and go on."""
         try:
             super().save_overload(sig, data)
         except OSError as error:
             self.disable()
             _say_not_kept(str(self.cache_path), error.strerror or type(error).__name__)
         else:
-            # Another process may be removing the same files: what is left over is removed later.
+            # Another process may remove the same files now; a later call removes the rest.
             with contextlib.suppress(OSError):
                 self._drop_old_versions()
 

@@ -11,7 +11,7 @@ DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
 def name_of(value: object) -> object:
     """Return the name of a `torch.device` or a `torch.dtype`, and anything else as it is."""
-    # torch's own objects are welcome; records want names.
+    # Callers may give objects of torch, but records hold names.
     if isinstance(value, torch.device | torch.dtype):
         return str(value).removeprefix("torch.")
     return value
@@ -23,7 +23,7 @@ def find_device(name: str) -> torch.device:
     Raises
     ------
     InputError
-        If it is unknown or not there.
+        If it is unknown, or this machine has no such device.
     """
     try:
         device = torch.device(name)

@@ -1,4 +1,4 @@
-"""What fits into the memory of a device, and what to tell when it does not."""
+"""What fits into the memory of a device, and the error for what does not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Prepared = TypeVar("Prepared")
 
 @dataclass(frozen=True)
 class Shortage:
-    """What is told of work made of equal parts that does not fit into a device's memory.
+    """The words of the error for work, made of equal parts, that does not fit into memory.
 
     Attributes
     ----------
@@ -57,19 +57,19 @@ def within_memory(
     InputError
         If the device runs out of memory.
     """
-    # Nothing is done in the handler: until it is left, the traceback keeps all that was allocated.
+    # Nothing is done in the handler, because until it ends the traceback keeps all memory in use.
     with contextlib.suppress(torch.OutOfMemoryError):
         return work()
     fitting = 0
     with contextlib.suppress(torch.OutOfMemoryError):
         fitting = measure()
     if fitting < 1:
-        told = f"not even one {shortage.part} fits; {shortage.smaller}"
+        outcome = f"not even one {shortage.part} fits; {shortage.smaller}"
     elif fitting >= shortage.asked:
-        told = f"it should fit when nothing else uses the device; {shortage.alone}"
+        outcome = f"it should fit when nothing else uses the device; {shortage.alone}"
     else:
-        told = f"about {fitting} would fit; {shortage.fewer.format(fitting)}"
-    raise InputError(f"{shortage.opening}: {told}")
+        outcome = f"about {fitting} would fit; {shortage.fewer.format(fitting)}"
+    raise InputError(f"{shortage.opening}: {outcome}")
 
 
 def measure_fitting(
@@ -86,20 +86,20 @@ def measure_fitting(
     device : torch.device
         A GPU.
     prepare : callable
-        Returns a part: what it holds all the time.
+        Returns a part, with the memory that it holds all the time.
     step : callable
-        Takes a step of it: what that allocates in addition.
+        Takes a step of a part, which allocates memory in addition.
     one_by_one : bool
         Whether parts take their steps one by one, so that only one needs what a step needs.
     """
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
-    free, before = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
+    free, allocated_before = torch.cuda.mem_get_info(device)[0], torch.cuda.memory_allocated(device)
     part = prepare()
-    held = torch.cuda.memory_allocated(device) - before
+    held = torch.cuda.memory_allocated(device) - allocated_before
     step(part)
-    work = torch.cuda.max_memory_allocated(device) - before - held
+    work = torch.cuda.max_memory_allocated(device) - allocated_before - held
     return fitting(free, held, work) if one_by_one else fitting(free, held + work, 0)
 
 
@@ -109,7 +109,7 @@ def fitting(free: float, held: float, work: float) -> int:
     Parameters
     ----------
     free : float
-        Bytes that there are.
+        Bytes that are free.
     held : float
         Bytes that each part holds all the time.
     work : float

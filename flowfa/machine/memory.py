@@ -28,8 +28,8 @@ def check_fits(needed: int, needs: str, remedy: str) -> None:
     """
     free = free_memory()
     if free is not None and needed > free:
-        told = needs.format(f"about {readable(needed)} of memory")
-        raise InputError(f"{told} and {readable(free)} are free: {remedy}")
+        requirement = needs.format(f"about {readable(needed)} of memory")
+        raise InputError(f"{requirement} and {readable(free)} are free: {remedy}")
 
 
 def free_memory() -> int | None:

@@ -24,13 +24,14 @@ _REPEATS = 20
 _LONGEST = 0.2
 """Seconds after which no more repeats are made."""
 _GAIN = 0.8
-"""More threads must bring the cost down to this share, or one is kept: it never waits."""
+"""More threads are used only if they bring the cost below this share of that of one thread,
+which never waits."""
 
 
 def choose_threads(requested: int | None = None) -> int:
     """Return the number of threads that torch should use on this machine.
 
-    The first of these that is there: `requested`, the environment variables ``FLOWFA_THREADS``
+    The first of these that is available: `requested`, the environment variables ``FLOWFA_THREADS``
     and ``OMP_NUM_THREADS``, what an earlier call remembered, a measurement of some tenths of a
     second. What cannot be remembered is measured again the next time.
 
@@ -53,8 +54,8 @@ def choose_threads(requested: int | None = None) -> int:
         if requested < 1:
             raise InputError(f"`threads` is {requested}: expected at least 1")
         return requested
-    if (asked := _from_environment(os.environ)) is not None:
-        return asked
+    if (from_environment := _from_environment(os.environ)) is not None:
+        return from_environment
     most = available_cpus() - 1
     if most <= 1:
         return 1
@@ -92,7 +93,7 @@ def available_cpus() -> int:
 def cache_file() -> Path:
     """Return where measurements are remembered, whether or not the file is there."""
     folder = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
+    # The XDG specification says that relative paths are ignored.
     base = Path(folder) if os.path.isabs(folder) else Path(os.path.expanduser("~")) / ".cache"
     return base / "flowfa" / "threads.json"
 
@@ -115,14 +116,14 @@ def measure_threads(most: int, clock: Callable[[], float] = time.perf_counter) -
     """
     import torch
 
-    before = torch.get_num_threads()
+    previous = torch.get_num_threads()
     try:
         cost = {threads: _cost(threads, clock) for threads in (1, most)}
     except RuntimeError:
         # Out of memory, or a build of torch that cannot change its threads.
         return 1
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous)
     return most if cost[most] < _GAIN * cost[1] else 1
 
 
@@ -151,16 +152,17 @@ def _cost(threads: int, clock: Callable[[], float]) -> float:
 def _mean_time(work: Callable[[], None], clock: Callable[[], float]) -> float:
     """Return the mean of several times; the first call, which starts threads, does not count.
 
-    The mean and not the least: threads that wait for each other now and then only are still slow.
+    The mean is taken, and not the least time, because threads that wait for each other only now
+    and then are slow too.
     """
     work()
-    start = now = clock()
+    start = end = clock()
     repeats = 0
-    while repeats < _REPEATS and now - start < _LONGEST:
+    while repeats < _REPEATS and end - start < _LONGEST:
         work()
         repeats += 1
-        now = clock()
-    return (now - start) / repeats
+        end = clock()
+    return (end - start) / repeats
 
 
 def _from_environment(environment: Mapping[str, str]) -> int | None:
@@ -178,7 +180,7 @@ def _from_environment(environment: Mapping[str, str]) -> int | None:
 
 
 def _key(most: int) -> str:
-    # A remembered answer needs no import of torch, only its metadata.
+    # The version comes from the metadata, because a remembered answer needs no import of torch.
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -188,16 +190,16 @@ def _key(most: int) -> str:
 
 
 def _read(path: Path) -> dict[str, object]:
-    """Return what is remembered; a missing or broken file remembers nothing."""
+    """Return what is remembered: nothing, if the file is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    """Remember, whole or not at all; nowhere to write is no error."""
+    """Write the file, completely or not at all; it is no error if it cannot be written."""
     with contextlib.suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:

@@ -14,7 +14,7 @@ from flowfa.plots.panel import draw_bound, draw_panel
 from flowfa.plots.sheet import Draw, draw_sheet
 from flowfa.plots.style import rule_styles
 
-#: The rules that each lower bound on the cosine is proved for.
+#: The rules for which P-1 and L-1 prove a lower bound on the cosine.
 P1_RULES = ("signfa",)
 L1_RULES = ("fa", "adafa")
 
@@ -55,10 +55,10 @@ def draw_alignment(axes: Axes, tree: xr.DataTree, layer: int) -> None:
     draw_panel(
         axes, curves, f"Alignment of layer {layer} (A-1)", rf"$\cos(W_{layer}, B_{layer}^T)$"
     )
-    styles = rule_styles(each.rule for each in curves)
-    for each in curves:
-        rule = each.rule.partition(",")[0]
-        draw_bound(axes, alignment_bound(tree, rule, layer), styles[each.rule])
+    styles = rule_styles(series.rule for series in curves)
+    for series in curves:
+        rule = series.rule.partition(",")[0]
+        draw_bound(axes, alignment_bound(tree, rule, layer), styles[series.rule])
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.04)
 
 

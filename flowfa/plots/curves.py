@@ -1,4 +1,4 @@
-"""What the panels draw: the values of one rule's trajectories over time, and their summary."""
+"""The curves that panels draw: values of a rule's trajectories over time, and their summary."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from flowfa.errors import InputError
 from flowfa.records.names import STEPS_DONE, TRAINING_TIME
 from flowfa.records.series import series_labels
 
-# At the end of the interval, or not there yet in a file that is read while it is written.
 _TIME_LABELS = {
     TRAINING_TIME: r"training time $\sum_k \eta_k$",
     STEPS_DONE: "steps",
 }
+# Trajectories that reached the end, and those of an unfinished run that have not yet.
 _STILL_GOOD = ("ok", "running")
 
 
@@ -31,7 +31,7 @@ class RuleCurves:
     times : numpy.ndarray
         Save times, (time,).
     values : numpy.ndarray
-        (trajectory, time), NaN where a trajectory did not get or has no such quantity.
+        (trajectory, time), NaN where a trajectory did not arrive or has no such quantity.
     ended_early : numpy.ndarray
         Whether the solver gave up before the end, (trajectory,) of bool.
     time_label : str
@@ -55,8 +55,8 @@ class RuleCurves:
         Only trajectories that have a value at that time count; NaN where none has.
         """
         summary = np.full((3, len(self.times)), np.nan)
-        some = np.isfinite(self.values).any(axis=0)
-        summary[:, some] = np.nanquantile(self.values[:, some], (0.0, 0.5, 1.0), axis=0)
+        has_value = np.isfinite(self.values).any(axis=0)
+        summary[:, has_value] = np.nanquantile(self.values[:, has_value], (0.0, 0.5, 1.0), axis=0)
         return summary[0], summary[1], summary[2]
 
     def last_values(self) -> tuple[np.ndarray, np.ndarray]:
@@ -149,13 +149,13 @@ def neuron_curves(tree: xr.DataTree, name: str, layer: int) -> list[RuleCurves]:
     stacked = variable.transpose("trajectory", "neuron", "time").values.astype(np.float64)
     values = np.where(np.isfinite(stacked), stacked, np.nan)
     width, times = values.shape[1], neurons["time"].values.astype(np.float64)
-    found = []
+    by_rule = []
     for curves in read_curves(tree, "loss"):
         chosen = series_labels(group(tree, "trajectory")) == curves.rule
         rows = values[chosen].reshape(-1, len(times))
         early = curves.ended_early.repeat(width)
-        found.append(RuleCurves(curves.rule, times, rows, early, curves.time_label))
-    return found
+        by_rule.append(RuleCurves(curves.rule, times, rows, early, curves.time_label))
+    return by_rule
 
 
 def neuron_layers(tree: xr.DataTree) -> list[int]:

@@ -1,4 +1,4 @@
-"""Everything at a glance: loss, alignment, conservation and the factors of Eq. (1)."""
+"""The default figure: loss, alignment, conservation and the factors of Eq. (1)."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def overview(result: xr.DataTree | HasTree) -> Figure:
     """
     tree = tree_of(result)
     state = [*loss_panels(tree), *alignment_panels(tree), *conservation_panels(tree)]
-    rows = [state[first : first + 3] for first in range(0, len(state), 3)]
+    rows = [state[start : start + 3] for start in range(0, len(state), 3)]
     return draw_sheet(tree, [*rows, factor_panels(tree)])

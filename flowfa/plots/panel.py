@@ -40,17 +40,17 @@ def draw_panel(
     axes.set_title(title)
     axes.set_ylabel(value_label)
     _set_time_axis(axes, curves)
-    drawn = [each for each in curves if each.recorded]
+    drawn = [series for series in curves if series.recorded]
     if not drawn:
         _note(axes, "not recorded")
         return
-    styles = rule_styles(each.rule for each in curves)
+    styles = rule_styles(series.rule for series in curves)
     at_zero = []
-    for each in drawn:
-        if log and not (each.values > 0).any():
-            at_zero.append(each.rule)
+    for series in drawn:
+        if log and not (series.values > 0).any():
+            at_zero.append(series.rule)
         else:
-            _draw_rule(axes, each, styles[each.rule], log)
+            _draw_rule(axes, series, styles[series.rule], log)
     if at_zero:
         _note(axes, f"exactly 0: {', '.join(at_zero)}")
     if log and len(at_zero) < len(drawn):

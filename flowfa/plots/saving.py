@@ -45,8 +45,8 @@ def figure_format(path: str | Path) -> str:
     path = Path(path)
     ending = path.suffix.lower().removeprefix(".")
     if ending not in FORMATS:
-        known = ", ".join(f".{name}" for name in FORMATS)
-        raise InputError(f"cannot save a figure as {str(path)!r}: end the name in one of {known}")
+        endings = ", ".join(f".{name}" for name in FORMATS)
+        raise InputError(f"cannot save a figure as {str(path)!r}: end the name in one of {endings}")
     if path.is_dir():
         raise InputError(f"{str(path)!r} is a folder: give the figure a file name in it")
     if not path.parent.is_dir():

@@ -66,7 +66,7 @@ def draw_sheet(tree: xr.DataTree, rows: Sequence[Sequence[Draw]]) -> Figure:
 
 def _title(tree: xr.DataTree) -> str:
     """Name the network and how many trajectories are shown."""
-    counts = sorted({len(each.values) for each in read_curves(tree, "loss")})
+    counts = sorted({len(series.values) for series in read_curves(tree, "loss")})
     each_rule = " to ".join(str(count) for count in {counts[0]: 0, counts[-1]: 0})
     noun = "trajectory" if counts[-1] == 1 else "trajectories"
     title = f"{each_rule} {noun} per rule"
@@ -98,11 +98,11 @@ def _legend_entries(tree: xr.DataTree, figure: Figure) -> list[Artist]:
     """Return what the legend explains: the rules, and the marks that occur in the figure."""
     entries: list[Artist] = [*rule_lines(rules_of(tree))]
     curves = read_curves(tree, "loss")
-    if any(len(each.values) > FEW_TRAJECTORIES for each in curves):
+    if any(len(series.values) > FEW_TRAJECTORIES for series in curves):
         entries.append(
             Patch(color="#888888", alpha=0.3, linewidth=0, label="median, least to greatest")
         )
-    if any(1 < len(each.values) <= FEW_TRAJECTORIES for each in curves):
+    if any(1 < len(series.values) <= FEW_TRAJECTORIES for series in curves):
         entries.append(
             Line2D([], [], color="#888888", linewidth=0.6, label="each trajectory, median thick")
         )
@@ -112,7 +112,7 @@ def _legend_entries(tree: xr.DataTree, figure: Figure) -> list[Artist]:
         entries.append(
             Line2D([], [], color="#888888", linestyle=BOUND_DASHES, linewidth=1.3, label=label)
         )
-    if any(np.any(each.ended_early) for each in curves):
+    if any(np.any(series.ended_early) for series in curves):
         entries.append(
             Line2D([], [], color="#888888", linestyle="none", marker="x", label="ended early")
         )

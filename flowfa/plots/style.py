@@ -25,7 +25,7 @@ _SPARE = (
     ("#8C5A2B", (0, (1, 2.5))),
 )
 
-#: Dots, which no rule has: the bounds of P-1 and L-1.
+#: Dots, which no rule has, for the bounds of P-1 and L-1.
 BOUND_DASHES = (0, (1, 1.6))
 
 #: Settings of matplotlib under which every figure is drawn: about 9 points at text width.
@@ -86,13 +86,13 @@ def rule_styles(rules: Iterable[str]) -> dict[str, RuleStyle]:
     spares: dict[str, RuleStyle] = {}
     names = list(dict.fromkeys(rules))
     families = [name.partition(",")[0] for name in names]
-    for place, (name, family) in enumerate(zip(names, families, strict=True)):
+    for position, (name, family) in enumerate(zip(names, families, strict=True)):
         if family in _FIXED:
             style = RuleStyle(*_FIXED[family])
         else:
             spare = RuleStyle(*_SPARE[len(spares) % len(_SPARE)])
             style = spares.setdefault(family, spare)
-        shade = families[:place].count(family) / families.count(family)
+        shade = families[:position].count(family) / families.count(family)
         styles[name] = RuleStyle(_lighter(style.color, 0.75 * shade), style.dashes)
     return styles
 
@@ -107,5 +107,5 @@ def rule_lines(rules: Iterable[str]) -> list[Line2D]:
 
 def _lighter(color: str, share: float) -> str:
     """Return a colour mixed with a share of white."""
-    parts = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(part + (255 - part) * share):02X}" for part in parts)
+    channels = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(channel + (255 - channel) * share):02X}" for channel in channels)

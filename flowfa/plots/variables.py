@@ -58,19 +58,19 @@ def variable_panels(tree: xr.DataTree, name: str) -> list[Draw]:
     InputError
         If the result has no such variable.
     """
-    known = {
-        str(key): place
-        for place in ("trajectory", "neurons")
-        for key, variable in group(tree, place).data_vars.items()
+    group_of = {
+        str(key): group_name
+        for group_name in ("trajectory", "neurons")
+        for key, variable in group(tree, group_name).data_vars.items()
         if "time" in variable.dims
     }
-    if name not in known:
-        raise unknown_name("variable over time", name, known)
-    variable = group(tree, known[name])[name]
+    if name not in group_of:
+        raise unknown_name("variable over time", name, group_of)
+    variable = group(tree, group_of[name])[name]
     title = str(variable.attrs.get("long_name", name))
     unit = variable.attrs.get("units", "1")
     label = name if unit == "1" else f"{name} ({unit})"
-    if known[name] == "neurons":
+    if group_of[name] == "neurons":
         return [
             partial(_neurons, tree=tree, name=name, layer=layer, title=title, label=label)
             for layer in neuron_layers(tree)
@@ -86,8 +86,8 @@ def variable_panels(tree: xr.DataTree, name: str) -> list[Draw]:
 def _curves(
     axes: Axes, *, tree: xr.DataTree, name: str, layer: int | None, title: str, label: str
 ) -> None:
-    words = title if layer is None else f"{title}, layer {layer}"
-    draw_panel(axes, read_curves(tree, name, layer), words, label)
+    heading = title if layer is None else f"{title}, layer {layer}"
+    draw_panel(axes, read_curves(tree, name, layer), heading, label)
 
 
 def _neurons(

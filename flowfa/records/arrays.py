@@ -1,4 +1,4 @@
-"""Arrays in npz files of flowfa's own: checkpoints and chunks of the record."""
+"""Arrays in npz files that only flowfa reads: checkpoints and chunks of the record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from flowfa.files.atomic import reason, replacing
 
-# Bare names would clash with the parameters of numpy.savez, such as "file".
+# Without a prefix, names would clash with the parameters of numpy.savez, such as "file".
 _PREFIX = "array/"
 
 
@@ -33,8 +33,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         if array.dtype.hasobject:
             raise TypeError(f"{name} holds Python objects, which would have to be pickled")
     with replacing(path) as partial, partial.open("wb") as stream:
-        named: dict[str, Any] = {f"{_PREFIX}{name}": array for name, array in arrays.items()}
-        np.savez(stream, **named)
+        prefixed: dict[str, Any] = {f"{_PREFIX}{name}": array for name, array in arrays.items()}
+        np.savez(stream, **prefixed)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -43,13 +43,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises
     ------
     DamagedError
-        If the file is missing, truncated, or anything else.
+        If the file is missing, truncated, or not such a file.
     """
     try:
-        # The stream is ours: NumPy forgets to close its own when the archive is damaged.
+        # The stream is opened here, because NumPy leaves its own open when the archive is damaged.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name.removeprefix(_PREFIX): archive[name] for name in archive.files}
-    # Each layer that reads an archive (zip, header, array) has errors of its own.
+    # Each layer that reads an archive (zip, header, array) raises different errors.
     except (
         OSError,
         ValueError,

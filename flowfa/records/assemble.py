@@ -1,4 +1,4 @@
-"""Putting rows in their places: the same code for arrays in memory and variables of a file."""
+"""Rows put into the variables of a result, by the same code in memory and on disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key = tuple[str, str]
 """Group and name of a variable."""
 
 FILL: dict[Kind, Any] = {"float64": np.nan, "int64": -1, "text": ""}
-"""What stands where nothing was recorded."""
+"""The value where nothing was recorded."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Box:
     @property
     def shape(self) -> tuple[int, int]:
         """Trajectories and columns it spans."""
-        first, second = self.places
-        return first.stop - first.start, second.stop - second.start
+        trajectories, columns = self.places
+        return trajectories.stop - trajectories.start, columns.stop - columns.start
 
 
 def constant_values(
@@ -64,28 +64,28 @@ def constant_values(
     if unknown := solver.keys() - SOLVER.keys():
         raise ValueError(f"the solver cannot have {sorted(unknown)}, only {sorted(SOLVER)}")
     trajectory = np.arange(layout.trajectories)
-    found: dict[Key, np.ndarray] = {
+    constants: dict[Key, np.ndarray] = {
         (group, "trajectory"): trajectory
         for group in ("trajectory", "weights", "neurons", "solver")
     }
-    found |= {(group, "time"): layout.save_times for group in ("trajectory", "neurons")}
-    found["trajectory", "layer"] = np.arange(1, layout.layers + 1)
-    found["trajectory", "rule"] = np.array(layout.rules, dtype=object)
-    found["trajectory", "start"] = layout.starts
+    constants |= {(group, "time"): layout.save_times for group in ("trajectory", "neurons")}
+    constants["trajectory", "layer"] = np.arange(1, layout.layers + 1)
+    constants["trajectory", "rule"] = np.array(layout.rules, dtype=object)
+    constants["trajectory", "start"] = layout.starts
     if layout.training is not None:
-        found["trajectory", "rate"] = layout.training.rate
-        found["trajectory", "momentum"] = layout.training.momentum
-        found["trajectory", "step"] = layout.training.steps
-        found["trajectory", "training_time"] = layout.training.times
-    found["neurons", "layer"] = layout.neuron_layer
-    found["neurons", "index"] = layout.neuron_index
-    found |= {("weights", name): matrix for name, matrix in feedback.items()}
-    found |= {("data", name): array for name, array in data.items()}
+        constants["trajectory", "rate"] = layout.training.rate
+        constants["trajectory", "momentum"] = layout.training.momentum
+        constants["trajectory", "step"] = layout.training.steps
+        constants["trajectory", "training_time"] = layout.training.times
+    constants["neurons", "layer"] = layout.neuron_layer
+    constants["neurons", "index"] = layout.neuron_index
+    constants |= {("weights", name): matrix for name, matrix in feedback.items()}
+    constants |= {("data", name): array for name, array in data.items()}
     for name, (kind, _) in SOLVER.items():
-        found["solver", name] = solver.get(
+        constants["solver", name] = solver.get(
             name, np.full(layout.trajectories, FILL[kind], dtype=memory_type(kind))
         )
-    return found
+    return constants
 
 
 def memory_type(kind: Kind) -> type:
@@ -117,13 +117,13 @@ def fill(
     kappa = np.full((layout.trajectories, len(layout.neuron_layer)), np.nan)
     for chunk in recorder.chunks():
         if "row/save" in chunk:
-            _place(chunk, "row", "save", layout.row_shapes, targets)
-            first = chunk["row/save"] == 0
-            kappa[chunk["row/trajectory"][first]] = -chunk["row/conserved"][first]
+            _place_rows(chunk, "row", "save", layout.row_shapes, targets)
+            at_start = chunk["row/save"] == 0
+            kappa[chunk["row/trajectory"][at_start]] = -chunk["row/conserved"][at_start]
         if "snapshot/column" in chunk:
-            _place(chunk, "snapshot", "column", layout.weights, targets)
-            at = chunk["snapshot/trajectory"], chunk["snapshot/column"]
-            snapshot_time[at] = chunk["snapshot/time"]
+            _place_rows(chunk, "snapshot", "column", layout.weights, targets)
+            cells = chunk["snapshot/trajectory"], chunk["snapshot/column"]
+            snapshot_time[cells] = chunk["snapshot/time"]
     targets["weights", "snapshot_time"][...] = snapshot_time
     targets["neurons", "kappa"][...] = kappa
 
@@ -141,8 +141,8 @@ def allocate(variables: list[Variable]) -> dict[Key, np.ndarray]:
 def boxes(trajectory: np.ndarray, column: np.ndarray) -> list[Box]:
     """Cover scattered places by few rectangles, at least half of each being used.
 
-    A file takes a rectangle in one operation, and thousands of single rows in thousands. Where
-    a place comes twice, its last row counts.
+    A rectangle is one operation on a file, while thousands of single rows are thousands. Where a
+    place occurs twice, its last row counts.
 
     Parameters
     ----------
@@ -159,27 +159,27 @@ def boxes(trajectory: np.ndarray, column: np.ndarray) -> list[Box]:
     breaks = (np.diff(sorted_trajectory) != 0) | (np.diff(sorted_column) != 1)
     starts = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(order)]
     rows = list(zip(sorted_trajectory.tolist(), sorted_column.tolist(), strict=True))
-    found: list[Box] = []
-    begin, low, high = 0, rows[0][1], rows[0][1]
+    covering: list[Box] = []
+    box_start, low, high = 0, rows[0][1], rows[0][1]
     for start, stop in itertools.pairwise(starts):
         wide_low, wide_high = min(low, rows[start][1]), max(high, rows[stop - 1][1])
-        area = (rows[start][0] - rows[begin][0] + 1) * (wide_high - wide_low + 1)
-        if area <= 2 * (stop - begin):
+        area = (rows[start][0] - rows[box_start][0] + 1) * (wide_high - wide_low + 1)
+        if area <= 2 * (stop - box_start):
             low, high = wide_low, wide_high
         else:
-            found.append(_box(trajectory, column, order[begin:start], low, high))
-            begin, low, high = start, rows[start][1], rows[stop - 1][1]
-    found.append(_box(trajectory, column, order[begin:], low, high))
-    return found
+            covering.append(_box(trajectory, column, order[box_start:start], low, high))
+            box_start, low, high = start, rows[start][1], rows[stop - 1][1]
+    covering.append(_box(trajectory, column, order[box_start:], low, high))
+    return covering
 
 
 def _box(trajectory: np.ndarray, column: np.ndarray, rows: np.ndarray, low: int, high: int) -> Box:
     first, last = int(trajectory[rows[0]]), int(trajectory[rows[-1]])
-    places = slice(first, last + 1), slice(low, high + 1)
-    return Box(places, (trajectory[rows] - first, column[rows] - low), rows)
+    slices = slice(first, last + 1), slice(low, high + 1)
+    return Box(slices, (trajectory[rows] - first, column[rows] - low), rows)
 
 
-def _place(
+def _place_rows(
     chunk: Chunk,
     kind: str,
     column: str,
@@ -192,12 +192,12 @@ def _place(
         target = targets[groups[name], name]
         values = chunk[f"{kind}/{name}"]
         for box in rectangles:
-            part = values[box.rows]
+            values_of_box = values[box.rows]
             if len(box.rows) == box.shape[0] * box.shape[1]:
-                # Rows of a box are sorted by place.
-                target[box.places] = part.reshape(box.shape + values.shape[1:])
+                # The box is full, and its rows are sorted by place.
+                target[box.places] = values_of_box.reshape(box.shape + values.shape[1:])
                 continue
-            # What is there already stays.
-            known = target[box.places]
-            known[box.inside] = part
-            target[box.places] = known
+            # The box has gaps, whose stored values stay.
+            stored = target[box.places]
+            stored[box.inside] = values_of_box
+            target[box.places] = stored

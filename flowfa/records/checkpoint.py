@@ -16,7 +16,7 @@ from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.recorder import remove_chunks
 
 OUTLINE = "outline.npz"
-"""What is known before the run, for who looks at it while it is not finished."""
+"""The file of what is known before the run, from which an unfinished run can be read."""
 _META = "meta.json"
 _LONGEST_SHOWN = 60
 _ABSENT = object()
@@ -94,7 +94,7 @@ class Checkpoint:
         """Delete the checkpoint and its folder; other files in the folder are kept, and it too."""
         if not self.folder.is_dir():
             return
-        # The state goes first: without it, chunks are leftovers that the next run clears.
+        # The state goes first, because chunks without it are leftovers that the next run clears.
         self._file.unlink(missing_ok=True)
         for path in (partial_path(self._file), self.folder / OUTLINE):
             path.unlink(missing_ok=True)
@@ -103,40 +103,41 @@ class Checkpoint:
             self.folder.rmdir()
 
 
-def compare_configurations(stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def compare_configurations(stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
     """Check that a resumed run is the run that was begun.
 
     Parameters
     ----------
     stored : dict
         The configuration in the checkpoint.
-    given : dict
+    current : dict
         The configuration of this call.
 
     Raises
     ------
     InputError
-        If one differs, naming the first and both values.
+        If a setting differs; the message names the first one and both its values.
     """
-    # As JSON gives it back: tuples are lists.
-    now = json.loads(json.dumps(given))
-    for key, before, after in _differences(stored, now, ""):
+    # The stored one went through JSON, which turns tuples into lists.
+    decoded = json.loads(json.dumps(current))
+    for key, stored_value, current_value in _differences(stored, decoded, ""):
         raise InputError(
-            f"the unfinished run has {key} = {_shown(before)}, this command {_shown(after)}: "
-            "resume with the same settings, or start again with `overwrite=True`"
+            f"the unfinished run has {key} = {_shown(stored_value)}, this command "
+            f"{_shown(current_value)}: resume with the same settings, or start again with "
+            "`overwrite=True`"
         )
 
 
 def _differences(
-    stored: Mapping[str, Any], given: Mapping[str, Any], prefix: str
+    stored: Mapping[str, Any], current: Mapping[str, Any], prefix: str
 ) -> Iterator[tuple[str, Any, Any]]:
-    for key in dict.fromkeys((*stored, *given)):
-        before, after = stored.get(key, _ABSENT), given.get(key, _ABSENT)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _differences(before, after, f"{prefix}{key}.")
-        elif before != after and repr(before) != repr(after):
-            # Not a number differs from itself, but reads the same.
-            yield f"{prefix}{key}", before, after
+    for key in dict.fromkeys((*stored, *current)):
+        stored_value, current_value = stored.get(key, _ABSENT), current.get(key, _ABSENT)
+        if isinstance(stored_value, dict) and isinstance(current_value, dict):
+            yield from _differences(stored_value, current_value, f"{prefix}{key}.")
+        elif stored_value != current_value and repr(stored_value) != repr(current_value):
+            # NaN differs from itself, but the text of both is the same.
+            yield f"{prefix}{key}", stored_value, current_value
 
 
 def _shown(value: Any) -> str:

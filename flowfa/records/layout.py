@@ -137,8 +137,8 @@ class RecordLayout:
         """What the time axis shows."""
         if self.training is None:
             return FLOW_TIME
-        same = np.array_equal(self.save_times, self.training.times[0])
-        return TRAINING_TIME if same else STEPS_DONE
+        counts_time = np.array_equal(self.save_times, self.training.times[0])
+        return TRAINING_TIME if counts_time else STEPS_DONE
 
     @property
     def row_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -147,7 +147,7 @@ class RecordLayout:
             {name: () for name in ROW}
             | {name: (self.layers,) for name in ROW_LAYER}
             | {name: (len(self.neuron_layer),) for name in ROW_NEURON}
-            | {each.name: self._shape_of(each) for each in self.observed}
+            | {observed.name: self._shape_of(observed) for observed in self.observed}
         )
 
     def _shape_of(self, observed: Observed) -> tuple[int, ...]:

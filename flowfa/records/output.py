@@ -60,7 +60,7 @@ def check_memory(layout: RecordLayout) -> None:
     InputError
         If it does not, with what it needs, what there is, and the remedy.
     """
-    # The rows as they come, and the tree that they are put together in.
+    # Memory holds the rows as they come, and the tree that they are put together in.
     check_fits(
         2 * result_bytes(layout),
         f"the record of {layout.saves} save times and {len(layout.snapshot_columns)} snapshots "

@@ -23,7 +23,7 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     lazy : bool
         By default everything is read and the file is closed: it can be moved or replaced, and
         other programs can write to it. With True a value is read when it is first asked for;
-        the file stays open, and locked against writing, until the tree is closed or forgotten.
+        the file stays open, and locked against writing, until the tree is closed or deleted.
 
     Returns
     -------
@@ -38,13 +38,13 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     path = Path(path)
     _check_file(path)
     tree = None
-    # The libraries below tell of damage by whatever they stumble over.
+    # The libraries below report damage by whichever of these errors it happens to cause.
     try:
-        # First without xarray, whose half-opened files complain when they are forgotten.
+        # h5py looks first, because a file that xarray opened only in part gives warnings later.
         with h5py.File(path, "r") as file:
             missing = [name for name in GROUPS if not isinstance(file.get(name), h5py.Group)]
         if not missing:
-            # Parts that netCDF did not write, in a file that was changed, have no named dimensions.
+            # In a file that was changed, parts that netCDF did not write have no named dimensions.
             tree = xr.open_datatree(path, engine="h5netcdf", phony_dims="sort")
             if not lazy:
                 tree = tree.load()
@@ -86,5 +86,5 @@ def _check_file(path: Path) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of NumPy as one of Python's."""
+    """Return a scalar of NumPy as a Python number."""
     return value.item() if isinstance(value, np.generic) else value

@@ -20,7 +20,7 @@ Chunk = dict[str, np.ndarray]
 
 CHUNK_BYTES = 64 * 2**20
 _CHUNK_NAME = re.compile(r"chunk-(\d+)\.npz")
-# A NumPy array of one number takes about this much more than its number.
+# About how many bytes a NumPy array takes in addition to its numbers.
 _OVERHEAD = 128
 
 
@@ -66,8 +66,8 @@ class Recorder:
     ) -> Self:
         """Go on from a checkpoint; parameters as `opened`.
 
-        Chunks that are not in the manifest came later: the resumed run will come by their rows
-        again, so they are deleted.
+        Chunks that are not in the manifest were written after the checkpoint. They are deleted,
+        because the resumed run records their rows again.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Recorder:
             If a chunk of the manifest is missing.
         """
         recorder = cls.opened(layout, folder, manifest, chunk_bytes)
-        remove_chunks(folder, keep=set(manifest))
+        remove_chunks(folder, kept_names=set(manifest))
         return recorder
 
     @classmethod
@@ -167,8 +167,8 @@ class Recorder:
         self, trajectory: np.ndarray, values: Mapping[str, np.ndarray], time: np.ndarray
     ) -> None:
         """Record the last good states (row, ...) of trajectories that ended early, at `time`."""
-        last = len(self._layout.snapshot_columns) - 1
-        self.add_snapshots(trajectory, np.full(len(trajectory), last), values, time)
+        last_column = len(self._layout.snapshot_columns) - 1
+        self.add_snapshots(trajectory, np.full(len(trajectory), last_column), values, time)
 
     def flush(self) -> None:
         """Write the waiting rows to disk, so that `manifest` covers everything recorded.
@@ -193,7 +193,7 @@ class Recorder:
     def chunks(self) -> Iterator[Chunk]:
         """Return everything recorded, in order, in parts of about `chunk_bytes`.
 
-        Frequent checkpoints leave many small chunks: those are joined.
+        Small chunks, which frequent checkpoints leave, are joined.
 
         Raises
         ------
@@ -234,10 +234,10 @@ class Recorder:
         row_bytes = sum(8 * math.prod(np.shape(array)[1:]) for array in arrays.values())
         at_once = max(1, self._chunk_bytes // row_bytes)
         for start in range(0, rows, at_once):
-            part = slice(start, start + at_once)
+            block = slice(start, start + at_once)
             for name, array in arrays.items():
-                # A copy: the solver goes on to change its arrays in place.
-                copied = np.array(array[part], dtype=np.float64 if name in shapes else None)
+                # Copied, because the solver changes its arrays in place.
+                copied = np.array(array[block], dtype=np.float64 if name in shapes else None)
                 self._waiting.setdefault(f"{kind}/{name}", []).append(copied)
                 self._waiting_bytes += copied.nbytes + _OVERHEAD
             if self._waiting_bytes > self._chunk_bytes:
@@ -259,18 +259,20 @@ class Recorder:
             ) from error
 
 
-def remove_chunks(folder: Path, keep: set[str] | None = None) -> None:
-    """Delete the chunks in a folder, finished or not, but those named in `keep`."""
+def remove_chunks(folder: Path, kept_names: set[str] | None = None) -> None:
+    """Delete the chunks in a folder, finished or not, except those in `kept_names`."""
     for path in folder.iterdir():
         name = path.name.removeprefix(".").removesuffix(SUFFIX)
-        if _CHUNK_NAME.fullmatch(name) and not (path.name == name and keep and name in keep):
+        if _CHUNK_NAME.fullmatch(name) and not (
+            path.name == name and kept_names and name in kept_names
+        ):
             path.unlink()
 
 
 def _number(name: str) -> int:
-    found = _CHUNK_NAME.fullmatch(name)
-    assert found is not None
-    return int(found[1])
+    match = _CHUNK_NAME.fullmatch(name)
+    assert match is not None
+    return int(match[1])
 
 
 def _joined(chunks: list[Chunk]) -> Chunk:

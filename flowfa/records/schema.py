@@ -17,7 +17,7 @@ _SPEC = {
     "alignment": "A-1",
     **{name: "C-1" for name in ("conservation_drift", "conserved", "kappa")},
 }
-# Only what is a pure number has a unit; weights, losses and norms have those of the user's data.
+# Only pure numbers have a unit here: those of weights, losses and norms depend on the user's data.
 _UNITS = {name: "1" for name in ("cosine", "accuracy", "alignment")}
 _FEEDBACK = {
     "B": "feedback matrix into layer {}",
@@ -126,26 +126,36 @@ def _variable(
 def _coordinates(layout: RecordLayout) -> list[Variable]:
     count, neurons = (layout.trajectories,), (len(layout.neuron_layer),)
     snapshots = (*count, len(layout.snapshot_columns))
-    own, along = ("trajectory",), ("neuron",)
-    found = [
-        _variable(group, "trajectory", own, count, "int64", "trajectory", True)
+    by_trajectory, by_neuron = ("trajectory",), ("neuron",)
+    variables = [
+        _variable(group, "trajectory", by_trajectory, count, "int64", "trajectory", True)
         for group in ("trajectory", "weights", "neurons", "solver")
     ]
-    found += [
+    variables += [
         _variable(group, "time", ("time",), (layout.saves,), "float64", layout.time_title, True)
         for group in ("trajectory", "neurons")
     ]
     if layout.training is not None:
-        both = (*count, layout.saves)
-        found += [
-            _variable("trajectory", "rate", own, count, "float64", "first learning rate", True),
-            _variable("trajectory", "momentum", own, count, "float64", "momentum", True),
-            _variable("trajectory", "step", (*own, "time"), both, "int64", "steps done", True),
+        at_saves = (*count, layout.saves)
+        variables += [
+            _variable(
+                "trajectory", "rate", by_trajectory, count, "float64", "first learning rate", True
+            ),
+            _variable("trajectory", "momentum", by_trajectory, count, "float64", "momentum", True),
+            _variable(
+                "trajectory",
+                "step",
+                (*by_trajectory, "time"),
+                at_saves,
+                "int64",
+                "steps done",
+                True,
+            ),
             _variable(
                 "trajectory",
                 "training_time",
-                (*own, "time"),
-                both,
+                (*by_trajectory, "time"),
+                at_saves,
                 "float64",
                 "sum of the rates until then",
                 True,
@@ -153,15 +163,23 @@ def _coordinates(layout: RecordLayout) -> list[Variable]:
         ]
     title = "time of the snapshot; NaN: not reached"
     return [
-        *found,
+        *variables,
         _variable("trajectory", "layer", ("layer",), (layout.layers,), "int64", "layer", True),
-        _variable("trajectory", "rule", own, count, "text", "learning rule", True),
-        _variable("trajectory", "start", own, count, "int64", "start of the trajectory", True),
+        _variable("trajectory", "rule", by_trajectory, count, "text", "learning rule", True),
         _variable(
-            "weights", "snapshot_time", (*own, "snapshot"), snapshots, "float64", title, True
+            "trajectory", "start", by_trajectory, count, "int64", "start of the trajectory", True
         ),
-        _variable("neurons", "layer", along, neurons, "int64", "hidden layer, from 1", True),
-        _variable("neurons", "index", along, neurons, "int64", "position in the layer", True),
+        _variable(
+            "weights",
+            "snapshot_time",
+            (*by_trajectory, "snapshot"),
+            snapshots,
+            "float64",
+            title,
+            True,
+        ),
+        _variable("neurons", "layer", by_neuron, neurons, "int64", "hidden layer, from 1", True),
+        _variable("neurons", "index", by_neuron, neurons, "int64", "position in the layer", True),
     ]
 
 
@@ -172,39 +190,41 @@ def _quantities(layout: RecordLayout) -> list[Variable]:
         ("trajectory", ROW_LAYER, ("layer",)),
         ("neurons", ROW_NEURON, ("neuron",)),
     )
-    found = [
+    variables = [
         _variable(
-            group, name, dims + more, shape + layout.row_shapes[name], "float64", titles[name]
+            group, name, dims + extra_dims, shape + layout.row_shapes[name], "float64", titles[name]
         )
-        for group, titles, more in groups
+        for group, titles, extra_dims in groups
         for name in titles
     ]
-    places: dict[str, tuple[str, tuple[str, ...]]] = {
+    group_and_dims: dict[str, tuple[str, tuple[str, ...]]] = {
         "trajectory": ("trajectory", ()),
         "layer": ("trajectory", ("layer",)),
         "neuron": ("neurons", ("neuron",)),
     }
     for observed in layout.observed:
-        group, more = places[observed.per]
+        group, extra_dims = group_and_dims[observed.per]
         full = shape + layout.row_shapes[observed.name]
-        found.append(
-            Variable(group, observed.name, dims + more, full, "float64", dict(observed.attrs))
+        variables.append(
+            Variable(group, observed.name, dims + extra_dims, full, "float64", dict(observed.attrs))
         )
     neurons = (layout.trajectories, len(layout.neuron_layer))
     title = "minus the invariant at the first time"
-    found.append(_variable("neurons", "kappa", ("trajectory", "neuron"), neurons, "float64", title))
-    return found
+    variables.append(
+        _variable("neurons", "kappa", ("trajectory", "neuron"), neurons, "float64", title)
+    )
+    return variables
 
 
 def _matrices(layout: RecordLayout) -> list[Variable]:
     count, snapshots = layout.trajectories, len(layout.snapshot_columns)
-    found = []
+    variables = []
     for name, shape in layout.weights.items():
         layer = int(name[1:])
         inputs = "feature" if layer == 1 else f"neuron_{layer - 1}"
         dims = (f"neuron_{layer}", inputs)[: len(shape)]
         title = f"{'weights' if name[0] == 'W' else 'biases'} of layer {layer}"
-        found.append(
+        variables.append(
             _variable(
                 "weights",
                 name,
@@ -216,20 +236,20 @@ def _matrices(layout: RecordLayout) -> list[Variable]:
         )
     for name, shape in layout.feedback.items():
         dims, title = _feedback(name, layout.layers, len(shape))
-        found.append(
+        variables.append(
             _variable("weights", name, ("trajectory", *dims), (count, *shape), "float64", title)
         )
-    return found
+    return variables
 
 
-def _feedback(name: str, last: int, ndim: int) -> tuple[tuple[str, ...], str]:
-    """Return dimensions and title of a kept matrix; a rule of the user's own may name it freely."""
-    found = re.fullmatch(r"([BDM])(\d+)", name)
-    if found is None or ndim != 2:
+def _feedback(name: str, output_layer: int, ndim: int) -> tuple[tuple[str, ...], str]:
+    """Return dimensions and title of a kept matrix, which a user's rule may name as it likes."""
+    match = re.fullmatch(r"([BDM])(\d+)", name)
+    if match is None or ndim != 2:
         return tuple(f"{name}_{axis}" for axis in range(ndim)), "kept by the rule"
-    letter, layer = found[1], int(found[2])
-    dims = (layer, last) if letter == "D" else (layer - 1, layer)
-    return tuple(f"neuron_{at}" for at in dims), _FEEDBACK[letter].format(layer)
+    letter, layer = match[1], int(match[2])
+    dims = (layer, output_layer) if letter == "D" else (layer - 1, layer)
+    return tuple(f"neuron_{index}" for index in dims), _FEEDBACK[letter].format(layer)
 
 
 def _data(data: dict[str, np.ndarray]) -> list[Variable]:

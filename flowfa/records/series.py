@@ -23,4 +23,4 @@ def series_labels(trajectory: xr.Dataset) -> np.ndarray:
             values = trajectory[name].values
             if len(np.unique(values)) > 1:
                 parts.append(np.array([f", {name} {value:g}" for value in values]))
-    return np.array(["".join(words) for words in zip(*parts, strict=True)])
+    return np.array(["".join(pieces) for pieces in zip(*parts, strict=True)])

@@ -18,9 +18,9 @@ from flowfa.records.layout import RecordLayout
 from flowfa.records.recorder import Recorder
 from flowfa.records.schema import Variable, describe, dimensions
 
-# Larger variables are stored in tiles of this size, so that a part is written and read alone.
+# Larger variables are stored in tiles of this size, so that a part can be written or read alone.
 _TILE_BYTES = 2**20
-# Headers, indices, and texts.
+# Room for headers, indices, and texts.
 _FORMAT_BYTES = 2**21
 
 
@@ -62,7 +62,7 @@ def write_run(
     check_place(path, overwrite)
     variables = describe(layout, dict(data))
     constant = constant_values(layout, feedback, data, solver)
-    room = sum(_stored_bytes(each.shape) for each in variables)
+    room = sum(_stored_bytes(variable.shape) for variable in variables)
     room += sum(len(str(value)) for value in attributes.values()) + _FORMAT_BYTES
     with replacing(Path(path), room) as partial:
         with h5netcdf.File(partial, "w") as file:
@@ -71,7 +71,8 @@ def write_run(
         # Below netCDF there is HDF5, and writing to it directly costs a quarter of the time.
         with h5py.File(partial, "r+") as file:
             targets = {
-                (each.group, each.name): file[f"{each.group}/{each.name}"] for each in variables
+                (variable.group, variable.name): file[f"{variable.group}/{variable.name}"]
+                for variable in variables
             }
             fill(layout, recorder, constant, targets)
 
@@ -91,11 +92,12 @@ def build_tree(
     fill(layout, recorder, constant_values(layout, feedback, data, solver), arrays)
     tree = xr.DataTree(xr.Dataset(attrs=dict(attributes)))
     for group in dimensions(variables):
-        own = [variable for variable in variables if variable.group == group]
+        in_group = [variable for variable in variables if variable.group == group]
         entries = {
-            each.name: xr.Variable(each.dims, arrays[group, each.name], each.attrs) for each in own
+            variable.name: xr.Variable(variable.dims, arrays[group, variable.name], variable.attrs)
+            for variable in in_group
         }
-        names = [each.name for each in own if each.coordinate]
+        names = [variable.name for variable in in_group if variable.coordinate]
         tree[group] = xr.DataTree(xr.Dataset(entries).set_coords(names))
     return tree
 
@@ -134,37 +136,37 @@ def save_tree(tree: xr.DataTree, path: str | Path, overwrite: bool) -> None:
 
 
 def _encoding(shape: tuple[int, ...], dtype: np.dtype) -> dict[str, Any]:
-    found: dict[str, Any] = {"_FillValue": np.nan if dtype.kind == "f" else None}
+    encoding: dict[str, Any] = {"_FillValue": np.nan if dtype.kind == "f" else None}
     tiles = _tiles(shape) if dtype.kind in "fi" else None
-    return found if tiles is None else {**found, "chunksizes": tiles}
+    return encoding if tiles is None else {**encoding, "chunksizes": tiles}
 
 
 def _create(file: h5netcdf.File, variables: list[Variable]) -> None:
     """Create groups, dimensions, and variables that hold their fill values."""
     for group, sizes in dimensions(variables).items():
         file.create_group(group).dimensions = sizes
-    for each in variables:
-        text = each.kind == "text"
-        target = file[each.group].create_variable(
-            each.name,
-            each.dims,
-            dtype=h5py.string_dtype("utf-8") if text else each.kind,
-            # As an attribute -1 would make readers take counts for missing numbers.
-            fillvalue=FILL[each.kind] if each.kind == "float64" else None,
-            chunks=None if text else _tiles(each.shape),
+    for variable in variables:
+        text = variable.kind == "text"
+        target = file[variable.group].create_variable(
+            variable.name,
+            variable.dims,
+            dtype=h5py.string_dtype("utf-8") if text else variable.kind,
+            # Not -1 for counts: as an attribute, it would make readers take them for missing.
+            fillvalue=FILL[variable.kind] if variable.kind == "float64" else None,
+            chunks=None if text else _tiles(variable.shape),
         )
-        target.attrs.update(each.attrs)
-        # The convention (CF 5.2) by which readers find coordinates that no dimension is named by.
-        others = [
-            other.name
-            for other in variables
-            if other.group == each.group
-            and other.coordinate
-            and (other.name,) != other.dims
-            and set(other.dims) <= set(each.dims)
+        target.attrs.update(variable.attrs)
+        # Readers find coordinates without a dimension of their name by this convention (CF 5.2).
+        coordinates = [
+            candidate.name
+            for candidate in variables
+            if candidate.group == variable.group
+            and candidate.coordinate
+            and (candidate.name,) != candidate.dims
+            and set(candidate.dims) <= set(variable.dims)
         ]
-        if others and not each.coordinate:
-            target.attrs["coordinates"] = " ".join(others)
+        if coordinates and not variable.coordinate:
+            target.attrs["coordinates"] = " ".join(coordinates)
 
 
 def _stored_bytes(shape: tuple[int, ...]) -> int:
@@ -182,8 +184,8 @@ def _tiles(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     most = _TILE_BYTES // 8
     block = 1
     for size in reversed(shape):
-        # Equal parts, and no joining of blocks that are large enough: less is left unused in
-        # the last tile, which takes its full room.
+        # Parts are equal, and blocks that are large enough are not joined, so that little of the
+        # last tile is unused, which takes its full room.
         parts = -(-size // max(1, most // block))
         tiles.insert(0, 1 if 8 * block >= most else -(-size // parts))
         block *= tiles[0]

@@ -23,8 +23,8 @@ class Declaration:
     ----------
     kind : type
         bool, int, float or str, of the value or of the entries of a list.
-    many : bool
-        Whether it is a list.
+    is_list : bool
+        Whether the value is a list.
     optional : bool
         Whether None, not given, is a value.
     words : tuple of str
@@ -34,7 +34,7 @@ class Declaration:
     """
 
     kind: type
-    many: bool
+    is_list: bool
     optional: bool
     words: tuple[str, ...]
     limits: tuple[Limit, ...]
@@ -43,8 +43,8 @@ class Declaration:
     @property
     def expected(self) -> str:
         """The type in words."""
-        told = " or ".join((_EXPECTED[self.kind], *map(repr, self.words)))
-        return f"{told} or a list of them" if self.many else told
+        text = " or ".join((_EXPECTED[self.kind], *map(repr, self.words)))
+        return f"{text} or a list of them" if self.is_list else text
 
 
 @functools.cache
@@ -60,7 +60,7 @@ def declarations(group: type) -> dict[str, Declaration]:
 def _declaration(hint: Any, default: Any) -> Declaration:
     limits: tuple[Limit, ...] = ()
     words: tuple[str, ...] = ()
-    optional = many = False
+    optional = is_list = False
     while (origin := get_origin(hint)) is not None:
         if origin is Annotated:
             hint, *notes = get_args(hint)
@@ -80,13 +80,13 @@ def _declaration(hint: Any, default: Any) -> Declaration:
                 if option is not type(None) and get_origin(option) is not Literal
             )
         else:
-            many = True
+            is_list = True
             hint = get_args(hint)[0]
-    return Declaration(hint, many, optional, words, limits, default)
+    return Declaration(hint, is_list, optional, words, limits, default)
 
 
 def as_declared(declaration: Declaration, shown: str, value: Any) -> Any:
-    """Return a value as its setting has it: a number of NumPy as Python's, one entry as a list.
+    """Return a value in the type of its setting: a NumPy number as Python's, one entry as a list.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def as_declared(declaration: Declaration, shown: str, value: Any) -> Any:
         default = declaration.default
         mend = "" if default is dataclasses.MISSING else f"; leave it out for its default {default}"
         raise InputError(f"{shown} is None: expected {declaration.expected}{mend}")
-    if not declaration.many:
+    if not declaration.is_list:
         return _scalar(declaration, shown, value)
     # One value stands for a list of one, as on the command line.
     if hasattr(value, "tolist"):
@@ -120,7 +120,7 @@ def _scalar(declaration: Declaration, shown: str, value: Any) -> Any:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
     kind = declaration.kind
-    # bool is a kind of int to Python, but True is no count.
+    # bool is a subclass of int, but True is no count.
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if kind is float and number:
         return float(value)

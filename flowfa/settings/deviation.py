@@ -1,4 +1,4 @@
-"""What one study of the deviation is asked to do: steps against the flow."""
+"""The settings of a study of the deviation of steps from the flow."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ class DeviationSettings:
         for momentum in self.momenta:
             longest = max(self.rates) / (1.0 - momentum)
             if longest > self.t_end:
-                told = f" with momentum {momentum:g} (time {longest:g})" if momentum else ""
+                detail = f" with momentum {momentum:g} (time {longest:g})" if momentum else ""
                 raise InputError(
-                    f"one step at rate {max(self.rates):g}{told} is longer than `t_end` "
+                    f"one step at rate {max(self.rates):g}{detail} is longer than `t_end` "
                     f"{self.t_end:g}, so that no step fits: give a smaller rate or a larger `t_end`"
                 )
         most = self.t_end / min(self.all_rates)

@@ -1,8 +1,8 @@
-"""What an experiment of the paper is asked to do: its numbers, and the flags that replace them.
+"""The settings of an experiment of the paper: its numbers, and the flags that replace them.
 
 The numbers of each experiment are declared here once, with the paper's as their defaults;
-``flowfa experiment`` has all of them as flags that may be left out, and then the numbers of
---scale hold.
+``flowfa experiment`` has all of them as flags. For flags that are left out, the numbers of the
+scale hold.
 """
 
 from __future__ import annotations
@@ -321,21 +321,21 @@ class ExperimentSettings(
     @condition
     def change_its_own_numbers(self) -> None:
         """Refuse the number of another experiment."""
-        known = {entry.name for entry in dataclasses.fields(_numbers_of(self.name))}
+        numbers = {entry.name for entry in dataclasses.fields(_numbers_of(self.name))}
         for name, _, _ in _FLAGS:
-            if name not in known and getattr(self, name, None) is not None:
+            if name not in numbers and getattr(self, name, None) is not None:
                 networks = self.name in NETWORK_EXPERIMENTS
-                others = "noisy-mnist" if networks else "cifar100 and tiny-imagenet"
+                owners = "noisy-mnist" if networks else "cifar100 and tiny-imagenet"
                 raise InputError(
-                    f"`{name}` is no setting of {self.name}: it belongs to {others}; leave it out"
+                    f"`{name}` is no setting of {self.name}: it belongs to {owners}; leave it out"
                 )
 
     @property
     def changes(self) -> dict[str, Any]:
         """What replaces numbers of the scale's protocol, by name."""
-        known = {entry.name for entry in dataclasses.fields(_numbers_of(self.name))}
-        given = {name: getattr(self, name, None) for name, _, _ in _FLAGS if name in known}
-        changes = {**given, "rules": self.rule, "seed": self.seed}
+        numbers = {entry.name for entry in dataclasses.fields(_numbers_of(self.name))}
+        values = {name: getattr(self, name, None) for name, _, _ in _FLAGS if name in numbers}
+        changes = {**values, "rules": self.rule, "seed": self.seed}
         return {name: value for name, value in changes.items() if value is not None}
 
     @property

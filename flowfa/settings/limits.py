@@ -18,7 +18,7 @@ from flowfa.errors import InputError
 from flowfa.registry import unknown_name
 
 LARGEST = 2**63 - 1
-"""Counts end up in int64 attributes and arrays."""
+"""The largest count: counts are stored in int64 attributes and arrays."""
 
 
 class Limit(ABC):
@@ -63,7 +63,7 @@ class _Between(Limit):
     def check(self, shown: str, value: Any) -> None:
         above = value > self.least if self.open_below else value >= self.least
         below = value < self.most if self.open_above else value <= self.most
-        # Not a number is in no interval.
+        # NaN is in no interval.
         if not (above and below):
             raise InputError(f"{shown} is {value}: expected {self.expected}")
 
@@ -80,7 +80,7 @@ def positive() -> Limit:
 
 
 def not_negative() -> Limit:
-    """Return the limit of what may vanish: at least 0 and finite."""
+    """Return the limit of a number that may be 0: at least 0 and finite."""
     return _Between(0.0, math.inf, "a finite number of at least 0", open_above=True)
 
 
@@ -133,17 +133,17 @@ def not_empty(missing: str, mend: str) -> Limit:
 @dataclass(frozen=True)
 class _AtLeastTwo(Limit):
     of_list: ClassVar[bool] = True
-    one: str
+    noun: str
     mend: str
 
     def check(self, shown: str, value: Sequence[Any]) -> None:
         if len(value) < 2:
-            raise InputError(f"{shown} has {len(value)} {self.one}: {self.mend}")
+            raise InputError(f"{shown} has {len(value)} {self.noun}: {self.mend}")
 
 
-def two_or_more(one: str, mend: str) -> Limit:
+def two_or_more(noun: str, mend: str) -> Limit:
     """Return the limit of a list of at least two: what its entries are, and how to mend it."""
-    return _AtLeastTwo(one, mend)
+    return _AtLeastTwo(noun, mend)
 
 
 @dataclass(frozen=True)

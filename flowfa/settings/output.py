@@ -56,7 +56,7 @@ class PresentationSettings(DebugSettings, JsonSettings, QuietSettings, ConfigSet
 
 @dataclass(frozen=True)
 class OverwriteSettings:
-    """Whether what is there may be replaced."""
+    """Whether existing output may be replaced."""
 
     overwrite: bool = False
     """Replace existing output."""
@@ -64,7 +64,7 @@ class OverwriteSettings:
 
 @dataclass(frozen=True)
 class ResumeSettings(OverwriteSettings):
-    """What happens with what is there."""
+    """What happens with earlier output: a result, or a run that was interrupted."""
 
     resume: bool = False
     """Go on with what was interrupted, of the same --out, bit for bit."""
@@ -72,7 +72,7 @@ class ResumeSettings(OverwriteSettings):
 
 @dataclass(frozen=True)
 class StorageSettings(ResumeSettings):
-    """What happens with what is there, and how often a checkpoint is written."""
+    """What happens with earlier output, and how often a checkpoint is written."""
 
     checkpoint_every: Annotated[float, positive()] = 15.0
     """Seconds between checkpoints."""

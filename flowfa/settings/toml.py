@@ -36,13 +36,15 @@ def from_toml(path: str | Path, group: type) -> dict[str, Any]:
     path = Path(path)
     declared = declarations(group)
     names = {key_of(name): name for name in declared}
-    # A file that names another file would leave open which one counts.
+    # A file that named another file would leave open which of them counts.
     del names["config"]
     settings: dict[str, Any] = {}
     for key, value in _load(path).items():
         name = names.get(key.replace("-", "_"))
         if name is None:
-            raise unknown_name(f"key in {path}:", key, [known.replace("_", "-") for known in names])
+            raise unknown_name(
+                f"key in {path}:", key, [accepted.replace("_", "-") for accepted in names]
+            )
         if name in settings:
             raise InputError(f"{path} has {key} twice, with - and with _: keep one of them")
         settings[name] = as_declared(declared[name], f"{key} in {path}", value)
@@ -50,7 +52,7 @@ def from_toml(path: str | Path, group: type) -> dict[str, Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Parse a file, or tell why it cannot be."""
+    """Parse a file, or say why it cannot be parsed."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

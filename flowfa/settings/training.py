@@ -22,7 +22,7 @@ from flowfa.settings.validation import condition
 
 DEFAULT_STEPS = 1000
 MOST_STEPS = 1e8
-"""Steps to a given time whose times are listed; years of training."""
+"""The most steps to a given time, since their times are listed; more would train for years."""
 
 
 @dataclass(frozen=True)

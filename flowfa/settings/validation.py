@@ -1,4 +1,4 @@
-"""The one walk over settings: types, limits, and what must hold between several of them."""
+"""Validation of settings: types, limits, and the conditions between several of them."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def valid(group: type, name: str, value: Any, called: str | None = None) -> Any:
     """
     declaration, shown = declarations(group)[name], f"`{called or name}`"
     value = as_declared(declaration, shown, value)
-    if value is None or (value in declaration.words and not declaration.many):
+    if value is None or (value in declaration.words and not declaration.is_list):
         return value
     for limit in declaration.limits:
-        whole = limit.of_list or not declaration.many
-        for entry in (value,) if whole else value:
+        whole_value = limit.of_list or not declaration.is_list
+        for entry in (value,) if whole_value else value:
             limit.check(shown, entry)
     return value
 

@@ -1,4 +1,4 @@
-"""The resolved configuration of a run: everything its numbers depend on, by flag name."""
+"""The resolved configuration of a run: everything its numbers depend on, by setting."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def describe(
 
 
 def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
-    """Return the part of the configuration that says what is simulated, however it moves.
+    """Return the part of the configuration that says what is simulated, and not how it moves.
 
     Raises
     ------
@@ -91,12 +91,14 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
     }
 
 
-def _check_name(registry: Registry[type[Rule]] | Registry[type[Loss]], part: Rule | Loss) -> None:
+def _check_name(
+    registry: Registry[type[Rule]] | Registry[type[Loss]], component: Rule | Loss
+) -> None:
     """Refuse a subclass that goes by the name of its parent, and would be checked as its parent."""
-    if part.name in registry.names() and registry.get(part.name) is not type(part):
+    if component.name in registry.names() and registry.get(component.name) is not type(component):
         raise InputError(
-            f"the {registry.kind} {type(part).__name__} would be recorded as {part.name!r}, which "
-            "is another one: register its class under a name of its own"
+            f"the {registry.kind} {type(component).__name__} would be recorded as "
+            f"{component.name!r}, which is another one: register its class under a name of its own"
         )
 
 
@@ -104,7 +106,7 @@ def _digest(ensemble: Ensemble) -> str:
     """Return a SHA-256 digest of all initial weights, biases and feedback."""
     summary = hashlib.sha256()
     arrays: list[np.ndarray | None] = [*ensemble.weights, *ensemble.biases]
-    arrays += [kept[name] for kept in ensemble.feedback for name in sorted(kept)]
+    arrays += [matrices[name] for matrices in ensemble.feedback for name in sorted(matrices)]
     for array in arrays:
         summary.update(repr(None if array is None else array.shape).encode())
         if array is not None:

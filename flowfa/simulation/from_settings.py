@@ -131,13 +131,13 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
     """Return the start, from a name or a file."""
     name, scale = settings.init, settings.init_scale
     if name not in STARTS.names() and _is_file_name(name):
-        given = {"width": settings.width, "init_scale": scale}
+        fixed_by_file = {"width": settings.width, "init_scale": scale}
         if settings.bias != "none":
-            given["bias"] = settings.bias
-        for setting, value in given.items():
+            fixed_by_file["bias"] = settings.bias
+        for setting, value in fixed_by_file.items():
             if value is not None:
                 raise InputError(
-                    f'`{setting}` does not go with `init="{name}"`: the file says it all'
+                    f'`{setting}` does not go with `init="{name}"`: the file fixes the start'
                 )
         return load_start(name)
     cls = STARTS.get(name)
@@ -153,15 +153,15 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
 def _data(settings: ProblemSettings, initial: RandomStart | GivenStart) -> Dataset:
     """Return the data, from a generator or a file."""
     name = settings.dataset
-    asked: dict[str, Any] = {
+    options: dict[str, Any] = {
         option: getattr(settings, option)
         for option in DATA_OPTIONS
         if getattr(settings, option) is not None
     }
     if name not in datasets.DATASETS.names() and _is_file_name(name):
-        for option in asked:
+        for option in options:
             raise InputError(
-                f'`{option}` does not go with `dataset="{name}"`: the file has what it has'
+                f'`{option}` does not go with `dataset="{name}"`: the file fixes the data'
             )
         if settings.fresh_data:
             raise InputError(
@@ -170,12 +170,12 @@ def _data(settings: ProblemSettings, initial: RandomStart | GivenStart) -> Datas
             )
         return datasets.load_npz(name)
     if not settings.fresh_data:
-        return datasets.make(name, seed=settings.seed, **asked)
+        return datasets.make(name, seed=settings.seed, **options)
     starts = settings.trajectories
     if starts is None:
-        given = initial.trajectories if isinstance(initial, GivenStart) else None
-        starts = given or DEFAULT_STARTS
-    return datasets.per_trajectory(name, starts, seed=settings.seed, **asked)
+        starts_in_file = initial.trajectories if isinstance(initial, GivenStart) else None
+        starts = starts_in_file or DEFAULT_STARTS
+    return datasets.per_trajectory(name, starts, seed=settings.seed, **options)
 
 
 def _is_file_name(name: str) -> bool:

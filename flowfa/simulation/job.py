@@ -34,8 +34,8 @@ from flowfa.studies.clock import Clock
 from flowfa.studies.progress import Progress, ProgressState, state_of
 from flowfa.studies.study import Kept, Session, Study
 
-WHOLE = "run"
-"""The one unit of work of an integration."""
+UNIT = "run"
+"""Name of the only unit of work of an integration."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,19 @@ class Job:
             resume=resume,
             overwrite=overwrite,
         )
-        study = Study({WHOLE: 1.0}, result=path, kept=checkpoint.folder, progress=self.progress)
+        study = Study({UNIT: 1.0}, result=path, kept=checkpoint.folder, progress=self.progress)
         with study:
             session = study.session(
-                WHOLE,
+                UNIT,
                 checkpoint=checkpoint,
                 configuration=self.configuration,
                 every=checkpoint_every,
                 resume=resume,
             )
-            kept = session.restore()
-            streamed = self._fresh(checkpoint) if kept is None else self._resumed(checkpoint, *kept)
+            earlier = session.restore()
+            streamed = (
+                self._fresh(checkpoint) if earlier is None else self._resumed(checkpoint, *earlier)
+            )
             self._solve(streamed, session)
         contents = self._finish(streamed.run, streamed.recorder, streamed.origin, session.seconds)
         write_run(path, self.layout, streamed.recorder, overwrite=True, **contents)
@@ -116,20 +118,20 @@ class Job:
         return Run.open(path)
 
     def _solve(self, streamed: _Streamed, session: Session) -> None:
-        """Integrate to the end, writing a checkpoint now and then and before stopping."""
+        """Integrate to the end; write checkpoints at intervals, and one before stopping."""
 
-        def keep() -> Kept:
+        def state_to_keep() -> Kept:
             streamed.recorder.flush()
             notes = {"manifest": streamed.recorder.manifest(), "origin": streamed.origin}
             return streamed.run.to_arrays(), notes
 
         def monitor(run: Integration) -> None:
-            session.pause(lambda: self._state(run), keep)
+            session.pause(lambda: self._state(run), state_to_keep)
 
         session.begin()
         if not streamed.run.memory:
-            # From the very first moment there is something to resume from.
-            session.keep(*keep())
+            # A first checkpoint is written at once, so that a run killed early can be resumed too.
+            session.keep(*state_to_keep())
         recording = self.recording(streamed.recorder)
         solve(self.flow.field, streamed.run, self.solver, recording, monitor)
 
@@ -156,7 +158,7 @@ class Job:
         checkpoint.remove()
         recorder = Recorder(self.layout, checkpoint.folder)
         origin = attributes(self.argv, self.flow.initial.device)
-        write_outline(checkpoint.folder, self.layout, **self._known(origin))
+        write_outline(checkpoint.folder, self.layout, **self._known_before_run(origin))
         return _Streamed(self._begin(), recorder, origin)
 
     def _resumed(
@@ -166,7 +168,7 @@ class Job:
         run = Integration.from_arrays(arrays, self.flow.initial.device)
         return _Streamed(run, recorder, notes["origin"])
 
-    def _known(self, origin: dict[str, str]) -> dict[str, Any]:
+    def _known_before_run(self, origin: dict[str, str]) -> dict[str, Any]:
         """Return what a result holds that is known before the run."""
         return {
             "attributes": {
@@ -198,12 +200,12 @@ class Job:
             "t_reached": run.time.cpu().numpy(),
         }
         failed = len(early)
-        known = self._known(origin)
-        known["attributes"] |= {
+        contents = self._known_before_run(origin)
+        contents["attributes"] |= {
             "solve_seconds": seconds,
             "status": "ok" if not failed else f"{failed} of {len(labels)} ended early",
         }
-        return {**known, "solver": solver}
+        return {**contents, "solver": solver}
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def record_layout(
     training: TrainingAxes | None = None,
     observables: Sequence[Observable] = (),
 ) -> RecordLayout:
-    """Return the shapes of the record of a run that measures some observables beside."""
+    """Return the shapes of the record of a run that measures `observables` too."""
     sizes, user_sizes = flow.layout.sizes, flow.problem.sizes
     hidden = sizes[1:-1]
     weights = dict(flow.layout.shapes)
@@ -52,12 +52,15 @@ def record_layout(
         rules=flow.rules,
         starts=flow.starts,
         training=training,
-        observed=tuple(Observed(each.name, each.per, each.attributes) for each in observables),
+        observed=tuple(
+            Observed(observable.name, observable.per, observable.attributes)
+            for observable in observables
+        ),
     )
 
 
 def flow_observer(flow: NetworkFlow, observables: Sequence[Observable]) -> Observe | None:
-    """Return what measures states of a flow with some observables beside; None if without."""
+    """Return what measures the states of a flow with `observables` too; None if there are none."""
     if not observables:
         return None
 
@@ -86,7 +89,7 @@ class Recording:
     recorder : Recorder
     layout : RecordLayout
     observe : Observe, optional
-        What measures states; by default the flow, which is the same at all times.
+        What measures states; by default the flow, whose field is the same at all times.
     """
 
     def __init__(
@@ -115,15 +118,15 @@ class Recording:
         trajectory, save = rows.cpu().numpy(), saves.cpu().numpy()
         arrays = {name: value.cpu().numpy() for name, value in values.items()}
         self._recorder.add_rows(trajectory, save, arrays)
-        kept = np.isin(save, self._columns)
-        if kept.any():
-            chosen = torch.tensor(kept.nonzero()[0], device=rows.device)
+        is_snapshot = np.isin(save, self._columns)
+        if is_snapshot.any():
+            chosen = torch.tensor(is_snapshot.nonzero()[0], device=rows.device)
             parameters = self._flow.parameters(states[chosen], rows[chosen])
             self._recorder.add_snapshots(
-                trajectory[kept],
-                np.searchsorted(self._columns, save[kept]),
+                trajectory[is_snapshot],
+                np.searchsorted(self._columns, save[is_snapshot]),
                 {name: value.cpu().numpy() for name, value in parameters.items()},
-                self._times[trajectory[kept], save[kept]],
+                self._times[trajectory[is_snapshot], save[is_snapshot]],
             )
 
     def last_states(self, rows: Tensor, states: Tensor, times: np.ndarray) -> None:
@@ -139,6 +142,6 @@ class Recording:
         """Return max_j |C_j(t) - C_j(0)| by layer, (row, layer); NaN in the output layer."""
         change = (conserved - self.initial_conserved[rows]).abs()
         hidden = self._flow.layout.sizes[1:-1]
-        columns = [part.amax(1) for part in change.split(list(hidden), dim=1)]
+        columns = [of_layer.amax(1) for of_layer in change.split(list(hidden), dim=1)]
         columns.append(torch.full_like(columns[0], torch.nan))
         return torch.stack(columns, dim=1)

@@ -114,20 +114,20 @@ class Run:
         rules = series_labels(trajectory)
         result: dict[str, Any] = {"rules": {}, "failures": []}
         for rule in dict.fromkeys(rules.tolist()):
-            own = np.flatnonzero(rules == rule)
-            statuses = [self.statuses[i] for i in own]
+            rows = np.flatnonzero(rules == rule)
+            statuses = [self.statuses[i] for i in rows]
             entry: dict[str, Any] = {
-                "trajectories": len(own),
+                "trajectories": len(rows),
                 "statuses": {label: statuses.count(label) for label in dict.fromkeys(statuses)},
             }
             for name in ("loss", "accuracy", "cosine", "gradient_norm", "update_norm"):
-                entry[name] = _median(_last_finite(trajectory[name].values[own]))
-            entry["alignment"] = _median(_last_finite(trajectory["alignment"].values[own, :, -1]))
-            drift = trajectory["conservation_drift"].values[own]
+                entry[name] = _median(_last_finite(trajectory[name].values[rows]))
+            entry["alignment"] = _median(_last_finite(trajectory["alignment"].values[rows, :, -1]))
+            drift = trajectory["conservation_drift"].values[rows]
             entry["conservation_drift"] = _number(np.nanmax(drift)) if _any(drift) else None
             for name in ("steps", "rejected", "evaluations"):
-                counts = solver[name].values[own].astype(float)
-                # -1 stands for a solver that does not count.
+                counts = solver[name].values[rows].astype(float)
+                # Solvers that do not count record -1.
                 entry[name] = _median(np.where(counts < 0, np.nan, counts))
             result["rules"][rule] = entry
         messages = [str(message) for message in solver["message"].values]
@@ -145,19 +145,19 @@ class Run:
         return result
 
 
-def _counted(labels: list[str], between: str) -> str:
+def _counted(labels: list[str], separator: str) -> str:
     """Return how often each label is there, such as ``"15 ok, 1 chattering"``."""
-    return ", ".join(f"{labels.count(label)}{between}{label}" for label in dict.fromkeys(labels))
+    return ", ".join(f"{labels.count(label)}{separator}{label}" for label in dict.fromkeys(labels))
 
 
 def _last_finite(values: np.ndarray) -> np.ndarray:
     """Return the last finite value of each row, NaN if there is none."""
-    last = np.full(len(values), np.nan)
+    last_values = np.full(len(values), np.nan)
     for row, series in enumerate(values):
         finite = series[np.isfinite(series)]
         if len(finite):
-            last[row] = finite[-1]
-    return last
+            last_values[row] = finite[-1]
+    return last_values
 
 
 def _any(values: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""Integrating a problem into a record, with checkpoints: the heart of ``flowfa simulate``."""
+"""Integrating a problem into a record, with checkpoints, as ``flowfa simulate`` does."""
 
 from __future__ import annotations
 
@@ -119,14 +119,14 @@ def simulate(
     >>> run.statuses
     ['ok', 'ok', 'ok', 'ok']
     """
-    own = None if solver is None or isinstance(solver, str) else check_solver(solver)
-    named = {"device": name_of(device), "dtype": name_of(dtype)}
-    if own is not None:
-        named["solver"] = own.name
-    given = {**locals(), **named}
-    settings = chosen(FlowSettings, given)
-    starts = chosen(StartsSettings, given)
-    storage = chosen(StorageSettings, given)
+    custom_solver = None if solver is None or isinstance(solver, str) else check_solver(solver)
+    names = {"device": name_of(device), "dtype": name_of(dtype)}
+    if custom_solver is not None:
+        names["solver"] = custom_solver.name
+    arguments = {**locals(), **names}
+    settings = chosen(FlowSettings, arguments)
+    starts = chosen(StartsSettings, arguments)
+    storage = chosen(StorageSettings, arguments)
     for rule in problem.rules:
         if rule.redrawn:
             raise InputError(
@@ -137,7 +137,7 @@ def simulate(
     choice = choose(
         settings.solver, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
     )
-    stepper = own or build_solver(
+    stepper = custom_solver or build_solver(
         choice.name,
         choice.by_rule,
         rtol=settings.rtol,
@@ -148,12 +148,14 @@ def simulate(
     )
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
-    kept = spread_columns(settings.save, kept_snapshots(settings.snapshots, settings.save))
+    snapshot_columns = spread_columns(
+        settings.save, kept_snapshots(settings.snapshots, settings.save)
+    )
     job = Job(
         flow=flow,
         solver=stepper,
         dtype=settings.dtype,
-        layout=record_layout(flow, save_times(settings), kept, observables=observables),
+        layout=record_layout(flow, save_times(settings), snapshot_columns, observables=observables),
         configuration=describe(problem, ensemble, settings, starts.seed, choice),
         argv=list(argv),
         progress=progress,

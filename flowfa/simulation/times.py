@@ -24,9 +24,9 @@ def save_times(settings: FlowSettings) -> np.ndarray:
     return np.concatenate([[0.0], times])
 
 
-def kept_snapshots(asked: int | None, saves: int) -> int:
+def kept_snapshots(requested: int | None, saves: int) -> int:
     """Return the number of snapshots among so many save times: by default 5, or all if fewer."""
-    return min(DEFAULT_SNAPSHOTS if asked is None else asked, saves)
+    return min(DEFAULT_SNAPSHOTS if requested is None else requested, saves)
 
 
 def spread_columns(saves: int, snapshots: int) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Training a problem in discrete steps into a record: the heart of ``flowfa train``."""
+"""Training a problem in discrete steps into a record, as ``flowfa train`` does."""
 
 from __future__ import annotations
 
@@ -129,14 +129,14 @@ def train(
     >>> trajectory["rate"].values.tolist(), trajectory["step"].values[:, -1].tolist()
     ([0.1, 0.05, 0.1, 0.05], [100, 200, 100, 200])
     """
-    named = {"device": name_of(device), "dtype": name_of(dtype)}
+    names = {"device": name_of(device), "dtype": name_of(dtype)}
     if isinstance(schedule, Schedule):
-        named["schedule"] = str(schedule)
-    given = {**locals(), **named}
-    settings = chosen(TrainingSettings, given)
-    starts = chosen(StartsSettings, given)
-    storage = chosen(StorageSettings, given)
-    Schedule.parse(settings.schedule)  # refuses what is no schedule before networks are drawn
+        names["schedule"] = str(schedule)
+    arguments = {**locals(), **names}
+    settings = chosen(TrainingSettings, arguments)
+    starts = chosen(StartsSettings, arguments)
+    storage = chosen(StorageSettings, arguments)
+    Schedule.parse(settings.schedule)  # refuses a bad schedule before networks are drawn
     observables = observables_of(settings.observe)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(
@@ -159,8 +159,10 @@ def train(
         times=plan.times[variant],
     )
     saves = plan.steps.shape[1]
-    kept = saves if settings.keep_every_step else kept_snapshots(settings.snapshots, saves)
-    columns = spread_columns(saves, kept)
+    snapshot_count = (
+        saves if settings.keep_every_step else kept_snapshots(settings.snapshots, saves)
+    )
+    columns = spread_columns(saves, snapshot_count)
     redraws = Redraws(problem, ensemble, starts.seed)
     rule = step_rule(flow, settings, ensemble.starts, starts.seed, redraws)
     job = Job(
@@ -251,7 +253,7 @@ def _observer(
     steps = torch.tensor(axes.steps)
 
     def measure(states: Tensor, rows: Tensor, saves: Tensor) -> dict[str, Tensor]:
-        # States are handed over step by step.
+        # All states of a call belong to one step, because they are recorded step by step.
         step = int(steps[rows[:1].cpu(), saves[:1].cpu()])
         field = rule.select(rows).redrawn(flow.field.select(rows), step)
         return observe(field, states, flow.span.outside_norm2[rows], observables)
@@ -273,7 +275,7 @@ def _check_every_step(settings: TrainingSettings, flow: NetworkFlow, path: objec
     count, rows = _count_steps(settings) + 1, len(flow)
     sizes = flow.problem.sizes
     parameters = sum(a * b for a, b in itertools.pairwise(sizes))
-    # Times and step numbers stay in memory; the states too, twice, where no file takes them.
+    # Times and step numbers stay in memory, and without a file the states too, twice.
     numbers = 5 if path is not None else 5 + 2 * parameters
     remedy = "" if path is not None else ", or give a `path` to stream them to disk"
     check_fits(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
 UNFINISHED = "unfinished"
-"""The root attribute ``status`` of what is not finished."""
+"""The root attribute ``status`` of a run that is not finished."""
 _META = "meta.json"
 _PLAIN = ("trajectories", "snapshot_columns", "layers", "weights", "feedback", "rules")
 _ARRAYS = ("save_times", "neuron_layer", "neuron_index", "starts")
@@ -70,14 +70,14 @@ def write_outline(
 
 
 def find_unfinished(path: str | Path) -> Path | None:
-    """Return the checkpoint that a path names, or that lies beside a result that is not there."""
+    """Return the checkpoint folder that a path names, or that of a result not yet written."""
     path = Path(path)
     folder = path if path.is_dir() else checkpoint_folder(path)
     return None if path.is_file() or not Checkpoint(folder).exists() else folder
 
 
 def load_run(path: str | Path) -> DataTree:
-    """Read a result, or what there is of one that is not finished.
+    """Read a result, or what is recorded of a run that is not finished.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def load_unfinished(folder: Path) -> DataTree:
     """
     arrays, meta = Checkpoint(folder).read()
     try:
-        known = read_arrays(folder / OUTLINE)
-        outline = json.loads(known.pop(_META).tobytes())
-        layout = _layout(outline, known)
+        outline_arrays = read_arrays(folder / OUTLINE)
+        outline = json.loads(outline_arrays.pop(_META).tobytes())
+        layout = _layout(outline, outline_arrays)
         run = Integration.from_arrays(arrays, torch.device("cpu"))
         recorder = Recorder.opened(layout, folder, meta["manifest"])
         return build_tree(
@@ -116,8 +116,8 @@ def load_unfinished(folder: Path) -> DataTree:
                 "solve_seconds": meta["seconds"],
                 "status": UNFINISHED,
             },
-            feedback=_part("feedback/", known),
-            data=_part("data/", known),
+            feedback=_with_prefix("feedback/", outline_arrays),
+            data=_with_prefix("data/", outline_arrays),
             solver=_solver(run, layout),
         )
     except (DamagedError, KeyError, ValueError, TypeError, IndexError) as error:
@@ -127,8 +127,8 @@ def load_unfinished(folder: Path) -> DataTree:
         ) from error
 
 
-def _layout(outline: dict[str, Any], known: dict[str, np.ndarray]) -> RecordLayout:
-    axes = _part("training/", known)
+def _layout(outline: dict[str, Any], outline_arrays: dict[str, np.ndarray]) -> RecordLayout:
+    axes = _with_prefix("training/", outline_arrays)
     return RecordLayout(
         trajectories=outline["trajectories"],
         snapshot_columns=tuple(outline["snapshot_columns"]),
@@ -138,24 +138,26 @@ def _layout(outline: dict[str, Any], known: dict[str, np.ndarray]) -> RecordLayo
         rules=tuple(outline["rules"]),
         training=TrainingAxes(**axes) if axes else None,
         observed=tuple(Observed(**observed) for observed in outline.get("observed", ())),
-        **{name: known[name] for name in _ARRAYS},
+        **{name: outline_arrays[name] for name in _ARRAYS},
     )
 
 
-def _part(prefix: str, known: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _with_prefix(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {
-        name.removeprefix(prefix): array for name, array in known.items() if name.startswith(prefix)
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
     }
 
 
 def _solver(run: Integration, layout: RecordLayout) -> dict[str, np.ndarray]:
-    """Return /solver; what is being integrated has reached the last save that is recorded."""
+    """Return /solver; running trajectories have reached the last save that is recorded."""
     rows = np.arange(layout.trajectories)
-    last = layout.times_of_trajectories[rows, np.maximum(run.next_save - 1, 0)]
+    last_saved = layout.times_of_trajectories[rows, np.maximum(run.next_save - 1, 0)]
     running = np.array([status is Status.RUNNING for status in run.status])
     return {
         "status": np.array([status.label for status in run.status], dtype=object),
         "message": np.array([run.message(row) for row in range(len(rows))], dtype=object),
         **run.counters,
-        "t_reached": np.where(running, last, run.time.numpy().astype(np.float64)),
+        "t_reached": np.where(running, last_saved, run.time.numpy().astype(np.float64)),
     }

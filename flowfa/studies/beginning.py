@@ -18,7 +18,7 @@ def goes_on(
     overwrite: bool,
     may_begin: bool = False,
 ) -> bool:
-    """Return whether to go on with what is kept; refuse to replace what nobody gave up.
+    """Return whether to go on with what is kept; refuse to drop work unless `overwrite` allows it.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def goes_on(
     overwrite : bool
         Drop it, and replace a result.
     may_begin : bool
-        With `resume`, begin where nothing was begun, so that one command can be given until the
+        With `resume`, begin if nothing was begun, so that one command can be repeated until the
         work is done.
 
     Raises
@@ -46,16 +46,16 @@ def goes_on(
     if resume:
         if may_begin and (overwrite or not result.exists()):
             return False
-        state, anew = "was never begun", ""
+        state, remedy = "was never begun", ""
         if result.exists():
-            state, anew = "is complete", ", and give --overwrite to make it anew"
+            state, remedy = "is complete", ", and give `overwrite=True` to make it anew"
         raise InputError(
-            f"there is nothing to resume: {result} {state} (no {kept}); leave out --resume{anew}"
+            f"there is nothing to resume: {result} {state} (no {kept}); leave out `resume`{remedy}"
         )
     if begun and not overwrite:
         raise InputError(
-            f"there is an unfinished run of {result}: continue it with --resume, or drop it with "
-            "--overwrite"
+            f"there is an unfinished run of {result}: continue it with `resume=True`, or drop "
+            "it with `overwrite=True`"
         )
     return False
 
@@ -70,7 +70,8 @@ def open_output(result: Path, kept: Path, resume: bool, overwrite: bool) -> bool
     kept : Path
         The folder that holds a folder for each unit's checkpoint.
     resume : bool
-        Keep the checkpoints; none is no error, so that one command can be given until it is done.
+        Keep the checkpoints. It is no error if there are none, so that one command can be repeated
+        until the work is done.
     overwrite : bool
         Replace a result, and drop the checkpoints of an unfinished study.
 

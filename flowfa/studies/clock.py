@@ -1,4 +1,4 @@
-"""The time that work takes: over interruptions, in words, and guessed for what is left."""
+"""The time that work takes: counted over interruptions, forecast, and written in words."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Clock:
 
     def __init__(self, earlier: float = 0.0) -> None:
         self._earlier = earlier
-        self._began = time.monotonic()
+        self._start = time.monotonic()
 
     @property
     def seconds(self) -> float:
         """Seconds of work so far, in this call and in earlier ones."""
-        return self._earlier + time.monotonic() - self._began
+        return self._earlier + time.monotonic() - self._start
 
 
 class Forecast:
     """Guesses from what a call has done how long the rest will take.
 
-    What an earlier call has done is no work of this one: it took no time now, so that it says
-    nothing about the time that the rest takes.
+    Work of earlier calls does not count: it took no time in this call, so that it says nothing
+    about the time that the rest will take.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Forecast:
         self._efforts = dict(efforts)
         self._earlier = dict.fromkeys(efforts, 0.0)
         self._reached = dict.fromkeys(efforts, 0.0)
-        self._began = time.monotonic()
+        self._start = time.monotonic()
 
     def begin(self, unit: str, share: float) -> None:
         """Begin a unit of which an earlier call has done a share."""
@@ -62,10 +62,12 @@ class Forecast:
     @property
     def seconds_left(self) -> float | None:
         """Seconds that the rest will take; None if nothing is left, or nothing was done yet."""
-        left = sum(effort * (1.0 - self._reached[unit]) for unit, effort in self._efforts.items())
-        if not (left > 0.0 and self._done > 0.0):
+        effort_left = sum(
+            effort * (1.0 - self._reached[unit]) for unit, effort in self._efforts.items()
+        )
+        if not (effort_left > 0.0 and self._done > 0.0):
             return None
-        return (time.monotonic() - self._began) * left / self._done
+        return (time.monotonic() - self._start) * effort_left / self._done
 
     @property
     def _done(self) -> float:
@@ -86,22 +88,22 @@ class Interval:
 
     def __init__(self, length: float) -> None:
         self._length = length
-        self._last = time.monotonic()
+        self._last_start = time.monotonic()
 
     def restart(self, at: float | None = None) -> None:
         """Begin anew, at a value of the caller's count; by default now."""
-        self._last = time.monotonic() if at is None else at
+        self._last_start = time.monotonic() if at is None else at
 
-    def over(self, at: float | None = None) -> bool:
-        """Return whether it is over, at a value of the caller's count; by default now."""
-        return (time.monotonic() if at is None else at) - self._last >= self._length
+    def is_over(self, at: float | None = None) -> bool:
+        """Return whether the interval is over, at a value of the caller's count; by default now."""
+        return (time.monotonic() if at is None else at) - self._last_start >= self._length
 
 
 def duration(seconds: float) -> str:
     """Return a time in words: ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60} s"
+    return f"{total // 3600} h {total % 3600 // 60} min"

@@ -1,7 +1,7 @@
-"""Finished units of a study as files: whoever is killed, what is finished stays.
+"""Finished units of a study as files, which stay when the process is killed.
 
-The folder says all: it holds what was asked for, and a file for each unit that is done. A file is
-there completely or not at all, so that any process can see what is left to do.
+The folder holds the settings of the study, and a file for each unit that is done. A file is there
+completely or not at all, so that any process can see what is left to do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flowfa.records.checkpoint import Checkpoint, compare_configurations
 from flowfa.records.dataset_file import read_dataset, write_dataset
 
 BEGUN = "asked.json"
-"""File among the parts: what was asked for, and how many threads compute it."""
+"""File beside those of the units: the settings of the study, and its number of threads."""
 
 
 class Parts:
@@ -40,7 +40,7 @@ class Parts:
         return (self.folder / BEGUN).exists()
 
     def begin(self, configuration: Mapping[str, Any]) -> None:
-        """Clear the folder for a new study, and note what it was asked for.
+        """Clear the folder for a new study, and store its settings.
 
         Raises
         ------
@@ -49,9 +49,9 @@ class Parts:
         """
         self.remove()
         make_folder(self.folder)
-        asked = {"asked": configuration, "threads": torch.get_num_threads()}
+        request = {"asked": configuration, "threads": torch.get_num_threads()}
         with replacing(self.folder / BEGUN) as partial:
-            partial.write_text(json.dumps(asked))
+            partial.write_text(json.dumps(request))
 
     def go_on(self, configuration: Mapping[str, Any]) -> None:
         """Check that this is the study that was begun, and take as many threads as it had.
@@ -59,23 +59,23 @@ class Parts:
         Raises
         ------
         InputError
-            If it was asked for with other settings, naming the first that differs.
+            If it was begun with other settings; the message names the first that differs.
         """
-        begun = json.loads((self.folder / BEGUN).read_text())
-        compare_configurations(begun["asked"], configuration)
+        request = json.loads((self.folder / BEGUN).read_text())
+        compare_configurations(request["asked"], configuration)
         # The same number of threads, for the same rounding in every matrix product.
-        torch.set_num_threads(begun["threads"])
+        torch.set_num_threads(request["threads"])
 
     def has(self, unit: str) -> bool:
         """Return whether a unit is finished."""
         return self._file(unit).exists()
 
     def write(self, unit: str, data: xr.Dataset) -> None:
-        """Keep what a finished unit found."""
+        """Store the result of a finished unit."""
         write_dataset(data, self._file(unit))
 
     def read(self, unit: str) -> xr.Dataset:
-        """Return what a finished unit found."""
+        """Return the result of a finished unit."""
         return read_dataset(self._file(unit))
 
     def remove(self) -> None:

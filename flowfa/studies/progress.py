@@ -1,4 +1,4 @@
-"""What a study tells while it works, and to whom."""
+"""How a study stands, and the interface of what displays it."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ Kept = tuple[dict[str, np.ndarray], dict[str, Any]]
 class Study:
     """The units of a study, worked through in one call; a context manager.
 
-    Within it SIGINT and SIGTERM are noted, and a `Session` stops between two steps, when what it
-    has is kept. A second signal stops at once; what was kept before it is still there.
+    Within it the first SIGINT or SIGTERM is only noted: a `Session` stops between two steps, after
+    it has written a checkpoint. A second signal stops at once; earlier checkpoints stay.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Study:
     progress : Progress, optional
         Closed at the end.
     unit_done : callable, optional
-        Told a line for each unit that is done, with its time and what the rest will take.
+        Called with a line for each unit that is done: its time, and what the others will take.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Study:
         progress: Progress | None = None,
         unit_done: Callable[[str], None] | None = None,
     ) -> None:
-        self._result, self._kept = result, kept
+        self._result, self._kept_folder = result, kept
         self._progress, self._unit_done = progress, unit_done
         self.forecast = Forecast(efforts)
         self._finished = dict.fromkeys(efforts, False)
@@ -75,8 +75,8 @@ class Study:
         self._stop.__exit__(kind, error, trace)
         if self._progress is not None:
             self._progress.close()
-        kept = self._kept.is_dir() and any(self._kept.iterdir())
-        if isinstance(error, KeyboardInterrupt) and kept:
+        anything_kept = self._kept_folder.is_dir() and any(self._kept_folder.iterdir())
+        if isinstance(error, KeyboardInterrupt) and anything_kept:
             raise self.interrupted("") from None
 
     def session(
@@ -112,38 +112,40 @@ class Study:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody is told how the study stands."""
+        """Whether the study has a progress display."""
         return self._progress is not None
 
     def tell(self, unit: str, state: ProgressState) -> None:
-        """Tell how a unit stands, and the study by it."""
+        """Note how a unit stands, and show what that means for the study."""
         self.forecast.reach(unit, state.share)
         if self._progress is not None:
-            done = sum(self._finished.values())
+            units_done = sum(self._finished.values())
             share = self.forecast.share
             self._progress.update(
-                replace(state, share=share, units_done=done, units=len(self._finished))
+                replace(state, share=share, units_done=units_done, units=len(self._finished))
             )
 
-    def finish(self, unit: str, what: str, seconds: float) -> None:
-        """Note that a unit is done; see `Session.finish`."""
+    def finish(self, unit: str, title: str, seconds: float) -> None:
+        """Note that a unit is done, as `Session.finish` says."""
         self._finished[unit] = True
-        self.tell(unit, ProgressState(1.0, f"{what}: done"))
+        self.tell(unit, ProgressState(1.0, f"{title}: done"))
         if self._unit_done is not None:
-            line, left = f"{what} in {duration(seconds)}", self.forecast.seconds_left
-            self._unit_done(line if left is None else f"{line}; about {duration(left)} left")
+            line, seconds_left = f"{title} in {duration(seconds)}", self.forecast.seconds_left
+            self._unit_done(
+                line if seconds_left is None else f"{line}; about {duration(seconds_left)} left"
+            )
         if self.stopped and not all(self._finished.values()):
             raise self.interrupted("")
 
-    def interrupted(self, where: str) -> Interrupted:
+    def interrupted(self, doing: str) -> Interrupted:
         """Return the error that says what was kept, and how to go on."""
-        done, count = sum(self._finished.values()), len(self._finished)
-        at = f" at {where}" if where else ""
+        units_done, count = sum(self._finished.values()), len(self._finished)
+        progress = f" at {doing}" if doing else ""
         if count > 1:
-            at += f", {done} of {count} units done"
+            progress += f", {units_done} of {count} units done"
         return Interrupted(
-            f"stopped{at}; {self._kept} is kept: give the same command with --resume to continue "
-            f"{self._result}",
+            f"stopped{progress}; {self._kept_folder} is kept: give the same settings with "
+            f"`resume=True` to continue {self._result}",
             self._stop.received or signal.SIGINT,
         )
 
@@ -182,7 +184,7 @@ class Session:
         Raises
         ------
         InputError
-            If it was kept with another configuration, or is damaged.
+            If it was kept with another configuration, or the checkpoint is damaged.
         """
         if not self._resume or self._checkpoint is None or not self._checkpoint.exists():
             return None
@@ -194,7 +196,7 @@ class Session:
         return arrays, notes
 
     def begin(self, share: float = 0.0, at: float | None = None) -> None:
-        """Begin to count, at a share of the unit that an earlier call has done.
+        """Begin to count the time, at the share of the unit that an earlier call has done.
 
         Parameters
         ----------
@@ -213,12 +215,12 @@ class Session:
         keep: Callable[[], Kept] | None = None,
         at: float | None = None,
     ) -> None:
-        """Tell how the unit stands, keep it where that is due, and stop if that was asked for.
+        """Show how the unit stands, write a checkpoint if one is due, and stop after a signal.
 
         Parameters
         ----------
         state : callable
-            Returns how the unit stands; called only if somebody is told.
+            Returns how the unit stands; called for a progress display, and before stopping.
         keep : callable, optional
             Returns what is to be kept.
         at : float, optional
@@ -233,7 +235,7 @@ class Session:
         if self._study.watched:
             self._study.tell(self._unit, state())
         stopped = self._study.stopped
-        if keep is not None and (stopped or self._interval.over(at)):
+        if keep is not None and (stopped or self._interval.is_over(at)):
             self.keep(*keep())
         if stopped:
             raise self._study.interrupted(state().doing)
@@ -243,20 +245,20 @@ class Session:
     ) -> None:
         """Write a checkpoint now."""
         assert self._checkpoint is not None
-        known = {
+        own_notes = {
             "configuration": self._configuration,
             "threads": torch.get_num_threads(),
             "seconds": self.seconds,
         }
-        self._checkpoint.write(arrays, known | dict(notes or {}))
+        self._checkpoint.write(arrays, own_notes | dict(notes or {}))
         self._interval.restart(self._at)
 
-    def finish(self, what: str) -> None:
-        """Tell that the unit is done; stop here if that was asked for and there are others.
+    def finish(self, title: str) -> None:
+        """Note that the unit is done; stop if a signal asked to and there are other units.
 
         Parameters
         ----------
-        what : str
+        title : str
             What was done, for the line about it.
 
         Raises
@@ -264,4 +266,4 @@ class Session:
         Interrupted
             After a signal.
         """
-        self._study.finish(self._unit, what, self.seconds)
+        self._study.finish(self._unit, title, self.seconds)

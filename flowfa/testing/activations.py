@@ -21,7 +21,7 @@ class ActivationTestCase(ABC):
         """Return the activation under test."""
 
     @staticmethod
-    def places() -> Tensor:
+    def preactivations() -> Tensor:
         """Return preactivations of both signs, large and small, none of them at a kink."""
         z = torch.tensor(generator(3, "activation test").standard_normal((3, 7)))
         return torch.cat([z, 10.0 * z, 1e-3 * z])
@@ -32,17 +32,17 @@ class ActivationTestCase(ABC):
         assert ACTIVATIONS.get(activation.name) is type(activation)
 
     def test_derivative_is_that_of_autograd(self) -> None:
-        """And so is the slope that rules take, unless the activation says otherwise."""
-        activation, z = self.make(), self.places().requires_grad_()
+        """The slope that rules take is the derivative too, unless the activation says otherwise."""
+        activation, z = self.make(), self.preactivations().requires_grad_()
         (expected,) = torch.autograd.grad(activation.value(z).sum(), z)
         torch.testing.assert_close(activation.derivative(z), expected, rtol=1e-12, atol=1e-12)
         slope = activation.slope(z.detach())
-        same = torch.allclose(slope, expected, rtol=1e-12, atol=1e-12)
-        assert same or not activation.slope_is_derivative
+        agrees = torch.allclose(slope, expected, rtol=1e-12, atol=1e-12)
+        assert agrees or not activation.slope_is_derivative
 
     def test_degree_is_that_of_its_slope(self) -> None:
-        """slope(z) z = p sigma(z), the one property that C-1 and C-6 use; never without a p."""
-        activation, z = self.make(), self.places()
+        """slope(z) z = p sigma(z), the property that C-1 and C-6 use, or it has no degree p."""
+        activation, z = self.make(), self.preactivations()
         value, product = activation.value(z), activation.slope(z) * z
         if activation.degree is not None:
             assert activation.degree > 0.0
@@ -57,8 +57,8 @@ class ActivationTestCase(ABC):
         assert (abs(activation.slope_jump()) > 1e-12) == (activation.kinks == "exact")
 
     def test_leak_is_that_of_a_leaky_relu(self) -> None:
-        """The hybrid and the event solver write the function out from the leak alone."""
-        activation, z = self.make(), self.places()
+        """The hybrid and the event solver know the function by its leak alone."""
+        activation, z = self.make(), self.preactivations()
         if activation.piecewise_linear:
             assert activation.leak is not None and 0.0 <= activation.leak <= 1.0
             expected = torch.where(z > 0.0, z, activation.leak * z)
@@ -66,7 +66,7 @@ class ActivationTestCase(ABC):
 
     def test_shortcuts_give_the_same_numbers(self) -> None:
         """`forward` and `through` are the value and the product with the slope, bit for bit."""
-        activation, z = self.make(), self.places()
+        activation, z = self.make(), self.preactivations()
         value, slope = activation.forward(z)
         assert torch.equal(value, activation.value(z))
         assert slope is None or torch.equal(slope, activation.slope(z))
@@ -74,33 +74,33 @@ class ActivationTestCase(ABC):
 
     def test_batched_equals_loop(self) -> None:
         """A number does not depend on those beside it, bit for bit."""
-        activation, z = self.make(), self.places()
+        activation, z = self.make(), self.preactivations()
         for function in (activation.value, activation.slope, activation.derivative):
             together = function(z).flatten()
-            alone = torch.cat([function(one) for one in z.flatten().split(1)])
+            alone = torch.cat([function(element) for element in z.flatten().split(1)])
             assert torch.equal(together, alone)
 
     def test_arguments_are_left_as_they_are(self) -> None:
-        """Preactivations are used again after the activation was asked."""
-        activation, z = self.make(), self.places()
+        """Preactivations are used again after the activation was evaluated."""
+        activation, z = self.make(), self.preactivations()
         for function in (activation.value, activation.slope, activation.derivative):
             function(z)
         activation.forward(z)
         activation.through(z, z)
-        assert torch.equal(z, self.places())
+        assert torch.equal(z, self.preactivations())
 
     def test_forward_mode_differentiates_it(self) -> None:
         """Checks take rates along the flow by `torch.func.jvp`."""
-        activation, z = self.make(), self.places()
+        activation, z = self.make(), self.preactivations()
         with warnings.catch_warnings():
-            # torch's forward mode compiles a part of itself, on first use, by its own old means.
+            # On first use, torch's forward mode compiles a part of itself by a deprecated function.
             warnings.filterwarnings("ignore", "`torch.jit.script`", DeprecationWarning)
-            found = torch.func.jvp(activation.value, (z,), (torch.ones_like(z),))
-        torch.testing.assert_close(found[1], activation.derivative(z), rtol=1e-12, atol=1e-12)
+            _, tangent = torch.func.jvp(activation.value, (z,), (torch.ones_like(z),))
+        torch.testing.assert_close(tangent, activation.derivative(z), rtol=1e-12, atol=1e-12)
 
     def test_a_file_makes_it_anew(self) -> None:
-        """What the configuration stores is all that it is made of."""
-        activation, z = self.make(), self.places()
-        again = stored_activation(describe_activation(activation))
-        assert type(again) is type(activation)
-        assert torch.equal(again.value(z), activation.value(z))
+        """The stored configuration determines the activation."""
+        activation, z = self.make(), self.preactivations()
+        restored = stored_activation(describe_activation(activation))
+        assert type(restored) is type(activation)
+        assert torch.equal(restored.value(z), activation.value(z))

@@ -36,7 +36,7 @@ class DatasetTestCase(ABC):
         return make(self.name(), seed=seed, **self.options())
 
     def test_is_registered_under_its_name(self) -> None:
-        """`flowfa.datasets.make` and ``--dataset`` find it."""
+        """`flowfa.datasets.make` and the setting `dataset` find it."""
         assert self.name() in DATASETS.names()
 
     def test_seed_determines_the_data(self) -> None:
@@ -51,7 +51,7 @@ class DatasetTestCase(ABC):
         assert np.isfinite(data.X).all() and data.label_kind in ("binary", "classes", "targets")
 
     def test_records_say_where_it_came_from(self) -> None:
-        """A file names its data set, and not how an array happened to be made."""
+        """The name in records is that of the data set, and not the default for arrays."""
         assert self.made().name == self.name()
 
     def test_each_start_can_have_a_set_of_its_own(self) -> None:
@@ -68,4 +68,4 @@ class DatasetTestCase(ABC):
         except InputError as error:
             assert "has no option" in str(error)
         else:
-            raise AssertionError("an option that there is not was taken")
+            raise AssertionError("an unknown option was accepted")

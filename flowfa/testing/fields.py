@@ -10,7 +10,8 @@ class ForcedOscillators:
     """Non-autonomous pairs with a closed form; trajectory i has frequency and damping of its own.
 
     y_1' = -a y_1 + w cos(w t) + a sin(w t), so y_1 = sin(w t) + (y_1(0)) exp(-a t);
-    y_2' = y_2 cos(t), so y_2 = y_2(0) exp(sin t). An autonomous test could not see a wrong node.
+    y_2' = y_2 cos(t), so y_2 = y_2(0) exp(sin t). A test with an autonomous field
+    could not detect a wrong node.
 
     Parameters
     ----------

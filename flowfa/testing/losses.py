@@ -29,13 +29,13 @@ class LossTestCase(ABC):
 
     def cases(self) -> list[tuple[Dataset, Tensor, Tensor]]:
         """Return data, encoded targets and random outputs (trajectory, output, sample)."""
-        found = []
+        cases = []
         for kind in self.make().label_kinds:
             data = Dataset(np.ones((4, 2)), LABELS[kind])
             target = torch.tensor(self.make().encode(data))
             noise = generator(5, "loss test").standard_normal((3, *target.shape))
-            found.append((data, target, 3.0 * torch.tensor(noise)))
-        return found
+            cases.append((data, target, 3.0 * torch.tensor(noise)))
+        return cases
 
     def test_is_registered_under_its_name(self) -> None:
         """Problems and files find it."""
@@ -47,8 +47,8 @@ class LossTestCase(ABC):
         for _, target, output in self.cases():
             at = output.clone().requires_grad_()
             (expected,) = torch.autograd.grad(self.make().value(at, target).sum(), at)
-            found = self.make().derivative(output, target)
-            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+            derivative = self.make().derivative(output, target)
+            torch.testing.assert_close(derivative, expected, rtol=1e-12, atol=1e-12)
 
     def test_infimum_is_not_above_sampled_values(self) -> None:
         """T-1 measures the loss from its infimum."""
@@ -58,7 +58,7 @@ class LossTestCase(ABC):
                 assert bool((value >= self.make().infimum).all())
 
     def test_infimum_is_approached_or_attained(self) -> None:
-        """Some output of the one sample comes near it: descent by the derivative alone."""
+        """Descent by the derivative alone brings the loss near its infimum."""
         for _, target, output in self.cases():
             at = output[:1] * 0.0
             for _ in range(2000):
@@ -78,8 +78,8 @@ class LossTestCase(ABC):
     def test_labels_that_differ_by_trajectory_are_encoded_alike(self) -> None:
         """A leading trajectory dimension of the labels leads the targets too."""
         for data, target, _ in self.cases():
-            both = Dataset(np.stack([data.X, data.X]), np.stack([data.y, data.y]))
-            assert np.array_equal(self.make().encode(both), np.stack([target, target]))
+            stacked = Dataset(np.stack([data.X, data.X]), np.stack([data.y, data.y]))
+            assert np.array_equal(self.make().encode(stacked), np.stack([target, target]))
 
     def test_batched_equals_loop(self) -> None:
         """A trajectory's loss does not depend on its companions, bit for bit."""

@@ -49,8 +49,8 @@ class ObservableTestCase(ABC):
     def test_has_a_number_for_each_thing_it_speaks_of(self) -> None:
         """Its shape is that of its kind, and the numbers are finite where it applies."""
         flow = self.flow()
-        found = self.measured(flow, flow.initial, torch.arange(len(flow)))
-        assert len(found) == len(flow) and bool(found.isfinite().any())
+        values = self.measured(flow, flow.initial, torch.arange(len(flow)))
+        assert len(values) == len(flow) and bool(values.isfinite().any())
 
     def test_batched_equals_loop(self) -> None:
         """The value of a network does not depend on its companions, bit for bit."""
@@ -67,13 +67,15 @@ class ObservableTestCase(ABC):
         sound = self.measured(flow, flow.initial, rows)
         states = flow.initial.clone()
         states[2] = torch.nan
-        found = self.measured(flow, states, rows)
-        assert not bool(found[2].isfinite().any())
-        others = [i for i in range(len(flow)) if i != 2]
-        assert torch.allclose(found[others], sound[others], rtol=0.0, atol=0.0, equal_nan=True)
+        values = self.measured(flow, states, rows)
+        assert not bool(values[2].isfinite().any())
+        other_rows = [i for i in range(len(flow)) if i != 2]
+        assert torch.allclose(
+            values[other_rows], sound[other_rows], rtol=0.0, atol=0.0, equal_nan=True
+        )
 
     def test_leaves_the_state_as_it_is(self) -> None:
-        """The solver goes on with it."""
+        """The solver goes on from the state that was measured."""
         flow = self.flow()
         states = flow.initial.clone()
         self.measured(flow, states, torch.arange(len(flow)))

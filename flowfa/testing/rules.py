@@ -102,8 +102,8 @@ class RuleTestCase(ABC):
         states = self.states(flow)
         forward = flow.field.forward(states)
         signal = flow.field.output_signal(forward)
-        true = flow.layout.views(flow.field.descent(forward, signal, flow.field.true_signal))
-        own = flow.layout.views(flow.field(torch.zeros(len(flow)), states))
+        gradient = flow.layout.views(flow.field.descent(forward, signal, flow.field.true_signal))
+        velocity = flow.layout.views(flow.field(torch.zeros(len(flow)), states))
         last = flow.layout.layers
-        assert torch.equal(own[f"W{last}"], true[f"W{last}"])
-        assert torch.equal(own[f"c{last}"], true[f"c{last}"])
+        assert torch.equal(velocity[f"W{last}"], gradient[f"W{last}"])
+        assert torch.equal(velocity[f"c{last}"], gradient[f"c{last}"])

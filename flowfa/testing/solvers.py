@@ -88,8 +88,8 @@ class SolverTestCase(ABC):
         initial[2, 0] = torch.nan
         run, states = self.integrate(field, initial)
         assert run.status[2] is Status.NON_FINITE
-        others = [0, 1, 3, 4]
-        assert torch.equal(states[others], sound[others])
+        other_rows = [0, 1, 3, 4]
+        assert torch.equal(states[other_rows], sound[other_rows])
 
     def test_blow_up_ends_alone_with_its_last_good_state(self) -> None:
         """Two of three trajectories of y' = y^2 explode before the end."""
@@ -106,7 +106,7 @@ class SolverTestCase(ABC):
                 assert abs(float(run.time[i]) - float(lifetimes[i])) < 1e-3
 
     def test_stored_and_restored_run_continues_bit_for_bit(self) -> None:
-        """Everything a solver knows is in the integration."""
+        """The stored integration holds everything that the solver needs."""
         field, initial = self.oscillators()
         _, expected = self.integrate(field, initial)
         run = Integration.begin(initial, torch.linspace(0.0, 3.0, 13, dtype=torch.float64))

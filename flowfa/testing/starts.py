@@ -39,10 +39,10 @@ class StartTestCase(ABC):
     def arrays(self, starts: int, seed: int = 3) -> dict[str, np.ndarray]:
         """Return all weights and feedback by rule and name, each (start, rows, columns)."""
         ensemble = self.ensemble(starts, seed)
-        found = {f"W{layer}": w for layer, w in enumerate(ensemble.weights, start=1)}
-        for rule, kept in zip(RULES, ensemble.feedback, strict=True):
-            found |= {f"{rule} {name}": matrix for name, matrix in kept.items()}
-        return found
+        arrays = {f"W{layer}": w for layer, w in enumerate(ensemble.weights, start=1)}
+        for rule, matrices in zip(RULES, ensemble.feedback, strict=True):
+            arrays |= {f"{rule} {name}": matrix for name, matrix in matrices.items()}
+        return arrays
 
     def test_is_registered_under_its_name(self) -> None:
         """Problems and files find it."""
@@ -72,12 +72,12 @@ class StartTestCase(ABC):
 
     def test_starts_differ_and_so_do_seeds(self) -> None:
         """Nothing random is drawn twice from one stream."""
-        ours, others = self.arrays(2, seed=3)["W1"], self.arrays(2, seed=4)["W1"]
-        assert not np.array_equal(ours[0], ours[1])
-        assert not np.array_equal(ours[0], others[0])
+        weights, of_other_seed = self.arrays(2, seed=3)["W1"], self.arrays(2, seed=4)["W1"]
+        assert not np.array_equal(weights[0], weights[1])
+        assert not np.array_equal(weights[0], of_other_seed[0])
 
     def test_weights_are_the_same_under_every_rule(self) -> None:
-        """Rules run side by side from the same networks: only they differ."""
+        """Rules run side by side from the same networks, so that only the rules differ."""
         shared = self.ensemble(2)
         assert len(shared.feedback) == len(RULES)
         assert np.array_equal(shared.weights[1].transpose(0, 2, 1), shared.feedback[2]["B2"])

@@ -22,10 +22,10 @@ ARRAYS = ("images", "labels", "class_names", "checksum")
 
 
 def cache_folder() -> Path:
-    """Return the folder in FLOWFA_CACHE, else the platform's for caches."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return Path(named).expanduser()
+    """Return the folder in FLOWFA_CACHE, else the platform's folder for caches."""
+    configured = os.environ.get(VARIABLE)
+    if configured:
+        return Path(configured).expanduser()
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "flowfa"
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -35,8 +35,8 @@ def cache_folder() -> Path:
 def decoded(source: Source, paths: list[Path], split: str) -> ImageSet:
     """Return a split from its cache, or decode its files and keep the result.
 
-    The cache belongs to the files by their places, sizes and times of change: changed files are
-    decoded anew. Without a place to write, everything works but is decoded each time.
+    The name of the cache depends on the paths, sizes and times of change of the files, so that
+    changed files are decoded anew. If no cache can be written, the files are decoded each time.
 
     Parameters
     ----------
@@ -55,20 +55,20 @@ def decoded(source: Source, paths: list[Path], split: str) -> ImageSet:
     UserWarning
         If a cache is damaged, or cannot be written.
     """
-    place = cache_folder() / f"{source.name}-{split}-{_fingerprint(source, paths)}.npz"
-    if place.is_file():
+    file = cache_folder() / f"{source.name}-{split}-{_fingerprint(source, paths)}.npz"
+    if file.is_file():
         try:
-            return _read(place, source.name, split)
+            return _read(file, source.name, split)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, InputError) as error:
             warnings.warn(
-                f"the cache {place} is damaged ({reason(error)}) and is made again", stacklevel=2
+                f"the cache {file} is damaged ({reason(error)}) and is made again", stacklevel=2
             )
     images = source.decode(paths, split)
     try:
-        _write(place, images)
+        _write(file, images)
     except OSError as error:
         warnings.warn(
-            f"decoded images cannot be kept in {place.parent} ({reason(error)}): set {VARIABLE} "
+            f"decoded images cannot be kept in {file.parent} ({reason(error)}): set {VARIABLE} "
             "to a folder with room",
             stacklevel=2,
         )
@@ -83,19 +83,21 @@ def checksum(images: ImageSet) -> str:
     return digest.hexdigest()
 
 
-def _read(place: Path, name: str, split: str) -> ImageSet:
-    with place.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+def _read(file: Path, name: str, split: str) -> ImageSet:
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
         images, labels, names, stored = (archive[key] for key in ARRAYS)
-    found = ImageSet(images, labels, tuple(str(each) for each in names), name, split)
-    if checksum(found) != str(stored):
-        raise ValueError("its checksum is another")
-    return found
+    image_set = ImageSet(
+        images, labels, tuple(str(class_name) for class_name in names), name, split
+    )
+    if checksum(image_set) != str(stored):
+        raise ValueError("its checksum does not match")
+    return image_set
 
 
-def _write(place: Path, images: ImageSet) -> None:
-    """Write a file that is there completely or not at all, also if two processes write it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.stem}-", suffix=".part")
+def _write(file: Path, images: ImageSet) -> None:
+    """Write a file completely or not at all, even if two processes write it at once."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.stem}-", suffix=".part")
     partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -106,7 +108,7 @@ def _write(place: Path, images: ImageSet) -> None:
                 class_names=np.array(images.class_names),
                 checksum=np.array(checksum(images)),
             )
-        partial.replace(place)
+        partial.replace(file)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""CIFAR-100 in its binary version (Krizhevsky 2009); nothing is unpickled, nothing unpacked."""
+"""CIFAR-100 in its binary version (Krizhevsky 2009), read without unpickling or unpacking."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LARGEST = 10**9
 
 def files(folder: Path, split: str) -> list[Path]:
     """Return the folder of the binary version, or its archive."""
-    for place in (folder, folder / "cifar100", folder / "cifar-100"):
-        inside = [place / FOLDER / f"{split}.bin", place / FOLDER / NAMES]
-        archive = place / ARCHIVE
-        # An empty folder beside the archive is what an unpacking that failed leaves.
-        if (place / FOLDER).exists() and (inside[0].exists() or not archive.exists()):
+    for parent in (folder, folder / "cifar100", folder / "cifar-100"):
+        inside = [parent / FOLDER / f"{split}.bin", parent / FOLDER / NAMES]
+        archive = parent / ARCHIVE
+        # An unpacking that failed leaves an empty folder beside the archive.
+        if (parent / FOLDER).exists() and (inside[0].exists() or not archive.exists()):
             return inside
         if archive.exists():
             return [archive]
@@ -54,15 +54,15 @@ def decode(paths: list[Path], split: str) -> ImageSet:
         If a file is missing, damaged or truncated, or a label is out of range.
     """
     if len(paths) == 1:
-        place = str(paths[0])
+        origin = str(paths[0])
         content, names = _from_archive(paths[0], (f"{split}.bin", NAMES))
     else:
-        place = str(paths[0].parent)
+        origin = str(paths[0].parent)
         content, names = (_from_file(path) for path in paths)
-    where = f"{split}.bin in {place}"
+    title = f"{split}.bin in {origin}"
     if not content or len(content) % RECORD:
         raise InputError(
-            f"{where} has {len(content)} bytes: expected a multiple of {RECORD}, 2 labels and "
+            f"{title} has {len(content)} bytes: expected a multiple of {RECORD}, 2 labels and "
             "3072 pixels an image; it is truncated or of another format"
         )
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
@@ -70,12 +70,12 @@ def decode(paths: list[Path], split: str) -> ImageSet:
         worst = int(records[:, column].argmax())
         if records[worst, column] >= count:
             raise InputError(
-                f"{where} has the {kind} label {records[worst, column]} at image {worst}: expected "
+                f"{title} has the {kind} label {records[worst, column]} at image {worst}: expected "
                 f"0 to {count - 1}; it is damaged or of another format"
             )
     listed = tuple(names.decode("utf-8", "replace").split())
     if len(listed) != FINE:
-        raise InputError(f"{NAMES} in {place} has {len(listed)} names: expected {FINE}")
+        raise InputError(f"{NAMES} in {origin} has {len(listed)} names: expected {FINE}")
     images = records[:, 2:].reshape(-1, *SHAPE)
     return ImageSet(images, records[:, 1].astype(np.int64), listed, "cifar100", split)
 
@@ -87,30 +87,32 @@ def _from_file(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read ({reason(error)}): expected {EXPECTED}") from None
 
 
-def _from_archive(path: Path, wanted: tuple[str, ...]) -> list[bytes]:
+def _from_archive(path: Path, member_names: tuple[str, ...]) -> list[bytes]:
     """Read members by name; only plain files count, and none is ever written to disk."""
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                known = name in wanted and name not in found and is_content(member.name)
-                if known and member.isreg() and member.size <= LARGEST:
+                is_sought = (
+                    name in member_names and name not in contents and is_content(member.name)
+                )
+                if is_sought and member.isreg() and member.size <= LARGEST:
                     stream = archive.extractfile(member)
                     assert stream is not None
-                    found[name] = stream.read()
-                    if len(found[name]) != member.size:
+                    contents[name] = stream.read()
+                    if len(contents[name]) != member.size:
                         raise InputError(f"{path} is truncated: {name} in it ends early")
-                if len(found) == len(wanted):
+                if len(contents) == len(member_names):
                     break
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise InputError(
             f"{path} is damaged or truncated ({reason(error)}): get {ARCHIVE} again"
         ) from None
-    for name in wanted:
-        if name not in found:
+    for name in member_names:
+        if name not in contents:
             raise InputError(f"{path} has no file {FOLDER}/{name}: expected the official {ARCHIVE}")
-    return [found[name] for name in wanted]
+    return [contents[name] for name in member_names]
 
 
 CIFAR100 = Source("cifar100", EXPECTED, files, decode)

@@ -1,4 +1,4 @@
-"""Downloading image sets: official addresses and checksums, by pooch, going on where it stopped."""
+"""Downloads of image sets by pooch: from official addresses, checked, and resumed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ class Download:
     """One file: where it is, where it goes below the data folder, and its published MD5 digest."""
 
     url: str
-    place: str
+    target: str
     md5: str
 
 
-# MNIST: the copy that its users are referred to since yann.lecun.com closed, with that page's
-# checksums; CIFAR-100: the checksum on its page; Tiny-ImageNet: that of the course's file.
+# MNIST comes from the copy that its users are referred to since yann.lecun.com closed, with the
+# checksums of that page. The checksum of CIFAR-100 is on its page, and that of Tiny-ImageNet is the
+# checksum of the course's file.
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 DOWNLOADS = {
     "mnist": tuple(
@@ -87,13 +88,13 @@ def fetch_images(name: str, data_dir: str | Path | None = None) -> list[Path]:
 
 
 def _fetch(download: Download, folder: Path, source: Source) -> Path:
-    path = folder / download.place
+    path = folder / download.target
     if path.exists():
-        found = _md5(path)
-        if found != download.md5:
+        digest = _md5(path)
+        if digest != download.md5:
             raise InputError(
-                f"{path} is there but its MD5 is {found}, not the official {download.md5}: move it "
-                "away to have it downloaded, or use it as it is"
+                f"{path} is there but its MD5 is {digest}, not the official {download.md5}: move "
+                "it away to have it downloaded, or use it as it is"
             )
         return path
     try:
@@ -113,8 +114,8 @@ def _fetch(download: Download, folder: Path, source: Source) -> Path:
             f"md5:{download.md5}",
             path.name,
             path.parent,
-            # pooch's protocol names the arguments otherwise than pooch calls it: by position.
-            downloader=_Resuming(path.with_name(path.name + PART)),  # type: ignore[arg-type]  # as said
+            # pooch calls it by position; only the argument names of its protocol differ.
+            downloader=_Resuming(path.with_name(path.name + PART)),  # type: ignore[arg-type]  # argument names
         )
     except requests.RequestException as error:
         raise InputError(
@@ -134,29 +135,29 @@ class _Resuming:
 
     Parameters
     ----------
-    part : Path
-        Where the bytes that have come are kept until all are there.
+    partial : Path
+        The file that keeps the bytes received so far, until all have arrived.
     """
 
-    def __init__(self, part: Path) -> None:
-        self.part = part
+    def __init__(self, partial: Path) -> None:
+        self.partial = partial
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
-        """Download `url` to `output_file`; a failure leaves what has come in ``part``."""
+        """Download `url` to `output_file`; a failure leaves what has arrived in `partial`."""
         import requests
 
-        start = self.part.stat().st_size if self.part.exists() else 0
+        start = self.partial.stat().st_size if self.partial.exists() else 0
         headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"} if start else {}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            # 416: the partial file has no bytes left to come, so its checksum will tell.
+            # Status 416: no bytes are missing from the partial file, so its checksum decides.
             if answer.status_code != 416:
                 answer.raise_for_status()
                 # A server that ignores the range sends all from the start, with status 200.
-                with self.part.open("ab" if answer.status_code == 206 else "wb") as stream:
+                with self.partial.open("ab" if answer.status_code == 206 else "wb") as stream:
                     for block in answer.iter_content(BLOCK):
                         stream.write(block)
-        # From here pooch compares checksums, and drops the file if they differ.
-        os.replace(self.part, output_file)
+        # After this call pooch compares checksums, and deletes the file if they differ.
+        os.replace(self.partial, output_file)
 
 
 def _cause(error: Exception) -> str:

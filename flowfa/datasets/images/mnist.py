@@ -28,12 +28,12 @@ LARGEST = 2**31
 def files(folder: Path, split: str) -> list[Path]:
     """Return the files of images and labels."""
     names = (f"{STEMS[split]}-images-idx3-ubyte", f"{STEMS[split]}-labels-idx1-ubyte")
-    for place in FOLDERS:
-        found = [_either(folder / place / name) for name in names]
-        if all(found):
-            return [path for path in found if path]
+    for subfolder in FOLDERS:
+        paths = [_either(folder / subfolder / name) for name in names]
+        if all(paths):
+            return [path for path in paths if path]
     for name in names:
-        if not any(_either(folder / place / name) for place in FOLDERS):
+        if not any(_either(folder / subfolder / name) for subfolder in FOLDERS):
             raise missing("mnist", f"{name}[.gz]", folder, EXPECTED)
     raise InputError(
         f"images and labels of mnist ({split}) are in different folders below {folder}: put them "
@@ -89,9 +89,9 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     shape = tuple(int(n) for n in np.frombuffer(content[4:header], ">u4"))
     body, expected = len(content) - header, math.prod(shape)
     if body != expected or not expected:
-        what = "truncated" if body < expected else "not what its header says"
+        fault = "truncated" if body < expected else "not what its header says"
         raise InputError(
-            f"{path} is {what}: expected {' x '.join(map(str, shape))} = {expected} bytes after "
+            f"{path} is {fault}: expected {' x '.join(map(str, shape))} = {expected} bytes after "
             f"the header, found {body}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
@@ -99,7 +99,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 def _content(path: Path) -> bytes:
     try:
-        # Some browsers unpack what they fetch and keep its name: the content tells.
+        # The content decides, because some browsers unpack what they fetch and keep its name.
         with path.open("rb") as stream:
             packed = stream.read(len(GZIP)) == GZIP
         with gzip.open(path) if packed else path.open("rb") as stream:
@@ -110,8 +110,8 @@ def _content(path: Path) -> bytes:
             "bytes; expected a whole IDX file, as flowfa data fetch mnist gets it"
         ) from None
     except (OSError, zlib.error) as error:
-        told = f"{path} cannot be read ({reason(error)})"
-        raise InputError(f"{told}: expected an IDX file, plain or compressed by gzip") from None
+        problem = f"{path} cannot be read ({reason(error)})"
+        raise InputError(f"{problem}: expected an IDX file, plain or compressed by gzip") from None
     return content
 
 

@@ -21,8 +21,8 @@ def with_label_noise(
 ) -> ImageSet:
     """Replace round(fraction * images) labels.
 
-    Which images are hit and what they get depends on the seed and their numbers, not on their
-    order; with the same images a larger fraction hits those of a smaller one too.
+    Which labels are replaced, and by what, depends on the seed and the images' numbers, and not on
+    their order. With the same images, a larger fraction also replaces those of a smaller one.
 
     Parameters
     ----------

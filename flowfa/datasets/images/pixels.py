@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flowfa.datasets.arguments import whole
+from flowfa.datasets.arguments import whole_number
 from flowfa.datasets.images.image_set import ImageSet
 from flowfa.errors import InputError
 
@@ -26,7 +26,7 @@ def resized(images: ImageSet, size: int) -> ImageSet:
     InputError
         If `size` is no whole number from 1 to 1024.
     """
-    size = whole("size", size, 1)
+    size = whole_number("size", size, 1)
     if size > 1024:
         raise InputError(f"`size` is {size}: expected at most 1024 pixels")
     count, channels, height, width = images.images.shape
@@ -45,7 +45,7 @@ def resized(images: ImageSet, size: int) -> ImageSet:
 def channel_statistics(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each channel over all pixels from 0 to 1, (channel,).
 
-    From exact integer sums: the result does not depend on the order of the images.
+    They come from exact integer counts, so that the order of the images does not matter.
     """
     counts = np.stack([_histogram(images.images[:, c]) for c in range(images.images.shape[1])])
     levels = np.arange(256) / 255.0
@@ -81,7 +81,7 @@ def normalised(
     deviation = np.ones(channels) if deviation is None else deviation
     if not (deviation > 0.0).all():
         raise InputError(f"a channel of {images.name} is constant: it cannot be normalised")
-    # One table of 256 values a channel: no float64 copy of all pixels for float32.
+    # A table of 256 values for each channel saves a float64 copy of all pixels for float32.
     table = ((np.arange(256) / 255.0 - mean[:, None]) / deviation[:, None]).astype(dtype)
     result = np.empty(images.images.shape, dtype)
     for channel in range(channels):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flowfa.datasets.arguments import whole
+from flowfa.datasets.arguments import whole_number
 from flowfa.datasets.images.image_set import ImageSet
 from flowfa.errors import InputError
 from flowfa.seeds import generator
@@ -24,7 +24,8 @@ def choose(
 
     The classes depend on the seed and the data set alone, so the train and the test split of a
     seed have the same. Each image has a random rank that depends on the seed and its number, and
-    the lowest are taken: more samples contain fewer, and the order of the images has no part in it.
+    the lowest are taken. A larger choice therefore contains every smaller one, and the order of the
+    images does not matter.
 
     Parameters
     ----------
@@ -49,26 +50,26 @@ def choose(
         If there are fewer classes or images than asked for, or a class does not exist.
     """
     chosen = class_numbers(images, classes, random_classes, seed)
-    place = np.full(images.classes, -1)
-    place[chosen] = np.arange(len(chosen))
-    own = np.flatnonzero(place[images.labels] >= 0)
+    new_number = np.full(images.classes, -1)
+    new_number[chosen] = np.arange(len(chosen))
+    chosen_images = np.flatnonzero(new_number[images.labels] >= 0)
     if samples is not None:
-        count = whole("samples", samples, 1)
-        if count > len(own):
+        count = whole_number("samples", samples, 1)
+        if count > len(chosen_images):
             of_these = f" in {len(chosen)} classes" if len(chosen) < images.classes else ""
             raise InputError(
-                f"`samples` is {count} but {images.name} ({images.split}) has {len(own)} images"
-                f"{of_these}: ask for at most as many"
+                f"`samples` is {count} but {images.name} ({images.split}) has "
+                f"{len(chosen_images)} images{of_these}: ask for at most as many"
             )
-        ranks = uniform(images, "samples", seed)[own]
-        own = own[np.argsort(ranks, kind="stable")[:count]]
-    own = own[np.argsort(images.places[own], kind="stable")]
+        ranks = uniform(images, "samples", seed)[chosen_images]
+        chosen_images = chosen_images[np.argsort(ranks, kind="stable")[:count]]
+    chosen_images = chosen_images[np.argsort(images.places[chosen_images], kind="stable")]
     return replace(
         images,
-        images=images.images[own],
-        labels=place[images.labels[own]],
+        images=images.images[chosen_images],
+        labels=new_number[images.labels[chosen_images]],
         class_names=tuple(images.class_names[number] for number in chosen),
-        numbers=images.places[own],
+        numbers=images.places[chosen_images],
     )
 
 
@@ -85,21 +86,21 @@ def class_numbers(
 
     Arguments and errors are those of `choose`.
     """
-    there = f"the {images.classes} classes of {images.name}"
+    available = f"the {images.classes} classes of {images.name}"
     if random_classes is not None:
         if classes is not None:
             raise InputError("`classes` and `random_classes` are both given: give one of them")
-        count = whole("random_classes", random_classes, 2)
+        count = whole_number("random_classes", random_classes, 2)
         if count > images.classes:
-            raise InputError(f"`random_classes` is {count}: expected at most {there}")
+            raise InputError(f"`random_classes` is {count}: expected at most {available}")
         order = generator(seed, "images", images.name, "classes").permutation(images.classes)
         return sorted(int(number) for number in order[:count])
     if classes is None:
         return list(range(images.classes))
-    chosen = [whole("classes", number, 0) for number in classes]
+    chosen = [whole_number("classes", number, 0) for number in classes]
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or max(chosen) >= images.classes:
         raise InputError(
-            f"`classes` are {chosen}: expected two or more different numbers of {there}, 0 to "
+            f"`classes` are {chosen}: expected two or more different numbers of {available}, 0 to "
             f"{images.classes - 1}"
         )
     return chosen

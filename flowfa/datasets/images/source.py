@@ -1,4 +1,4 @@
-"""Where the files of an image set lie, and how damage to them is told."""
+"""Where the files of an image set are, and the errors for files that are missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Source:
     decode : callable
         ``decode(files, split)`` reads them.
     format : int
-        Raised when decoding changes, so that older caches are not used.
+        Increased when decoding changes, so that older caches are not used.
     """
 
     name: str
@@ -40,25 +40,25 @@ class Source:
     format: int = 1
 
 
-def data_folder(given: str | Path | None, source: Source) -> Path:
-    """Return the folder of data sets: the given one, else that in FLOWFA_DATA.
+def data_folder(data_dir: str | Path | None, source: Source) -> Path:
+    """Return the folder of data sets: `data_dir`, else that in FLOWFA_DATA.
 
     Raises
     ------
     InputError
         If neither is given, or it is no folder.
     """
-    named = given if given is not None else os.environ.get(VARIABLE)
-    if not named:
+    configured = data_dir if data_dir is not None else os.environ.get(VARIABLE)
+    if not configured:
         raise InputError(
             f"it is not known where {source.name} is: set {VARIABLE} (or `data_dir`) to a folder "
             f"that has {source.expected}"
         )
-    folder = Path(named).expanduser()
+    folder = Path(configured).expanduser()
     if not folder.is_dir():
-        origin = VARIABLE if given is None else "the data folder"
+        origin = VARIABLE if data_dir is None else "the data folder"
         raise InputError(
-            f"{origin} is {str(named)!r}, which is no folder: expected one that has "
+            f"{origin} is {str(configured)!r}, which is no folder: expected one that has "
             f"{source.expected}"
         )
     return folder
@@ -70,10 +70,10 @@ def check_split(split: str) -> None:
         raise unknown_name("split", split, SPLITS)
 
 
-def missing(name: str, what: str, folder: Path, expected: str) -> InputError:
+def missing(name: str, files: str, folder: Path, expected: str) -> InputError:
     """Return the error for files of the set `name` that are not there."""
-    found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+    present = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     return InputError(
-        f"{what} is not in {folder} (it has {found}): expected {expected}; flowfa data fetch "
+        f"{files} is not in {folder} (it has {present}): expected {expected}; flowfa data fetch "
         f"{name} gets it"
     )

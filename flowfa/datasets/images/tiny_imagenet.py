@@ -33,7 +33,7 @@ class Tree:
 
     Parameters
     ----------
-    place : str
+    origin : str
         Folder or archive, for messages.
     names : list of str
         All that is there; folders and traces of file managers are left out.
@@ -41,8 +41,8 @@ class Tree:
         Returns the content of a file by its name.
     """
 
-    def __init__(self, place: str, names: list[str], read: Callable[[str], bytes]) -> None:
-        self.place = place
+    def __init__(self, origin: str, names: list[str], read: Callable[[str], bytes]) -> None:
+        self.origin = origin
         self.names = {name for name in names if is_content(name)}
         self._read = read
 
@@ -55,12 +55,12 @@ class Tree:
             If it is missing or damaged.
         """
         if name not in self.names:
-            raise InputError(f"{self.place} has no file {name}: expected {EXPECTED}")
+            raise InputError(f"{self.origin} has no file {name}: expected {EXPECTED}")
         try:
             return self._read(name)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
-                f"{name} in {self.place} is damaged ({reason(error)}): get the data set again"
+                f"{name} in {self.origin} is damaged ({reason(error)}): get the data set again"
             ) from None
 
     def lines(self, name: str) -> list[str]:
@@ -70,16 +70,16 @@ class Tree:
 
 
 def files(folder: Path, split: str) -> list[Path]:
-    """Return the folder of the data set, or its archive; the whole one before a part of it."""
-    for place in (folder, folder / "tiny-imagenet"):
+    """Return the folder of the data set, or its archive; the complete set comes first."""
+    for parent in (folder, folder / "tiny-imagenet"):
         for name in (NAME, f"{NAME}.zip"):
-            if (place / name).exists():
-                return [place / name]
-        parts = sorted(place.glob("tiny-imagenet-*.zip"))
+            if (parent / name).exists():
+                return [parent / name]
+        parts = sorted(parent.glob("tiny-imagenet-*.zip"))
         if len(parts) > 1:
             raise InputError(
-                f"{place} has {', '.join(path.name for path in parts)}: leave one there, or rename "
-                f"the one to use to {NAME}.zip"
+                f"{parent} has {', '.join(path.name for path in parts)}: leave one there, or "
+                f"rename the one to use to {NAME}.zip"
             )
         if parts:
             return parts
@@ -97,24 +97,25 @@ def decode(paths: list[Path], split: str) -> ImageSet:
     with _opened(paths[0]) as tree:
         wnids = [line.strip() for line in tree.lines("wnids.txt")]
         if len(set(wnids)) != len(wnids) or not wnids:
-            raise InputError(f"wnids.txt in {tree.place} is empty or names a class twice")
-        words = {
+            raise InputError(f"wnids.txt in {tree.origin} is empty or names a class twice")
+        titles = {
             wnid: text
             for wnid, _, text in (line.partition("\t") for line in tree.lines("words.txt"))
         }
         listed = _train(tree, wnids) if split == "train" else _validation(tree, wnids)
-        first = _picture(tree, listed[0][0])
-        images = np.empty((len(listed), *first.shape), np.uint8)
-        for place, (name, _) in enumerate(listed):
+        first_picture = _picture(tree, listed[0][0])
+        images = np.empty((len(listed), *first_picture.shape), np.uint8)
+        for index, (name, _) in enumerate(listed):
             picture = _picture(tree, name)
-            if picture.shape != first.shape:
+            if picture.shape != first_picture.shape:
                 raise InputError(
-                    f"{name} in {tree.place} is {picture.shape[2]} x {picture.shape[1]} but "
-                    f"{listed[0][0]} is {first.shape[2]} x {first.shape[1]}: expected equal sizes"
+                    f"{name} in {tree.origin} is {picture.shape[2]} x {picture.shape[1]} but "
+                    f"{listed[0][0]} is {first_picture.shape[2]} x "
+                    f"{first_picture.shape[1]}: expected equal sizes"
                 )
-            images[place] = picture
+            images[index] = picture
     labels = np.array([label for _, label in listed], dtype=np.int64)
-    names = tuple(words.get(wnid, wnid) for wnid in wnids)
+    names = tuple(titles.get(wnid, wnid) for wnid in wnids)
     return ImageSet(images, labels, names, "tiny-imagenet", split)
 
 
@@ -127,14 +128,14 @@ def _train(tree: Tree, wnids: list[str]) -> list[tuple[str, int]]:
         if picture and len(parts) == 4 and parts[0] == "train" and parts[2] == "images":
             if parts[1] not in by_class:
                 raise InputError(
-                    f"{tree.place} has images of {parts[1]}, which is not in its wnids.txt"
+                    f"{tree.origin} has images of {parts[1]}, which is not in its wnids.txt"
                 )
             by_class[parts[1]].append(name)
     listed = []
     for label, wnid in enumerate(wnids):
         if not by_class[wnid]:
             raise InputError(
-                f"{tree.place} has no image train/{wnid}/images/*.JPEG of a class in wnids.txt: "
+                f"{tree.origin} has no image train/{wnid}/images/*.JPEG of a class in wnids.txt: "
                 "it is incomplete"
             )
         listed += [(name, label) for name in sorted(by_class[wnid], key=_number)]
@@ -143,19 +144,19 @@ def _train(tree: Tree, wnids: list[str]) -> list[tuple[str, int]]:
 
 def _validation(tree: Tree, wnids: list[str]) -> list[tuple[str, int]]:
     """Return names and labels of the validation images, by the numbers in the names."""
-    place = {wnid: label for label, wnid in enumerate(wnids)}
+    label_of = {wnid: label for label, wnid in enumerate(wnids)}
     listed = []
     for number, line in enumerate(tree.lines("val/val_annotations.txt"), start=1):
-        name, _, rest = line.partition("\t")
-        wnid = rest.partition("\t")[0].strip()
-        if wnid not in place:
+        name, _, remainder = line.partition("\t")
+        wnid = remainder.partition("\t")[0].strip()
+        if wnid not in label_of:
             raise InputError(
-                f"line {number} of val/val_annotations.txt in {tree.place} gives {name!r} the "
+                f"line {number} of val/val_annotations.txt in {tree.origin} gives {name!r} the "
                 f"class {wnid!r}: expected a class of wnids.txt"
             )
-        listed.append((f"val/images/{name}", place[wnid]))
+        listed.append((f"val/images/{name}", label_of[wnid]))
     if not listed:
-        raise InputError(f"val/val_annotations.txt in {tree.place} is empty")
+        raise InputError(f"val/val_annotations.txt in {tree.origin} is empty")
     return sorted(listed, key=lambda item: _number(item[0]))
 
 
@@ -170,19 +171,19 @@ def _picture(tree: Tree, name: str) -> np.ndarray:
 
     content = tree.read(name)
     try:
-        # What pillow warns of is either refused here or harmless metadata.
+        # pillow's warnings are ignored: their causes are refused here or are harmless metadata.
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
             if max(image.size) > LARGEST_SIDE:
                 raise InputError(
-                    f"{name} in {tree.place} is {image.size[0]} x {image.size[1]}: expected at "
+                    f"{name} in {tree.origin} is {image.size[0]} x {image.size[1]}: expected at "
                     f"most {LARGEST_SIDE} pixels a side"
                 )
             return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    # pillow's decoders raise these for damaged files, by the place of the damage.
+    # Which of these pillow's decoders raise depends on where the file is damaged.
     except (OSError, ValueError, SyntaxError) as error:
-        told = "is not an image or truncated" if "cannot identify" in str(error) else reason(error)
+        fault = "is not an image or truncated" if "cannot identify" in str(error) else reason(error)
         raise InputError(
-            f"{name} in {tree.place} cannot be decoded ({told}, {len(content)} bytes): get the "
+            f"{name} in {tree.origin} cannot be decoded ({fault}, {len(content)} bytes): get the "
             "data set again"
         ) from None
 

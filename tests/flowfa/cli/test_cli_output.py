@@ -99,7 +99,7 @@ def test_drawing_is_throttled():
 
 def test_the_beginning_is_told_once_also_to_a_pipe_and_not_before_the_run_begins():
     told = []
-    with ProgressBar(begun=lambda: told.append(1), stream=io.StringIO()) as bar:
+    with ProgressBar(on_begin=lambda: told.append(1), stream=io.StringIO()) as bar:
         assert told == []
         drive(bar)
     assert told == [1]

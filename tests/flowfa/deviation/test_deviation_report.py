@@ -37,7 +37,7 @@ def found(tmp_path_factory):
 
 
 def test_an_interrupted_sweep_goes_on_to_the_same_numbers(found, tmp_path):
-    with pytest.raises(Interrupted, match=r"3 of 4 units done; .*parts is kept.* --resume"):
+    with pytest.raises(Interrupted, match=r"3 of 4 units done; .*parts is kept.*`resume=True`"):
         sweep(
             problems(),
             3,
@@ -73,7 +73,7 @@ def test_a_sweep_killed_before_its_report_is_read_on_resuming(found, tmp_path):
 def test_an_unfinished_sweep_is_not_mixed_with_another(tmp_path):
     with pytest.raises(Interrupted):
         sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", progress=stops_when("width"))
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="`resume=True`"):
         sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
     with pytest.raises(InputError, match="trajectories = 3, this command 4"):
         sweep(problems(), 4, SETTINGS, folder=tmp_path / "out", resume=True)

@@ -245,7 +245,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, model, how, classes):
 
     with pytest.raises(Interrupted if how == "signal" else Killed):
         run_study(protocol, tmp_path / "cut", checkpoint_every=1, progress=Watch(stop))
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="`resume=True`"):
         run_study(protocol, tmp_path / "cut")
     with pytest.raises(InputError, match="rate = "):
         run_study(dataclasses.replace(protocol, rate=0.02), tmp_path / "cut", resume=True)

@@ -98,7 +98,7 @@ def test_damage_is_told_or_harmless(tmp_path_factory, data):
     try:
         arrays, meta = checkpoint.read()
     except InputError as error:
-        assert "--overwrite" in str(error)
+        assert "`overwrite=True`" in str(error)
         assert "\n" not in str(error)
     else:
         assert meta == META

@@ -28,7 +28,7 @@ def test_work_that_was_begun_goes_on_with_resume(tmp_path):
 
 def test_work_that_was_begun_is_not_dropped_unasked(tmp_path):
     told = outcome(tmp_path, begun=True)
-    assert "unfinished run" in told and "--resume" in told and "--overwrite" in told
+    assert "unfinished run" in told and "`resume=True`" in told and "`overwrite=True`" in told
     assert outcome(tmp_path, begun=True, overwrite=True) is False
 
 
@@ -40,7 +40,7 @@ def test_nothing_to_resume_is_told_with_what_is_there(tmp_path):
 def test_a_command_that_may_begin_begins_unless_its_result_is_there(tmp_path):
     assert outcome(tmp_path, resume=True, may_begin=True) is False
     told = outcome(tmp_path, resume=True, may_begin=True, there=True)
-    assert "is complete" in told and "--overwrite" in told
+    assert "is complete" in told and "`overwrite=True`" in told
     assert outcome(tmp_path, resume=True, may_begin=True, overwrite=True, there=True) is False
 
 

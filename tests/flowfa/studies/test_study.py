@@ -68,8 +68,8 @@ def test_a_signal_keeps_the_unit_and_says_how_to_go_on(tmp_path, number):
             raise_signal(number)
 
     told = (
-        r"^stopped at b 4, 1 of 2 units done; .*kept is kept: give the same command with --resume "
-        r"to continue .*result\.nc$"
+        r"^stopped at b 4, 1 of 2 units done; .*kept is kept: give the same settings with "
+        r"`resume=True` to continue .*result\.nc$"
     )
     with pytest.raises(Interrupted, match=told) as caught:
         count(tmp_path, progress=Watch(act))
