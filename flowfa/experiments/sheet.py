@@ -84,11 +84,11 @@ def draw_runs(axes: Axes, values: xr.DataArray, *, of_all: bool) -> None:
         Whether the mean ends where the first run diverges; else it is of those that go on.
     """
     for rule, style in rule_styles(values.rule.values).items():
-        own = values.sel(rule=rule)
-        if own.sizes["run"] > 1:
-            for run in own.transpose("run", "epoch").values:
+        of_rule = values.sel(rule=rule)
+        if of_rule.sizes["run"] > 1:
+            for run in of_rule.transpose("run", "epoch").values:
                 axes.plot(values.epoch, run, color=style.color, linewidth=0.5, alpha=0.5)
-        mean = own.mean("run", skipna=not of_all)
+        mean = of_rule.mean("run", skipna=not of_all)
         axes.plot(values.epoch, mean, color=style.color, linestyle=style.dashes, linewidth=1.5)
     axes.set_xlabel("epoch")
     axes.set_xlim(float(values.epoch[0]), float(values.epoch[-1]))

@@ -86,15 +86,15 @@ def record(
     weights, feedback = terms.weights[0], terms.feedback[0]
     parameters = field.layout.views(state)
     losses, correct = _losses(field, state)
-    # NaN scores have a greatest class too, which says nothing.
+    # Scores that are NaN have a greatest class too, so that their accuracy must be masked.
     diverged = ~losses.mean(1).isfinite()
     on_test = [_losses(test.select(row), state[row]) for row in _rows(state)]
     norm, fed_norm, dot = _norm(weights), _norm(feedback), terms.fed.sum(1)
     rest = (terms.law - start.law - predicted).abs() / torch.maximum(terms.size, start.size)
-    found = {
+    measured = {
         "train_loss": losses.mean(1),
         "train_accuracy": correct.double().mean(1),
-        # No replaced label: 0/0, which is NaN and means just that.
+        # Without replaced labels this is 0/0, NaN, and there is nothing to memorise.
         "memorised": (correct & replaced).sum(1).double() / replaced.sum(1).double(),
         "test_loss": torch.cat([losses.mean(1) for losses, _ in on_test]),
         "test_accuracy": torch.cat([correct.double().mean(1) for _, correct in on_test]),
@@ -110,8 +110,8 @@ def record(
         "neuron_rest": rest.amax(1),
     }
     for name in ("train_accuracy", "memorised", "test_accuracy"):
-        found[name] = found[name].masked_fill(diverged, torch.nan)
-    return {name: value.double().cpu().numpy() for name, value in found.items()}
+        measured[name] = measured[name].masked_fill(diverged, torch.nan)
+    return {name: value.double().cpu().numpy() for name, value in measured.items()}
 
 
 def ratio_errors(data: xr.Dataset, prefix: str = "") -> xr.Dataset:
@@ -144,7 +144,7 @@ def relative_rest(data: xr.Dataset) -> xr.DataArray:
 
 
 def _losses(field: NetworkField, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Return loss and whether it is right, of each image, (row, image)."""
+    """Return the loss of each image and whether it is classified right, (row, image)."""
     output = field.forward(state).output
     correct = field.loss.correct(output, field.targets)
     assert correct is not None
