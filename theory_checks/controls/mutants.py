@@ -1,7 +1,7 @@
 """Plausible wrong implementations of each rule; the checks must call every one violated.
 
-The flow that is claimed is the right one, the motion is the mutant. `EQUIVALENT` are those that
-change nothing that a statement could see, and why.
+The flow that is claimed is the right one, the motion is the mutant. `EQUIVALENT` holds mutants
+that no statement can tell from the right flow, with the reason.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ def mutant_flow(rule: str, layers: int = 3) -> NetworkFlow:
 
 
 def mutants_of(rule: str) -> Mapping[str, Pieces]:
-    """Return a rule's mutants by name, all but `MEMORY`; a rule of one's own has them too."""
+    """Return a rule's mutants by name, all but `MEMORY`; a user's own rule has them too."""
     return MUTANTS.get(rule, OF_ANY_FORM)
 
 
@@ -296,8 +296,8 @@ def evidence_of_mutant(rule: str, name: str) -> Evidence:
     return evidence.moved_by(WithMemory(flow.field, 0.5), start)
 
 
-def evidence_of_pieces(rule: str, parts: Pieces, label: str = "pieces") -> Evidence:
+def evidence_of_pieces(rule: str, assembly: Pieces, label: str = "pieces") -> Evidence:
     """Return evidence on the flow of a rule, moved by an assembly of pieces."""
     flow = mutant_flow(rule)
-    motion = Assembled(flow.field, parts)
+    motion = Assembled(flow.field, assembly)
     return evidence_of_flow(flow, t_end=T_END, motion=motion, rtol=1e-5, saves=9, label=label)

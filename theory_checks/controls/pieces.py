@@ -140,12 +140,12 @@ class Assembled:
     ) -> Tensor:
         """Return the signal into hidden layer `layer` - 1, before the slope."""
         weight = forward.parameters[f"W{layer}"]
-        parts = []
+        signals = []
         for group in self.field.groups:
             rows = slice(group.start, group.stop)
             carried = self.pieces.source(group, following[rows], output[rows])
-            parts.append(self.pieces.matrix(layer, weight[rows], group, time[rows]) @ carried)
-        return torch.cat(parts)
+            signals.append(self.pieces.matrix(layer, weight[rows], group, time[rows]) @ carried)
+        return torch.cat(signals)
 
     def select(self, rows: Tensor) -> Assembled:
         """Return the field of some rows."""

@@ -1,4 +1,4 @@
-"""Discrete training for controls and tests: sound, and not what it claims to be."""
+"""Discrete training for controls and tests: as it claims to be, and otherwise."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def small_training(
     actual : dict, optional
         Those that it has; by default the claimed ones.
     """
-    told = validated(TrainingSettings(steps=STEPS, **claimed))
+    settings = validated(TrainingSettings(steps=STEPS, **claimed))
     flow = NetworkFlow(
-        problem, ensemble, repeats=len(told.variants), reduce=told.weight_decay == 0.0
+        problem, ensemble, repeats=len(settings.variants), reduce=settings.weight_decay == 0.0
     )
-    rule = step_rule(flow, told, ensemble.starts, seed=0)
+    rule = step_rule(flow, settings, ensemble.starts, seed=0)
     steps = np.tile(np.arange(0, STEPS + 1, STEPS // 10), (len(flow), 1))
     moved = None
     if actual is not None and actual != claimed:
-        moving = validated(dataclasses.replace(told, **actual))
+        moving = validated(dataclasses.replace(settings, **actual))
         moved = step_rule(flow, moving, ensemble.starts, seed=0)
     return evidence_of_training(flow, rule, steps, moved_by=moved)
 

@@ -50,7 +50,7 @@ UNFIT = (
     TypeError,
     ValueError,
 )
-"""What a file of other contents than flowfa writes makes Python stumble over."""
+"""Errors that Python raises on a file whose contents are not as flowfa writes them."""
 
 
 def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) -> Evidence:
@@ -76,7 +76,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     configuration = _configuration(tree, label)
     try:
         check_soundness(tree, configuration, label)
-        found = (
+        evidence = (
             _evidence_of_steps(tree, configuration, label)
             if configuration.get("kind") == "discrete"
             else _evidence(tree, configuration, ladder, label)
@@ -87,9 +87,10 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
             "again, or use a copy"
         ) from error
     if tree.attrs.get("status") != UNFINISHED:
-        return found
+        return evidence
     return dataclasses.replace(
-        found, note="the run is not finished (--resume goes on): what there is of it is checked"
+        evidence,
+        note="the run is not finished (`resume=True` goes on): what there is of it is checked",
     )
 
 
@@ -97,7 +98,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
     flow = NetworkFlow(*_problem(tree, configuration, label))
     times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     reached = _reached(tree, label)
-    # In float32 the end is not quite what was asked for.
+    # In float32 the last time is the requested one but for rounding.
     ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
     reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
     if not is_registered(configuration["solver"]):
@@ -247,11 +248,11 @@ def _problem(
     )
     kept = tuple(
         {
-            str(name): np.array(array.values[place * members : (place + 1) * members : repeats])
+            str(name): np.array(array.values[index * members : (index + 1) * members : repeats])
             for name, array in weights.data_vars.items()
             if rule.keeps and str(name)[0] == rule.keeps and "snapshot" not in array.dims
         }
-        for place, rule in enumerate(rules)
+        for index, rule in enumerate(rules)
     )
     return problem, Ensemble(
         tuple(known[f"W{layer}"] for layer in range(1, problem.layers + 1)),
@@ -288,9 +289,11 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Rec
     states, outside = [], []
     inputs = _tensor(flow.problem.data.X)
     for column in range(when.shape[1]):
-        found = {name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes}
-        span = InputSpan(inputs, found["W1"], torch.tensor(flow.starts), reduce=flow.span.reduced)
-        states.append(flow.layout.pack(found | {"W1": span.coordinates}))
+        parameters = {name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes}
+        span = InputSpan(
+            inputs, parameters["W1"], torch.tensor(flow.starts), reduce=flow.span.reduced
+        )
+        states.append(flow.layout.pack(parameters | {"W1": span.coordinates}))
         outside.append(span.outside_norm2)
     observables = {
         str(name): _tensor(array.values)

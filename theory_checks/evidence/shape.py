@@ -42,8 +42,8 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
         raise _damaged(label, "/solver/t_reached holds what is not a number")
     _check_snapshots(tree, times, label)
     rows = len(_values(tree, "/trajectory/rule", label))
-    told = np.repeat(configuration["rule"], rows // len(configuration["rule"]))
-    if (_values(tree, "/trajectory/rule", label).astype(str) != told).any():
+    rules = np.repeat(configuration["rule"], rows // len(configuration["rule"]))
+    if (_values(tree, "/trajectory/rule", label).astype(str) != rules).any():
         raise _damaged(label, "/trajectory/rule are not the rules of its configuration")
     if _discrete(tree):
         _check_steps(tree, label)
@@ -118,11 +118,11 @@ def _shapes(
         RULES.get(rule).keeps for rule in configuration["rule"] if rule in RULES.names()
     }:
         for layer in range(1, layers) if letter == "D" else range(2, layers + 1):
-            ends = (
+            dimensions = (
                 (sizes[layer], sizes[-1]) if letter == "D" else tuple(sizes[layer - 1 : layer + 1])
             )
             if letter:
-                yield f"/weights/{letter}{layer}", (rows, *ends)
+                yield f"/weights/{letter}{layer}", (rows, *dimensions)
 
 
 def _values(tree: DataTree, path: str, label: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Small problems: what a search goes through, prints and saves."""
+"""Small problems, which a search goes through, prints and saves."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def case_of(shape: Shape, vector: np.ndarray) -> Case:
     for name, dimensions in shape.names.items():
         size = int(np.prod(dimensions))
         entries = np.asarray(vector[position : position + size]).reshape(dimensions)
-        # No number is tiny without being zero; adding zero takes the sign of zeros.
+        # Rounding leaves no tiny number but zero; adding zero removes the sign of -0.
         values = REACH[name[0]] * np.round(entries, GRID) + 0.0
         position += size
         if name == "y" and shape.sizes[-1] == 1:

@@ -1,4 +1,4 @@
-"""What can be searched for a counterexample, and the table of all of it."""
+"""Claims, which can be searched for a counterexample, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ class Claim(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """Its name on the command line."""
         ...
 
     @property
     def statement(self) -> str:
-        """It in words, in one line."""
+        """The assertion in words, in one line."""
         ...
 
     @property
     def unit(self) -> str:
-        """What `Assessment.tightness` is."""
+        """The unit of `Assessment.tightness`."""
         ...
 
     @property

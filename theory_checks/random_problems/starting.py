@@ -18,8 +18,8 @@ from theory_checks.random_problems.structure import Architecture
 
 Arrays = dict[str, np.ndarray]
 EXPONENT = 5.0
-"""Largest -y f at time 0 under the exponential loss: overflow is no matter of theorems, and a
-loss of millions falls in a millionth of the run, which no mesh sees."""
+"""Largest -y f at time 0 under the exponential loss. Theorems do not speak of overflow, and a loss
+of millions falls within a millionth of the run, which no mesh resolves."""
 
 
 @dataclass(frozen=True)
@@ -251,8 +251,8 @@ def _random(
 def _biases(seat: Seat, random: np.random.Generator, scale: float) -> Arrays:
     return {
         f"c{layer}": scale * random.standard_normal(size)
-        for layer, (size, has) in enumerate(zip(seat.sizes[1:], seat.has_bias, strict=True), 1)
-        if has
+        for layer, (size, has_bias) in enumerate(zip(seat.sizes[1:], seat.has_bias, strict=True), 1)
+        if has_bias
     }
 
 

@@ -75,7 +75,7 @@ def architectures(draw: st.DrawFn, depths: tuple[int, ...] = (1, 2, 3)) -> Archi
 def rule_names() -> tuple[str, ...]:
     """Return the rules to draw from: those of C-1's table, and all others registered in form.
 
-    A rule whose constructor needs arguments is left out, since nobody here knows them.
+    A rule whose constructor needs arguments is left out, since their values are not known.
     """
     return RULE_NAMES + tuple(
         name for name in RULES.names() if name not in RULE_NAMES and _can_be_drawn(name)
@@ -85,11 +85,11 @@ def rule_names() -> tuple[str, ...]:
 def _can_be_drawn(name: str) -> bool:
     cls = RULES.get(name)
     # A class without an __init__ of its own has the signature of object.
-    known = cls.__init__ is object.__init__ or all(
+    callable_alone = cls.__init__ is object.__init__ or all(
         parameter.default is not parameter.empty
         for parameter in inspect.signature(cls).parameters.values()
     )
-    return known and is_in_form(cls())
+    return callable_alone and is_in_form(cls())
 
 
 def rules(names: tuple[str, ...] | None = None) -> st.SearchStrategy[Rule]:
