@@ -227,7 +227,7 @@ def main() -> None:
     arguments = begin(parser)
     print(f"{arguments.threads} thread(s)")
     end = 50.0
-    integrate(make_flow(1), "hybrid", 1.0, rtol=1e-3)  # compiles or loads the engine
+    integrate(make_flow(1), "hybrid", 1.0, rtol=1e-3)  # compiles the engine, or loads it
     sets = {}
     for starts in (1, 64):
         flow = make_flow(starts)

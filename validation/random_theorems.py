@@ -135,7 +135,7 @@ def main() -> None:
 
 @dataclass
 class Kept:
-    """What some batches gave.
+    """The results of some batches.
 
     Attributes
     ----------

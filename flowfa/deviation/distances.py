@@ -16,14 +16,14 @@ ON_A_KINK = 1e-9
 
 @dataclass(frozen=True)
 class FreshInputs:
-    """Inputs that are not in the data, as the field's first layer sees them.
+    """Inputs that are not in the data, in the coordinates of the field's first layer.
 
     Attributes
     ----------
     coordinates : Tensor
-        Of the inputs in the span of the data, (input, r).
+        Coordinates of the inputs in the span of the data, (input, r).
     outside : Tensor
-        What the part of W_1 outside the span, which never moves, adds to the preactivations,
+        The part of the preactivations that comes from W_1 outside the span, which never moves,
         (row, n_1, input).
     """
 
@@ -47,7 +47,7 @@ def compare(
     Parameters
     ----------
     field : NetworkField
-        With one row for each pair.
+        A field with one row for each pair.
     flow, steps : Tensor
         States, (row, parameter).
     outside_norm2 : Tensor

@@ -36,7 +36,7 @@ def figures(data: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
         "Deviation of the weights at the end against the rate, median and quartiles over starts, a "
         "line for each width, with fitted slopes and their 95 % intervals. Crosses: some starts "
         "diverge, the line is of the others.",
-        # Room for the slopes, a line for each width.
+        # This headroom holds the fitted slopes, a line for each width.
         _panels(data, _against_rate, 0.07 * data.sizes["architecture"]),
     )
     yield (
@@ -113,7 +113,7 @@ def _against_rate(axes: Axes, of_rule: list[Case]) -> Legend:
         axes.plot(rate[chosen], middle, "o-", markersize=3, color=color, alpha=shade, linewidth=1.2)
         axes.fill_between(rate[chosen], low, high, color=color, alpha=0.15 * shade, linewidth=0)
         lost = (case.data["diverged_step"].values[:, chosen] >= 0).any(0)
-        # Where all diverge there is no median: the cross stands as low as the lowest.
+        # Where all starts diverge there is no median, and the cross stands at the lowest one.
         height = np.where(np.isfinite(middle), middle, np.nanmin(middle, initial=np.inf))
         axes.plot(rate[chosen][lost], height[lost], "x", color=color, markersize=7)
         edge = float(case.edges[case.main[0]])

@@ -36,7 +36,7 @@ def deviation_from(
     Returns
     -------
     tuple
-        What was found, and the files of the report.
+        The result of the sweep, and the files of the report.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is measured of some starts of one rule, once their steps and their flows are known."""
+"""The measures of some starts of one rule, taken once their steps and their flows are known."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Pairs:
     Attributes
     ----------
     flow : NetworkFlow
-        Of all starts and rules.
+        The flow of all starts and rules.
     rows : Tensor
         The rows of these starts in it.
     fresh : FreshInputs
-        Of all rows of the flow.
+        Inputs for all rows of the flow.
     variants : Variants
     chosen : numpy.ndarray
         The variants that were run.
@@ -179,7 +179,7 @@ def shown(pairs: Pairs) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
             inner = inner + flow.span.outside_norm2[pairs.rows[:1]]
         return views[f"W{last}"][:, 0, neurons], inner[:, neurons].sqrt()
 
-    # Widths of fewer neurons have as many columns, so that a sweep fits into one array.
+    # A width of fewer neurons gets as many columns, so that the widths of a sweep fit together.
     shape = (len(variants), variants.times.shape[1], SHOWN_NEURONS)
     names = ("shown_out_flow", "shown_in_flow", "shown_out_steps", "shown_in_steps")
     weights = {name: np.full(shape, np.nan) for name in names}

@@ -15,7 +15,7 @@ from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.solve import Monitor, solve
 
 COARSER = 10.0
-"""How much coarser the tolerance is that the reference is compared with."""
+"""The reference is compared with the flow at a tolerance coarser by this factor."""
 
 
 @dataclass(frozen=True)

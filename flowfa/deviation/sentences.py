@@ -86,7 +86,7 @@ def _within(case: Case) -> Iterator[str]:
                     f"with rate {rate:g} the flow is not exact enough to measure the steps against."
                 )
             continue
-        # Bounded by what the flow's own error allows.
+        # An upper bound: the error of the flow itself is added.
         deviation = of_rate["parameters"].values + of_rate["flow_error"].values
         farthest = np.where(np.isfinite(deviation), deviation, np.inf)[counted].max(0)
         worst, who = float(farthest.max()), _starts(counted)

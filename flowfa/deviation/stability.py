@@ -26,12 +26,12 @@ CONVERGED = 1e-3
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What J says of the rate.
+    """Eigenvalues of J, which bound the stable rates.
 
     Attributes
     ----------
     values : tuple of numpy.ndarray
-        Of each row the converged eigenvalues with a positive real part, complex.
+        The converged eigenvalues of each row that have a positive real part, complex.
     radius : numpy.ndarray
         Spectral radius of J, (row,); under gd the sharpness where that is not exceeded by a
         negative curvature. NaN where J is not finite.
@@ -64,7 +64,7 @@ def spectrum(field: NetworkField, state: Tensor, seed: int = 0) -> Spectrum:
     state : Tensor
         (row, parameter).
     seed : int
-        Of the first vectors.
+        Seed of the first vectors.
     """
     rows, parameters = state.shape
     size = min(KRYLOV, parameters)

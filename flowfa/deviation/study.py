@@ -28,14 +28,14 @@ from flowfa.settings.deviation import FINEST
 from flowfa.solvers.stepping.integration import Integration
 
 BEYOND = 1.25
-"""How far beyond the end the curve goes, as a multiple: steps may be ahead of the flow."""
+"""The curve goes on to this multiple of t_end, because steps may be ahead of the flow."""
 EDGE_TIMES = (0.0, 0.01, 0.1, 0.5, 1.0)
 """Where the stability edge is measured, as shares of t_end; the least counts."""
 EDGE_RTOL = 1e-5
 """Tolerance of the flow along which it is measured."""
 
 Monitor = Callable[[str, float], None]
-"""Told what is being done and the share of it that is done; may raise to stop."""
+"""A function that is told the work in progress and the share that is done; may raise to stop."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def study(
     Parameters
     ----------
     problem : Problem
-        Its data are shared by all trajectories.
+        A problem whose data are shared by all trajectories.
     index : int
-        Which of its rules is studied.
+        Index of the rule that is studied.
     trajectories : int
         Starts.
     settings : DeviationSettings
@@ -102,7 +102,7 @@ def study(
         task = _Task(flow, rows[first : first + size], fresh, variants, settings, report)
         measured, neurons = _measure(task)
         parts.append(measured)
-        # The neurons of one start are enough to look at.
+        # The report shows the neurons of the first start only.
         few = few or neurons
     data = xr.concat(parts, "start", data_vars="minimal", coords="minimal", compat="override")
     data = data.assign(few)
@@ -227,9 +227,9 @@ def _flow_of(
 
 
 def _of_variants(values: np.ndarray, pairs: Pairs) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return rows of the walk as (start, variant, ...), with what stands for nothing elsewhere."""
-    nothing = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
+    """Return rows of the walk as (start, variant, ...), filled up where a variant was not run."""
+    fill = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
     starts, dimensions = len(pairs.rows), values.shape[1:]
-    full = np.full((starts, len(pairs.variants), *dimensions), nothing, dtype=values.dtype)
+    full = np.full((starts, len(pairs.variants), *dimensions), fill, dtype=values.dtype)
     full[:, pairs.chosen] = values.reshape(starts, len(pairs.chosen), *dimensions)
     return ("start", "variant", "point", "layer")[: full.ndim], full

@@ -29,7 +29,7 @@ class Case:
     ----------
     architecture, rule : str
     data : xarray.Dataset
-        Its part, with the dimensions start, variant, point.
+        The part of the result that belongs to them, with the dimensions start, variant, point.
     """
 
     architecture: str
@@ -38,7 +38,7 @@ class Case:
 
     @property
     def plain(self) -> np.ndarray:
-        """Which variants have a rate that was asked for as a number, (variant,) bool."""
+        """The variants whose rate was given as a number, not as a multiple, (variant,) bool."""
         return np.isnan(self.data["edge_multiple"].values)
 
     @property

@@ -86,7 +86,7 @@ def sweep(
     parts, result = Parts(folder / PARTS), folder / RESULT
     asked = _asked(problems, trajectories, settings, seed)
     if resume and result.exists() and not parts.begun():
-        # Killed after the last part, before its report: all numbers are there.
+        # The sweep was killed between its last part and its report: all numbers are there.
         return _complete(result, asked)
     if _begin(folder, parts, resume, overwrite):
         parts.go_on(asked)

@@ -17,7 +17,7 @@ from flowfa.training.law import Carried
 
 @dataclass(frozen=True)
 class Walk:
-    """What steps did.
+    """The result of discrete steps.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ def walk(
     steps : numpy.ndarray
         Steps done at each point, not decreasing, (row, point).
     monitor : callable, optional
-        Told the steps done and the steps of the longest row; may raise to stop.
+        Called with the steps done and the steps of the longest row; may raise to stop.
     """
     rows, points = steps.shape
     neurons = field.layout.hidden_neurons

@@ -21,7 +21,7 @@ def time_warped(
     curve : numpy.ndarray
         States of the flow, (time, parameter).
     times : numpy.ndarray
-        Its times, increasing, (time,).
+        The times of the states, increasing, (time,).
 
     Returns
     -------

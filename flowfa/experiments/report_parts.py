@@ -11,7 +11,7 @@ from flowfa.documents import Table
 from flowfa.experiments.findings import Finding, criterion
 
 DPI = 110
-"""Of the figures of a report."""
+"""Resolution of the figures of a report."""
 
 
 def claims_table(findings: Sequence[Finding], runs: int) -> Table:

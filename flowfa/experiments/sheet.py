@@ -38,11 +38,11 @@ def draw_panels(
     rows : sequence of sequences of Panel
     title : str
     rules : sequence of str
-        That the legend explains.
+        Rules that the legend explains.
     entries : sequence of Line2D
-        That it explains beside them.
+        Further entries of the legend.
     runs_of : str
-        What there are so many runs of.
+        What the title counts the runs of, such as "a rule".
     least_columns : int
         The sheet is at least so many panels wide, or its title and legend would not fit.
     """

@@ -78,7 +78,7 @@ class DriftingFeedback:
     Parameters
     ----------
     field : NetworkField
-        Of rules that keep something.
+        A field whose rules keep matrices.
     rate : float
     """
 
@@ -202,7 +202,7 @@ class GradientOf:
         with torch.enable_grad():
             at = state.detach().requires_grad_()
             loss = self.field.loss.value(self._output(at), self.field.targets).mean(1)
-            # Trajectories do not mix, so the gradient of the sum is that of each.
+            # Trajectories do not mix, so that the gradient of the sum has the gradient of each.
             (gradient,) = torch.autograd.grad(loss.sum(), at)
         return -gradient
 

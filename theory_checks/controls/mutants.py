@@ -28,10 +28,10 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 
 WIDTH = 4
-"""Of every layer: all matrices are square, so that a missing transpose is no error of shape."""
+"""Width of every layer. All matrices are square, so that a missing transpose keeps the shape."""
 LEAK = 0.3
 SCALE = 0.5
-"""Of signfa; with scale 1 a missing one would not show."""
+"""Scale of signfa: if it were 1, a mutant without it would be right."""
 T_END = 1.0
 MEMORY = "momentum"
 
@@ -226,7 +226,7 @@ OF_ANY_FORM: Mapping[str, Pieces] = {
     **_OF_KEPT,
     "signal of the output everywhere": Pieces(source=_output),
 }
-"""Of rules that are not in `MUTANTS`, whatever the form of their feedback (C-12)."""
+"""Mutants of rules that are not in `MUTANTS`, whatever the form of their feedback (C-12)."""
 
 EQUIVALENT: Mapping[str, Mapping[str, tuple[Pieces, str]]] = {
     "signfa": {
@@ -289,7 +289,7 @@ def evidence_of_mutant(rule: str, name: str) -> Evidence:
         raise unknown_name(f"mutant of {rule}", name, names_of(rule))
     if name != MEMORY:
         return evidence_of_pieces(rule, mutants_of(rule)[name], name)
-    # Virtual readouts of deeper dfa lie where the memory does.
+    # With two layers dfa needs no virtual readouts, which would take the place of the memory.
     flow = mutant_flow(rule, layers=2)
     evidence = evidence_of_flow(flow, t_end=T_END, rtol=1e-5, saves=9, label=name)
     start = torch.cat([flow.initial, torch.zeros_like(flow.initial)], 1)

@@ -76,7 +76,7 @@ def weight_update(layer: int, last: int, signal: Tensor, raw: Tensor | None, h: 
     signal : Tensor
         (trajectory, n_l, sample).
     raw : Tensor or None
-        What the layer sends back, before the slope, (trajectory, n_{l-1}, sample).
+        The signal that the layer sends back, before the slope, (trajectory, n_{l-1}, sample).
     h : Tensor
         (trajectory, n_{l-1}, sample).
     """

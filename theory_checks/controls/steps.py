@@ -35,9 +35,9 @@ def small_training(
     problem : Problem
     ensemble : Ensemble
     claimed : dict
-        Those of the `TrainingSettings` that the training claims.
+        Settings of `TrainingSettings` that the training claims.
     actual : dict, optional
-        Those that it has; by default the claimed ones.
+        Settings that it follows; by default the claimed ones.
     """
     settings = validated(TrainingSettings(steps=STEPS, **claimed))
     flow = NetworkFlow(
@@ -61,7 +61,7 @@ def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control
     told : float
         The momentum it claims.
     **settings
-        Those of the `TrainingSettings` that it does not tell.
+        Settings of `TrainingSettings` that it follows without claiming them.
     """
     claimed = {"rate": 0.2, "momentum": told}
 

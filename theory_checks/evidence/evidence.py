@@ -30,7 +30,7 @@ CHUNK_NUMBERS = 2**21
 
 @dataclass(frozen=True)
 class Record:
-    """What a result file holds of each trajectory.
+    """The contents of a result file, for each trajectory.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Record:
     snapshot_time : Tensor
         (trajectory, snapshot); NaN where not reached.
     time : Tensor
-        Of the observables, (save,).
+        Times of the observables, (save,).
     observables : dict of Tensor
         Group /trajectory and ``conserved`` by name, (trajectory, save, ...).
     rounding : float
@@ -97,14 +97,14 @@ class Evidence:
     flow : NetworkFlow
         The flow that the run claims to be: problem, rules, feedback. Statements are about it.
     motion : Field
-        What moves the networks, with a row for each trajectory of `flow`; the flow's own field,
-        except in negative controls.
+        The field that moves the networks, with a row for each trajectory of `flow`; that of `flow`
+        itself, except in negative controls.
     initial : Tensor
         States at time 0, (trajectory of `flow`, parameter).
     rungs : tuple of Rung
         Solvers from coarse to fine, at least two.
     own : int
-        Which of them is the run's own.
+        Index of the rung on which the run itself was integrated.
     times : Tensor
         The mesh, (time,), of odd length: the times of odd index are midpoints of their neighbours.
     rows : Tensor
@@ -112,11 +112,11 @@ class Evidence:
     reached : Tensor
         Time of the run's last good state of each, (trajectory,).
     record : Record or None
-        What the file holds of each trajectory; None if there is no file.
+        The contents of the file, for each trajectory; None if there is no file.
     label : str
         The name of the run, for messages.
     note : str
-        What a reader has to know of the run, such as that it is not finished.
+        A remark on the run for the reader, such as that it is not finished.
     training : Training or None
         The steps of a run of discrete training, which has no rungs; None: the run is a flow.
     """
@@ -166,7 +166,7 @@ class Evidence:
 
     @cached_property
     def valid(self) -> Tensor:
-        """Which intervals (between times of even index) were reached, (trajectory, interval)."""
+        """The intervals (between times of even index) that were reached, (trajectory, interval)."""
         return self.times[2::2] <= self.reached[:, None]
 
     @cached_property
@@ -211,7 +211,7 @@ class Evidence:
         motion : Field
             With a row for each trajectory of `flow`.
         initial : Tensor
-            Its states at time 0, the parameters first.
+            States of the motion at time 0, the parameters first.
         """
         return dataclasses.replace(self, motion=motion, initial=initial, record=None)
 

@@ -231,10 +231,11 @@ def _problem(
         for name, array in weights.data_vars.items()
         if "snapshot" in array.dims and str(name)[0] in "Wc"
     }
-    # Broken starts are part of a run like any other; a single one would be refused.
+    # `given_start` accepts NaN in a start only among several, and the start of a run may have it:
+    # each is given twice.
     start = given_start({name: _twice(array) for name, array in known.items()}, label)
     X, y = data["X"].values, data["y"].values
-    # A class without a sample shows only in the number of outputs.
+    # If a class has no sample, only the number of outputs tells that it exists.
     outputs = start.sizes[-1]
     classes = outputs if outputs > 1 and y.ndim < X.ndim else 0
     problem = Problem(
@@ -300,7 +301,7 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Rec
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
     observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
-    # Evidence is integrated in float64, also of a run that was not.
+    # Evidence is integrated in float64, even if the run was in float32.
     coarseness = torch.finfo(DTYPES[dtype]).eps / torch.finfo(torch.float64).eps
     return Record(
         torch.stack(states, 1),

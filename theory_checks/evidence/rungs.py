@@ -60,8 +60,8 @@ def build_ladder(
     name : str
         A solver that `flowfa.solvers.registry.make_solver` knows.
     rungs : int
-        How many, at least 2: the requested accuracy, and finer ones by `TOLERANCE_FACTOR` in rtol and
-        atol, or by `STEP_FACTOR` in the step. Where the solver can be no finer, the ladder goes
+        How many, at least 2: the requested accuracy, and finer ones by `TOLERANCE_FACTOR` in rtol
+        and atol, or by `STEP_FACTOR` in the step. Where the solver can be no finer, the ladder goes
         down instead.
     rtol, atol, step, control, max_steps
         As `make_solver`.

@@ -1,4 +1,4 @@
-"""Whether a result has all the parts that checks rest on, in the shapes that belong together."""
+"""Refusing a result that lacks a part which checks need, or whose parts do not fit together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
     ----------
     tree : xarray.DataTree
     configuration : dict
-        As stored.
+        The configuration as stored.
     label : str
         Where it came from.
 
@@ -50,7 +50,7 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
 
 
 def _check_snapshots(tree: DataTree, times: np.ndarray, label: str) -> None:
-    """Refuse weights that belong to no time of the run: nothing could be said of them."""
+    """Refuse weights that belong to no time of the run, since nothing can be compared with them."""
     when = _values(tree, "/weights/snapshot_time", label)
     reached = _values(tree, "/solver/t_reached", label)
     times_of_run = (
@@ -60,7 +60,7 @@ def _check_snapshots(tree: DataTree, times: np.ndarray, label: str) -> None:
         [np.broadcast_to(times_of_run, (len(when), times_of_run.shape[1])), reached[:, None]], 1
     )
     placed = (when[:, :, None] == known[:, None]).any(2) | np.isnan(when)
-    # Where the end was reached nothing is left out.
+    # A trajectory that reached the end must have all its snapshots.
     whole = np.isfinite(when).all(1) | (reached < known[:, -2])
     if not (placed.all() and whole.all() and (when[:, 0] == 0.0).all()):
         raise _damaged(label, "/weights/snapshot_time are not times of the run")

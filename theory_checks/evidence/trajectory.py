@@ -14,7 +14,7 @@ from flowfa.solvers.stepping.solve import solve
 
 @dataclass(frozen=True)
 class Path:
-    """What one solver made of each trajectory.
+    """The trajectories as one solver integrated them.
 
     Attributes
     ----------

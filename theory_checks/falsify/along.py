@@ -83,7 +83,7 @@ class CheckClaim:
         try:
             outcomes = outcomes_of(check, evidence, drop)
         except FlowfaError:
-            # A solver that refuses to begin refuses all of them.
+            # If the solver refuses to begin, it does so for all problems of the batch.
             return [Assessment(FAR) for _ in cases]
         return [_assessment(o, s) for o, s in zip(outcomes, slack, strict=True)]
 
@@ -181,7 +181,7 @@ def _assessment(outcome: Outcome, slack: float) -> Assessment:
     if outcome.verdict is Verdict.VIOLATED and margin > -SMALLEST:
         return Assessment(FAR)
     ratio = margin / uncertainty
-    # Negative for violations, and between -1 and 1 whatever the statement's unit.
+    # The score is negative for violations, and between -1 and 1 whatever the unit.
     score = (ratio + 1.0) / (1.0 + abs(ratio + 1.0))
     return Assessment(score, margin, uncertainty, ratio)
 

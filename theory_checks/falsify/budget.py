@@ -45,14 +45,14 @@ class Judge:
     stopped : callable
         Whether the user asked to stop.
     progress : callable
-        Told how the search stands, often.
+        Called often with the progress of the search.
 
     Attributes
     ----------
     tried : int
         Problems assessed.
     applicable : int
-        Those that met all hypotheses, and of which something could be said.
+        Problems that met all hypotheses and gave a margin.
     nearest : Assessment or None
         The one nearest to meeting the hypotheses among those that did not.
     best : tuple of Case and Assessment, or None

@@ -54,7 +54,7 @@ class Shape:
             if self.biased and layer < depth:
                 shapes[f"c{layer}"] = (after,)
         rule = RULES.get(self.rule)
-        # The kind of matrix that the rule keeps and a file may give.
+        # The letter of the matrices that the rule keeps and that a file may give.
         kind = rule.keeps if rule.accepts_feedback else ""
         for layer in range(2, depth + 1) if kind else ():
             if kind == "D":

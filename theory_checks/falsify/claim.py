@@ -18,13 +18,13 @@ DROPPED = "a dropped hypothesis fails"
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a claim says of one problem.
+    """The judgement of a claim on one problem.
 
     Attributes
     ----------
     score : float
-        What the search makes small. Negative: the claim is violated, beyond its uncertainty. NaN:
-        nothing could be said.
+        The number that the search makes small. Negative: the claim is violated, beyond its
+        uncertainty. NaN: nothing could be said.
     margin : float
         Positive where the claim is true.
     uncertainty : float
@@ -34,7 +34,7 @@ class Assessment:
     missed : str or None
         Name of a hypothesis that fails; the claim is then not assessed.
     missed_by : float
-        By how much, positive; infinity for a condition, which has no amount.
+        The amount by which it fails, positive; infinity for a condition, which has no amount.
     """
 
     score: float

@@ -22,9 +22,9 @@ DIGITS = 50
 ROUNDING = 1e-12
 """Share of the terms of an inequality that rounding may make up in float64."""
 RULE = "RULE"
-"""What stands for the name of the rule in a formula."""
+"""Placeholder of the rule's name in a formula."""
 SAMPLED = 20
-"""Random problems of a shape that tell whether a dropped hypothesis can fail in it."""
+"""Random problems of a shape by which to see whether a dropped hypothesis can fail in it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Requirement:
     ----------
     name, text : str
     excess : callable
-        Of a `Network`; in units in which 1 is a lot.
+        The amount as a function of a `Network`, in units in which 1 is a lot.
     measured : bool
         Whether the excess is an amount; otherwise it is 0 or 1, for a condition.
     """
@@ -68,7 +68,7 @@ class PointwiseClaim:
     ----------
     name, statement, unit : str
     sides : callable
-        Of a `Network`.
+        The two sides as a function of a `Network`.
     formula : str
         The same in plain numpy, independent of `sides`: it sets ``left`` and ``right`` from the
         arrays and ``leak``, and is what a snippet prints.

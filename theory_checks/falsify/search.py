@@ -38,7 +38,7 @@ EQUALITY = 1e-9
 GENERATIONS = 8
 """Generations of a local search by differential evolution."""
 BRIEFLY = 2
-"""The same, where a part was taken out of a counterexample."""
+"""Generations where a part was taken out of a counterexample."""
 
 
 class _Settled(Exception):
@@ -62,7 +62,7 @@ class Search:
     case : Case or None
         The counterexample, or else the tightest case; None if no problem met the hypotheses.
     assessment : Assessment or None
-        Of `case`.
+        The assessment of `case`.
     nearest : Assessment or None
         The problem nearest to meeting the hypotheses, of those that did not.
     verified : str
@@ -106,7 +106,7 @@ def search(
     drop : frozenset of str
         Hypotheses not to ask for.
     seed : int
-        Of everything random.
+        Seed of everything random.
     examples : int, optional
         Most problems to try; `claim.examples` by default. More go into making a counterexample
         smaller.
@@ -115,7 +115,7 @@ def search(
     stopped : callable
         Asked often; the search ends with what it has once it is true.
     progress : callable
-        Told often how the search stands.
+        Called often with the progress of the search.
     """
     budget = claim.examples if examples is None else examples
     judge = Judge(claim, drop, budget, seconds, stopped, progress)

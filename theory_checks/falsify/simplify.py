@@ -19,7 +19,7 @@ def simplify(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
 
     All numbers are rounded together first, then each by itself: to zero, a plain size, or
     fewer decimals.
-    What is kept must be confirmed at higher accuracy like the original.
+    A shorter counterexample must be confirmed at higher accuracy like the original.
     """
     judge.phase = "rounding"
     try:

@@ -28,11 +28,11 @@ class Case:
     Attributes
     ----------
     statement : str
-        Its ID.
+        The ID of the statement.
     problems : RandomProblems
         The batch.
     network : int
-        Which of the batch.
+        Index of the network in the batch.
     outcome : Outcome
     status : str
         How the integration ended: ``ok``, ``chattering``, ...
@@ -141,7 +141,7 @@ def run_randomised(
     rtol, saves
         As `RandomProblems.evidence`.
     batch_done : callable, optional
-        Told of each batch and its cases when it is done.
+        Called with each batch and its cases when it is done.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def cases_of(
         one more rung, because two rungs sometimes agree by chance on a drift that a third makes
         smaller.
     """
-    # The worst status: a rung that stopped early shortened what was looked at.
+    # A rung that stopped early shortened what was looked at, so that its status counts.
     status = [
         next((ending for ending in endings if ending != "ok"), "ok")
         for endings in zip(*(path.status for path in evidence.paths), strict=True)

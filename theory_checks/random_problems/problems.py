@@ -51,7 +51,7 @@ class RandomProblems:
         As `flowfa.Problem`.
     t_end : float
     data_kinds, start_kinds : tuple of str
-        Of each trajectory.
+        The kinds of data and of start of each trajectory.
     origin : str
         The call that gives these problems again.
     """
@@ -168,7 +168,7 @@ class RandomProblems:
         loss = whole.values(mean_loss).squeeze(2)
         grown = loss > GROWTH * loss[:, :1].clamp_min(1.0)
         first = torch.where(grown, whole.times, torch.inf).amin(1)
-        # The last time of the mesh before that, or none at all.
+        # The last time of the mesh before the loss had grown; 0 if there is none.
         before = torch.searchsorted(whole.times, first) - 1
         reached = torch.minimum(whole.reached, whole.times[before.clamp_min(0)])
         shortened = replace(whole, reached=torch.where(grown.any(1), reached, whole.reached))
@@ -226,7 +226,7 @@ class RandomProblems:
         Parameters
         ----------
         statement : str
-            Its ID.
+            The ID of the statement.
         rtol, saves, way
             As `evidence`.
         """

@@ -24,14 +24,14 @@ of millions falls within a millionth of the run, which no mesh resolves."""
 
 @dataclass(frozen=True)
 class Seat:
-    """What a start is drawn for.
+    """The network, rule and samples that a start is drawn for.
 
     Attributes
     ----------
     sizes : tuple of int
         n_0, ..., n_L.
     has_bias : tuple of bool
-        Of each layer.
+        Whether each layer has a bias.
     rule : Rule
     feedback_scale : float
         Factor of the feedback that the rule keeps.

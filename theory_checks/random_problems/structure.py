@@ -14,7 +14,7 @@ RULE_NAMES = ("fa", "gd", "adafa", "signfa", "dfa", "frsf")
 """The rules of C-1's table, in the order of the random study of docs/random-tests.md."""
 BIASES = ("none", "hidden", "all")
 LEAKS = (0.1, 1.0, 0.0, 0.5, 0.3, 1e-2, 1e-4, 1e-6)
-"""Ordinary ones, the linear network, ReLU, tiny ones."""
+"""Leaks: ordinary ones, that of the linear network, that of ReLU, tiny ones."""
 LOSS_OUTPUTS = (
     ("exponential", 1),
     ("logistic", 1),
@@ -27,7 +27,7 @@ LOSS_OUTPUTS = (
 )
 """Losses with the number K of outputs."""
 SCALES = (1.0, 0.25, 4.0)
-"""Of feedback: signfa's s, and the factor of matrices B, D, M."""
+"""Scales of feedback: signfa's s, and the factor of matrices B, D, M."""
 MOST_WIDTHS = (8, 5, 4)
 """Greatest width of the hidden layers of a network with one, two, three of them."""
 

@@ -27,7 +27,8 @@ class RepeatImages:
     train_labels, test_labels : Tensor
         int64, (image,).
     mean, deviation : Tensor
-        Of the channels of `train` in pixels from 0 to 1, (channel, 1, 1), of the networks' dtype.
+        Statistics of the channels of `train`, with pixels from 0 to 1, (channel, 1, 1), in the
+        dtype of the networks.
     class_names : tuple of str
     """
 
@@ -45,7 +46,7 @@ class RepeatImages:
             (self.train, self.train_labels) if split == "train" else (self.test, self.test_labels)
         )
         pixels = images[chosen].to(self.mean.dtype) / 255.0
-        # The layout in which convolutions on CPU were measured to be up to twice as fast.
+        # Convolutions on CPU were measured to be up to twice as fast in this layout.
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         return (pixels - self.mean) / self.deviation, labels[chosen]
 

@@ -72,7 +72,7 @@ def run_study(
         The command line, for the record.
     progress : Progress, optional
     unit_done : callable, optional
-        Told a line for each N that is done.
+        Called with a line of text when an N is done.
 
     Raises
     ------

@@ -67,8 +67,8 @@ def train(
         N.
     networks : sequence of Network
     pause : callable
-        Called before each step with the epoch, the network's place and its steps in this epoch:
-        the place for progress, checkpoints and stopping.
+        Called before each step with the epoch, the index of the network and its steps in this
+        epoch; it shows progress, writes checkpoints, and may raise to stop.
     """
     column = {epoch: position for position, epoch in enumerate(settings.tracked)}
     for epoch in range(settings.epochs + 1):

@@ -17,7 +17,7 @@ from flowfa.plots.style import BOUND_DASHES, rule_styles
 
 SHOWN_WIDTHS = 3
 DOTS = 15
-"""For the flow, in each curve."""
+"""Number of dots that stand for the flow in each curve."""
 _COLUMNS = 3
 """A sheet is at least so many panels wide."""
 ZERO = 1e-17

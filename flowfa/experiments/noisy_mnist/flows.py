@@ -19,7 +19,7 @@ from flowfa.solvers.stepping.status import Status
 from flowfa.training import law
 
 Tell = Callable[["Flows", Integration], None]
-"""Told after each round of steps how the flow of ``flows.done`` stands; may raise to stop."""
+"""A function that is called after each round of steps of a flow; may raise to stop."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Flows:
         ||theta_steps - theta_flow|| / ||theta_flow|| at the end, and the solver's estimate of the
         relative error of the flow there, (row,).
     running : Integration or None
-        Of row `done`, where it was stopped in the middle.
+        The integration of row `done`, where it was stopped in the middle.
     """
 
     done: int
@@ -89,7 +89,7 @@ def integrate(job: WidthJob, ends: Tensor, flows: Flows, tell: Tell) -> Flows:
         The last states of the steps, (row, parameter).
     flows : Flows
     tell : callable
-        The place for progress and checkpoints.
+        Shows progress and writes checkpoints.
 
     Notes
     -----

@@ -24,7 +24,7 @@ class RunImages:
     labels : numpy.ndarray
         With noise, int64, (run, image).
     replaced : numpy.ndarray
-        Whose label is not that of the file, bool, (run, image).
+        True for images whose label is not that of the file, (run, image).
     test_inputs, test_labels : numpy.ndarray
         (image, pixel) and int64 (image,).
     """

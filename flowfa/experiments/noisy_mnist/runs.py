@@ -25,7 +25,7 @@ from flowfa.training import law as step_law
 
 @dataclass(frozen=True)
 class WidthJob:
-    """What one width is trained with; row r * runs + i is run i under rule r.
+    """The networks and data of one width; row r * runs + i is run i under rule r.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class WidthJob:
     initial : Tensor
         W(0), (row, parameter).
     replaced : Tensor
-        Whose label was replaced, bool, (row, image).
+        True for images whose label was replaced, (row, image).
     """
 
     settings: NoisyMnistSettings
@@ -53,7 +53,7 @@ class WidthJob:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a job has come: all that it needs to go on.
+    """The progress of a job: everything that it needs to go on.
 
     Attributes
     ----------
@@ -62,9 +62,9 @@ class Standing:
     state : Tensor
         W(epoch), (row, parameter).
     velocity : Tensor or None
-        Of heavy-ball momentum.
+        The velocity of heavy-ball momentum.
     carried : Carried or None
-        What C-11 takes from one step to the next.
+        The terms that C-11 carries from one step to the next.
     predicted : Tensor
         The sum of C-11's changes, float64, (row, neuron).
     records : dict
@@ -201,9 +201,9 @@ def train(job: WidthJob, standing: Standing, pause: Callable[[Standing], bool]) 
     ----------
     job : WidthJob
     standing : Standing
-        Its records are filled in place.
+        Where to go on; its records are filled in place.
     pause : callable
-        Called with the standing before each step; the place for progress and checkpoints.
+        Called with the standing before each step; it shows progress and writes checkpoints.
     """
     settings, field, steps = job.settings, job.field, job.steps
     column = {epoch: i for i, epoch in enumerate(settings.tracked)}

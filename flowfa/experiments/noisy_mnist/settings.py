@@ -82,7 +82,7 @@ QUICK = NoisyMnistSettings(
     dtype="float64",
     flow_up_to=60,
 )
-"""The same code in minutes: a tenth of the epochs, of their schedule too, on fewer images."""
+"""The same code in minutes: a tenth of the epochs and of the schedule's period, fewer images."""
 
 SCALES = {"quick": QUICK, "paper": PAPER}
 

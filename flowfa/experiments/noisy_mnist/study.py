@@ -75,7 +75,7 @@ def run_study(
         The command line, for the record.
     progress : Progress, optional
     unit_done : callable, optional
-        Told a line for each width whose steps or flows are done.
+        Called with a line of text when the steps or the flows of a width are done.
 
     Raises
     ------
