@@ -158,9 +158,9 @@ def apparent(pairs: Pairs, settings: DeviationSettings) -> np.ndarray:
 
     norm2 = pairs.reference.states[:, pairs.indices(variant_of(largest))].square().sum(2)
     outside = pairs.flow.span.outside_norm2[pairs.rows].sum(1)
-    whole = (norm2 + outside[:, None]).sqrt()
+    norm = (norm2 + outside[:, None]).sqrt()
     coarse = states_of(largest)
-    gaps = [(coarse - states_of(largest / r)).norm(dim=2) / whole for r in settings.refinements]
+    gaps = [(coarse - states_of(largest / r)).norm(dim=2) / norm for r in settings.refinements]
     shape = (len(pairs.rows), 0, variants.times.shape[1])
     return torch.stack(gaps, 1).numpy() if gaps else np.empty(shape)
 

@@ -89,18 +89,18 @@ def _within(case: Case) -> Iterator[str]:
         # An upper bound: the error of the flow itself is added.
         deviation = of_rate["parameters"].values + of_rate["flow_error"].values
         farthest = np.where(np.isfinite(deviation), deviation, np.inf)[counted].max(0)
-        worst, who = float(farthest.max()), _starts(counted)
+        worst, starts = float(farthest.max()), _starts(counted)
         limits = [limit for limit in CLOSE if limit < worst]
         kept = ", ".join(f"{100 * limit:g} % {_until(farthest, limit, time)}" for limit in limits)
         if np.isinf(worst):
             yield (
-                f"with rate {rate:g} the steps diverge in {_starts(diverged[counted])}; in {who} "
-                f"they are within {kept}."
+                f"with rate {rate:g} the steps diverge in {_starts(diverged[counted])}; in "
+                f"{starts} they are within {kept}."
             )
             continue
         yield (
             f"with rate {rate:g} the weights of the step run stay within {_percent(worst)} % of "
-            f"the flow in {who} until t = {time[-1]:g}" + (f" (within {kept})." if kept else ".")
+            f"the flow in {starts} until t = {time[-1]:g}" + (f" (within {kept})." if kept else ".")
         )
 
 
@@ -259,15 +259,17 @@ def _unstable(case: Case) -> Iterator[str]:
         edge = edges[variant]
         if not rate[variant] > STABLE_SHARE * edge:
             continue
-        what = [f"{_starts(lost[:, variant])} diverge"] * bool(lost[:, variant].any())
+        effects = [f"{_starts(lost[:, variant])} diverge"] * bool(lost[:, variant].any())
         deviations = case.last("parameters")[:, variant]
         deviations = deviations[np.isfinite(deviations)]
         if deviations.size:
-            what.append(f"median deviation at the end {100 * float(np.median(deviations)):.3g} %")
-        if what:
+            effects.append(
+                f"median deviation at the end {100 * float(np.median(deviations)):.3g} %"
+            )
+        if effects:
             yield (
                 f"at rate {rate[variant]:.4g}{with_momentum} ({rate[variant] / edge:.2g} times the "
-                f"stability edge {edge:.3g}): {', '.join(what)}."
+                f"stability edge {edge:.3g}): {', '.join(effects)}."
             )
 
 

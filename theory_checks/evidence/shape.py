@@ -61,8 +61,8 @@ def _check_snapshots(tree: DataTree, times: np.ndarray, label: str) -> None:
     )
     placed = (when[:, :, None] == known[:, None]).any(2) | np.isnan(when)
     # A trajectory that reached the end must have all its snapshots.
-    whole = np.isfinite(when).all(1) | (reached < known[:, -2])
-    if not (placed.all() and whole.all() and (when[:, 0] == 0.0).all()):
+    complete = np.isfinite(when).all(1) | (reached < known[:, -2])
+    if not (placed.all() and complete.all() and (when[:, 0] == 0.0).all()):
         raise _damaged(label, "/weights/snapshot_time are not times of the run")
 
 
@@ -133,7 +133,7 @@ def _values(tree: DataTree, path: str, label: str) -> np.ndarray:
     return dataset[name].values
 
 
-def _damaged(label: str, what: str) -> InputError:
+def _damaged(label: str, fault: str) -> InputError:
     return InputError(
-        f"{label} is not as flowfa writes it ({what}): make the run again, or use a copy"
+        f"{label} is not as flowfa writes it ({fault}): make the run again, or use a copy"
     )

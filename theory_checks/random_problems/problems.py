@@ -154,7 +154,7 @@ class RandomProblems:
             Trial steps of a network on a rung.
         """
         flow = self.flow()
-        whole = evidence_of_flow(
+        to_the_end = evidence_of_flow(
             flow,
             t_end=self.t_end if t_end is None else t_end,
             motion=None if way is None else BREAKS[way](flow.field),
@@ -165,14 +165,16 @@ class RandomProblems:
             as_reached=True,
             density=DENSITY,
         )
-        loss = whole.values(mean_loss).squeeze(2)
+        loss = to_the_end.values(mean_loss).squeeze(2)
         grown = loss > GROWTH * loss[:, :1].clamp_min(1.0)
-        first = torch.where(grown, whole.times, torch.inf).amin(1)
+        first = torch.where(grown, to_the_end.times, torch.inf).amin(1)
         # The last time of the mesh before the loss had grown; 0 if there is none.
-        before = torch.searchsorted(whole.times, first) - 1
-        reached = torch.minimum(whole.reached, whole.times[before.clamp_min(0)])
-        shortened = replace(whole, reached=torch.where(grown.any(1), reached, whole.reached))
-        shortened.__dict__["paths"] = whole.paths
+        before = torch.searchsorted(to_the_end.times, first) - 1
+        reached = torch.minimum(to_the_end.reached, to_the_end.times[before.clamp_min(0)])
+        shortened = replace(
+            to_the_end, reached=torch.where(grown.any(1), reached, to_the_end.reached)
+        )
+        shortened.__dict__["paths"] = to_the_end.paths
         return shortened
 
     def recorded(self, rtol: float = RTOL, saves: int = SAVES) -> Evidence:

@@ -72,16 +72,16 @@ class ImageNetworkSettings(ImageNetworkNumbers):
     def title(self) -> str:
         """The name that every output bears: experiment, model, data, scale."""
         size = "" if self.size is None else f" at {self.size} x {self.size}"
-        what = (
+        experiment = (
             f"{IDS[self.name]}, {MODEL_TITLES[self.model]} on {DATASET_TITLES[self.dataset]}{size}"
         )
         if not self.departures:
-            return f"{what}, scale paper"
+            return f"{experiment}, scale paper"
         unchanged = dataclasses.replace(
             SCALES[self.scale][self.name], seed=self.seed, dtype=self.dtype
         )
         changed = "" if self == unchanged else ", changed"
-        return f"{what}, scale {self.scale}{changed}: not the paper's numbers"
+        return f"{experiment}, scale {self.scale}{changed}: not the paper's numbers"
 
 
 PAPER = {

@@ -139,12 +139,12 @@ def _overfitting(data: xr.Dataset) -> Finding:
     over = learnt > 2.0 * chance
     if not bool(over.any()):
         greatest = float(learnt.max())
-        what = (
+        reason = (
             f"at most {greatest:.2f} of the wrong labels were learnt"
             if greatest == greatest
             else "there are no wrong labels"
         )
-        return Finding(claim, UNTESTED, f"no network overfits: {what} (chance 0.11)")
+        return Finding(claim, UNTESTED, f"no network overfits: {reason} (chance 0.11)")
     best = data["test_accuracy"].mean("run")
     loss = (data["test_accuracy"].max("epoch") - data["test_accuracy"].isel(epoch=-1)).where(over)
     mean, error = mean_and_error(loss)
