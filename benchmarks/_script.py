@@ -20,11 +20,11 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
 
 
 def begin(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line, and have torch compute as the command line of flowfa does."""
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    """Parse the command line, and set threads and allocator as the command line of flowfa does."""
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     keep_freed_memory()
-    return given
+    return arguments
 
 
 def print_header(*columns: str) -> None:

@@ -26,14 +26,14 @@ RULES = ("gd", "fa", "adafa", "signfa")
 def cases() -> dict[str, tuple[Dataset, int, int, float]]:
     """Return data, width, trajectories of each rule, and end."""
     small = flowfa.datasets.nearly_orthogonal(samples=30, dim=300, gamma=2.0, seed=0)
-    found: dict[str, tuple[Dataset, int, int, float]] = {
+    named: dict[str, tuple[Dataset, int, int, float]] = {
         "nearly orthogonal, n = 30": (small, 100, 16, 20.0),
         "nearly orthogonal, n = 30, many starts": (small, 100, 128, 20.0),
     }
     if os.environ.get("FLOWFA_DATA"):
         digits = flowfa.datasets.make("mnist", samples=1000, classes=(3, 8), seed=0)
-        found["MNIST, 3 and 8, n = 1000"] = (digits, 200, 4, 2.0)
-    return found
+        named["MNIST, 3 and 8, n = 1000"] = (digits, 200, 4, 2.0)
+    return named
 
 
 def weights_and_seconds(
@@ -53,23 +53,23 @@ def main() -> None:
     """Print the table."""
     parser = parser_of(__doc__)
     parser.add_argument("--device", default="cuda")
-    given = begin(parser)
-    if given.device.startswith("cuda") and not torch.cuda.is_available():
+    arguments = begin(parser)
+    if arguments.device.startswith("cuda") and not torch.cuda.is_available():
         print("there is no GPU to compare with")
         return
     # The first use of a device takes seconds.
-    torch.zeros(8, device=given.device).sum().item()
-    print(f"{given.threads} thread(s); {given.device}\n")
+    torch.zeros(8, device=arguments.device).sum().item()
+    print(f"{arguments.threads} thread(s); {arguments.device}\n")
     print_header("data", "networks", "steps", "cpu, s", "other, s", "faster", "W_1 differs by")
     for name, case in cases().items():
-        here, slow, run = weights_and_seconds(*case, device="cpu")
-        there, fast, other = weights_and_seconds(*case, device=given.device)
+        on_cpu, slow, run = weights_and_seconds(*case, device="cpu")
+        on_device, fast, other = weights_and_seconds(*case, device=arguments.device)
         assert run.statuses == other.statuses, (run.statuses, other.statuses)
-        apart = np.abs(there - here).max() / np.abs(here).max()
-        steps = max(told["steps"] for told in run.summary()["rules"].values())
+        apart = np.abs(on_device - on_cpu).max() / np.abs(on_cpu).max()
+        steps = max(summary["steps"] for summary in run.summary()["rules"].values())
         print(
-            f"| {name}, width {case[1]}, t = {case[3]:g} | {len(here)} | {steps:.0f} | {slow:.1f} "
-            f"| {fast:.1f} | {slow / fast:.1f} | {apart:.1e} |",
+            f"| {name}, width {case[1]}, t = {case[3]:g} | {len(on_cpu)} | {steps:.0f} "
+            f"| {slow:.1f} | {fast:.1f} | {slow / fast:.1f} | {apart:.1e} |",
             flush=True,
         )
 

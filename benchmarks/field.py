@@ -77,10 +77,10 @@ def main() -> None:
     """Print the table."""
     parser = parser_of(__doc__)
     parser.add_argument("--device", default="cpu")
-    given = begin(parser)
-    device = torch.device(given.device)
+    arguments = begin(parser)
+    device = torch.device(arguments.device)
     rate = gemm_rate(device)
-    where = f"{torch.get_num_threads()} thread(s)" if device.type == "cpu" else given.device
+    where = f"{torch.get_num_threads()} thread(s)" if device.type == "cpu" else arguments.device
     print(f"{where}, GEMM rate {rate / 1e9:.1f} GFlop/s\n")
     print_header(
         "trajectories x width x n x d", "products, MFlop", "floor, ms", "field, ms", "ratio"

@@ -119,13 +119,13 @@ def of_scipy(flow: NetworkFlow, reference: Tensor, end: float, rtol: float) -> P
         return np.concatenate([((slope * r * feedback[:, None]) @ X).ravel(), h @ r])
 
     began = time.process_time()
-    found = solve_ivp(
+    solution = solve_ivp(
         velocity, (0.0, end), flow.initial[0].numpy(), "DOP853", rtol=rtol, atol=rtol / 100
     )
     seconds = time.process_time() - began
-    state = torch.from_numpy(found.y[:, -1])[None]
+    state = torch.from_numpy(solution.y[:, -1])[None]
     error = distance(state, reference[:1])
-    return Point("scipy DOP853", f"rtol {rtol:.0e}", error, found.nfev, seconds)
+    return Point("scipy DOP853", f"rtol {rtol:.0e}", error, solution.nfev, seconds)
 
 
 def of_euler(flow: NetworkFlow, reference: Tensor, end: float, step: float) -> Point:
@@ -199,11 +199,11 @@ def figure(sets: dict[str, list[Point]], path: str) -> None:
     drawn, axes = plt.subplots(1, len(sets), figsize=(4.2 * len(sets), 3.6), sharey=True)
     for axis, (title, points) in zip(np.atleast_1d(axes), sets.items(), strict=True):
         for name, colour in styles.items():
-            own = [p for p in points if p.method == name and p.error > 0.0]
-            if own:
+            of_method = [p for p in points if p.method == name and p.error > 0.0]
+            if of_method:
                 axis.loglog(
-                    [1e3 * p.seconds for p in own],
-                    [p.error for p in own],
+                    [1e3 * p.seconds for p in of_method],
+                    [p.error for p in of_method],
                     "o-",
                     ms=4,
                     color=colour,
@@ -227,7 +227,7 @@ def main() -> None:
     arguments = begin(parser)
     print(f"{arguments.threads} thread(s)")
     end = 50.0
-    integrate(make_flow(1), "hybrid", 1.0, rtol=1e-3)  # compiles or loads the engine
+    integrate(make_flow(1), "hybrid", 1.0, rtol=1e-3)  # compiles the engine, or loads it
     sets = {}
     for starts in (1, 64):
         flow = make_flow(starts)

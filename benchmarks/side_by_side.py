@@ -46,15 +46,15 @@ def measure(networks: int, batch: int, device: str) -> dict[str, float]:
     fed = [convert(model, "fa", seed=seed) for seed, model in enumerate(plain)]
 
     def loop(layout: torch.memory_format) -> None:
-        for model, own, truth in zip(fed, images, labels, strict=True):
+        for model, own_images, truth in zip(fed, images, labels, strict=True):
             model.zero_grad()
-            scores = model(own.contiguous(memory_format=layout))
+            scores = model(own_images.contiguous(memory_format=layout))
             F.cross_entropy(scores, truth).backward()
 
     parameters, buffers = stack_module_state(plain)
 
-    def loss(p: dict[str, Tensor], b: dict[str, Tensor], own: Tensor, truth: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(plain[0], (p, b), (own,)), truth)
+    def loss(p: dict[str, Tensor], b: dict[str, Tensor], inputs: Tensor, truth: Tensor) -> Tensor:
+        return F.cross_entropy(functional_call(plain[0], (p, b), (inputs,)), truth)
 
     update = vmap(grad(loss))
     kernels, biases = (
@@ -74,14 +74,14 @@ def measure(networks: int, batch: int, device: str) -> dict[str, float]:
 
     def grouped(layout: torch.memory_format) -> None:
         h = images.transpose(0, 1).flatten(1, 2).contiguous(memory_format=layout)
-        for place, (kernel, bias, b) in enumerate(zip(kernels, biases, feedback, strict=True)):
+        for layer, (kernel, bias, b) in enumerate(zip(kernels, biases, feedback, strict=True)):
             h = ConvolutionSignal.apply(h, kernel, bias, b, (1, 1), (0, 0), (1, 1), networks).relu()
-            h = F.max_pool2d(h, 2) if place < 2 else h.mean((2, 3))
+            h = F.max_pool2d(h, 2) if layer < 2 else h.mean((2, 3))
         total = torch.zeros((), device=device)
-        for own, first, second, truth in zip(
+        for hidden_of, first, second, truth in zip(
             h.unflatten(1, (networks, -1)).unbind(1), *of_linear, labels, strict=True
         ):
-            hidden = LinearSignal.apply(own, first, None, first.detach()).relu()
+            hidden = LinearSignal.apply(hidden_of, first, None, first.detach()).relu()
             scores = LinearSignal.apply(hidden, second, None, second.detach())
             total = total + F.cross_entropy(scores, truth)
         total.backward()
@@ -102,6 +102,6 @@ if __name__ == "__main__":
     parser.add_argument("--networks", type=int, default=6)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--device", default="cpu")
-    given = begin(parser)
-    for name, value in measure(given.networks, given.batch, given.device).items():
-        print(f"| {name} | {given.networks} | {given.batch} | {value:.0f} |")
+    arguments = begin(parser)
+    for name, value in measure(arguments.networks, arguments.batch, arguments.device).items():
+        print(f"| {name} | {arguments.networks} | {arguments.batch} | {value:.0f} |")

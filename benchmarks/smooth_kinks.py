@@ -39,9 +39,9 @@ def simulated(
     return flat, run, seconds
 
 
-def distances(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def distances(weights: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """Return the relative distance of the weights of each trajectory."""
-    return np.linalg.norm(found - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    return np.linalg.norm(weights - exact, axis=1) / np.linalg.norm(exact, axis=1)
 
 
 def most_evaluations(run: flowfa.Run) -> int:
@@ -57,8 +57,8 @@ def against_hybrid() -> None:
     print_header("EPS", "rtol", "median distance", "largest distance", "evaluations")
     for epsilon in EPSILONS:
         for rtol in (1e-4, 1e-8):
-            found, run, _ = simulated((30,), epsilon, "dopri5", rtol)
-            far = distances(found, exact)
+            weights, run, _ = simulated((30,), epsilon, "dopri5", rtol)
+            far = distances(weights, exact)
             print(
                 f"| {epsilon:.0e} | {rtol:.0e} | {np.median(far):.1e} | {far.max():.1e} | "
                 f"{most_evaluations(run)} |"
@@ -85,8 +85,8 @@ def against_euler() -> None:
     print(f"{apart.min():.1e} to {apart.max():.1e}\n")
     print_header("EPS", "median distance", "largest distance", "evaluations")
     for epsilon in EPSILONS:
-        found, run, _ = simulated((30, 20), epsilon, "dopri5", 1e-7, rules)
-        far = distances(found, 2.0 * fine - coarse)
+        weights, run, _ = simulated((30, 20), epsilon, "dopri5", 1e-7, rules)
+        far = distances(weights, 2.0 * fine - coarse)
         print(
             f"| {epsilon:.0e} | {np.median(far):.1e} | {far.max():.1e} | {most_evaluations(run)} |"
         )
@@ -100,10 +100,10 @@ def choice_of_auto() -> None:
         reference, _, _ = simulated((30, 20), epsilon, "dopri5", 1e-9)
         for rtol in (1e-4, 1e-6):
             for solver in ("bosh3", "dopri5", "dop853"):
-                found, run, seconds = simulated((30, 20), epsilon, solver, rtol)
+                weights, run, seconds = simulated((30, 20), epsilon, solver, rtol)
                 print(
                     f"| {epsilon:.0e} | {rtol:.0e} | {solver} | "
-                    f"{distances(found, reference).max():.1e} | "
+                    f"{distances(weights, reference).max():.1e} | "
                     f"{most_evaluations(run)} | {seconds:.2f} |"
                 )
 

@@ -64,8 +64,8 @@ def table(leak: float, finest: float) -> None:
 
 def main() -> None:
     """Print both tables."""
-    given = begin(parser_of(__doc__))
-    print(f"{given.threads} thread(s)")
+    arguments = begin(parser_of(__doc__))
+    print(f"{arguments.threads} thread(s)")
     table(leak=0.1, finest=1e-9)
     table(leak=1.0, finest=1e-13)
 

@@ -38,14 +38,14 @@ def steps_per_second(settings: TrainingSettings) -> float:
         problem, ensemble, repeats=len(settings.variants), reduce=settings.weight_decay == 0.0
     )
     rule = step_rule(flow, settings, STARTS, 0)
-    found = []
+    speeds = []
     for repetition in range(REPETITIONS + 1):
         began = time.process_time()
         for _ in strides(rule, flow.field, flow.initial, STEPS):
             pass
         if repetition:
-            found.append(STEPS / (time.process_time() - began))
-    return statistics.median(found)
+            speeds.append(STEPS / (time.process_time() - began))
+    return statistics.median(speeds)
 
 
 def main() -> None:

@@ -56,13 +56,13 @@ def drift_table(solver: str) -> None:
     print("\n| rtol | status | worst drift of C-1: gd | fa | adafa | signfa | steps | s |")
     print("|---|---|---|---|---|---|---|---|")
     for rtol in (1e-4, 1e-5, 1e-6):
-        began = time.perf_counter()
+        start = time.perf_counter()
         run = flowfa.simulate(problem, trajectories=16, t_end=T_END, rtol=rtol, solver=solver)
-        took = time.perf_counter() - began
-        told = run.summary()["rules"]
+        took = time.perf_counter() - start
+        summaries = run.summary()["rules"]
         statuses = ", ".join(sorted(set(run.statuses)))
-        drifts = " | ".join(f"{told[rule]['conservation_drift']:.1e}" for rule in RULES)
-        steps = max(entry["steps"] for entry in told.values())
+        drifts = " | ".join(f"{summaries[rule]['conservation_drift']:.1e}" for rule in RULES)
+        steps = max(entry["steps"] for entry in summaries.values())
         print(f"| {rtol:.0e} | {statuses} | {drifts} | {steps:.0f} | {took:.1f} |")
 
 

@@ -1,4 +1,4 @@
-"""Do steps that left the flow at a kink come back to it as the rate falls? Three that had not yet.
+"""Do steps that left the flow at a kink come back to it as the rate falls? Three open cases.
 
 The starts are those of ``deviation.py random-labels`` whose steps are elsewhere at rate 0.005.
 Euler's steps are written here in numpy, with nothing of flowfa's field or solvers; the flow is the
@@ -38,7 +38,7 @@ def distances(rule: str, start: int, t_end: float, rates: tuple[float, ...]) -> 
     hidden, out = weights["W1"].values[start], weights["W2"].values[start, :, 0]
     feedback = None if rule == "gd" else weights["B2"].values[start].reshape(-1)
     inputs, labels = np.asarray(data.X), np.asarray(data.y, dtype=float)
-    found = []
+    relative = []
     for rate in rates:
         w, v = hidden[0].copy(), out[0].copy()
         for _ in range(round(t_end / rate)):
@@ -52,8 +52,8 @@ def distances(rule: str, start: int, t_end: float, rates: tuple[float, ...]) -> 
                 v + rate * activation @ signal,
             )
         away = np.hypot(np.linalg.norm(w - hidden[-1]), np.linalg.norm(v - out[-1]))
-        found.append(away / np.hypot(np.linalg.norm(hidden[-1]), np.linalg.norm(out[-1])))
-    return found
+        relative.append(away / np.hypot(np.linalg.norm(hidden[-1]), np.linalg.norm(out[-1])))
+    return relative
 
 
 def main() -> None:
@@ -61,9 +61,12 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| rule, start | to t | deviation at each rate |\n|---|---|---|")
     for rule, start, t_end, rates in CASES:
-        found = distances(rule, start, t_end, rates)
-        told = ", ".join(f"{rate:g}: {each:.1e}" for rate, each in zip(rates, found, strict=True))
-        print(f"| {rule}, {start} | {t_end:g} | {told} |", flush=True)
+        relative_distances = distances(rule, start, t_end, rates)
+        cells = ", ".join(
+            f"{rate:g}: {distance:.1e}"
+            for rate, distance in zip(rates, relative_distances, strict=True)
+        )
+        print(f"| {rule}, {start} | {t_end:g} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ def main() -> int:
             print(line, flush=True)
             total += 1
             survivors += [] if caught else [f"{rule}: {name}"]
-        for name, (parts, why) in EQUIVALENT.get(rule, {}).items():
-            print(row(f"{name} (equivalent: {why})", evidence_of_pieces(rule, parts), specs)[0])
+        for name, (pieces, reason) in EQUIVALENT.get(rule, {}).items():
+            print(row(f"{name} (equivalent: {reason})", evidence_of_pieces(rule, pieces), specs)[0])
     print(f"\n{total - len(survivors)} of {total} mutants are caught; survivors: {survivors}")
     return 1 if survivors else 0
 

@@ -56,14 +56,14 @@ if __name__ == "__main__":
     parser.add_argument(
         "flags", nargs="*", help="further flags of flowfa experiment for both, after --"
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     if "FLOWFA_DATA" not in os.environ:
         sys.exit("set FLOWFA_DATA to the folder of the image sets")
-    common = ["--device", given.device, *given.flags]
+    common = ["--device", arguments.device, *arguments.flags]
     jobs = {"cifar100": [] if has_cifar100() else STAND_IN, "tiny-imagenet": []}
-    for job, own in jobs.items():
-        status = run(job, given.out / job, [*own, *common])
+    for job, options in jobs.items():
+        status = run(job, arguments.out / job, [*options, *common])
         if status:
             sys.exit(status)
     for job in jobs:
-        show(given.out / job / f"{job}.nc")
+        show(arguments.out / job / f"{job}.nc")

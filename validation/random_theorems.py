@@ -135,7 +135,7 @@ def main() -> None:
 
 @dataclass
 class Kept:
-    """What some batches gave.
+    """The results of some batches.
 
     Attributes
     ----------
@@ -195,7 +195,7 @@ def read(path: Path) -> Kept:
     for text in path.read_text().splitlines():
         line = json.loads(text)
         if line["batch"] in kept.batches:
-            continue  # done twice, by two that ran at once; both found the same
+            continue  # two processes did this batch at once, with the same result
         counts = {(a, b, Verdict(verdict)): n for a, b, verdict, n in line["counts"]}
         kept.join(
             Kept(
@@ -212,28 +212,28 @@ def read(path: Path) -> Kept:
 
 def study(checks: tuple[Check, ...], batch: int, networks: int) -> Kept:
     """Return what one batch gives."""
-    found, begun = Kept(), time.perf_counter()
+    kept, begun = Kept(), time.perf_counter()
     problems = build(make_plan(batch, networks))
-    at = time.process_time()
+    started = time.process_time()
     evidence = problems.evidence()
-    found.seconds["integration"] = time.process_time() - at
+    kept.seconds["integration"] = time.process_time() - started
     for check in checks:
-        at = time.process_time()
+        started = time.process_time()
         try:
             cases = list(cases_of((check,), problems, evidence, look_closer))
         except Exception as error:  # one check's error shall not end the study
-            found.failures.append(f"{check.spec} batch {batch}: {type(error).__name__}: {error}")
-            tqdm.write(found.failures[-1])
+            kept.failures.append(f"{check.spec} batch {batch}: {type(error).__name__}: {error}")
+            tqdm.write(kept.failures[-1])
             continue
-        found.seconds[check.spec] = time.process_time() - at
+        kept.seconds[check.spec] = time.process_time() - started
         for case in cases:
-            found.tally.add(case)
+            kept.tally.add(case)
             if case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):
-                found.lines.append(label(case))
-                tqdm.write(found.lines[-1])
-    found.tally.networks += len(problems)
-    found.wall = time.perf_counter() - begun
-    return found
+                kept.lines.append(label(case))
+                tqdm.write(kept.lines[-1])
+    kept.tally.networks += len(problems)
+    kept.wall = time.perf_counter() - begun
+    return kept
 
 
 def report(tally: Tally, seconds: Mapping[str, float], wall: float, failures: list[str]) -> None:
@@ -259,7 +259,7 @@ def shares(tally: Tally) -> str:
     for division in ("start", "hidden layers", "data", "rule", "ended"):
         parts = []
         for group in tally.groups(division):
-            numbers = {each: tally.count(division, group, each) for each in Verdict}
+            numbers = {verdict: tally.count(division, group, verdict) for verdict in Verdict}
             applicable = sum(numbers.values()) - numbers[Verdict.NOT_APPLICABLE]
             share = numbers[Verdict.INCONCLUSIVE] / max(applicable, 1)
             parts.append(f"{group} {share:.1%}")

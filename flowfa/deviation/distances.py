@@ -16,14 +16,14 @@ ON_A_KINK = 1e-9
 
 @dataclass(frozen=True)
 class FreshInputs:
-    """Inputs that are not in the data, as the field's first layer sees them.
+    """Inputs that are not in the data, in the coordinates of the field's first layer.
 
     Attributes
     ----------
     coordinates : Tensor
-        Of the inputs in the span of the data, (input, r).
+        Coordinates of the inputs in the span of the data, (input, r).
     outside : Tensor
-        What the part of W_1 outside the span, which never moves, adds to the preactivations,
+        The part of the preactivations that comes from W_1 outside the span, which never moves,
         (row, n_1, input).
     """
 
@@ -47,7 +47,7 @@ def compare(
     Parameters
     ----------
     field : NetworkField
-        With one row for each pair.
+        A field with one row for each pair.
     flow, steps : Tensor
         States, (row, parameter).
     outside_norm2 : Tensor
@@ -66,26 +66,29 @@ def compare(
     """
     difference, norm2 = steps - flow, flow.square().sum(1) + outside_norm2.sum(1)
     layers = []
-    parts, whole = field.layout.views(difference), field.layout.views(flow)
+    differences, weights = field.layout.views(difference), field.layout.views(flow)
     for layer in range(1, field.layout.layers + 1):
-        own = whole[f"W{layer}"].square().sum((1, 2))
-        own = own + outside_norm2.sum(1) if layer == 1 else own
-        layers.append(parts[f"W{layer}"].square().sum((1, 2)).sqrt() / own.sqrt())
-    seen, stepped = observe(field, flow, outside_norm2), observe(field, steps, outside_norm2)
-    ahead, behind = field.forward(flow), field.forward(steps)
-    z = torch.cat([each.flatten(1) for each in ahead.preactivations], 1)
-    other = torch.cat([each.flatten(1) for each in behind.preactivations], 1)
-    free = z.abs() > ON_A_KINK * z.abs().amax(1, keepdim=True)
-    differ = ((z > 0.0) != (other > 0.0)) & free
+        norm2_of_layer = weights[f"W{layer}"].square().sum((1, 2))
+        norm2_of_layer = norm2_of_layer + outside_norm2.sum(1) if layer == 1 else norm2_of_layer
+        layers.append(differences[f"W{layer}"].square().sum((1, 2)).sqrt() / norm2_of_layer.sqrt())
+    flow_observed, step_observed = (
+        observe(field, flow, outside_norm2),
+        observe(field, steps, outside_norm2),
+    )
+    on_flow, on_steps = field.forward(flow), field.forward(steps)
+    flow_z = torch.cat([preactivations.flatten(1) for preactivations in on_flow.preactivations], 1)
+    step_z = torch.cat([preactivations.flatten(1) for preactivations in on_steps.preactivations], 1)
+    free = flow_z.abs() > ON_A_KINK * flow_z.abs().amax(1, keepdim=True)
+    differ = ((flow_z > 0.0) != (step_z > 0.0)) & free
     broken = ~steps.isfinite().all(1)
     return {
         "parameters": difference.norm(dim=1) / norm2.sqrt(),
         "layers": torch.stack(layers, 1),
-        "outputs": _relative(behind.output, ahead.output),
+        "outputs": _relative(on_steps.output, on_flow.output),
         "fresh_outputs": _relative(outputs(field, steps, fresh), outputs(field, flow, fresh)),
-        "loss_gap": stepped["loss"] - seen["loss"],
-        "flow_loss": seen["loss"],
-        "alignment_gap": stepped["alignment"] - seen["alignment"],
+        "loss_gap": step_observed["loss"] - flow_observed["loss"],
+        "flow_loss": flow_observed["loss"],
+        "alignment_gap": step_observed["alignment"] - flow_observed["alignment"],
         "patterns": (differ.double().mean(1)).masked_fill(broken, torch.nan),
     }
 
@@ -102,5 +105,5 @@ def outputs(field: NetworkField, state: Tensor, fresh: FreshInputs) -> Tensor:
     return z
 
 
-def _relative(found: Tensor, reference: Tensor) -> Tensor:
-    return (found - reference).flatten(1).norm(dim=1) / reference.flatten(1).norm(dim=1)
+def _relative(compared: Tensor, reference: Tensor) -> Tensor:
+    return (compared - reference).flatten(1).norm(dim=1) / reference.flatten(1).norm(dim=1)

@@ -28,49 +28,49 @@ Legend = list[tuple[str, Line2D]]
 """Labels and the lines they explain."""
 
 
-def figures(found: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
+def figures(data: xr.Dataset) -> Iterator[tuple[str, str, Figure]]:
     """Yield each figure with the name of its file and its caption."""
-    widest = found["architecture"].values[-1]
+    widest = data["architecture"].values[-1]
     yield (
         "deviation-rate",
         "Deviation of the weights at the end against the rate, median and quartiles over starts, a "
         "line for each width, with fitted slopes and their 95 % intervals. Crosses: some starts "
         "diverge, the line is of the others.",
-        # Room for the slopes, a line for each width.
-        _panels(found, _against_rate, 0.07 * found.sizes["architecture"]),
+        # This headroom holds the fitted slopes, a line for each width.
+        _panels(data, _against_rate, 0.07 * data.sizes["architecture"]),
     )
     yield (
         "deviation-time",
         "Deviation of the weights over time for each rate, median and quartiles over starts, at "
         f"width {widest}.",
-        _panels(found, _over_time),
+        _panels(data, _over_time),
     )
-    if found.sizes["architecture"] > 1:
+    if data.sizes["architecture"] > 1:
         yield (
             "deviation-width",
             "Deviation of the weights at the end against the width, for each rate, median and "
             "quartiles over starts.",
-            _panels(found, _against_width),
+            _panels(data, _against_width),
         )
     yield (
         "neurons",
         f"Some neurons of the first start at width {widest} and the largest rate, flow and steps: "
         "weight to the first output.",
-        _panels(found, _neurons),
+        _panels(data, _neurons),
     )
     yield (
         "law",
         "The largest drift of C (C-1) of a neuron over time for each rate, median over starts, at "
         f"width {widest}: as measured, and as C-11 predicts it (at every fifth time).",
-        _panels(found, _drift),
+        _panels(data, _drift),
     )
 
 
 def _panels(
-    found: xr.Dataset, draw: Callable[[Axes, list[Case]], Legend], headroom: float = 0.0
+    data: xr.Dataset, draw: Callable[[Axes, list[Case]], Legend], headroom: float = 0.0
 ) -> Figure:
     """Draw a panel for each rule, with a share of logarithmic room above, and one legend."""
-    rules = [str(rule) for rule in found["rule"].values]
+    rules = [str(rule) for rule in data["rule"].values]
     columns = min(MOST_COLUMNS, len(rules))
     rows = -(-len(rules) // columns)
     with mpl.rc_context(SETTINGS):
@@ -79,11 +79,11 @@ def _panels(
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         legend: dict[str, Line2D] = {}
-        for place, rule in enumerate(rules):
-            own = draw(axes[place], [case for case in cases(found) if case.rule == rule])
-            legend = dict(own) | legend
-            axes[place].set_title(rule)
-            axes[place].label_outer()
+        for panel, rule in enumerate(rules):
+            drawn = draw(axes[panel], [case for case in cases(data) if case.rule == rule])
+            legend = dict(drawn) | legend
+            axes[panel].set_title(rule)
+            axes[panel].label_outer()
         if headroom:
             low, high = axes[0].get_ylim()
             axes[0].set_ylim(low, high * (high / low) ** headroom)
@@ -99,21 +99,21 @@ def _panels(
     return figure
 
 
-def _against_rate(axes: Axes, own: list[Case]) -> Legend:
-    color = rule_styles([own[0].rule])[own[0].rule].color
+def _against_rate(axes: Axes, of_rule: list[Case]) -> Legend:
+    color = rule_styles([of_rule[0].rule])[of_rule[0].rule].color
     legend: Legend = []
     edges: Legend = []
-    for place, case in enumerate(own):
-        momentum, rate = case.found["momentum"].values, case.found["rate"].values
+    for index, case in enumerate(of_rule):
+        momentum, rate = case.data["momentum"].values, case.data["rate"].values
         chosen = np.flatnonzero((momentum == momentum[0]) & np.isfinite(rate))
         chosen = chosen[np.argsort(rate[chosen])]
         values = case.last("parameters")[:, chosen]
         middle, low, high = _spread(values)
-        shade = 0.35 + 0.65 * (place + 1) / len(own)
+        shade = 0.35 + 0.65 * (index + 1) / len(of_rule)
         axes.plot(rate[chosen], middle, "o-", markersize=3, color=color, alpha=shade, linewidth=1.2)
         axes.fill_between(rate[chosen], low, high, color=color, alpha=0.15 * shade, linewidth=0)
-        lost = (case.found["diverged_step"].values[:, chosen] >= 0).any(0)
-        # Where all diverge there is no median: the cross stands as low as the lowest.
+        lost = (case.data["diverged_step"].values[:, chosen] >= 0).any(0)
+        # Where all starts diverge there is no median, and the cross stands at the lowest one.
         height = np.where(np.isfinite(middle), middle, np.nanmin(middle, initial=np.inf))
         axes.plot(rate[chosen][lost], height[lost], "x", color=color, markersize=7)
         edge = float(case.edges[case.main[0]])
@@ -121,14 +121,14 @@ def _against_rate(axes: Axes, own: list[Case]) -> Legend:
             axes.axvline(edge, color=color, alpha=shade, linewidth=0.7, linestyle="--")
             edges = [("stability edge", _line(linestyle="--", linewidth=0.7))]
         legend.append((f"width {case.architecture}", _line(marker="o", alpha=shade)))
-    case = own[-1]
-    plain = case.found["rate"].values[case.main]
+    case = of_rule[-1]
+    plain = case.data["rate"].values[case.main]
     level = _spread(case.last("parameters")[:, case.main[-1:]])[0][0]
     axes.plot(plain, level * plain / plain[-1], linestyle=":", color=GREY, linewidth=1.2)
     axes.set(xscale="log", yscale="log", xlabel="rate", ylabel=DEVIATION)
     _label_rates(axes, plain)
-    told = "\n".join(_fitted(each) for each in own)
-    axes.text(0.03, 0.98, told, transform=axes.transAxes, fontsize=6.5, va="top")
+    slopes = "\n".join(_fitted(case) for case in of_rule)
+    axes.text(0.03, 0.98, slopes, transform=axes.transAxes, fontsize=6.5, va="top")
     return [*legend, ("slope 1", _line(linestyle=":")), *edges]
 
 
@@ -136,48 +136,48 @@ def _label_rates(axes: Axes, rates: np.ndarray) -> None:
     """Put labels at the rates, and at round numbers beyond them, but at none too near another."""
     low, high = axes.get_xlim()
     beyond = [digit * 10.0**power for power in range(-9, 10) for digit in (1.0, 2.0, 5.0)]
-    wanted = [*np.sort(rates), *(each for each in beyond if rates.max() < each <= high)]
-    told: list[float] = []
+    wanted = [*np.sort(rates), *(rate for rate in beyond if rates.max() < rate <= high)]
+    labelled: list[float] = []
     for rate in wanted:
-        if not told or rate >= max(1.9, (high / low) ** 0.15) * told[-1]:
-            told.append(float(rate))
-    axes.set_xticks(told, [f"{rate:.3g}" for rate in told])
+        if not labelled or rate >= max(1.9, (high / low) ** 0.15) * labelled[-1]:
+            labelled.append(float(rate))
+    axes.set_xticks(labelled, [f"{rate:.3g}" for rate in labelled])
     axes.set_xticks([], minor=True)
 
 
 def _fitted(case: Case) -> str:
     """Return the fitted slope of a width with its interval."""
-    slope = slope_of(case, "parameters", float(case.found["momentum"].values[0]))
+    slope = slope_of(case, "parameters", float(case.data["momentum"].values[0]))
     if slope is None:
         return f"width {case.architecture}: no slope"
     interval = "" if np.isnan(slope.low) else f" [{slope.low:.3f}, {slope.high:.3f}]"
     return f"width {case.architecture}: slope {slope.slope:.3f}{interval}"
 
 
-def _over_time(axes: Axes, own: list[Case]) -> Legend:
-    case, legend = own[-1], []
+def _over_time(axes: Axes, of_rule: list[Case]) -> Legend:
+    case, legend = of_rule[-1], []
     for variant, color in _shades(case):
-        part = case.found.isel(variant=variant)
-        middle, low, high = _spread(part["parameters"].values)
-        time = part["time"].values
+        of_rate = case.data.isel(variant=variant)
+        middle, low, high = _spread(of_rate["parameters"].values)
+        time = of_rate["time"].values
         axes.plot(time, middle, color=color, linewidth=1.2)
         axes.fill_between(time, low, high, color=color, alpha=0.2, linewidth=0)
-        axes.plot(time, _spread(part["warped"].values)[0], ":", color=color, linewidth=1.0)
-        legend.append((f"rate {float(part['rate']):.3g}", _line(color=color)))
+        axes.plot(time, _spread(of_rate["warped"].values)[0], ":", color=color, linewidth=1.0)
+        legend.append((f"rate {float(of_rate['rate']):.3g}", _line(color=color)))
     axes.set(yscale="log", xlabel="time", ylabel=DEVIATION)
     return [*legend, ("time-warped", _line(linestyle=":"))]
 
 
-def _against_width(axes: Axes, own: list[Case]) -> Legend:
-    names, legend = [case.architecture for case in own], []
+def _against_width(axes: Axes, of_rule: list[Case]) -> Legend:
+    names, legend = [case.architecture for case in of_rule], []
     numbers = all(name.isdecimal() for name in names)
-    widths = [int(name) if numbers else place for place, name in enumerate(names)]
-    for variant, color in _shades(own[0]):
-        columns = [_spread(case.last("parameters")[:, [variant]]) for case in own]
+    widths = [int(name) if numbers else position for position, name in enumerate(names)]
+    for variant, color in _shades(of_rule[0]):
+        columns = [_spread(case.last("parameters")[:, [variant]]) for case in of_rule]
         middle, low, high = (np.array([float(c[k][0]) for c in columns]) for k in range(3))
         axes.plot(widths, middle, "o-", markersize=3, color=color, linewidth=1.2)
         axes.fill_between(widths, low, high, color=color, alpha=0.2, linewidth=0)
-        rate = float(own[0].found["rate"].values[variant])
+        rate = float(of_rule[0].data["rate"].values[variant])
         legend.append((f"rate {rate:.3g}", _line(color=color, marker="o")))
     axes.set(xscale="log" if numbers else "linear", yscale="log", xlabel="width", ylabel=DEVIATION)
     axes.set_xticks(widths, names)
@@ -185,13 +185,13 @@ def _against_width(axes: Axes, own: list[Case]) -> Legend:
     return legend
 
 
-def _neurons(axes: Axes, own: list[Case]) -> Legend:
-    part, legend = own[-1].found.isel(variant=int(own[-1].main[0])), []
-    for place, neuron in enumerate(part["shown_neuron"].values):
-        flow, steps = (part[f"shown_out_{kind}"].values[:, place] for kind in ("flow", "steps"))
+def _neurons(axes: Axes, of_rule: list[Case]) -> Legend:
+    of_rate, legend = of_rule[-1].data.isel(variant=int(of_rule[-1].main[0])), []
+    for column, neuron in enumerate(of_rate["shown_neuron"].values):
+        flow, steps = (of_rate[f"shown_out_{kind}"].values[:, column] for kind in ("flow", "steps"))
         if not np.isfinite(flow).any():
             continue
-        color, time = NEURON_COLORS[place % len(NEURON_COLORS)], part["time"].values
+        color, time = NEURON_COLORS[column % len(NEURON_COLORS)], of_rate["time"].values
         axes.plot(time, flow, color=color, linewidth=1.1)
         axes.plot(time, steps, ".", color=color, markersize=3.5)
         legend.append((f"neuron {int(neuron)}", _line(color=color)))
@@ -203,29 +203,29 @@ def _neurons(axes: Axes, own: list[Case]) -> Legend:
     ]
 
 
-def _drift(axes: Axes, own: list[Case]) -> Legend:
-    case, legend = own[-1], []
+def _drift(axes: Axes, of_rule: list[Case]) -> Legend:
+    case, legend = of_rule[-1], []
     for variant, color in _shades(case):
-        part = case.found.isel(variant=variant)
-        time = part["time"].values
-        axes.plot(time, _spread(part["law_drift"].values)[0], color=color, linewidth=1.2)
-        axes.plot(time[::5], _spread(part["law_predicted"].values)[0][::5], ".", color=color)
-        legend.append((f"rate {float(part['rate']):.3g}", _line(color=color)))
+        of_rate = case.data.isel(variant=variant)
+        time = of_rate["time"].values
+        axes.plot(time, _spread(of_rate["law_drift"].values)[0], color=color, linewidth=1.2)
+        axes.plot(time[::5], _spread(of_rate["law_predicted"].values)[0][::5], ".", color=color)
+        legend.append((f"rate {float(of_rate['rate']):.3g}", _line(color=color)))
     axes.set(yscale="log", xlabel="time", ylabel="largest drift of C")
     return [*legend, ("C-11", _line(linestyle="none", marker="."))]
 
 
 def _line(**style: Any) -> Line2D:
     """Return a line for the legend, dark grey if not said otherwise."""
-    own: dict[str, Any] = {"color": GREY, "markersize": 4.0, "linewidth": 1.2}
-    return Line2D([], [], **(own | style))
+    default: dict[str, Any] = {"color": GREY, "markersize": 4.0, "linewidth": 1.2}
+    return Line2D([], [], **(default | style))
 
 
 def _shades(case: Case) -> Iterator[tuple[int, str]]:
     """Yield some variants of plain rates, the largest first, in greys from light to black."""
-    places = np.linspace(0, len(case.main) - 1, min(MOST_RATES, len(case.main))).round()
-    for place, variant in enumerate(case.main[places.astype(int)]):
-        level = 0.72 * (1.0 - (place + 1) / len(places))
+    chosen = np.linspace(0, len(case.main) - 1, min(MOST_RATES, len(case.main))).round()
+    for index, variant in enumerate(case.main[chosen.astype(int)]):
+        level = 0.72 * (1.0 - (index + 1) / len(chosen))
         yield int(variant), to_hex((level, level, level))
 
 

@@ -36,7 +36,7 @@ def deviation_from(
     Returns
     -------
     tuple
-        What was found, and the files of the report.
+        The result of the sweep, and the files of the report.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def deviation_from(
         problems["-".join(map(str, problem.sizes[1:-1]))] = problem
     starts = settings.trajectories or DEFAULT_STARTS
     folder = Path(settings.out)
-    found = sweep(
+    data = sweep(
         problems,
         starts,
         DeviationSettings(**values_of(DeviationSettings, settings)),
@@ -67,4 +67,4 @@ def deviation_from(
         progress=progress,
         argv=tuple(argv),
     )
-    return found, write_report(found, folder)
+    return data, write_report(data, folder)

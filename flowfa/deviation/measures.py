@@ -1,4 +1,4 @@
-"""What is measured of some starts of one rule, once their steps and their flows are known."""
+"""The measures of some starts of one rule, taken once their steps and their flows are known."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Pairs:
     Attributes
     ----------
     flow : NetworkFlow
-        Of all starts and rules.
+        The flow of all starts and rules.
     rows : Tensor
         The rows of these starts in it.
     fresh : FreshInputs
-        Of all rows of the flow.
+        Inputs for all rows of the flow.
     variants : Variants
     chosen : numpy.ndarray
         The variants that were run.
@@ -51,8 +51,8 @@ class Pairs:
     walked: Walk
     reference: Reference
 
-    def place(self, variant: int) -> np.ndarray:
-        """Return where the times of comparison of a variant are in the reference, (point,)."""
+    def indices(self, variant: int) -> np.ndarray:
+        """Return the indices, in the reference, of a variant's times of comparison, (point,)."""
         return self.reference.at(self.variants.times[variant])
 
     def outside(self, start: int) -> float:
@@ -61,8 +61,8 @@ class Pairs:
 
     def split(self, row: int) -> tuple[int, int]:
         """Return the start and the variant of a row of the walk."""
-        start, place = divmod(row, len(self.chosen))
-        return start, int(self.chosen[place])
+        start, index = divmod(row, len(self.chosen))
+        return start, int(self.chosen[index])
 
 
 def distances(pairs: Pairs) -> dict[str, np.ndarray]:
@@ -70,14 +70,14 @@ def distances(pairs: Pairs) -> dict[str, np.ndarray]:
     rows, errors = [], []
     for row, states in enumerate(pairs.walked.states):
         start, variant = pairs.split(row)
-        place = torch.from_numpy(pairs.place(variant))
-        exact = pairs.reference.states[start, place]
+        at_times = torch.from_numpy(pairs.indices(variant))
+        exact = pairs.reference.states[start, at_times]
         rows.append(_of_points(pairs, pairs.rows[start], exact, states))
         norm2 = exact.square().sum(1)
         share = (norm2 / (norm2 + pairs.outside(start))).sqrt()
-        errors.append(pairs.reference.error[start, place] * share)
-    found = {name: torch.stack([each[name] for each in rows]).numpy() for name in rows[0]}
-    return found | {"flow_error": torch.stack(errors).numpy()}
+        errors.append(pairs.reference.error[start, at_times] * share)
+    measured = {name: torch.stack([of_row[name] for of_row in rows]).numpy() for name in rows[0]}
+    return measured | {"flow_error": torch.stack(errors).numpy()}
 
 
 def _of_points(pairs: Pairs, row: Tensor, exact: Tensor, states: Tensor) -> dict[str, Tensor]:
@@ -85,19 +85,21 @@ def _of_points(pairs: Pairs, row: Tensor, exact: Tensor, states: Tensor) -> dict
     flow = pairs.flow
     hidden = sum(flow.layout.sizes[1:-1])
     size = max(1, COMPARED_BYTES // (8 * hidden * flow.problem.data.samples))
-    parts = []
-    for flow_part, step_part in zip(exact.split(size), states.split(size), strict=True):
-        own = row.repeat(len(flow_part))
-        parts.append(
+    comparisons = []
+    for flow_points, step_points in zip(exact.split(size), states.split(size), strict=True):
+        rows = row.repeat(len(flow_points))
+        comparisons.append(
             compare(
-                flow.field.select(own),
-                flow_part,
-                step_part,
-                flow.span.outside_norm2[own],
-                pairs.fresh.select(own),
+                flow.field.select(rows),
+                flow_points,
+                step_points,
+                flow.span.outside_norm2[rows],
+                pairs.fresh.select(rows),
             )
         )
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return {
+        name: torch.cat([comparison[name] for comparison in comparisons]) for name in comparisons[0]
+    }
 
 
 def warped(pairs: Pairs) -> dict[str, np.ndarray]:
@@ -106,19 +108,19 @@ def warped(pairs: Pairs) -> dict[str, np.ndarray]:
     The curve is a polygon. What its corners cut off is judged by leaving out every second time:
     where the flow is smooth that makes the error four times as large.
     """
-    found: dict[str, list[np.ndarray]] = {"warped": [], "warped_error": [], "matched_time": []}
+    measured: dict[str, list[np.ndarray]] = {"warped": [], "warped_error": [], "matched_time": []}
     times = pairs.reference.times
     half = np.union1d(np.arange(0, len(times), 2), [len(times) - 1])
     for row, states in enumerate(pairs.walked.states):
         start, variant = pairs.split(row)
         points, curve = states.numpy(), pairs.reference.states[start].numpy()
-        norm2 = np.square(curve[pairs.place(variant)]).sum(1) + pairs.outside(start)
+        norm2 = np.square(curve[pairs.indices(variant)]).sum(1) + pairs.outside(start)
         distance, matched = time_warped(points, curve, times)
         coarser, _ = time_warped(points, curve[half], times[half])
-        found["warped"].append(distance / np.sqrt(norm2))
-        found["warped_error"].append(np.abs(coarser - distance) / 3.0 / np.sqrt(norm2))
-        found["matched_time"].append(matched)
-    return {name: np.stack(rows) for name, rows in found.items()}
+        measured["warped"].append(distance / np.sqrt(norm2))
+        measured["warped_error"].append(np.abs(coarser - distance) / 3.0 / np.sqrt(norm2))
+        measured["matched_time"].append(matched)
+    return {name: np.stack(rows) for name, rows in measured.items()}
 
 
 def law(walked: Walk) -> dict[str, np.ndarray]:
@@ -151,16 +153,16 @@ def apparent(pairs: Pairs, settings: DeviationSettings) -> np.ndarray:
         return int(np.flatnonzero(first & (variants.rate == rate))[0])
 
     def states_of(rate: float) -> Tensor:
-        place = int(np.flatnonzero(pairs.chosen == variant_of(rate))[0])
-        return walked.states[place :: len(pairs.chosen)]
+        first_row = int(np.flatnonzero(pairs.chosen == variant_of(rate))[0])
+        return walked.states[first_row :: len(pairs.chosen)]
 
-    norm2 = pairs.reference.states[:, pairs.place(variant_of(largest))].square().sum(2)
+    norm2 = pairs.reference.states[:, pairs.indices(variant_of(largest))].square().sum(2)
     outside = pairs.flow.span.outside_norm2[pairs.rows].sum(1)
-    whole = (norm2 + outside[:, None]).sqrt()
+    norm = (norm2 + outside[:, None]).sqrt()
     coarse = states_of(largest)
-    found = [(coarse - states_of(largest / r)).norm(dim=2) / whole for r in settings.refinements]
+    gaps = [(coarse - states_of(largest / r)).norm(dim=2) / norm for r in settings.refinements]
     shape = (len(pairs.rows), 0, variants.times.shape[1])
-    return torch.stack(found, 1).numpy() if found else np.empty(shape)
+    return torch.stack(gaps, 1).numpy() if gaps else np.empty(shape)
 
 
 def shown(pairs: Pairs) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
@@ -177,14 +179,17 @@ def shown(pairs: Pairs) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
             inner = inner + flow.span.outside_norm2[pairs.rows[:1]]
         return views[f"W{last}"][:, 0, neurons], inner[:, neurons].sqrt()
 
-    # Widths of fewer neurons have as many columns, so that a sweep fits into one array.
+    # A width of fewer neurons gets as many columns, so that the widths of a sweep fit together.
     shape = (len(variants), variants.times.shape[1], SHOWN_NEURONS)
     names = ("shown_out_flow", "shown_in_flow", "shown_out_steps", "shown_in_steps")
     weights = {name: np.full(shape, np.nan) for name in names}
     for position, variant in enumerate(pairs.chosen):
-        place = torch.from_numpy(pairs.place(variant))
-        found = (*read(pairs.reference.states[0, place]), *read(pairs.walked.states[position]))
-        for name, values in zip(names, found, strict=True):
+        at_times = torch.from_numpy(pairs.indices(variant))
+        weights_shown = (
+            *read(pairs.reference.states[0, at_times]),
+            *read(pairs.walked.states[position]),
+        )
+        for name, values in zip(names, weights_shown, strict=True):
             weights[name][variant, :, : len(neurons)] = values.numpy()
     result: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         name: (("variant", "point", "shown"), values) for name, values in weights.items()

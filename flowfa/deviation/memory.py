@@ -24,8 +24,8 @@ def bytes_of_start(problem: Problem, settings: DeviationSettings) -> int:
     inputs = min(problem.data.dim, problem.data.samples)
     parameters = sum(a * b for a, b in itertools.pairwise((inputs, *problem.sizes[1:])))
     compared = _variants(settings) * settings.compared
-    # The flow is kept at two tolerances, at all times of comparison and along its curve; beside
-    # the states there are the law's terms of each neuron, and what is measured.
+    # The flow is kept at two tolerances, at all times of comparison and along its curve. Memory
+    # also holds the law's terms of each neuron, and the measures.
     numbers = parameters * (2 * (compared + CURVE_TIMES) + compared)
     return 8 * (numbers + compared * (3 * sum(problem.sizes[1:-1]) + MEASURES))
 

@@ -15,7 +15,7 @@ from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.solve import Monitor, solve
 
 COARSER = 10.0
-"""How much coarser the tolerance is that the reference is compared with."""
+"""The reference is compared with the flow at a tolerance coarser by this factor."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Reference:
     events: dict[str, np.ndarray]
 
     def at(self, times: np.ndarray) -> np.ndarray:
-        """Return the places of some of its times."""
+        """Return the indices of some of its times."""
         return np.searchsorted(self.times, times)
 
 
@@ -73,17 +73,18 @@ def _integrate(
     monitor: Monitor | None = None,
 ) -> _Course:
     choice = choose("auto", problem, rtol=rtol)
-    # Order 3 is the cheapest at the default tolerance, and hopeless at a fine one.
+    # bosh3, of order 3, is the cheapest at the default tolerance, but takes far too many steps at
+    # a fine one.
     by_rule = {rule: name.replace("bosh3", "dopri5") for rule, name in choice.by_rule.items()}
     solver = build_solver(choice.name.replace("bosh3", "dopri5"), by_rule, rtol=rtol)
     run = Integration.begin(initial, torch.from_numpy(times).to(initial))
-    found = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+    states_at = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
 
     def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
-        found[rows, saves] = states
+        states_at[rows, saves] = states
 
     solve(field, run, solver, save, monitor)
-    return _Course(found, solver.name, run)
+    return _Course(states_at, solver.name, run)
 
 
 def refer(
@@ -115,7 +116,7 @@ def refer(
         coarser = _integrate(problem, field, initial, times, rtol * COARSER, monitor).states
     finer = _integrate(problem, field, initial, times, rtol, monitor)
     error = (finer.states - coarser).norm(dim=2) / finer.states.norm(dim=2)
-    status = tuple(each.label for each in finer.run.status)
+    status = tuple(ending.label for ending in finer.run.status)
     return Reference(
         times,
         finer.states,

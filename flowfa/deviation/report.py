@@ -29,50 +29,50 @@ from flowfa.documents import (
 from flowfa.plots.saving import png_bytes
 
 
-def write_report(found: xr.Dataset, folder: Path) -> list[Path]:
+def write_report(data: xr.Dataset, folder: Path) -> list[Path]:
     """Write report.html, report.md and the figures; return the files.
 
     Parameters
     ----------
-    found : xarray.Dataset
+    data : xarray.Dataset
         As `flowfa.deviation.sweep.sweep` returns, or read from its deviation.nc.
     folder : Path
     """
     pictures = [
         Picture(f"{name}.png", png_bytes(figure), caption)
-        for name, caption, figure in figures(found)
+        for name, caption, figure in figures(data)
     ]
-    return write_document(compose(found, pictures), folder)
+    return write_document(compose(data, pictures), folder)
 
 
-def compose(found: xr.Dataset, pictures: list[Picture]) -> Document:
+def compose(data: xr.Dataset, pictures: list[Picture]) -> Document:
     """Return the report as a document."""
-    protocol = protocol_table(found)
+    by_protocol = protocol_table(data)
     return Document(
         "Flow against discrete steps",
         (
-            Paragraph(_opening(found)),
+            Paragraph(_opening(data)),
             Heading("Figures"),
             *pictures,
             Heading("Numbers"),
-            slope_table(found),
-            deviation_table(found),
-            layer_table(found),
-            path_table(found),
-            *([] if protocol is None else [protocol]),
-            accuracy_table(found),
+            slope_table(data),
+            deviation_table(data),
+            layer_table(data),
+            path_table(data),
+            *([] if by_protocol is None else [by_protocol]),
+            accuracy_table(data),
             Heading("How it was made"),
-            List(_origin(found)),
+            List(_origin(data)),
             Heading("What was found"),
-            List(tuple(sentences(found))),
+            List(tuple(sentences(data))),
         ),
     )
 
 
-def _opening(found: xr.Dataset) -> str:
-    config = json.loads(found.attrs["config"])
+def _opening(data: xr.Dataset) -> str:
+    config = json.loads(data.attrs["config"])
     first = next(iter(config["problems"].values()))
-    widths = ", ".join(str(name) for name in found["architecture"].values)
+    widths = ", ".join(str(name) for name in data["architecture"].values)
     return (
         f"{config['trajectories']} starts each of {', '.join(first['rule'])} at width {widths}; "
         f"{first['samples']} samples of {first['dataset']} in {first['dim']} dimensions, "
@@ -89,7 +89,7 @@ def _activation(problem: dict[str, Any]) -> str:
     return f"leak {problem['leak']:g}"
 
 
-def _origin(found: xr.Dataset) -> tuple[str, ...]:
+def _origin(data: xr.Dataset) -> tuple[str, ...]:
     keys = ("created", "git_revision", "versions", "device", "threads", "argv")
-    known = [f"{key}: {found.attrs[key]}" for key in keys if key in found.attrs]
-    return (*known, f"configuration: {found.attrs['config']}")
+    known = [f"{key}: {data.attrs[key]}" for key in keys if key in data.attrs]
+    return (*known, f"configuration: {data.attrs['config']}")

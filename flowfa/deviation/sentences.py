@@ -1,4 +1,4 @@
-"""What the numbers say, in sentences; none where they say nothing."""
+"""The results of a sweep in sentences; a result that is not known gets none."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import xarray as xr
 from flowfa.deviation.summary import STABLE_SHARE, Case, cases, slope_of
 
 CLOSE = (0.01, 0.1)
-"""Relative distances that are worth to say how long the steps keep them."""
+"""Relative distances; the sentences say how long the steps stay within each."""
 NEAR_ONE = 0.03
 NARROW = 0.2
 """A slope counts as 1 if it is so near or its interval has 1 in it, where that is so short."""
 TENDS = 0.6
 """A slope tends to 1 if, at the smallest rates, no more than this share of its gap is left."""
 LATE = 0.5
-"""Share of the deviation left after time-warping below which the steps are merely late or early."""
+"""Where time-warping leaves less of the deviation, the steps are merely late or early."""
 
 ALIKE = 1.2
-"""Ratio below which the medians of all widths are told as one."""
+"""Ratio of medians below which the deviation is said not to depend on the width."""
 
 
 @np.errstate(divide="ignore", invalid="ignore")
-def sentences(found: xr.Dataset) -> list[str]:
+def sentences(data: xr.Dataset) -> list[str]:
     """Return what a sweep found: a text for each width and rule, and one for each rule's widths.
 
     Parameters
     ----------
-    found : xarray.Dataset
+    data : xarray.Dataset
         As `flowfa.deviation.sweep.sweep` returns.
     """
     result = []
-    for case in cases(found):
-        told = (
+    for case in cases(data):
+        findings = (
             *_failed(case),
             *_within(case),
             *_power(case),
@@ -45,13 +45,13 @@ def sentences(found: xr.Dataset) -> list[str]:
             *_law(case),
             *_unstable(case),
         )
-        text = " ".join(each[0].upper() + each[1:] for each in told)
+        text = " ".join(finding[0].upper() + finding[1:] for finding in findings)
         result.append(f"Width {case.architecture}, {case.rule}. {text}")
-    return [*result, *_by_width(found)]
+    return [*result, *_by_width(data)]
 
 
 def _rate(case: Case, variant: int) -> float:
-    return float(case.found["rate"].values[variant])
+    return float(case.data["rate"].values[variant])
 
 
 def _starts(good: np.ndarray) -> str:
@@ -61,11 +61,11 @@ def _starts(good: np.ndarray) -> str:
 
 def _failed(case: Case) -> Iterator[str]:
     """Say of how many starts the flow is not known, and how it ended."""
-    status = case.found["flow_status"].values
+    status = case.data["flow_status"].values
     lost = np.asarray(~np.isfinite(case.last("flow_error")[:, case.main]).any(1))
     if lost.any():
         names = ", ".join(np.unique(status[lost]))
-        reached = float(case.found["flow_reached"].values[lost].min())
+        reached = float(case.data["flow_reached"].values[lost].min())
         yield (
             f"in {_starts(lost)} the flow could not be followed to the end ({names}, from "
             f"t = {reached:.3g}): they are left out."
@@ -75,32 +75,32 @@ def _failed(case: Case) -> Iterator[str]:
 def _within(case: Case) -> Iterator[str]:
     """Say how close the steps stay, and how long, for the largest and the smallest rate."""
     for variant in dict.fromkeys([int(case.main[0]), int(case.main[-1])]):
-        part = case.found.isel(variant=variant)
-        rate, time = _rate(case, variant), part["time"].values
-        diverged = part["diverged_step"].values >= 0
-        known = np.isfinite(part["flow_error"].values).all(1)
-        counted = np.asarray(known & (diverged | part["resolved"].values[:, -1]))
+        of_rate = case.data.isel(variant=variant)
+        rate, time = _rate(case, variant), of_rate["time"].values
+        diverged = of_rate["diverged_step"].values >= 0
+        known = np.isfinite(of_rate["flow_error"].values).all(1)
+        counted = np.asarray(known & (diverged | of_rate["resolved"].values[:, -1]))
         if not counted.any():
             if known.any():
                 yield (
                     f"with rate {rate:g} the flow is not exact enough to measure the steps against."
                 )
             continue
-        # Bounded by what the flow's own error allows.
-        deviation = part["parameters"].values + part["flow_error"].values
+        # An upper bound: the error of the flow itself is added.
+        deviation = of_rate["parameters"].values + of_rate["flow_error"].values
         farthest = np.where(np.isfinite(deviation), deviation, np.inf)[counted].max(0)
-        worst, who = float(farthest.max()), _starts(counted)
+        worst, starts = float(farthest.max()), _starts(counted)
         limits = [limit for limit in CLOSE if limit < worst]
         kept = ", ".join(f"{100 * limit:g} % {_until(farthest, limit, time)}" for limit in limits)
         if np.isinf(worst):
             yield (
-                f"with rate {rate:g} the steps diverge in {_starts(diverged[counted])}; in {who} "
-                f"they are within {kept}."
+                f"with rate {rate:g} the steps diverge in {_starts(diverged[counted])}; in "
+                f"{starts} they are within {kept}."
             )
             continue
         yield (
             f"with rate {rate:g} the weights of the step run stay within {_percent(worst)} % of "
-            f"the flow in {who} until t = {time[-1]:g}" + (f" (within {kept})." if kept else ".")
+            f"the flow in {starts} until t = {time[-1]:g}" + (f" (within {kept})." if kept else ".")
         )
 
 
@@ -117,7 +117,7 @@ def _percent(share: float) -> str:
 
 
 def _power(case: Case) -> Iterator[str]:
-    momentum = float(case.found["momentum"].values[0])
+    momentum = float(case.data["momentum"].values[0])
     slope = slope_of(case, "parameters", momentum)
     if slope is None:
         return
@@ -129,7 +129,7 @@ def _power(case: Case) -> Iterator[str]:
     if one and not disagree:
         yield f"{text}, as that of a first-order method does on a smooth flow."
         return
-    crossed = float(np.nanmax(case.found["patterns"].values[:, case.main], initial=0.0))
+    crossed = float(np.nanmax(case.data["patterns"].values[:, case.main], initial=0.0))
     sides = (
         f"up to {100 * crossed:.2g} % of the preactivations of the step run are on another side of "
         f"zero than in the flow{_events(case)}"
@@ -152,7 +152,7 @@ def _power(case: Case) -> Iterator[str]:
 
 def _events(case: Case) -> str:
     """Say how many kinks the flow meets, where its solver counts them."""
-    crossings, slidings = (case.found[f"flow_{kind}"].values for kind in ("crossings", "slidings"))
+    crossings, slidings = (case.data[f"flow_{kind}"].values for kind in ("crossings", "slidings"))
     if (crossings < 0).any():
         return ""
     return (
@@ -164,13 +164,13 @@ def _events(case: Case) -> str:
 def _path(case: Case) -> Iterator[str]:
     """Say how much of the deviation is lateness, at the largest rate."""
     variant = int(case.main[0])
-    part = case.found.isel(variant=variant, point=-1)
-    plain, warped = part["parameters"].values, part["warped"].values
-    good = np.isfinite(warped) & part["resolved"].values & (plain > 0.0)
+    at_end = case.data.isel(variant=variant, point=-1)
+    plain, warped = at_end["parameters"].values, at_end["warped"].values
+    good = np.isfinite(warped) & at_end["resolved"].values & (plain > 0.0)
     if not good.any():
         return
     left = float(np.median(warped[good] / plain[good]))
-    ahead = float(np.median((part["matched_time"].values - float(part["time"]))[good]))
+    ahead = float(np.median((at_end["matched_time"].values - float(at_end["time"]))[good]))
     rate, way = _rate(case, variant), "ahead" if ahead > 0.0 else "behind"
     if left < LATE:
         yield (
@@ -186,7 +186,7 @@ def _path(case: Case) -> Iterator[str]:
 
 def _momentum(case: Case) -> Iterator[str]:
     """Compare the other momenta with the first, at the largest rate."""
-    momentum, rates = case.found["momentum"].values, case.found["rate"].values
+    momentum, rates = case.data["momentum"].values, case.data["rate"].values
     first = int(case.main[0])
     truth = case.last("parameters")
     for variant in np.flatnonzero(case.plain & (rates == rates[first])):
@@ -207,28 +207,28 @@ def _momentum(case: Case) -> Iterator[str]:
 
 def _protocol(case: Case) -> Iterator[str]:
     """Say how much of the deviation steps at a smaller rate see."""
-    refinements = case.found["refinement"].values
+    refinements = case.data["refinement"].values
     if not len(refinements):
         return
     first = int(case.main[0])
     good = case.sound()[:, first]
     truth = case.last("parameters")[good, first]
-    told = []
+    shares = []
     for index in np.argsort(refinements)[[0, -1][: len(refinements)]]:
-        ratio = case.found["apparent"].isel(refinement=int(index), point=-1).values[good] / truth
+        ratio = case.data["apparent"].isel(refinement=int(index), point=-1).values[good] / truth
         ratio = ratio[np.isfinite(ratio)]
         if ratio.size:
-            told.append(f"r = {refinements[index]} {100 * float(np.median(ratio)):.3g} %")
-    if told:
+            shares.append(f"r = {refinements[index]} {100 * float(np.median(ratio)):.3g} %")
+    if shares:
         yield (
             f"of the deviation at rate {_rate(case, first):g}, Elkabetz and Cohen's protocol sees "
-            f"with {' and with '.join(told)}."
+            f"with {' and with '.join(shares)}."
         )
 
 
 def _law(case: Case) -> Iterator[str]:
-    drift = case.found["law_drift"].values[:, case.main, -1]
-    error = case.found["law_error"].values
+    drift = case.data["law_drift"].values[:, case.main, -1]
+    error = case.data["law_error"].values
     drift, error = drift[np.isfinite(drift)], error[np.isfinite(error)]
     if not drift.size:
         return
@@ -240,44 +240,50 @@ def _law(case: Case) -> Iterator[str]:
 
 def _unstable(case: Case) -> Iterator[str]:
     """Say what happens at rates that are a good part of the stability edge, or beyond it."""
-    rate, multiple = case.found["rate"].values, case.found["edge_multiple"].values
-    momentum, edges = case.found["momentum"].values, case.edges
-    lost = case.found["diverged_step"].values >= 0
+    rate, multiple = case.data["rate"].values, case.data["edge_multiple"].values
+    momentum, edges = case.data["momentum"].values, case.edges
+    lost = case.data["diverged_step"].values >= 0
     skipped = np.isnan(rate)
     for mu in dict.fromkeys(momentum[skipped].tolist()):
-        own = skipped & (momentum == mu)
-        edge, told = edges[own][0], f" with momentum {mu:g}" if mu else ""
-        listed = " and ".join(f"{each:g}" for each in multiple[own])
-        why = f"edge{told} {edge:.3g}, too long a step" if np.isfinite(edge) else "none was found"
+        of_momentum = skipped & (momentum == mu)
+        edge, with_momentum = edges[of_momentum][0], f" with momentum {mu:g}" if mu else ""
+        listed = " and ".join(f"{factor:g}" for factor in multiple[of_momentum])
+        why = (
+            f"edge{with_momentum} {edge:.3g}, too long a step"
+            if np.isfinite(edge)
+            else "none was found"
+        )
         yield f"{listed} times the stability edge not run ({why})."
     for variant in np.flatnonzero(~skipped):
-        told = f" with momentum {momentum[variant]:g}" if momentum[variant] else ""
+        with_momentum = f" with momentum {momentum[variant]:g}" if momentum[variant] else ""
         edge = edges[variant]
         if not rate[variant] > STABLE_SHARE * edge:
             continue
-        what = [f"{_starts(lost[:, variant])} diverge"] * bool(lost[:, variant].any())
-        rest = case.last("parameters")[:, variant]
-        rest = rest[np.isfinite(rest)]
-        if rest.size:
-            what.append(f"median deviation at the end {100 * float(np.median(rest)):.3g} %")
-        if what:
+        effects = [f"{_starts(lost[:, variant])} diverge"] * bool(lost[:, variant].any())
+        deviations = case.last("parameters")[:, variant]
+        deviations = deviations[np.isfinite(deviations)]
+        if deviations.size:
+            effects.append(
+                f"median deviation at the end {100 * float(np.median(deviations)):.3g} %"
+            )
+        if effects:
             yield (
-                f"at rate {rate[variant]:.4g}{told} ({rate[variant] / edge:.2g} times the "
-                f"stability edge {edge:.3g}): {', '.join(what)}."
+                f"at rate {rate[variant]:.4g}{with_momentum} ({rate[variant] / edge:.2g} times the "
+                f"stability edge {edge:.3g}): {', '.join(effects)}."
             )
 
 
-def _by_width(found: xr.Dataset) -> Iterator[str]:
+def _by_width(data: xr.Dataset) -> Iterator[str]:
     """Say how the deviation depends on the width, at the largest rate."""
-    if found.sizes["architecture"] < 2:
+    if data.sizes["architecture"] < 2:
         return
-    for rule in found["rule"].values:
-        own = [case for case in cases(found) if case.rule == rule]
-        values = [case.last("parameters")[:, case.main[0]] for case in own]
-        if not all(np.isfinite(each).any() for each in values):
+    for rule in data["rule"].values:
+        of_rule = [case for case in cases(data) if case.rule == rule]
+        values = [case.last("parameters")[:, case.main[0]] for case in of_rule]
+        if not all(np.isfinite(of_width).any() for of_width in values):
             continue
-        medians = [float(np.nanmedian(each)) for each in values]
-        first, last = own[0], own[-1]
+        medians = [float(np.nanmedian(of_width)) for of_width in values]
+        first, last = of_rule[0], of_rule[-1]
         begun = f"Rule {rule}: at rate {_rate(first, int(first.main[0])):g} the median deviation"
         if max(medians) < ALIKE * min(medians):
             yield (

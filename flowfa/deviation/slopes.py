@@ -48,7 +48,7 @@ def fit_slope(rate: np.ndarray, deviation: np.ndarray, usable: np.ndarray) -> Sl
     deviation : numpy.ndarray
         (start, variant).
     usable : numpy.ndarray
-        Which of them count (resolved, not diverged, positive), (start, variant).
+        The deviations that count (resolved, not diverged, positive), (start, variant) bool.
 
     Returns
     -------

@@ -26,12 +26,12 @@ CONVERGED = 1e-3
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What J says of the rate.
+    """Eigenvalues of J, which bound the stable rates.
 
     Attributes
     ----------
     values : tuple of numpy.ndarray
-        Of each row the converged eigenvalues with a positive real part, complex.
+        The converged eigenvalues of each row that have a positive real part, complex.
     radius : numpy.ndarray
         Spectral radius of J, (row,); under gd the sharpness where that is not exceeded by a
         negative curvature. NaN where J is not finite.
@@ -44,8 +44,8 @@ class Spectrum:
         """Return the stability edge, (row,): inf without such an eigenvalue, NaN without J."""
         stretch = ((1.0 + momentum) / (1.0 - momentum)) ** 2
         least = []
-        for own in self.values:
-            a, b = np.real(own), np.imag(own)
+        for eigenvalues in self.values:
+            a, b = np.real(eigenvalues), np.imag(eigenvalues)
             limits = 2.0 * (1.0 + momentum) * a / (a**2 + stretch * b**2)
             least.append(float(limits.min(initial=np.inf)))
         return np.where(np.isnan(self.radius), np.nan, least)
@@ -64,7 +64,7 @@ def spectrum(field: NetworkField, state: Tensor, seed: int = 0) -> Spectrum:
     state : Tensor
         (row, parameter).
     seed : int
-        Of the first vectors.
+        Seed of the first vectors.
     """
     rows, parameters = state.shape
     size = min(KRYLOV, parameters)
@@ -87,15 +87,15 @@ def spectrum(field: NetworkField, state: Tensor, seed: int = 0) -> Spectrum:
 
 def _read(projected: np.ndarray) -> Spectrum:
     """Return the eigenvalues from the projections of J, (row, size + 1, size)."""
-    found: list[np.ndarray] = []
+    eigenvalues: list[np.ndarray] = []
     radii: list[float] = []
     for matrix in projected:
         size = matrix.shape[1]
         if not np.isfinite(matrix).all():
-            found.append(np.empty(0, dtype=np.complex128))
+            eigenvalues.append(np.empty(0, dtype=np.complex128))
             radii.append(np.nan)
             continue
-        # An invariant subspace ends the matter early.
+        # Where the Krylov space is invariant the process is over: later columns are rounding.
         below = np.flatnonzero(np.diag(matrix[1:]) <= 1e-12 * np.abs(matrix).max())
         size = int(below[0]) + 1 if len(below) else size
         values, vectors = np.linalg.eig(matrix[:size, :size].astype(np.complex128))
@@ -103,15 +103,15 @@ def _read(projected: np.ndarray) -> Spectrum:
         residual = np.abs(matrix[size, size - 1] * vectors[-1])
         largest = float(np.abs(values).max())
         good = (residual <= CONVERGED * largest) & (np.real(values) > CONVERGED * largest)
-        found.append(values[good])
+        eigenvalues.append(values[good])
         radii.append(largest)
-    return Spectrum(tuple(found), np.array(radii))
+    return Spectrum(tuple(eigenvalues), np.array(radii))
 
 
 def _times(field: NetworkField, state: Tensor, vector: Tensor) -> Tensor:
     """Return J times a vector of each row, (row, parameter)."""
     time = state.new_zeros(len(state))
     with warnings.catch_warnings(), torch.no_grad():
-        # torch's forward mode compiles a part of itself, on first use, by its own old means.
+        # On its first use torch's forward mode calls torch.jit.script, which torch deprecates.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
         return -torch.func.jvp(lambda at: field(time, at), (state,), (vector,))[1]

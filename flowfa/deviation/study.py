@@ -28,14 +28,14 @@ from flowfa.settings.deviation import FINEST
 from flowfa.solvers.stepping.integration import Integration
 
 BEYOND = 1.25
-"""How far beyond the end the curve goes, as a multiple: steps may be ahead of the flow."""
+"""The curve goes on to this multiple of t_end, because steps may be ahead of the flow."""
 EDGE_TIMES = (0.0, 0.01, 0.1, 0.5, 1.0)
 """Where the stability edge is measured, as shares of t_end; the least counts."""
 EDGE_RTOL = 1e-5
 """Tolerance of the flow along which it is measured."""
 
 Monitor = Callable[[str, float], None]
-"""Told what is being done and the share of it that is done; may raise to stop."""
+"""A function that is told the work in progress and the share that is done; may raise to stop."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def study(
     Parameters
     ----------
     problem : Problem
-        Its data are shared by all trajectories.
+        A problem whose data are shared by all trajectories.
     index : int
-        Which of its rules is studied.
+        Index of the rule that is studied.
     trajectories : int
         Starts.
     settings : DeviationSettings
@@ -96,19 +96,19 @@ def study(
     few: dict[str, Any] = {}
     for first in range(0, len(rows), size):
 
-        def told(what: str, share: float, first: int = first) -> None:
+        def report(what: str, share: float, first: int = first) -> None:
             monitor(what, (first + share * min(size, len(rows) - first)) / len(rows))
 
-        task = _Task(flow, rows[first : first + size], fresh, variants, settings, told)
-        part, neurons = _measure(task)
-        parts.append(part)
-        # The neurons of one start are enough to look at.
+        task = _Task(flow, rows[first : first + size], fresh, variants, settings, report)
+        measured, neurons = _measure(task)
+        parts.append(measured)
+        # The report shows the neurons of the first start only.
         few = few or neurons
-    found = xr.concat(parts, "start", data_vars="minimal", coords="minimal", compat="override")
-    found = found.assign(few)
-    found["edge"] = (("start", "variant"), np.stack([edges[mu] for mu in variants.momentum], 1))
-    found["radius"] = ("start", radius)
-    return found.assign_coords(
+    data = xr.concat(parts, "start", data_vars="minimal", coords="minimal", compat="override")
+    data = data.assign(few)
+    data["edge"] = (("start", "variant"), np.stack([edges[mu] for mu in variants.momentum], 1))
+    data["radius"] = ("start", radius)
+    return data.assign_coords(
         start=np.arange(trajectories),
         layer=np.arange(1, problem.layers + 1),
         refinement=np.array(settings.refinements, dtype=np.int64),
@@ -148,9 +148,11 @@ def _stability(
         monitor("stability edge", 0.0)
 
     reference = refer(flow.problem, field, flow.initial[rows], times, EDGE_RTOL, None, flowing)
-    found = [spectrum(field, reference.states[:, k], seed) for k in range(len(times))]
-    edges = {mu: np.fmin.reduce([each.edge(mu) for each in found]) for mu in settings.momenta}
-    return edges, np.fmax.reduce([each.radius for each in found])
+    spectra = [spectrum(field, reference.states[:, k], seed) for k in range(len(times))]
+    edges = {
+        mu: np.fmin.reduce([at_time.edge(mu) for at_time in spectra]) for mu in settings.momenta
+    }
+    return edges, np.fmax.reduce([at_time.radius for at_time in spectra])
 
 
 def _measure(task: _Task) -> tuple[xr.Dataset, dict[str, Any]]:
@@ -180,17 +182,17 @@ def _measure(task: _Task) -> tuple[xr.Dataset, dict[str, Any]]:
 
     reference = _flow_of(task, times, settings.rtol)
     while True:
-        found = distances(pair(reference))
-        resolved = found["flow_error"] <= settings.share * found["parameters"]
+        gaps = distances(pair(reference))
+        resolved = gaps["flow_error"] <= settings.share * gaps["parameters"]
         finer = reference.rtol / COARSER
-        undecided = (~resolved & np.isfinite(found["parameters"])).any()
-        if not undecided or finer < 0.99 * FINEST or not np.isfinite(found["flow_error"]).any():
+        undecided = (~resolved & np.isfinite(gaps["parameters"])).any()
+        if not undecided or finer < 0.99 * FINEST or not np.isfinite(gaps["flow_error"]).any():
             break
         reference = _flow_of(task, times, finer, reference.states)
     task.monitor("distances", 0.95)
     pairs = pair(reference)
-    own = {"diverged_step": walked.diverged, "first_flip_step": walked.first_flip}
-    measured = found | {"resolved": resolved} | warped(pairs) | law(walked) | own
+    of_steps = {"diverged_step": walked.diverged, "first_flip_step": walked.first_flip}
+    measured = gaps | {"resolved": resolved} | warped(pairs) | law(walked) | of_steps
     data = {name: _of_variants(values, pairs) for name, values in measured.items()}
     data["apparent"] = ("start", "refinement", "point"), apparent(pairs, settings)
     starts = len(rows)
@@ -225,9 +227,9 @@ def _flow_of(
 
 
 def _of_variants(values: np.ndarray, pairs: Pairs) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return rows of the walk as (start, variant, ...), with what stands for nothing elsewhere."""
-    nothing = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
-    starts, rest = len(pairs.rows), values.shape[1:]
-    full = np.full((starts, len(pairs.variants), *rest), nothing, dtype=values.dtype)
-    full[:, pairs.chosen] = values.reshape(starts, len(pairs.chosen), *rest)
+    """Return rows of the walk as (start, variant, ...), filled up where a variant was not run."""
+    fill = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
+    starts, dimensions = len(pairs.rows), values.shape[1:]
+    full = np.full((starts, len(pairs.variants), *dimensions), fill, dtype=values.dtype)
+    full[:, pairs.chosen] = values.reshape(starts, len(pairs.chosen), *dimensions)
     return ("start", "variant", "point", "layer")[: full.ndim], full

@@ -18,7 +18,7 @@ SLOPED = {
     "fresh_outputs": "fresh outputs",
     "warped": "weights, time-warped",
 }
-"""Quantities whose slopes are fitted, and what people call them."""
+"""Quantities whose slopes are fitted, and their names in tables."""
 
 
 @dataclass(frozen=True)
@@ -28,52 +28,52 @@ class Case:
     Attributes
     ----------
     architecture, rule : str
-    found : xarray.Dataset
-        Its part, with the dimensions start, variant, point.
+    data : xarray.Dataset
+        The part of the result that belongs to them, with the dimensions start, variant, point.
     """
 
     architecture: str
     rule: str
-    found: xr.Dataset
+    data: xr.Dataset
 
     @property
     def plain(self) -> np.ndarray:
-        """Which variants have a rate that was asked for as a number, (variant,) bool."""
-        return np.isnan(self.found["edge_multiple"].values)
+        """The variants whose rate was given as a number, not as a multiple, (variant,) bool."""
+        return np.isnan(self.data["edge_multiple"].values)
 
     @property
     def edges(self) -> np.ndarray:
         """The stability edge with the momentum of each variant: median over starts, (variant,)."""
-        return np.median(self.found["edge"].values, axis=0)
+        return np.median(self.data["edge"].values, axis=0)
 
     @property
     def main(self) -> np.ndarray:
         """Variants of plain rates and the first momentum, from the largest rate down."""
-        momentum = self.found["momentum"].values
+        momentum = self.data["momentum"].values
         good = np.flatnonzero(self.plain & (momentum == momentum[0]))
-        return good[np.argsort(-self.found["rate"].values[good])]
+        return good[np.argsort(-self.data["rate"].values[good])]
 
     def last(self, name: str) -> np.ndarray:
         """Return a quantity at the last point, (start, variant)."""
-        return self.found[name].isel(point=-1).values
+        return self.data[name].isel(point=-1).values
 
     def sound(self) -> np.ndarray:
         """Return which deviations count: measured against a flow that is exact enough."""
         return self.last("resolved") & np.isfinite(self.last("parameters"))
 
 
-def cases(found: xr.Dataset) -> Iterator[Case]:
+def cases(data: xr.Dataset) -> Iterator[Case]:
     """Yield every architecture and rule."""
-    for architecture in found["architecture"].values:
-        for rule in found["rule"].values:
-            part = found.sel(architecture=architecture, rule=rule)
-            yield Case(str(architecture), str(rule), part)
+    for architecture in data["architecture"].values:
+        for rule in data["rule"].values:
+            of_case = data.sel(architecture=architecture, rule=rule)
+            yield Case(str(architecture), str(rule), of_case)
 
 
 def slope_of(case: Case, name: str, momentum: float) -> Slope | None:
     """Fit the power of the rate with which a quantity at the end grows."""
-    rate = case.found["rate"].values
-    chosen = (case.found["momentum"].values == momentum) & case.plain
+    rate = case.data["rate"].values
+    chosen = (case.data["momentum"].values == momentum) & case.plain
     chosen &= ~(rate > STABLE_SHARE * case.edges)
     values = case.last(name)[:, chosen]
     usable = case.sound()[:, chosen] & (values > 0.0)

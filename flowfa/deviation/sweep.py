@@ -86,7 +86,7 @@ def sweep(
     parts, result = Parts(folder / PARTS), folder / RESULT
     asked = _asked(problems, trajectories, settings, seed)
     if resume and result.exists() and not parts.begun():
-        # Killed after the last part, before its report: all numbers are there.
+        # The sweep was killed between its last part and its report: all numbers are there.
         return _complete(result, asked)
     if _begin(folder, parts, resume, overwrite):
         parts.go_on(asked)
@@ -100,7 +100,7 @@ def sweep(
     study_of_all = Study(
         dict.fromkeys(units, 1.0), result=result, kept=parts.folder, progress=progress
     )
-    found: dict[tuple[str, str], xr.Dataset] = {}
+    datasets: dict[tuple[str, str], xr.Dataset] = {}
     with study_of_all:
         for unit, (name, index, rule) in units.items():
             session, what = study_of_all.session(unit), f"width {name}, {rule}"
@@ -109,13 +109,13 @@ def sweep(
             else:
                 session.begin()
                 monitor = partial(_pause, session, what)
-                part = study(
+                measured = study(
                     problems[name], index, trajectories, settings, seed=seed, monitor=monitor
                 )
-                parts.write(unit, part)
-            found[name, rule] = parts.read(unit)
+                parts.write(unit, measured)
+            datasets[name, rule] = parts.read(unit)
             session.finish(what)
-    merged = _merged(problems, found)
+    merged = _merged(problems, datasets)
     merged.attrs.update(attributes(list(argv), torch.device("cpu")))
     merged.attrs["config"] = json.dumps(asked)
     merged.attrs["threads"] = torch.get_num_threads()
@@ -142,15 +142,15 @@ def _asked(
 
 def _complete(result: Path, asked: dict[str, Any]) -> xr.Dataset:
     """Return what a finished sweep of the same settings found."""
-    found = read_dataset(result)
-    compare_configurations(json.loads(found.attrs["config"]), asked)
-    return found
+    data = read_dataset(result)
+    compare_configurations(json.loads(data.attrs["config"]), asked)
+    return data
 
 
 def _begin(folder: Path, parts: Parts, resume: bool, overwrite: bool) -> bool:
     """Make the folder unless that would replace something; return whether the sweep goes on."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give another --out")
+        raise InputError(f"{folder} is not a folder: give another `out`")
     go_on = goes_on(
         folder / RESULT,
         parts.folder,
@@ -165,11 +165,11 @@ def _begin(folder: Path, parts: Parts, resume: bool, overwrite: bool) -> bool:
 
 
 def _merged(
-    problems: Mapping[str, Problem], found: dict[tuple[str, str], xr.Dataset]
+    problems: Mapping[str, Problem], datasets: dict[tuple[str, str], xr.Dataset]
 ) -> xr.Dataset:
     rows = []
     for name, problem in problems.items():
-        parts = [found[name, rule.name].assign_coords(rule=rule.name) for rule in problem.rules]
+        parts = [datasets[name, rule.name].assign_coords(rule=rule.name) for rule in problem.rules]
         row = xr.concat(parts, "rule", data_vars="all", coords="minimal", compat="override")
         rows.append(row.assign_coords(architecture=name))
     merged = xr.concat(rows, "architecture", data_vars="all", coords="minimal", compat="override")

@@ -14,11 +14,11 @@ from flowfa.documents import Table
 _VARIANT = ("width", "rule", "rate", "momentum")
 
 
-def slope_table(found: xr.Dataset) -> Table:
+def slope_table(data: xr.Dataset) -> Table:
     """Return the fitted slopes with their intervals."""
     rows = []
-    for case in cases(found):
-        for momentum in np.unique(case.found["momentum"].values):
+    for case in cases(data):
+        for momentum in np.unique(case.data["momentum"].values):
             cells = [case.architecture, case.rule, f"{momentum:g}"]
             slopes = {name: slope_of(case, name, float(momentum)) for name in SLOPED}
             cells += [_interval(slope) for slope in slopes.values()]
@@ -36,11 +36,11 @@ def slope_table(found: xr.Dataset) -> Table:
     )
 
 
-def deviation_table(found: xr.Dataset) -> Table:
+def deviation_table(data: xr.Dataset) -> Table:
     """Return the deviations at the end: median and quartiles over starts."""
     measured = ("parameters", "warped", "outputs", "fresh_outputs", "loss_gap")
     rows = []
-    for case, variant in _run_variants(found):
+    for case, variant in _run_variants(data):
         columns = (_quartiles(case.last(name)[:, variant]) for name in measured)
         rows.append((*_names(case, variant), *columns, _note(case, variant)))
     return Table(
@@ -54,39 +54,42 @@ def deviation_table(found: xr.Dataset) -> Table:
     )
 
 
-def layer_table(found: xr.Dataset) -> Table:
+def layer_table(data: xr.Dataset) -> Table:
     """Return the deviation at the end of each layer."""
     rows = []
-    for case, variant in _run_variants(found):
+    for case, variant in _run_variants(data):
         values = case.last("layers")[:, variant]
-        columns = (_quartiles(own) for own in values.T)
+        columns = (_quartiles(of_layer) for of_layer in values.T)
         rows.append((*_names(case, variant), *columns))
     return Table(
         "Deviation of each layer at the end",
-        (*_VARIANT, *(f"W{int(layer)}" for layer in found["layer"].values)),
+        (*_VARIANT, *(f"W{int(layer)}" for layer in data["layer"].values)),
         tuple(rows),
         "||W_steps - W_flow|| / ||W_flow|| of each layer: median over starts [quartiles].",
     )
 
 
-def path_table(found: xr.Dataset) -> Table:
+def path_table(data: xr.Dataset) -> Table:
     """Return what tells why: the law, activation patterns, signs, alignment."""
     rows = []
-    for case, variant in _run_variants(found):
-        part = case.found.isel(variant=variant)
-        time, step = part["time"].values, float(part["rate"]) / (1.0 - float(part["momentum"]))
-        gap = np.abs(part["alignment_gap"].isel(point=-1).values)
+    for case, variant in _run_variants(data):
+        of_rate = case.data.isel(variant=variant)
+        time, step = (
+            of_rate["time"].values,
+            float(of_rate["rate"]) / (1.0 - float(of_rate["momentum"])),
+        )
+        gap = np.abs(of_rate["alignment_gap"].isel(point=-1).values)
         gap = np.where(np.isnan(gap).all(1), np.nan, np.nan_to_num(gap).max(1))
-        flips = part["first_flip_step"].values
+        flips = of_rate["first_flip_step"].values
         rows.append(
             (
                 *_names(case, variant),
-                _quartiles(part["law_drift"].values[:, -1]),
-                _number(_worst(part["law_error"].values)),
+                _quartiles(of_rate["law_drift"].values[:, -1]),
+                _number(_worst(of_rate["law_error"].values)),
                 _quartiles(gap),
-                _quartiles(_first_time(part["patterns"].values, time)),
+                _quartiles(_first_time(of_rate["patterns"].values, time)),
                 _quartiles(np.where(flips < 0, np.nan, flips * step)),
-                _quartiles(part["matched_time"].values[:, -1] - time[-1]),
+                _quartiles(of_rate["matched_time"].values[:, -1] - time[-1]),
             )
         )
     return Table(
@@ -115,22 +118,22 @@ def path_table(found: xr.Dataset) -> Table:
 
 
 @np.errstate(divide="ignore", invalid="ignore")
-def protocol_table(found: xr.Dataset) -> Table | None:
+def protocol_table(data: xr.Dataset) -> Table | None:
     """Return Elkabetz and Cohen's comparison, None if it was not asked for."""
-    refinements = found["refinement"].values
+    refinements = data["refinement"].values
     if not len(refinements):
         return None
     rows = []
-    for case in cases(found):
+    for case in cases(data):
         largest = int(case.main[0])
         truth = case.last("parameters")[:, largest]
         for index, r in enumerate(refinements):
-            apparent = case.found["apparent"].isel(refinement=index, point=-1).values
+            apparent = case.data["apparent"].isel(refinement=index, point=-1).values
             rows.append(
                 (
                     case.architecture,
                     case.rule,
-                    f"{float(case.found['rate'].values[largest]):g}",
+                    f"{float(case.data['rate'].values[largest]):g}",
                     str(int(r)),
                     _quartiles(apparent),
                     _quartiles(truth),
@@ -158,29 +161,29 @@ def protocol_table(found: xr.Dataset) -> Table | None:
 
 
 @np.errstate(divide="ignore", invalid="ignore")
-def accuracy_table(found: xr.Dataset) -> Table:
+def accuracy_table(data: xr.Dataset) -> Table:
     """Return how exact the flow is that steps are measured against, and where it is stable."""
     rows = []
-    for case in cases(found):
-        error = case.found["flow_error"].values
-        share = error / case.found["parameters"].values
+    for case in cases(data):
+        error = case.data["flow_error"].values
+        share = error / case.data["parameters"].values
         good = np.isfinite(share)
-        resolved = case.found["resolved"].values[good]
+        resolved = case.data["resolved"].values[good]
         corner = case.last("warped_error") / case.last("warped")
         main = case.main[0]
         rows.append(
             (
                 case.architecture,
                 case.rule,
-                " ".join(np.unique(case.found["flow_solver"].values)),
-                " ".join(f"{rtol:.0e}" for rtol in np.unique(case.found["flow_rtol"].values)),
+                " ".join(np.unique(case.data["flow_solver"].values)),
+                " ".join(f"{rtol:.0e}" for rtol in np.unique(case.data["flow_rtol"].values)),
                 _number(_worst(error[good])),
                 _number(_worst(share[good])),
                 f"{100.0 * float(resolved.mean()) if resolved.size else 0.0:.4g} %",
                 _number(_worst(corner)),
-                _quartiles(case.found["edge"].values[:, main]),
-                _quartiles(case.found["radius"].values),
-                *(_count(case.found[f"flow_{kind}"].values) for kind in ("crossings", "slidings")),
+                _quartiles(case.data["edge"].values[:, main]),
+                _quartiles(case.data["radius"].values),
+                *(_count(case.data[f"flow_{kind}"].values) for kind in ("crossings", "slidings")),
                 _endings(case),
             )
         )
@@ -215,10 +218,10 @@ def accuracy_table(found: xr.Dataset) -> Table:
     )
 
 
-def _run_variants(found: xr.Dataset) -> Iterator[tuple[Case, int]]:
+def _run_variants(data: xr.Dataset) -> Iterator[tuple[Case, int]]:
     """Yield every variant that was run: plain rates first, by momentum, from the largest down."""
-    for case in cases(found):
-        rate, momentum = case.found["rate"].values, case.found["momentum"].values
+    for case in cases(data):
+        rate, momentum = case.data["rate"].values, case.data["momentum"].values
         for variant in np.lexsort((-rate, momentum, ~case.plain)):
             if np.isfinite(rate[variant]):
                 yield case, int(variant)
@@ -226,31 +229,31 @@ def _run_variants(found: xr.Dataset) -> Iterator[tuple[Case, int]]:
 
 def _names(case: Case, variant: int) -> tuple[str, str, str, str]:
     """Return width, rule, rate and momentum."""
-    multiple = float(case.found["edge_multiple"].values[variant])
-    rate = f"{float(case.found['rate'].values[variant]):.4g}"
-    told = rate if np.isnan(multiple) else f"{rate} ({multiple:g} x edge)"
-    momentum = f"{float(case.found['momentum'].values[variant]):g}"
-    return case.architecture, case.rule, told, momentum
+    multiple = float(case.data["edge_multiple"].values[variant])
+    rate = f"{float(case.data['rate'].values[variant]):.4g}"
+    rate_cell = rate if np.isnan(multiple) else f"{rate} ({multiple:g} x edge)"
+    momentum = f"{float(case.data['momentum'].values[variant]):g}"
+    return case.architecture, case.rule, rate_cell, momentum
 
 
 def _note(case: Case, variant: int) -> str:
     """Return how many starts diverged, and of how many others the flow is not exact enough."""
-    diverged = case.found["diverged_step"].values[:, variant] >= 0
+    diverged = case.data["diverged_step"].values[:, variant] >= 0
     blurred = ~diverged & ~case.last("resolved")[:, variant]
-    told = [f"{int(diverged.sum())} diverged"] * bool(diverged.any())
-    told += [f"{int(blurred.sum())} not resolved"] * bool(blurred.any())
-    return ", ".join(told)
+    notes = [f"{int(diverged.sum())} diverged"] * bool(diverged.any())
+    notes += [f"{int(blurred.sum())} not resolved"] * bool(blurred.any())
+    return ", ".join(notes)
 
 
 def _endings(case: Case) -> str:
     """Return how many flows ended before the last comparison, how and when."""
-    status, reached = case.found["flow_status"].values, case.found["flow_reached"].values
-    early = (status != "ok") & (reached < np.nanmax(case.found["time"].values))
-    told = []
+    status, reached = case.data["flow_status"].values, case.data["flow_reached"].values
+    early = (status != "ok") & (reached < np.nanmax(case.data["time"].values))
+    endings = []
     for name in np.unique(status[early]):
-        own = early & (status == name)
-        told.append(f"{int(own.sum())} {name} from t = {reached[own].min():.3g}")
-    return ", ".join(told)
+        ended_so = early & (status == name)
+        endings.append(f"{int(ended_so.sum())} {name} from t = {reached[ended_so].min():.3g}")
+    return ", ".join(endings)
 
 
 def _count(counts: np.ndarray) -> str:

@@ -17,7 +17,7 @@ from flowfa.training.law import Carried
 
 @dataclass(frozen=True)
 class Walk:
-    """What steps did.
+    """The result of discrete steps.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ def walk(
     steps : numpy.ndarray
         Steps done at each point, not decreasing, (row, point).
     monitor : callable, optional
-        Told the steps done and the steps of the longest row; may raise to stop.
+        Called with the steps done and the steps of the longest row; may raise to stop.
     """
     rows, points = steps.shape
     neurons = field.layout.hidden_neurons
@@ -87,7 +87,7 @@ def walk(
     member, members, state = field, rule, initial
     velocity: Tensor | None = None
     carried: Carried | None = None
-    here, total, lost = begun, torch.zeros_like(begun.law), torch.zeros_like(begun.law)
+    now_terms, total, lost = begun, torch.zeros_like(begun.law), torch.zeros_like(begun.law)
     size = begun.size
     step = 0
     while len(active):
@@ -95,10 +95,10 @@ def walk(
             stride = members.stride(member, step, state, velocity)
         after = conservation.terms(member, stride.after)
         change, carried = conservation.change(
-            member, members, step, here, after, stride.increment, carried
+            member, members, step, now_terms, after, stride.increment, carried
         )
         total, lost = _added(total, lost, change)
-        here, state, velocity = after, stride.after, stride.velocity
+        now_terms, state, velocity = after, stride.after, stride.velocity
         size = torch.maximum(size, after.size)
         step += 1
         finite = state.isfinite().all(1).numpy()
@@ -107,12 +107,12 @@ def walk(
         flipped = (_output_signs(member, state) != signs[active]).any(1).numpy() & finite
         first = active[flipped & (first_flip[active] < 0)]
         first_flip[first] = step
-        place, point = np.nonzero((steps[active] == step) & finite[:, None])
-        if len(place):
-            where = (torch.from_numpy(active[place]), torch.from_numpy(point))
-            chosen = torch.from_numpy(place)
+        index, point = np.nonzero((steps[active] == step) & finite[:, None])
+        if len(index):
+            where = (torch.from_numpy(active[index]), torch.from_numpy(point))
+            chosen = torch.from_numpy(index)
             states[where] = state[chosen]
-            drift[where] = (here.law - begun.law[active])[chosen]
+            drift[where] = (now_terms.law - begun.law[active])[chosen]
             predicted[where] = (total + lost)[chosen]
             turnover[where] = size[chosen]
         going = ends[active] > step
@@ -122,7 +122,7 @@ def walk(
             member, members = field.select(torch.from_numpy(active)), members.select(kept)
             state, total, lost, size = state[kept], total[kept], lost[kept], size[kept]
             velocity = None if velocity is None else velocity[kept]
-            here, carried = here.select(kept), carried.select(kept)
+            now_terms, carried = now_terms.select(kept), carried.select(kept)
         if monitor is not None and (step % 16 == 0 or not len(active)):
             monitor(step, int(ends.max()))
     return Walk(states, drift, predicted, turnover, diverged, first_flip)
@@ -130,10 +130,10 @@ def walk(
 
 def _added(total: Tensor, lost: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
     """Return a sum and its rounding after one more term (Neumaier)."""
-    found = total + change
+    rounded_sum = total + change
     larger = total.abs() >= change.abs()
-    rounding = torch.where(larger, (total - found) + change, (change - found) + total)
-    return found, lost + rounding
+    rounding = torch.where(larger, (total - rounded_sum) + change, (change - rounded_sum) + total)
+    return rounded_sum, lost + rounding
 
 
 def _output_signs(field: NetworkField, state: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def time_warped(
     curve : numpy.ndarray
         States of the flow, (time, parameter).
     times : numpy.ndarray
-        Its times, increasing, (time,).
+        The times of the states, increasing, (time,).
 
     Returns
     -------
@@ -30,13 +30,13 @@ def time_warped(
     matched : numpy.ndarray
         The flow's time there, (point,).
     """
-    found = np.full(len(points), np.nan), np.full(len(points), np.nan)
+    matches = np.full(len(points), np.nan), np.full(len(points), np.nan)
     with np.errstate(over="ignore"):
-        # States on their way to infinity, whose squares are there already, have no distance.
+        # A diverging state has no distance once its square overflows.
         good = np.isfinite(np.square(points).sum(1)).cumprod().astype(bool)
     known = np.isfinite(curve).all(1).cumprod().astype(bool)
     if not good.any() or known.sum() < 2:
-        return found
+        return matches
     count = int(good.sum())
     # Differences to the start keep the digits that a product of whole states would lose.
     a, c = points[:count] - curve[0], curve[known] - curve[0]
@@ -60,9 +60,9 @@ def time_warped(
     fraction = share[rows, segment]
     ends = times[known]
     nearest = c[segment] + fraction[:, None] * leg[segment]
-    found[0][:count] = np.linalg.norm(a - nearest, axis=1)
-    found[1][:count] = ends[segment] + fraction * (ends[segment + 1] - ends[segment])
-    return found
+    matches[0][:count] = np.linalg.norm(a - nearest, axis=1)
+    matches[1][:count] = ends[segment] + fraction * (ends[segment + 1] - ends[segment])
+    return matches
 
 
 def _running_minimum(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

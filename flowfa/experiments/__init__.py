@@ -1,1 +1,1 @@
-"""The paper's experiments, and what they are made of."""
+"""The paper's experiments, and the parts they share."""

@@ -38,13 +38,13 @@ class Finding:
 def of_all(
     claim: str,
     data: xr.DataArray,
-    places: Iterable[Any],
+    values: Iterable[Any],
     differs: Callable[..., tuple[bool, str]],
     opening: str = "",
 ) -> Finding:
     """Confirm a claim that must hold at every place, and say where it does not."""
-    outcomes = {place: differs(place) for place in places}
-    failed = [str(place) for place, (holds, _) in outcomes.items() if not holds]
+    outcomes = {value: differs(value) for value in values}
+    failed = [str(value) for value, (holds, _) in outcomes.items() if not holds]
     text = opening + "; ".join(text for _, text in outcomes.values())
     if failed and len(failed) < len(outcomes):
         text += f". Not at: {', '.join(failed)}"
@@ -103,7 +103,7 @@ def exceeds(mean: float, error: float) -> bool:
 
 def with_error(values: xr.DataArray) -> str:
     """Return mean over runs and standard error as text: ``0.512 ± 0.01``."""
-    mean, error = (float(each) for each in mean_and_error(values))
+    mean, error = (float(statistic) for statistic in mean_and_error(values))
     return f"{mean:.3g}" if np.isnan(error) else f"{mean:.3g} ± {error:.1g}"
 
 

@@ -1,4 +1,4 @@
-"""What the reports of all experiments say in the same words."""
+"""Parts that the reports of all experiments share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowfa.documents import Table
 from flowfa.experiments.findings import Finding, criterion
 
 DPI = 110
-"""Of the figures of a report."""
+"""Resolution of the figures of a report."""
 
 
 def claims_table(findings: Sequence[Finding], runs: int) -> Table:
@@ -19,12 +19,12 @@ def claims_table(findings: Sequence[Finding], runs: int) -> Table:
     return Table(
         "Claims",
         ("claim", "verdict", "measured"),
-        tuple((each.claim, each.verdict, each.measured) for each in findings),
+        tuple((finding.claim, finding.verdict, finding.measured) for finding in findings),
         criterion(runs),
     )
 
 
-def told_scale(data: xr.Dataset, protocol: str) -> str:
+def scale_sentence(data: xr.Dataset, protocol: str) -> str:
     """Say whether a result has the paper's own numbers.
 
     Parameters

@@ -38,11 +38,11 @@ def draw_panels(
     rows : sequence of sequences of Panel
     title : str
     rules : sequence of str
-        That the legend explains.
+        Rules that the legend explains.
     entries : sequence of Line2D
-        That it explains beside them.
+        Further entries of the legend.
     runs_of : str
-        What there are so many runs of.
+        What the title counts the runs of, such as "a rule".
     least_columns : int
         The sheet is at least so many panels wide, or its title and legend would not fit.
     """
@@ -84,11 +84,11 @@ def draw_runs(axes: Axes, values: xr.DataArray, *, of_all: bool) -> None:
         Whether the mean ends where the first run diverges; else it is of those that go on.
     """
     for rule, style in rule_styles(values.rule.values).items():
-        own = values.sel(rule=rule)
-        if own.sizes["run"] > 1:
-            for run in own.transpose("run", "epoch").values:
+        of_rule = values.sel(rule=rule)
+        if of_rule.sizes["run"] > 1:
+            for run in of_rule.transpose("run", "epoch").values:
                 axes.plot(values.epoch, run, color=style.color, linewidth=0.5, alpha=0.5)
-        mean = own.mean("run", skipna=not of_all)
+        mean = of_rule.mean("run", skipna=not of_all)
         axes.plot(values.epoch, mean, color=style.color, linestyle=style.dashes, linewidth=1.5)
     axes.set_xlabel("epoch")
     axes.set_xlim(float(values.epoch[0]), float(values.epoch[-1]))

@@ -1,4 +1,4 @@
-"""What a negative control is."""
+"""The type of negative controls."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from collections.abc import Callable
 from theory_checks.evidence.evidence import Evidence
 
 Control = Callable[[], Evidence]
-"""Sets up a flow of which a check must say that it violates the statement."""
+"""A function that sets up a flow for which a check must say *violated*."""

@@ -54,9 +54,9 @@ class FrozenBiases:
     def __call__(self, time: Tensor, state: Tensor) -> Tensor:
         """Return the velocity, (trajectory, parameter)."""
         velocity = self.field(time, state)
-        for name, part in self.field.layout.views(velocity).items():
+        for name, update in self.field.layout.views(velocity).items():
             if name.startswith("c"):
-                part.zero_()
+                update.zero_()
         return velocity
 
     def select(self, rows: Tensor) -> FrozenBiases:
@@ -78,7 +78,7 @@ class DriftingFeedback:
     Parameters
     ----------
     field : NetworkField
-        Of rules that keep something.
+        A field whose rules keep matrices.
     rate : float
     """
 
@@ -133,11 +133,11 @@ class AgainstFeedback:
         """Return the velocity, (trajectory, parameter)."""
         velocity, last = self.field(time, state), self.field.layout.layers
         weight = self.field.layout.views(state)[f"W{last}"]
-        part = self.field.layout.views(velocity)[f"W{last}"]
+        update = self.field.layout.views(velocity)[f"W{last}"]
         for group in self.field.groups:
             rows = slice(group.start, group.stop)
             matrix = group.rule.feedback(last, weight[rows], group.kept)
-            part[rows] -= self.rate * matrix.transpose(-1, -2)
+            update[rows] -= self.rate * matrix.transpose(-1, -2)
         return velocity
 
     def select(self, rows: Tensor) -> AgainstFeedback:
@@ -202,7 +202,7 @@ class GradientOf:
         with torch.enable_grad():
             at = state.detach().requires_grad_()
             loss = self.field.loss.value(self._output(at), self.field.targets).mean(1)
-            # Trajectories do not mix, so the gradient of the sum is that of each.
+            # Trajectories do not mix, so that the gradient of the sum has the gradient of each.
             (gradient,) = torch.autograd.grad(loss.sum(), at)
         return -gradient
 

@@ -98,7 +98,7 @@ def broken(
     leak : float
         The leak it claims.
     widths : tuple of int
-        Of the hidden layers.
+        Widths of the hidden layers.
     loss : str
 
     Raises

@@ -1,7 +1,7 @@
 """Plausible wrong implementations of each rule; the checks must call every one violated.
 
-The flow that is claimed is the right one, the motion is the mutant. `EQUIVALENT` are those that
-change nothing that a statement could see, and why.
+The flow that is claimed is the right one, the motion is the mutant. `EQUIVALENT` holds mutants
+that no statement can tell from the right flow, with the reason.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 
 WIDTH = 4
-"""Of every layer: all matrices are square, so that a missing transpose is no error of shape."""
+"""Width of every layer. All matrices are square, so that a missing transpose keeps the shape."""
 LEAK = 0.3
 SCALE = 0.5
-"""Of signfa; with scale 1 a missing one would not show."""
+"""Scale of signfa: if it were 1, a mutant without it would be right."""
 T_END = 1.0
 MEMORY = "momentum"
 
@@ -226,7 +226,7 @@ OF_ANY_FORM: Mapping[str, Pieces] = {
     **_OF_KEPT,
     "signal of the output everywhere": Pieces(source=_output),
 }
-"""Of rules that are not in `MUTANTS`, whatever the form of their feedback (C-12)."""
+"""Mutants of rules that are not in `MUTANTS`, whatever the form of their feedback (C-12)."""
 
 EQUIVALENT: Mapping[str, Mapping[str, tuple[Pieces, str]]] = {
     "signfa": {
@@ -268,7 +268,7 @@ def mutant_flow(rule: str, layers: int = 3) -> NetworkFlow:
 
 
 def mutants_of(rule: str) -> Mapping[str, Pieces]:
-    """Return a rule's mutants by name, all but `MEMORY`; a rule of one's own has them too."""
+    """Return a rule's mutants by name, all but `MEMORY`; a user's own rule has them too."""
     return MUTANTS.get(rule, OF_ANY_FORM)
 
 
@@ -289,15 +289,15 @@ def evidence_of_mutant(rule: str, name: str) -> Evidence:
         raise unknown_name(f"mutant of {rule}", name, names_of(rule))
     if name != MEMORY:
         return evidence_of_pieces(rule, mutants_of(rule)[name], name)
-    # Virtual readouts of deeper dfa lie where the memory does.
+    # With two layers dfa needs no virtual readouts, which would take the place of the memory.
     flow = mutant_flow(rule, layers=2)
     evidence = evidence_of_flow(flow, t_end=T_END, rtol=1e-5, saves=9, label=name)
     start = torch.cat([flow.initial, torch.zeros_like(flow.initial)], 1)
     return evidence.moved_by(WithMemory(flow.field, 0.5), start)
 
 
-def evidence_of_pieces(rule: str, parts: Pieces, label: str = "pieces") -> Evidence:
+def evidence_of_pieces(rule: str, assembly: Pieces, label: str = "pieces") -> Evidence:
     """Return evidence on the flow of a rule, moved by an assembly of pieces."""
     flow = mutant_flow(rule)
-    motion = Assembled(flow.field, parts)
+    motion = Assembled(flow.field, assembly)
     return evidence_of_flow(flow, t_end=T_END, motion=motion, rtol=1e-5, saves=9, label=label)

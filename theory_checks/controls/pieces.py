@@ -76,7 +76,7 @@ def weight_update(layer: int, last: int, signal: Tensor, raw: Tensor | None, h: 
     signal : Tensor
         (trajectory, n_l, sample).
     raw : Tensor or None
-        What the layer sends back, before the slope, (trajectory, n_{l-1}, sample).
+        The signal that the layer sends back, before the slope, (trajectory, n_{l-1}, sample).
     h : Tensor
         (trajectory, n_{l-1}, sample).
     """
@@ -140,12 +140,12 @@ class Assembled:
     ) -> Tensor:
         """Return the signal into hidden layer `layer` - 1, before the slope."""
         weight = forward.parameters[f"W{layer}"]
-        parts = []
+        signals = []
         for group in self.field.groups:
             rows = slice(group.start, group.stop)
             carried = self.pieces.source(group, following[rows], output[rows])
-            parts.append(self.pieces.matrix(layer, weight[rows], group, time[rows]) @ carried)
-        return torch.cat(parts)
+            signals.append(self.pieces.matrix(layer, weight[rows], group, time[rows]) @ carried)
+        return torch.cat(signals)
 
     def select(self, rows: Tensor) -> Assembled:
         """Return the field of some rows."""

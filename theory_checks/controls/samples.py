@@ -15,7 +15,7 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 
 Change = Callable[[Tensor], Tensor]
-"""From the inputs, (sample, feature), to others; it may write into what it is given."""
+"""From the inputs, (sample, feature), to others; it may change its argument in place."""
 
 
 def shorter(inputs: Tensor) -> Tensor:

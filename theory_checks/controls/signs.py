@@ -34,7 +34,7 @@ PRETENDERS: Mapping[str, Feedback] = {
 
 
 class PretendedSigns(SignFeedbackAlignment):
-    """A rule of that name with other feedback.
+    """A rule with the name signfa and other feedback.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class PretendedSigns(SignFeedbackAlignment):
         self.matrix = matrix
 
     def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
-        """Return what the control wants."""
+        """Return the matrix that the control has in place of s sign(W)^T."""
         return self.matrix(weight).transpose(-1, -2)
 
 

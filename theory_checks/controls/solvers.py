@@ -1,4 +1,4 @@
-"""A solver that does not solve the equation it is given."""
+"""A solver that solves another equation than the one it is given."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SlowSolver:
 
 
 def slow_solver(rule: str, share: float) -> Control:
-    """Return a control: a small flow whose states are not its own, though its rates are."""
+    """Return a control: a small flow whose states follow a slower field than its rates."""
 
     def slow(rung: Rung) -> Rung:
         return Rung(rung.label, lambda: SlowSolver(rung.make(), share))

@@ -1,4 +1,4 @@
-"""Discrete training for controls and tests: sound, and not what it claims to be."""
+"""Discrete training for controls and tests: as it claims to be, and otherwise."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def small_training(
     problem : Problem
     ensemble : Ensemble
     claimed : dict
-        Those of the `TrainingSettings` that the training claims.
+        Settings of `TrainingSettings` that the training claims.
     actual : dict, optional
-        Those that it has; by default the claimed ones.
+        Settings that it follows; by default the claimed ones.
     """
-    told = validated(TrainingSettings(steps=STEPS, **claimed))
+    settings = validated(TrainingSettings(steps=STEPS, **claimed))
     flow = NetworkFlow(
-        problem, ensemble, repeats=len(told.variants), reduce=told.weight_decay == 0.0
+        problem, ensemble, repeats=len(settings.variants), reduce=settings.weight_decay == 0.0
     )
-    rule = step_rule(flow, told, ensemble.starts, seed=0)
+    rule = step_rule(flow, settings, ensemble.starts, seed=0)
     steps = np.tile(np.arange(0, STEPS + 1, STEPS // 10), (len(flow), 1))
     moved = None
     if actual is not None and actual != claimed:
-        moving = validated(dataclasses.replace(told, **actual))
+        moving = validated(dataclasses.replace(settings, **actual))
         moved = step_rule(flow, moving, ensemble.starts, seed=0)
     return evidence_of_training(flow, rule, steps, moved_by=moved)
 
@@ -61,7 +61,7 @@ def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control
     told : float
         The momentum it claims.
     **settings
-        Those of the `TrainingSettings` that it does not tell.
+        Settings of `TrainingSettings` that it follows without claiming them.
     """
     claimed = {"rate": 0.2, "momentum": told}
 

@@ -1,4 +1,4 @@
-"""Flows on which P-2's constant is attained but for half a per cent."""
+"""Flows on which P-2's constant is attained to within half a per cent."""
 
 from __future__ import annotations
 

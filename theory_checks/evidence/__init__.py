@@ -1,1 +1,1 @@
-"""What checks look at: dense states at several accuracies, from a run or from a flow."""
+"""Evidence, which checks look at: dense states at several accuracies, from a run or from a flow."""

@@ -1,4 +1,4 @@
-"""Evidence: what a check may look at. Dense states at several accuracies, and the record."""
+"""Evidence, which checks look at: dense states at several accuracies, and the record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHUNK_NUMBERS = 2**21
 
 @dataclass(frozen=True)
 class Record:
-    """What a result file holds of each trajectory.
+    """The contents of a result file, for each trajectory.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Record:
     snapshot_time : Tensor
         (trajectory, snapshot); NaN where not reached.
     time : Tensor
-        Of the observables, (save,).
+        Times of the observables, (save,).
     observables : dict of Tensor
         Group /trajectory and ``conserved`` by name, (trajectory, save, ...).
     rounding : float
@@ -97,14 +97,14 @@ class Evidence:
     flow : NetworkFlow
         The flow that the run claims to be: problem, rules, feedback. Statements are about it.
     motion : Field
-        What moves the networks, with a row for each trajectory of `flow`; the flow's own field,
-        except in negative controls.
+        The field that moves the networks, with a row for each trajectory of `flow`; that of `flow`
+        itself, except in negative controls.
     initial : Tensor
         States at time 0, (trajectory of `flow`, parameter).
     rungs : tuple of Rung
         Solvers from coarse to fine, at least two.
     own : int
-        Which of them is the run's own.
+        Index of the rung on which the run itself was integrated.
     times : Tensor
         The mesh, (time,), of odd length: the times of odd index are midpoints of their neighbours.
     rows : Tensor
@@ -112,11 +112,11 @@ class Evidence:
     reached : Tensor
         Time of the run's last good state of each, (trajectory,).
     record : Record or None
-        What the file holds of each trajectory; None if there is no file.
+        The contents of the file, for each trajectory; None if there is no file.
     label : str
         The name of the run, for messages.
     note : str
-        What a reader has to know of the run, such as that it is not finished.
+        A remark on the run for the reader, such as that it is not finished.
     training : Training or None
         The steps of a run of discrete training, which has no rungs; None: the run is a flow.
     """
@@ -166,7 +166,7 @@ class Evidence:
 
     @cached_property
     def valid(self) -> Tensor:
-        """Which intervals (between times of even index) were reached, (trajectory, interval)."""
+        """The intervals (between times of even index) that were reached, (trajectory, interval)."""
         return self.times[2::2] <= self.reached[:, None]
 
     @cached_property
@@ -202,23 +202,23 @@ class Evidence:
         return dataclasses.replace(self, times=torch.cat([self.times, added]).sort().values)
 
     def moved_by(self, motion: Field, initial: Tensor) -> Evidence:
-        """Return evidence on other motion: of more unknowns, say, behind the parameters.
+        """Return evidence on another motion, which may have more unknowns behind the parameters.
 
-        It has no record: what was stored is of the motion before.
+        The evidence has no record, because the stored states belong to the motion before.
 
         Parameters
         ----------
         motion : Field
             With a row for each trajectory of `flow`.
         initial : Tensor
-            Its states at time 0, the parameters first.
+            States of the motion at time 0, the parameters first.
         """
         return dataclasses.replace(self, motion=motion, initial=initial, record=None)
 
     def along(self, quantity: Quantity) -> Course:
         """Measure a quantity and its rate along the trajectories.
 
-        Of the same function it is measured once, unless there is much to remember.
+        A quantity of few items is measured once and remembered; it is known by its function.
         """
         known: dict[Quantity, Course] = self.__dict__.setdefault("_known", {})
         if quantity in known:
@@ -280,25 +280,25 @@ class Evidence:
         outside = self.flow.span.outside_norm2[self.rows]
         values, rates = [], []
         with torch.no_grad():
-            for part in self._parts(path):
-                rows = part // times
+            for indices in self._parts(path):
+                rows = indices // times
                 field = self.field.select(rows)
-                state = path.states.flatten(0, 1)[part]
-                time = self.times[part % times]
-                own_outside = outside[rows]
+                state = path.states.flatten(0, 1)[indices]
+                time = self.times[indices % times]
+                outside_of_rows = outside[rows]
 
                 def at(
                     state: Tensor,
                     time: Tensor,
                     field: NetworkField = field,
-                    own_outside: Tensor = own_outside,
+                    outside_of_rows: Tensor = outside_of_rows,
                 ) -> Tensor:
-                    return quantity(Networks(field, state, own_outside, time))
+                    return quantity(Networks(field, state, outside_of_rows, time))
 
                 if velocities is None:
                     values.append(at(state, time))
                 else:
-                    value, rate = _with_rate(at, state, time, velocities.flatten(0, 1)[part])
+                    value, rate = _with_rate(at, state, time, velocities.flatten(0, 1)[indices])
                     values.append(value)
                     rates.append(rate)
         shape = path.states.shape[:2]
@@ -311,10 +311,10 @@ class Evidence:
         times = path.states.shape[1]
         velocities = torch.empty_like(path.states)
         with torch.no_grad():
-            for part in self._parts(path):
-                state, time = path.states.flatten(0, 1)[part], self.times[part % times]
-                velocity = _velocity(moving.select(part // times), time, state)
-                velocities.view(-1, velocities.shape[2])[part] = velocity
+            for indices in self._parts(path):
+                state, time = path.states.flatten(0, 1)[indices], self.times[indices % times]
+                velocity = _velocity(moving.select(indices // times), time, state)
+                velocities.view(-1, velocities.shape[2])[indices] = velocity
         return velocities
 
     @staticmethod
@@ -335,7 +335,7 @@ def _with_rate(
 ) -> tuple[Tensor, Tensor]:
     """Return a function of state and time, and its derivative along a velocity."""
     with warnings.catch_warnings():
-        # torch's forward mode compiles a part of itself, on first use, by its own old means.
+        # On its first use torch's forward mode calls torch.jit.script, which torch deprecates.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
         tangents = velocity, torch.ones_like(time)
         value_and_rate = torch.func.jvp(function, (state, time), tangents)

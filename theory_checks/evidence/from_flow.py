@@ -36,10 +36,10 @@ def evidence_of_flow(
     Parameters
     ----------
     flow : NetworkFlow
-        What the motion claims to be.
+        The flow that the motion claims to be.
     t_end : float
     motion : Field, optional
-        What moves the networks; the flow's own field by default. Another one makes a negative
+        The field that moves the networks, by default that of `flow`. Another one makes a negative
         control.
     rtol, solver
         As `flowfa.solvers.registry.make_solver`.
@@ -70,7 +70,7 @@ def evidence_of_flow(
         return evidence
     reached = torch.stack([path.reached for path in evidence.paths]).amin(0)
     kept = dataclasses.replace(evidence, reached=reached)
-    # The paths are kept: how far they are looked at does not change them.
+    # The new evidence shares the paths: they do not depend on how far they are looked at.
     kept.__dict__["paths"] = evidence.paths
     return kept
 

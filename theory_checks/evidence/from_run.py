@@ -50,7 +50,7 @@ UNFIT = (
     TypeError,
     ValueError,
 )
-"""What a file of other contents than flowfa writes makes Python stumble over."""
+"""Errors that Python raises on a file whose contents are not as flowfa writes them."""
 
 
 def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) -> Evidence:
@@ -76,7 +76,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     configuration = _configuration(tree, label)
     try:
         check_soundness(tree, configuration, label)
-        found = (
+        evidence = (
             _evidence_of_steps(tree, configuration, label)
             if configuration.get("kind") == "discrete"
             else _evidence(tree, configuration, ladder, label)
@@ -87,9 +87,10 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
             "again, or use a copy"
         ) from error
     if tree.attrs.get("status") != UNFINISHED:
-        return found
+        return evidence
     return dataclasses.replace(
-        found, note="the run is not finished (--resume goes on): what there is of it is checked"
+        evidence,
+        note="the run is not finished (`resume=True` goes on): what there is of it is checked",
     )
 
 
@@ -97,7 +98,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
     flow = NetworkFlow(*_problem(tree, configuration, label))
     times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     reached = _reached(tree, label)
-    # In float32 the end is not quite what was asked for.
+    # In float32 the last time is the requested one but for rounding.
     ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
     reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
     if not is_registered(configuration["solver"]):
@@ -230,10 +231,11 @@ def _problem(
         for name, array in weights.data_vars.items()
         if "snapshot" in array.dims and str(name)[0] in "Wc"
     }
-    # Broken starts are part of a run like any other; a single one would be refused.
+    # `given_start` accepts NaN in a start only among several, and the start of a run may have it:
+    # each is given twice.
     start = given_start({name: _twice(array) for name, array in known.items()}, label)
     X, y = data["X"].values, data["y"].values
-    # A class without a sample shows only in the number of outputs.
+    # If a class has no sample, only the number of outputs tells that it exists.
     outputs = start.sizes[-1]
     classes = outputs if outputs > 1 and y.ndim < X.ndim else 0
     problem = Problem(
@@ -247,11 +249,11 @@ def _problem(
     )
     kept = tuple(
         {
-            str(name): np.array(array.values[place * members : (place + 1) * members : repeats])
+            str(name): np.array(array.values[index * members : (index + 1) * members : repeats])
             for name, array in weights.data_vars.items()
             if rule.keeps and str(name)[0] == rule.keeps and "snapshot" not in array.dims
         }
-        for place, rule in enumerate(rules)
+        for index, rule in enumerate(rules)
     )
     return problem, Ensemble(
         tuple(known[f"W{layer}"] for layer in range(1, problem.layers + 1)),
@@ -288,16 +290,18 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Rec
     states, outside = [], []
     inputs = _tensor(flow.problem.data.X)
     for column in range(when.shape[1]):
-        found = {name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes}
-        span = InputSpan(inputs, found["W1"], torch.tensor(flow.starts), reduce=flow.span.reduced)
-        states.append(flow.layout.pack(found | {"W1": span.coordinates}))
+        parameters = {name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes}
+        span = InputSpan(
+            inputs, parameters["W1"], torch.tensor(flow.starts), reduce=flow.span.reduced
+        )
+        states.append(flow.layout.pack(parameters | {"W1": span.coordinates}))
         outside.append(span.outside_norm2)
     observables = {
         str(name): _tensor(array.values)
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
     observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
-    # Evidence is integrated in float64, also of a run that was not.
+    # Evidence is integrated in float64, even if the run was in float32.
     coarseness = torch.finfo(DTYPES[dtype]).eps / torch.finfo(torch.float64).eps
     return Record(
         torch.stack(states, 1),

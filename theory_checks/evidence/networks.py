@@ -1,4 +1,4 @@
-"""What a statement is measured on: networks of some trajectories at some times."""
+"""Networks of some trajectories at some times, on which statements are measured."""
 
 from __future__ import annotations
 

@@ -53,24 +53,23 @@ def build_ladder(
     taken: int | None = None,
     by_rule: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Rung, ...], int]:
-    """Return rungs from coarse to fine, and the place of the asked accuracy among them.
+    """Return rungs from coarse to fine, and the index of the one of the requested accuracy.
 
     Parameters
     ----------
     name : str
         A solver that `flowfa.solvers.registry.make_solver` knows.
     rungs : int
-        How many, at least 2: the asked accuracy, and finer ones by `TOLERANCE_FACTOR` in rtol and
-        atol, or by `STEP_FACTOR` in the step. Where the solver can be no finer, the ladder goes
+        How many, at least 2: the requested accuracy, and finer ones by `TOLERANCE_FACTOR` in rtol
+        and atol, or by `STEP_FACTOR` in the step. Where the solver can be no finer, the ladder goes
         down instead.
     rtol, atol, step, control, max_steps
         As `make_solver`.
     finer : str, optional
         The solver of all finer rungs, where another one than the run's own serves better.
     taken : int, optional
-        Steps that the run tried. A rung gets many times as many and no more: what was recorded of a
-        sound run takes a method of any order fewer, and a start that was changed could take for
-        ever.
+        Steps that the run tried. A rung may try many times as many and no more: a method of any
+        order repeats a sound run in fewer, and a file whose start was changed could take for ever.
     by_rule : mapping, optional
         The solver of each rule, on all rungs, where rules had different ones.
     """

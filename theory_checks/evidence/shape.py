@@ -1,4 +1,4 @@
-"""Whether a result has all the parts that checks rest on, in the shapes that belong together."""
+"""Refusing a result that lacks a part which checks need, or whose parts do not fit together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
     ----------
     tree : xarray.DataTree
     configuration : dict
-        As stored.
+        The configuration as stored.
     label : str
         Where it came from.
 
@@ -42,15 +42,15 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
         raise _damaged(label, "/solver/t_reached holds what is not a number")
     _check_snapshots(tree, times, label)
     rows = len(_values(tree, "/trajectory/rule", label))
-    told = np.repeat(configuration["rule"], rows // len(configuration["rule"]))
-    if (_values(tree, "/trajectory/rule", label).astype(str) != told).any():
+    rules = np.repeat(configuration["rule"], rows // len(configuration["rule"]))
+    if (_values(tree, "/trajectory/rule", label).astype(str) != rules).any():
         raise _damaged(label, "/trajectory/rule are not the rules of its configuration")
     if _discrete(tree):
         _check_steps(tree, label)
 
 
 def _check_snapshots(tree: DataTree, times: np.ndarray, label: str) -> None:
-    """Refuse weights that belong to no time of the run: nothing could be said of them."""
+    """Refuse weights that belong to no time of the run, since nothing can be compared with them."""
     when = _values(tree, "/weights/snapshot_time", label)
     reached = _values(tree, "/solver/t_reached", label)
     times_of_run = (
@@ -60,9 +60,9 @@ def _check_snapshots(tree: DataTree, times: np.ndarray, label: str) -> None:
         [np.broadcast_to(times_of_run, (len(when), times_of_run.shape[1])), reached[:, None]], 1
     )
     placed = (when[:, :, None] == known[:, None]).any(2) | np.isnan(when)
-    # Where the end was reached nothing is left out.
-    whole = np.isfinite(when).all(1) | (reached < known[:, -2])
-    if not (placed.all() and whole.all() and (when[:, 0] == 0.0).all()):
+    # A trajectory that reached the end must have all its snapshots.
+    complete = np.isfinite(when).all(1) | (reached < known[:, -2])
+    if not (placed.all() and complete.all() and (when[:, 0] == 0.0).all()):
         raise _damaged(label, "/weights/snapshot_time are not times of the run")
 
 
@@ -118,11 +118,11 @@ def _shapes(
         RULES.get(rule).keeps for rule in configuration["rule"] if rule in RULES.names()
     }:
         for layer in range(1, layers) if letter == "D" else range(2, layers + 1):
-            ends = (
+            dimensions = (
                 (sizes[layer], sizes[-1]) if letter == "D" else tuple(sizes[layer - 1 : layer + 1])
             )
             if letter:
-                yield f"/weights/{letter}{layer}", (rows, *ends)
+                yield f"/weights/{letter}{layer}", (rows, *dimensions)
 
 
 def _values(tree: DataTree, path: str, label: str) -> np.ndarray:
@@ -133,7 +133,7 @@ def _values(tree: DataTree, path: str, label: str) -> np.ndarray:
     return dataset[name].values
 
 
-def _damaged(label: str, what: str) -> InputError:
+def _damaged(label: str, fault: str) -> InputError:
     return InputError(
-        f"{label} is not as flowfa writes it ({what}): make the run again, or use a copy"
+        f"{label} is not as flowfa writes it ({fault}): make the run again, or use a copy"
     )

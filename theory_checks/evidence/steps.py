@@ -14,7 +14,7 @@ from flowfa.training import StepRule
 
 @dataclass(frozen=True)
 class Training:
-    """What a run of discrete training claims to do, and does.
+    """The steps that a run of discrete training claims to take, and those that it takes.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from flowfa.solvers.stepping.solve import solve
 
 @dataclass(frozen=True)
 class Path:
-    """What one solver made of each trajectory.
+    """The trajectories as one solver integrated them.
 
     Attributes
     ----------
@@ -61,10 +61,10 @@ def integrate(
         beyond, as if a run that ended early had not.
     """
     run = Integration.begin(initial, times)
-    saved = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
+    states_at = initial.new_full((len(initial), len(times), initial.shape[1]), torch.nan)
 
     def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
-        saved[rows, saves] = states
+        states_at[rows, saves] = states
 
     def monitor(run: Integration) -> None:
         if until is not None and bool((run.memory["time"] > until[run.working]).all()):
@@ -77,5 +77,5 @@ def integrate(
     if until is not None:
         # A trajectory goes on while others do; later states are dropped, so that what is seen of
         # it does not depend on the others.
-        saved[times > until[:, None]] = torch.nan
-    return Path(saved, run.time.clone(), tuple(status.label for status in run.status))
+        states_at[times > until[:, None]] = torch.nan
+    return Path(states_at, run.time.clone(), tuple(status.label for status in run.status))

@@ -40,7 +40,7 @@ CONDITION = 1.0
 FIRST = ("fa", "adafa", "signfa", "gd", "dfa", "frsf")
 """Rules in the order in which they are tried; others that are registered in form follow."""
 SAMPLED = 8
-"""Random problems of a kind that tell whether the statement speaks of it."""
+"""Random problems of a kind by which to see whether the statement applies to it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,10 @@ class CheckClaim:
         """Return name and text of each hypothesis."""
         shape = Shape((2, 2, 1), 2)
         evidence = evidence_of([case_of(shape, np.full(shape.numbers, 0.5))])
-        return {each.name: each.text for each in CHECKS.get(self.name)().hypotheses(evidence)}
+        return {
+            hypothesis.name: hypothesis.text
+            for hypothesis in CHECKS.get(self.name)().hypotheses(evidence)
+        }
 
     def shapes(self, drop: frozenset[str]) -> tuple[Shape, ...]:
         """Return the shapes of problems that the statement speaks of."""
@@ -78,18 +81,20 @@ class CheckClaim:
         check, evidence = CHECKS.get(self.name)(), evidence_of(cases)
         slack = _slack(self.name, evidence, drop)
         try:
-            found = outcomes_of(check, evidence, drop)
+            outcomes = outcomes_of(check, evidence, drop)
         except FlowfaError:
-            # A solver that refuses to begin refuses all of them.
+            # If the solver refuses to begin, it does so for all problems of the batch.
             return [Assessment(FAR) for _ in cases]
-        return [_assessment(o, s) for o, s in zip(found, slack, strict=True)]
+        return [_assessment(o, s) for o, s in zip(outcomes, slack, strict=True)]
 
     def verify(self, case: Case, drop: frozenset[str]) -> str | None:
         """Check the flow again at `FINE`."""
-        found = outcomes_of(CHECKS.get(self.name)(), evidence_of([case], FINE), drop)[0]
-        if found.verdict is not Verdict.VIOLATED or found.margin > -SMALLEST:
+        outcome = outcomes_of(CHECKS.get(self.name)(), evidence_of([case], FINE), drop)[0]
+        if outcome.verdict is not Verdict.VIOLATED or outcome.margin > -SMALLEST:
             return None
-        return f"verified at rtol {FINE:g}: margin {found.margin:.6g} +- {found.uncertainty:.1g}"
+        return (
+            f"verified at rtol {FINE:g}: margin {outcome.margin:.6g} +- {outcome.uncertainty:.1g}"
+        )
 
     def snippet(self, case: Case, drop: frozenset[str]) -> str:
         """Return code that integrates the flow and asks the check."""
@@ -171,12 +176,12 @@ def _assessment(outcome: Outcome, slack: float) -> Assessment:
         return Assessment(MISSED + min(slack, FAR), missed=DROPPED, missed_by=slack)
     margin, uncertainty = outcome.margin, outcome.uncertainty
     if not math.isfinite(margin + uncertainty) or not uncertainty > 0.0:
-        # Where all terms of a law are zero it says nothing.
+        # A law whose terms are all zero is not tested.
         return Assessment(FAR)
     if outcome.verdict is Verdict.VIOLATED and margin > -SMALLEST:
         return Assessment(FAR)
     ratio = margin / uncertainty
-    # Negative for violations, and between -1 and 1 whatever the statement's unit.
+    # The score is negative for violations, and between -1 and 1 whatever the unit.
     score = (ratio + 1.0) / (1.0 + abs(ratio + 1.0))
     return Assessment(score, margin, uncertainty, ratio)
 
@@ -197,13 +202,13 @@ def _shapes(name: str, drop: frozenset[str]) -> tuple[Shape, ...]:
     ]
     shapes = []
     for rule, leak, loss, outputs, biased, depth in kinds:
-        own = [
+        of_kind = [
             Shape((dim, *(width,) * depth, outputs), samples, rule, loss, leak, biased)
             for dim, width, samples in product((1, 2), (1, 2, 3) if depth == 1 else (1, 2), (1, 2))
         ]
         # Whether a statement speaks of a problem depends on its kind, hardly on its size.
-        if _speaks_of(name, drop, own[-1]):
-            shapes += own
+        if _speaks_of(name, drop, of_kind[-1]):
+            shapes += of_kind
     return tuple(sorted(shapes, key=lambda shape: shape.numbers))
 
 
@@ -212,13 +217,13 @@ def _speaks_of(name: str, drop: frozenset[str], shape: Shape) -> bool:
     random = np.random.default_rng(0)
     vectors = random.uniform(-1.0, 1.0, (SAMPLED, shape.numbers))
     cases = [case_of(shape, vector) for vector in vectors]
-    # A glance: some hypotheses need the trajectories.
+    # Some hypotheses need the trajectories; a short and coarse integration is enough.
     evidence = evidence_of(cases, rtol=1e-3, t_end=T_END / 100.0, saves=3)
-    for each in CHECKS.get(name)().hypotheses(evidence):
-        # Hypotheses with an amount of their own can be met by other numbers: those that all
-        # problems miss by the same cannot.
-        failed, excess = ~each.respected, _excess(each)
-        if each.name in drop:
+    for hypothesis in CHECKS.get(name)().hypotheses(evidence):
+        # A hypothesis that all problems miss by the same amount depends on their kind alone, and no
+        # other numbers can meet it.
+        failed, excess = ~hypothesis.respected, _excess(hypothesis)
+        if hypothesis.name in drop:
             if not failed.any():
                 return False
         elif failed.all() and bool((excess == excess[0]).all()):

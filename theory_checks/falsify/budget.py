@@ -1,4 +1,4 @@
-"""How long a search may go on, and what it has tried."""
+"""The budget of a search, and what the search has tried so far."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Exhausted(Exception):
 
 @dataclass(frozen=True)
 class Standing:
-    """How a search stands, for a progress bar.
+    """The progress of a search, for a progress bar.
 
     Attributes
     ----------
@@ -45,14 +45,14 @@ class Judge:
     stopped : callable
         Whether the user asked to stop.
     progress : callable
-        Told how the search stands, often.
+        Called often with the progress of the search.
 
     Attributes
     ----------
     tried : int
         Problems assessed.
     applicable : int
-        Those that met all hypotheses, and of which something could be said.
+        Problems that met all hypotheses and gave a margin.
     nearest : Assessment or None
         The one nearest to meeting the hypotheses among those that did not.
     best : tuple of Case and Assessment, or None
@@ -93,11 +93,11 @@ class Judge:
 
     @property
     def exhausted(self) -> bool:
-        """Whether to end."""
+        """Whether the budget is spent or the user asked to stop."""
         return self.tried >= self.examples or self.elapsed >= self.seconds or self.stopped
 
     def extend(self, examples: int, seconds: float) -> None:
-        """Begin a new part of the search with a budget of its own."""
+        """Begin a new phase of the search, whose budget starts now."""
         self.examples = self.tried + examples
         self.seconds = self.elapsed + seconds
 

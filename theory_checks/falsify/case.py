@@ -1,4 +1,4 @@
-"""Small problems: what a search goes through, prints and saves."""
+"""Small problems, which a search goes through, prints and saves."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Shape:
             if self.biased and layer < depth:
                 shapes[f"c{layer}"] = (after,)
         rule = RULES.get(self.rule)
-        # The kind of matrix that the rule keeps and a file may give.
+        # The letter of the matrices that the rule keeps and that a file may give.
         kind = rule.keeps if rule.accepts_feedback else ""
         for layer in range(2, depth + 1) if kind else ():
             if kind == "D":
@@ -124,7 +124,7 @@ def case_of(shape: Shape, vector: np.ndarray) -> Case:
     for name, dimensions in shape.names.items():
         size = int(np.prod(dimensions))
         entries = np.asarray(vector[position : position + size]).reshape(dimensions)
-        # No number is tiny without being zero; adding zero takes the sign of zeros.
+        # Rounding leaves no tiny number but zero; adding zero removes the sign of -0.
         values = REACH[name[0]] * np.round(entries, GRID) + 0.0
         position += size
         if name == "y" and shape.sizes[-1] == 1:

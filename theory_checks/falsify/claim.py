@@ -1,4 +1,4 @@
-"""What can be searched for a counterexample, and the table of all of it."""
+"""Claims, which can be searched for a counterexample, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DROPPED = "a dropped hypothesis fails"
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a claim says of one problem.
+    """The judgement of a claim on one problem.
 
     Attributes
     ----------
     score : float
-        What the search makes small. Negative: the claim is violated, beyond its uncertainty. NaN:
-        nothing could be said.
+        The number that the search makes small. Negative: the claim is violated, beyond its
+        uncertainty. NaN: nothing could be said.
     margin : float
         Positive where the claim is true.
     uncertainty : float
@@ -34,7 +34,7 @@ class Assessment:
     missed : str or None
         Name of a hypothesis that fails; the claim is then not assessed.
     missed_by : float
-        By how much, positive; infinity for a condition, which has no amount.
+        The amount by which it fails, positive; infinity for a condition, which has no amount.
     """
 
     score: float
@@ -59,17 +59,17 @@ class Claim(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """Its name on the command line."""
         ...
 
     @property
     def statement(self) -> str:
-        """It in words, in one line."""
+        """The assertion in words, in one line."""
         ...
 
     @property
     def unit(self) -> str:
-        """What `Assessment.tightness` is."""
+        """The unit of `Assessment.tightness`."""
         ...
 
     @property

@@ -28,10 +28,10 @@ def find(name: str, drop: Sequence[str] = ()) -> tuple[Claim, frozenset[str]]:
     InputError
         If there is no such claim, or it has no such hypothesis; the message names those it has.
     """
-    known = {every.lower(): every for every in names()}
-    if name.lower() not in known:
+    exact_names = {name_of_claim.lower(): name_of_claim for name_of_claim in names()}
+    if name.lower() not in exact_names:
         raise unknown_name("statement", name, names())
-    exact = known[name.lower()]
+    exact = exact_names[name.lower()]
     claim = CLAIMS.get(exact) if exact in CLAIMS.names() else CheckClaim(exact)
     if not drop:
         return claim, frozenset()

@@ -17,7 +17,7 @@ def without_one_part(case: Case) -> Iterator[Case]:
         for sample in range(case.shape.samples):
             yield _without(case, "sample", sample)
     for layer, size in enumerate(sizes):
-        # With one output less than two the labels would be of another kind.
+        # Two outputs are the fewest of several: with one the labels would be of another kind.
         if size > (2 if layer == len(sizes) - 1 else 1):
             for unit in range(size):
                 yield _without(case, layer, unit)
@@ -29,16 +29,16 @@ def vector_of(case: Case) -> np.ndarray:
     return np.clip(np.concatenate(parts), -1.0, 1.0)
 
 
-def _without(case: Case, part: int | str, index: int) -> Case:
+def _without(case: Case, axis: int | str, index: int) -> Case:
     """Return the case without one unit of a layer (0: a feature), or one sample."""
     sizes = list(case.shape.sizes)
-    samples = case.shape.samples - (part == "sample")
-    if isinstance(part, int):
-        sizes[part] -= 1
+    samples = case.shape.samples - (axis == "sample")
+    if isinstance(axis, int):
+        sizes[axis] -= 1
     arrays = {}
     for name, array in case.arrays.items():
         axes = _axes(name, case)
-        arrays[name] = np.delete(array, index, axes.index(part)) if part in axes else array
+        arrays[name] = np.delete(array, index, axes.index(axis)) if axis in axes else array
     return Case(replace(case.shape, sizes=tuple(sizes), samples=samples), arrays)
 
 

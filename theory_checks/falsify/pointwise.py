@@ -22,9 +22,9 @@ DIGITS = 50
 ROUNDING = 1e-12
 """Share of the terms of an inequality that rounding may make up in float64."""
 RULE = "RULE"
-"""What stands for the name of the rule in a formula."""
+"""Placeholder of the rule's name in a formula."""
 SAMPLED = 20
-"""Random problems of a shape that tell whether a dropped hypothesis can fail in it."""
+"""Random problems of a shape by which to see whether a dropped hypothesis can fail in it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Requirement:
     ----------
     name, text : str
     excess : callable
-        Of a `Network`; in units in which 1 is a lot.
+        The amount as a function of a `Network`, in units in which 1 is a lot.
     measured : bool
         Whether the excess is an amount; otherwise it is 0 or 1, for a condition.
     """
@@ -68,7 +68,7 @@ class PointwiseClaim:
     ----------
     name, statement, unit : str
     sides : callable
-        Of a `Network`.
+        The two sides as a function of a `Network`.
     formula : str
         The same in plain numpy, independent of `sides`: it sets ``left`` and ``right`` from the
         arrays and ``leak``, and is what a snippet prints.
@@ -93,36 +93,39 @@ class PointwiseClaim:
     def shapes(self, drop: frozenset[str]) -> tuple[Shape, ...]:
         """Return the shapes of problems to search.
 
-        Not those that never meet the hypotheses, and with those in which a dropped one can fail.
+        Shapes that never meet the hypotheses are left out. If hypotheses are dropped, so are the
+        shapes in which none of these can fail.
         """
         random = np.random.default_rng(0)
 
         def excesses(shape: Shape, wanted: bool) -> Iterator[list[float]]:
             """Yield how far random problems miss each hypothesis that is dropped, or is not."""
-            asked = [
+            requirements = [
                 requirement
                 for requirement in self.requirements
                 if (requirement.name in drop) is wanted
             ]
             for vector in random.uniform(-1.0, 1.0, (SAMPLED, shape.numbers)):
                 network = Network.of(case_of(shape, vector))
-                yield [float(requirement.excess(network)) for requirement in asked]
+                yield [float(requirement.excess(network)) for requirement in requirements]
 
         def can_meet(shape: Shape) -> bool:
             """Return whether no hypothesis is missed by the same in all problems."""
             return not any(
-                len(set(by)) == 1 and by[0] > 0.0
-                for by in zip(*excesses(shape, wanted=False), strict=True)
+                len(set(excess)) == 1 and excess[0] > 0.0
+                for excess in zip(*excesses(shape, wanted=False), strict=True)
             )
 
-        able = tuple(shape for shape in self.family if can_meet(shape)) or self.family
+        possible = tuple(shape for shape in self.family if can_meet(shape)) or self.family
         if not drop:
-            return able
+            return possible
 
         def can_fail(shape: Shape) -> bool:
-            return any(one > 0.0 for by in excesses(shape, wanted=True) for one in by)
+            return any(
+                excess > 0.0 for amounts in excesses(shape, wanted=True) for excess in amounts
+            )
 
-        return tuple(shape for shape in able if can_fail(shape)) or able
+        return tuple(shape for shape in possible if can_fail(shape)) or possible
 
     def assess(self, cases: Sequence[Case], drop: frozenset[str]) -> list[Assessment]:
         """Evaluate the inequality on each problem, in float64."""
@@ -151,7 +154,7 @@ class PointwiseClaim:
         for requirement in self.requirements:
             excess = float(requirement.excess(network))
             if requirement.name in drop:
-                # NaN: neither respected nor failed, which is no problem to search in.
+                # NaN is neither respected nor failed: it says nothing of the slack.
                 slack = min(slack, -excess) if excess == excess else slack
             elif not excess <= 0.0:
                 amount = min(excess, FAR) if excess == excess else FAR

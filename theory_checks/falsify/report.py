@@ -1,4 +1,4 @@
-"""What a search came to, for people and for programs."""
+"""The result of a search, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ def exit_code(result: Search) -> int:
 
 def lines(result: Search) -> list[str]:
     """Return the report, line by line, a counterexample as a program at its end."""
-    told = [f"{result.claim.name}: {result.claim.statement}"]
+    report = [f"{result.claim.name}: {result.claim.statement}"]
     texts = result.claim.hypotheses() if result.drop else {}
-    told += [f"not asked for: {name} ({texts[name]})" for name in result.drop]
+    report += [f"not asked for: {name} ({texts[name]})" for name in result.drop]
     tried = f"{result.tried} problems in {result.seconds:.1f} s"
     if result.stopped:
         tried += ", stopped"
     if result.unconfirmed:
-        told.append(f"{result.unconfirmed} violation(s) were not confirmed at higher accuracy")
+        report.append(f"{result.unconfirmed} violation(s) were not confirmed at higher accuracy")
     if result.case is None or result.assessment is None:
-        told.append(f"no problem met all hypotheses, out of {tried}")
+        report.append(f"no problem met all hypotheses, out of {tried}")
         if result.nearest is not None:
             by = result.nearest.missed_by
             amount = f" by {by:.3g}" if math.isfinite(by) else ""
-            told.append(f"nearest: {result.nearest.missed!r} missed{amount}")
-        return told
+            report.append(f"nearest: {result.nearest.missed!r} missed{amount}")
+        return report
     case, assessment = result.case, result.assessment
     tight = ""
     if math.isfinite(assessment.tightness):
         tight = f", {result.claim.unit} = {assessment.tightness:.6g}"
     if not result.falsified:
-        told.append(
+        report.append(
             f"no counterexample in {tried} ({result.applicable} met the hypotheses); tightest "
             f"case: margin {assessment.margin:.4g}{tight}"
         )
-        told.append(f"tightest case: {_summary(case)}")
-        return told
-    told.append(f"COUNTEREXAMPLE after {tried}, {result.verified}{tight}")
-    told.append(f"the smallest one found: {_summary(case)}")
-    return [*told, "", result.claim.snippet(case, frozenset(result.drop))]
+        report.append(f"tightest case: {_summary(case)}")
+        return report
+    report.append(f"COUNTEREXAMPLE after {tried}, {result.verified}{tight}")
+    report.append(f"the smallest one found: {_summary(case)}")
+    return [*report, "", result.claim.snippet(case, frozenset(result.drop))]
 
 
 def hint(case: Case, path: str) -> str:
@@ -61,7 +61,7 @@ def hint(case: Case, path: str) -> str:
 
 
 def to_json_dict(result: Search) -> dict[str, Any]:
-    """Return all of it, JSON-ready."""
+    """Return the result, JSON-ready."""
     case, assessment = result.case, result.assessment
     return {
         "statement": result.claim.name,

@@ -26,7 +26,7 @@ NO_CONCERN = (
     hypothesis.HealthCheck.large_base_example,
     hypothesis.HealthCheck.nested_given,
 )
-"""Hypothesis's warnings about tests, which a search is not."""
+"""Health checks of hypothesis that are meant for tests and do not concern a search."""
 DRAWS = 100
 """Examples of hypothesis in a round; each is a batch of the claim."""
 STARTS = 3
@@ -38,16 +38,16 @@ EQUALITY = 1e-9
 GENERATIONS = 8
 """Generations of a local search by differential evolution."""
 BRIEFLY = 2
-"""The same, where a part was taken out of a counterexample."""
+"""Generations where a part was taken out of a counterexample."""
 
 
 class _Settled(Exception):
-    """A local search has come to equality, where there is nothing to gain."""
+    """A local search can gain no more: it has reached equality, or a first violation."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search came to.
+    """The result of a search.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Search:
     case : Case or None
         The counterexample, or else the tightest case; None if no problem met the hypotheses.
     assessment : Assessment or None
-        Of `case`.
+        The assessment of `case`.
     nearest : Assessment or None
         The problem nearest to meeting the hypotheses, of those that did not.
     verified : str
@@ -106,7 +106,7 @@ def search(
     drop : frozenset of str
         Hypotheses not to ask for.
     seed : int
-        Of everything random.
+        Seed of everything random.
     examples : int, optional
         Most problems to try; `claim.examples` by default. More go into making a counterexample
         smaller.
@@ -115,10 +115,10 @@ def search(
     stopped : callable
         Asked often; the search ends with what it has once it is true.
     progress : callable
-        Told often how the search stands.
+        Called often with the progress of the search.
     """
-    wanted = claim.examples if examples is None else examples
-    judge = Judge(claim, drop, wanted, seconds, stopped, progress)
+    budget = claim.examples if examples is None else examples
+    judge = Judge(claim, drop, budget, seconds, stopped, progress)
     shapes = claim.shapes(drop)
     visits: Counter[Shape] = Counter()
     unconfirmed, round_number = 0, 0
@@ -127,7 +127,7 @@ def search(
         round_number += 1
         verified = claim.verify(violations[-1], drop) if violations else None
         if verified is not None:
-            # What is assessed in batches is slow.
+            # Claims that are assessed in batches integrate flows, which is slow.
             reserve = claim.examples if claim.batch == 1 else claim.examples // 6
             judge.extend(reserve, seconds / 2.0)
             case, verified = _smaller(judge, violations[-1], verified)
@@ -136,7 +136,7 @@ def search(
             result = claim.assess([case], drop)[0]
             return _result(judge, replace_best=(case, result), verified=verified)
         if violations:
-            # Not confirmed, so not believed: it is neither a counterexample nor a tight case.
+            # A violation that is not confirmed is neither a counterexample nor a tight case.
             unconfirmed += 1
             judge.best = None
     return replace(_result(judge), unconfirmed=unconfirmed)
@@ -218,7 +218,7 @@ def _draw(
                 )
             )
         )
-        # Only now: hypothesis wants the same draws whatever has been found before.
+        # Tested after the draws: hypothesis needs the same draws whatever was found before.
         if violated or judge.exhausted:
             return
         cases = [case_of(shape, vector) for vector in vectors]
@@ -327,7 +327,7 @@ def _around(
 
 
 def _scores(judge: Judge, cases: list[Case], violated: list[Case]) -> np.ndarray:
-    """Return what the search makes small, and note violations."""
+    """Return the scores of cases, which the search makes small, and note violations."""
     assessments = judge(cases)
     violated += [
         case for case, assessment in zip(cases, assessments, strict=True) if assessment.violated
@@ -341,16 +341,18 @@ def _smaller(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
     """Take parts out of a counterexample as long as what is left is one, or can be made one."""
     judge.phase = "making it smaller"
     known = set(judge.claim.shapes(judge.drop))
-    again = True
+    made_smaller = True
     with suppress(Exhausted):
-        while again:
-            again = False
-            for part in without_one_part(case):
-                if part.shape not in known:
+        while made_smaller:
+            made_smaller = False
+            for candidate in without_one_part(case):
+                if candidate.shape not in known:
                     continue
-                violations = improve(judge, part.shape, vector_of(part), 0, BRIEFLY)
-                words = judge.claim.verify(violations[-1], judge.drop) if violations else None
-                if words is not None:
-                    case, verified, again = violations[-1], words, True
+                violations = improve(judge, candidate.shape, vector_of(candidate), 0, BRIEFLY)
+                confirmation = (
+                    judge.claim.verify(violations[-1], judge.drop) if violations else None
+                )
+                if confirmation is not None:
+                    case, verified, made_smaller = violations[-1], confirmation, True
                     break
     return case, verified

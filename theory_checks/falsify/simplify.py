@@ -19,12 +19,12 @@ def simplify(judge: Judge, case: Case, verified: str) -> tuple[Case, str]:
 
     All numbers are rounded together first, then each by itself: to zero, a plain size, or
     fewer decimals.
-    What is kept must be confirmed at higher accuracy like the original.
+    A shorter counterexample must be confirmed at higher accuracy like the original.
     """
     judge.phase = "rounding"
     try:
         case, verified = _together(judge, case, verified)
-        for position in _places(case):
+        for position in _numbers_of(case):
             case, verified = _one(judge, case, verified, position)
     except Exhausted:
         pass
@@ -63,13 +63,13 @@ def _first(judge: Judge, case: Case, verified: str, candidates: list[Case]) -> t
     before, *assessments = judge([case, *candidates])
     for candidate, after in zip(candidates, assessments, strict=True):
         if after.violated and after.score <= KEPT * before.score:
-            words = judge.claim.verify(candidate, judge.drop)
-            if words is not None:
-                return candidate, words
+            confirmation = judge.claim.verify(candidate, judge.drop)
+            if confirmation is not None:
+                return candidate, confirmation
     return case, verified
 
 
-def _places(case: Case) -> list[tuple[str, tuple[int, ...]]]:
+def _numbers_of(case: Case) -> list[tuple[str, tuple[int, ...]]]:
     """Return name and index of each number that may be shortened."""
     labels = ("y",) if case["y"].ndim == 1 else ()
     return [

@@ -1,4 +1,4 @@
-"""Batches of random problems: a small plan that hypothesis draws, and what it stands for."""
+"""Batches of random problems: small plans that hypothesis draws, and the problems they make."""
 
 from __future__ import annotations
 
@@ -73,28 +73,28 @@ def build(plan: Plan) -> RandomProblems:
     rule = make_rule(plan.rule, plan.scale)
     sizes = (plan.dim, *plan.architecture.hidden, plan.outputs)
     feedback_scale = 1.0 if hasattr(rule, "scale") else plan.scale
-    able = set(possible_kinds(plan.samples, plan.dim))
-    kinds = tuple(kind for kind in plan.data if kind in able)
-    sets, found, data_kinds, start_kinds = [], [], [], []
+    possible = set(possible_kinds(plan.samples, plan.dim))
+    kinds = tuple(data_kind for data_kind in plan.data if data_kind in possible)
+    sets, starts, data_kinds, start_kinds = [], [], [], []
     for network in range(plan.networks):
         random = generator(plan.seed, "network", network)
-        kind = kinds[network % len(kinds)]
-        begin = plan.start[network // len(kinds) % len(plan.start)]
+        data_kind = kinds[network % len(kinds)]
+        start_kind = plan.start[network // len(kinds) % len(plan.start)]
         X, y = draw_data(
-            kind, plan.samples, plan.dim, plan.loss, plan.outputs, random, plan.data_scale
+            data_kind, plan.samples, plan.dim, plan.loss, plan.outputs, random, plan.data_scale
         )
         seat = Seat(sizes, plan.architecture.has_bias, rule, feedback_scale, X)
-        arrays = draw_start(begin, seat, random)
+        arrays = draw_start(start_kind, seat, random)
         if plan.loss == "exponential":
             arrays = limited(arrays, X, y, plan.architecture.leak)
         sets.append((X, y))
-        found.append(arrays)
-        data_kinds.append(kind)
-        start_kinds.append(begin)
+        starts.append(arrays)
+        data_kinds.append(data_kind)
+        start_kinds.append(start_kind)
     problems = RandomProblems(
         X=np.stack([X for X, _ in sets]),
         y=np.stack([y for _, y in sets]),
-        start={name: np.stack([arrays[name] for arrays in found]) for name in found[0]},
+        start={name: np.stack([arrays[name] for arrays in starts]) for name in starts[0]},
         rule=rule,
         leak=plan.architecture.leak,
         loss=plan.loss,
@@ -130,8 +130,8 @@ def plans(
         samples = draw(st.integers(2 if loss == "cross-entropy" else 1, 6))
         dim = draw(st.integers(1, 6))
         kinds = tuple(kind for kind in data if kind in possible_kinds(samples, dim))
-        some = st.lists(st.sampled_from(kinds), min_size=1, max_size=4, unique=True)
-        begin = st.lists(st.sampled_from(start), min_size=1, max_size=4, unique=True)
+        kinds_of_data = st.lists(st.sampled_from(kinds), min_size=1, max_size=4, unique=True)
+        kinds_of_start = st.lists(st.sampled_from(start), min_size=1, max_size=4, unique=True)
         deep = len(architecture.hidden) > 1 and architecture.leak < 1.0
         return Plan(
             seed=draw(seeds()),
@@ -142,8 +142,8 @@ def plans(
             outputs=outputs,
             samples=samples,
             dim=dim,
-            data=tuple(draw(some)),
-            start=tuple(draw(begin)),
+            data=tuple(draw(kinds_of_data)),
+            start=tuple(draw(kinds_of_start)),
             data_scale=draw(scales()),
             horizon=draw(st.sampled_from(HORIZONS)),
             smooth_kinks=draw(st.sampled_from((None, 0.1))) if deep else None,
@@ -182,5 +182,5 @@ def _own_time(problems: RandomProblems) -> float:
     speed = flow.field(torch.zeros(len(flow), dtype=torch.float64), flow.initial).norm(dim=1)
     times = flow.initial.norm(dim=1).clamp_min(1.0) / speed
     times = times[times.isfinite()]
-    # Where nothing moves any time will do; two digits make plain numbers.
+    # Where nothing moves any time will do. Two digits are enough, and easier to read.
     return float(f"{float(times.quantile(0.25)):.2g}") if len(times) else 1.0

@@ -167,8 +167,8 @@ def datasets(
     dim = draw(st.integers(1, most_dim))
     if kinds == ("nearly orthogonal",):
         dim = max(samples, dim)
-    able = tuple(kind for kind in kinds if kind in possible_kinds(samples, dim))
-    kind = draw(st.sampled_from(able))
+    possible = tuple(kind for kind in kinds if kind in possible_kinds(samples, dim))
+    kind = draw(st.sampled_from(possible))
     scale, seed = draw(scales()), draw(seeds())
     X, y = draw_data(kind, samples, dim, loss, outputs, np.random.default_rng(seed), scale)
     origin: dict[str, Any] = {"kind": kind, "scale": scale, "seed": seed}

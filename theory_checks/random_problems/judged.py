@@ -16,9 +16,9 @@ from theory_checks.verdicts.outcome import Outcome
 from theory_checks.verdicts.verdict import Verdict
 
 CLOSER = 10.0
-"""By what the tolerance is divided where a verdict is looked at again."""
+"""Divisor of the tolerance where a verdict is looked at again."""
 CLOSER_STEPS = 2 * MAX_STEPS
-"""Steps of third order are shorter by 2.15 then."""
+"""At that tolerance the steps of a third-order method are shorter by a factor of 2.15."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,17 @@ class Case:
     Attributes
     ----------
     statement : str
-        Its ID.
+        The ID of the statement.
     problems : RandomProblems
         The batch.
     network : int
-        Which of the batch.
+        Index of the network in the batch.
     outcome : Outcome
     status : str
         How the integration ended: ``ok``, ``chattering``, ...
-    first : Verdict or None
-        What it was before it was looked at again, at a finer tolerance; None if it was not.
+    verdict_before : Verdict or None
+        The verdict before the network was looked at again, at a finer tolerance; None if it was
+        looked at once.
     """
 
     statement: str
@@ -45,7 +46,7 @@ class Case:
     network: int
     outcome: Outcome
     status: str
-    first: Verdict | None = None
+    verdict_before: Verdict | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -69,7 +70,7 @@ class Case:
 
 @dataclass
 class Tally:
-    """What a search found.
+    """Counts of verdicts, and the cases that are open.
 
     Attributes
     ----------
@@ -95,7 +96,7 @@ class Tally:
 
     def add(self, case: Case) -> None:
         """Count a case."""
-        self.again += case.first is not None
+        self.again += case.verdict_before is not None
         for division, group in case.groups().items():
             self.counts[division, group, case.verdict] += 1
         if case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):
@@ -117,7 +118,7 @@ class Tally:
         ]
         order = (Verdict.HOLDS, Verdict.VIOLATED, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE)
         for group in self.groups(division):
-            numbers = " | ".join(str(self.count(division, group, each)) for each in order)
+            numbers = " | ".join(str(self.count(division, group, verdict)) for verdict in order)
             lines.append(f"| {group} | {numbers} |")
         return "\n".join(lines)
 
@@ -128,7 +129,7 @@ def run_randomised(
     *,
     rtol: float = RTOL,
     saves: int = SAVES,
-    each: Callable[[RandomProblems, list[Case]], None] | None = None,
+    batch_done: Callable[[RandomProblems, list[Case]], None] | None = None,
 ) -> Tally:
     """Check statements on batches of random problems.
 
@@ -139,8 +140,8 @@ def run_randomised(
     batches : iterable of RandomProblems
     rtol, saves
         As `RandomProblems.evidence`.
-    each : callable, optional
-        Told of each batch and its cases when it is done.
+    batch_done : callable, optional
+        Called with each batch and its cases when it is done.
 
     Raises
     ------
@@ -151,12 +152,12 @@ def run_randomised(
     tally = Tally()
     for problems in batches:
         evidence = problems.evidence(rtol=rtol, saves=saves)
-        found = list(cases_of(checks, problems, evidence, look_closer))
-        for case in found:
+        cases = list(cases_of(checks, problems, evidence, look_closer))
+        for case in cases:
             tally.add(case)
         tally.networks += len(problems)
-        if each is not None:
-            each(problems, found)
+        if batch_done is not None:
+            batch_done(problems, cases)
     return tally
 
 
@@ -175,14 +176,15 @@ def cases_of(
     evidence : Evidence
         On the batch.
     again : callable, optional
-        Returns finer evidence on one network: what is violated or inconclusive is looked at again,
-        and its verdict is what is found then, with one more rung for what is violated then too.
-        Two rungs of a ladder agree by chance now and then on a drift that a third makes smaller.
+        Returns finer evidence on one network. A statement that is violated or inconclusive is
+        judged again on it, and the second verdict counts. One that is still violated must be so on
+        one more rung, because two rungs sometimes agree by chance on a drift that a third makes
+        smaller.
     """
-    # The worst status: a rung that stopped early shortened what was looked at.
+    # A rung that stopped early shortened what was looked at, so that its status counts.
     status = [
-        next((each for each in ended if each != "ok"), "ok")
-        for ended in zip(*(path.status for path in evidence.paths), strict=True)
+        next((ending for ending in endings if ending != "ok"), "ok")
+        for endings in zip(*(path.status for path in evidence.paths), strict=True)
     ]
     closer: dict[int, Evidence] = {}
     for check in checks:
@@ -193,7 +195,7 @@ def cases_of(
                 if network not in closer:
                     closer[network] = again(problems.select(network))
                 (outcome,) = outcomes_of(check, closer[network], confirm=True)
-                case = replace(case, outcome=outcome, first=case.verdict)
+                case = replace(case, outcome=outcome, verdict_before=case.verdict)
             yield case
 
 
@@ -221,22 +223,22 @@ def explain(
         As `RandomProblems.evidence`, with which the case was found.
     """
     (check,) = chosen((case.statement,))
-    again = case.first is not None
+    again = case.verdict_before is not None
     if again:
         rtol = rtol / CLOSER
 
-    def found(problems: RandomProblems) -> list[Outcome]:
+    def outcomes(problems: RandomProblems) -> list[Outcome]:
         evidence = problems.evidence(rtol=rtol, saves=saves, way=way)
         return outcomes_of(check, evidence, confirm=again)
 
-    def fails(one: RandomProblems) -> bool:
-        (outcome,) = found(one)
+    def fails(problems: RandomProblems) -> bool:
+        (outcome,) = outcomes(problems)
         return outcome.verdict is case.verdict
 
-    own = case.problems.select(case.network)
-    # What fails only in company is shown in company.
-    shown = smallest(own, fails) if fails(own) else case.problems
-    (worst, *_) = sorted(found(shown), key=lambda outcome: -outcome.verdict.severity)
+    network = case.problems.select(case.network)
+    # A failure that needs the other networks of the batch is shown with all of them.
+    shown = smallest(network, fails) if fails(network) else case.problems
+    (worst, *_) = sorted(outcomes(shown), key=lambda outcome: -outcome.verdict.severity)
     lines = [
         f"# {case.statement} is {worst.verdict.value}: margin {worst.margin:.3g}, uncertainty "
         f"{worst.uncertainty:.3g}, {worst.place}",

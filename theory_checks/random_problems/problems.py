@@ -29,7 +29,7 @@ SAVES = 17
 DENSITY = 2.0
 """The first of 16 intervals is a 256th of the run, the last an eighth."""
 GROWTH = 100.0
-"""Times that the loss may grow, from what it was or one, before a network is looked at no more."""
+"""Factor by which a loss may grow, from its start or from one, before its network is given up."""
 MAX_STEPS = 600
 """Trial steps; a network that takes more is checked as far as it got."""
 
@@ -51,7 +51,7 @@ class RandomProblems:
         As `flowfa.Problem`.
     t_end : float
     data_kinds, start_kinds : tuple of str
-        Of each trajectory.
+        The kinds of data and of start of each trajectory.
     origin : str
         The call that gives these problems again.
     """
@@ -95,14 +95,14 @@ class RandomProblems:
 
     def select(self, index: int) -> RandomProblems:
         """Return one of the networks."""
-        one = slice(index, index + 1)
+        chosen = slice(index, index + 1)
         return replace(
             self,
-            X=self.X[one],
-            y=self.y[one],
-            start={name: array[one] for name, array in self.start.items()},
-            data_kinds=self.data_kinds[one],
-            start_kinds=self.start_kinds[one],
+            X=self.X[chosen],
+            y=self.y[chosen],
+            start={name: array[chosen] for name, array in self.start.items()},
+            data_kinds=self.data_kinds[chosen],
+            start_kinds=self.start_kinds[chosen],
             origin=f"{self.origin}.select({index})" if self.origin else "",
         )
 
@@ -138,8 +138,8 @@ class RandomProblems:
     ) -> Evidence:
         """Return evidence on their flow, each as far as all solvers of the ladder got.
 
-        A network whose loss grows to `GROWTH` times what it was is looked at up to then only: it
-        is about to blow up or to overflow, and its last instants take all the time.
+        A network whose loss grows by the factor `GROWTH` is looked at up to then only: it
+        is about to blow up or to overflow, and its last instants would take most of the work.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class RandomProblems:
             Trial steps of a network on a rung.
         """
         flow = self.flow()
-        found = evidence_of_flow(
+        to_the_end = evidence_of_flow(
             flow,
             t_end=self.t_end if t_end is None else t_end,
             motion=None if way is None else BREAKS[way](flow.field),
@@ -165,15 +165,17 @@ class RandomProblems:
             as_reached=True,
             density=DENSITY,
         )
-        loss = found.values(mean_loss).squeeze(2)
+        loss = to_the_end.values(mean_loss).squeeze(2)
         grown = loss > GROWTH * loss[:, :1].clamp_min(1.0)
-        first = torch.where(grown, found.times, torch.inf).amin(1)
-        # The last time of the mesh before that, or none at all.
-        before = torch.searchsorted(found.times, first) - 1
-        reached = torch.minimum(found.reached, found.times[before.clamp_min(0)])
-        kept = replace(found, reached=torch.where(grown.any(1), reached, found.reached))
-        kept.__dict__["paths"] = found.paths
-        return kept
+        first = torch.where(grown, to_the_end.times, torch.inf).amin(1)
+        # The last time of the mesh before the loss had grown; 0 if there is none.
+        before = torch.searchsorted(to_the_end.times, first) - 1
+        reached = torch.minimum(to_the_end.reached, to_the_end.times[before.clamp_min(0)])
+        shortened = replace(
+            to_the_end, reached=torch.where(grown.any(1), reached, to_the_end.reached)
+        )
+        shortened.__dict__["paths"] = to_the_end.paths
+        return shortened
 
     def recorded(self, rtol: float = RTOL, saves: int = SAVES) -> Evidence:
         """Return evidence on a run of `flowfa.simulate` with its record, kept in memory."""
@@ -226,7 +228,7 @@ class RandomProblems:
         Parameters
         ----------
         statement : str
-            Its ID.
+            The ID of the statement.
         rtol, saves, way
             As `evidence`.
         """
@@ -276,7 +278,7 @@ print(theory_checks.check_evidence(evidence, theory_checks.chosen(("{statement}"
 
 
 def _call(rule: Rule) -> str:
-    """Return the expression that makes a rule; one of one's own must be registered before."""
+    """Return the expression that makes a rule; a user's own rule must be registered before."""
     arguments = ", ".join(
         repr(vars(rule)[name]) for name in inspect.signature(type(rule)).parameters
     )

@@ -20,10 +20,11 @@ Failing = Callable[[RandomProblems], bool]
 def smallest(
     problems: RandomProblems, failing: Failing, network: int | None = None
 ) -> RandomProblems:
-    """Return a problem of one network, with as little in it as will fail.
+    """Return a problem of one network, as small as it can be while it fails.
 
     Samples, features, neurons are left out one after the other and numbers rounded, while the
-    failure stays; what comes out fails, and nothing more can be left out of it.
+    failure stays. The result fails too; unless the `TRIALS` were spent, nothing more can be left
+    out of it.
 
     Parameters
     ----------
@@ -39,17 +40,17 @@ def smallest(
         If no network fails on its own.
     """
     if network is None:
-        own = (index for index in range(len(problems)) if failing(problems.select(index)))
-        network = next(own, None)
+        failing_alone = (index for index in range(len(problems)) if failing(problems.select(index)))
+        network = next(failing_alone, None)
         if network is None:
             raise ValueError("no network of the batch fails on its own")
-    best, trials, again = problems.select(network), 0, True
-    while again and trials < TRIALS:
-        again = False
+    best, trials, reduced = problems.select(network), 0, True
+    while reduced and trials < TRIALS:
+        reduced = False
         for candidate in _smaller(best):
             trials += 1
             if _fails(candidate, failing):
-                best, again = candidate, True
+                best, reduced = candidate, True
                 break
             if trials >= TRIALS:
                 break
@@ -60,7 +61,7 @@ def _fails(candidate: RandomProblems, failing: Failing) -> bool:
     try:
         return failing(candidate)
     except InputError:
-        # Without that sample, say, the labels no longer tell the number of classes.
+        # For example, without that sample the labels no longer tell the number of classes.
         return False
 
 
@@ -104,11 +105,11 @@ def _without_neuron(problems: RandomProblems, layer: int, neuron: int) -> Random
         **{f"{kind}{layer}": 2 for kind in "BM"},
         **{f"{kind}{layer + 1}": 1 for kind in "BM"},
     }
-    left = {
+    start = {
         name: np.delete(array, neuron, axes[name]) if name in axes else array
         for name, array in problems.start.items()
     }
-    return replace(problems, start=left)
+    return replace(problems, start=start)
 
 
 def _rounded(array: np.ndarray, digits: int) -> np.ndarray:
@@ -117,9 +118,9 @@ def _rounded(array: np.ndarray, digits: int) -> np.ndarray:
     return np.array(rounded).reshape(array.shape)
 
 
-def _same(one: RandomProblems, other: RandomProblems) -> bool:
+def _same(problems: RandomProblems, other: RandomProblems) -> bool:
     return (
-        one.t_end == other.t_end
-        and np.array_equal(one.X, other.X)
-        and all(np.array_equal(array, other.start[name]) for name, array in one.start.items())
+        problems.t_end == other.t_end
+        and np.array_equal(problems.X, other.X)
+        and all(np.array_equal(array, other.start[name]) for name, array in problems.start.items())
     )

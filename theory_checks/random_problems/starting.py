@@ -18,20 +18,20 @@ from theory_checks.random_problems.structure import Architecture
 
 Arrays = dict[str, np.ndarray]
 EXPONENT = 5.0
-"""Largest -y f at time 0 under the exponential loss: overflow is no matter of theorems, and a
-loss of millions falls in a millionth of the run, which no mesh sees."""
+"""Largest -y f at time 0 under the exponential loss. Theorems do not speak of overflow, and a loss
+of millions falls within a millionth of the run, which no mesh resolves."""
 
 
 @dataclass(frozen=True)
 class Seat:
-    """What a start is drawn for.
+    """The network, rule and samples that a start is drawn for.
 
     Attributes
     ----------
     sizes : tuple of int
         n_0, ..., n_L.
     has_bias : tuple of bool
-        Of each layer.
+        Whether each layer has a bias.
     rule : Rule
     feedback_scale : float
         Factor of the feedback that the rule keeps.
@@ -251,8 +251,8 @@ def _random(
 def _biases(seat: Seat, random: np.random.Generator, scale: float) -> Arrays:
     return {
         f"c{layer}": scale * random.standard_normal(size)
-        for layer, (size, has) in enumerate(zip(seat.sizes[1:], seat.has_bias, strict=True), 1)
-        if has
+        for layer, (size, has_bias) in enumerate(zip(seat.sizes[1:], seat.has_bias, strict=True), 1)
+        if has_bias
     }
 
 

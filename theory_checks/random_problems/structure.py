@@ -14,7 +14,7 @@ RULE_NAMES = ("fa", "gd", "adafa", "signfa", "dfa", "frsf")
 """The rules of C-1's table, in the order of the random study of docs/random-tests.md."""
 BIASES = ("none", "hidden", "all")
 LEAKS = (0.1, 1.0, 0.0, 0.5, 0.3, 1e-2, 1e-4, 1e-6)
-"""Ordinary ones, the linear network, ReLU, tiny ones."""
+"""Leaks: ordinary ones, that of the linear network, that of ReLU, tiny ones."""
 LOSS_OUTPUTS = (
     ("exponential", 1),
     ("logistic", 1),
@@ -27,7 +27,7 @@ LOSS_OUTPUTS = (
 )
 """Losses with the number K of outputs."""
 SCALES = (1.0, 0.25, 4.0)
-"""Of feedback: signfa's s, and the factor of matrices B, D, M."""
+"""Scales of feedback: signfa's s, and the factor of matrices B, D, M."""
 MOST_WIDTHS = (8, 5, 4)
 """Greatest width of the hidden layers of a network with one, two, three of them."""
 
@@ -75,7 +75,7 @@ def architectures(draw: st.DrawFn, depths: tuple[int, ...] = (1, 2, 3)) -> Archi
 def rule_names() -> tuple[str, ...]:
     """Return the rules to draw from: those of C-1's table, and all others registered in form.
 
-    A rule whose constructor needs arguments is left out, since nobody here knows them.
+    A rule whose constructor needs arguments is left out, since their values are not known.
     """
     return RULE_NAMES + tuple(
         name for name in RULES.names() if name not in RULE_NAMES and _can_be_drawn(name)
@@ -85,11 +85,11 @@ def rule_names() -> tuple[str, ...]:
 def _can_be_drawn(name: str) -> bool:
     cls = RULES.get(name)
     # A class without an __init__ of its own has the signature of object.
-    known = cls.__init__ is object.__init__ or all(
+    callable_alone = cls.__init__ is object.__init__ or all(
         parameter.default is not parameter.empty
         for parameter in inspect.signature(cls).parameters.values()
     )
-    return known and is_in_form(cls())
+    return callable_alone and is_in_form(cls())
 
 
 def rules(names: tuple[str, ...] | None = None) -> st.SearchStrategy[Rule]:

@@ -59,12 +59,12 @@ def _above_chance(accuracy: xr.DataArray) -> Finding:
     claim = "Tables 1 and 2: every rule learns: test accuracy above chance, 1/N"
 
     def differs(rule: str) -> tuple[bool, str]:
-        own = accuracy.sel(rule=rule)
+        of_rule = accuracy.sel(rule=rule)
         texts = [
-            f"{float(own.sel(classes=n).mean()):.3f} of {1 / n:.3f} at N = {n}"
+            f"{float(of_rule.sel(classes=n).mean()):.3f} of {1 / n:.3f} at N = {n}"
             for n in accuracy.classes.values
         ]
-        return bool(above_chance(own).all()), f"{rule} " + ", ".join(texts)
+        return bool(above_chance(of_rule).all()), f"{rule} " + ", ".join(texts)
 
     return of_all(claim, accuracy, accuracy.rule.values, differs)
 
@@ -75,7 +75,7 @@ def _falls(accuracy: xr.DataArray) -> Finding:
         return Finding(claim, UNTESTED, "there is one N")
     idle = [str(r) for r in accuracy.rule.values if not above_chance(accuracy.sel(rule=r)).all()]
     if idle:
-        # Chance falls with N too, so that guessing would confirm this.
+        # Chance falls with N too, so that guessing would confirm the claim.
         return Finding(claim, UNTESTED, f"not above chance at every N: {', '.join(idle)}")
     return of_all(
         claim, accuracy, accuracy.rule.values, lambda rule: _steps_down(accuracy.sel(rule=rule))
@@ -95,7 +95,7 @@ def _most_at_small(accuracy: xr.DataArray) -> Finding:
     smallest = int(accuracy.classes[0])
 
     def differs(n: int) -> tuple[bool, str]:
-        (a, da), (b, db) = (mean_and_error(gain.sel(classes=each)) for each in (smallest, n))
+        (a, da), (b, db) = (mean_and_error(gain.sel(classes=count)) for count in (smallest, n))
         text = f"{float(a):+.3f} at N = {smallest}, {float(b):+.3f} at N = {n}"
         return exceeds(float(a - b), float(np.hypot(da, db))), text
 
@@ -142,23 +142,23 @@ def _alignment_falls_most(data: xr.Dataset) -> Finding:
     fall = small - large
 
     def differs(rule: str) -> tuple[bool, str]:
-        own = float(fall.sel(rule=rule).mean())
-        return paired(fall.sel(rule="fa") - fall.sel(rule=rule)), f"{rule} by {own:.4f}"
+        fall_of_rule = float(fall.sel(rule=rule).mean())
+        return paired(fall.sel(rule="fa") - fall.sel(rule=rule)), f"{rule} by {fall_of_rule:.4f}"
 
     opening = f"fa by {float(fall.sel(rule='fa').mean()):.4f} against "
     return of_all(claim, alignment, others, differs, opening)
 
 
-def _steps_down(own: xr.DataArray) -> tuple[bool, str]:
+def _steps_down(values: xr.DataArray) -> tuple[bool, str]:
     """Return whether values of a rule, (classes, run), fall from each N to the next, and a text."""
-    mean, error = mean_and_error(own)
+    mean, error = mean_and_error(values)
     falls = [
         exceeds(float(mean[i] - mean[i + 1]), float(np.hypot(error[i], error[i + 1])))
         for i in range(len(mean) - 1)
     ]
-    rule = str(own.rule.values)
+    rule = str(values.rule.values)
     return all(falls), f"{rule} " + ", ".join(
-        f"{float(value):.3f} at N = {int(n)}" for n, value in zip(own.classes, mean, strict=True)
+        f"{float(value):.3f} at N = {int(n)}" for n, value in zip(values.classes, mean, strict=True)
     )
 
 

@@ -47,10 +47,10 @@ def alignment(data: xr.Dataset, classes: int) -> Figure:
 
     Without gd, whose feedback is W, and without the first layer, whose feedback is never used.
     """
-    own = data["cosine"].sel(classes=classes, rule=[r for r in data.rule.values if r != "gd"])
+    cosines = data["cosine"].sel(classes=classes, rule=[r for r in data.rule.values if r != "gd"])
 
     def draw(axes: Axes, layer: str) -> None:
-        draw_runs(axes, own.sel(layer=layer), of_all=False)
+        draw_runs(axes, cosines.sel(layer=layer), of_all=False)
         axes.set_ylabel(r"$\cos(W_l, B_l^\mathsf{T})$")
         axes.axhline(0.0, color="#CCCCCC", linewidth=0.8, zorder=0)
 
@@ -59,7 +59,7 @@ def alignment(data: xr.Dataset, classes: int) -> Figure:
     flat = [(layer, lambda axes, layer=layer: draw(axes, layer)) for layer in layers]
     panels = [flat[begin : begin + columns] for begin in range(0, len(flat), columns)]
     title = f"Alignment of each layer with its feedback, N = {classes}"
-    return draw_panels(data, panels, title, rules=own.rule.values)
+    return draw_panels(data, panels, title, rules=cosines.rule.values)
 
 
 def law_split(data: xr.Dataset) -> Figure:

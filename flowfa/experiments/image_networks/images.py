@@ -1,4 +1,4 @@
-"""What each repeat is trained and tested on: random classes, and random images of each."""
+"""The images of each repeat: random classes, and random images of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class RepeatImages:
     train_labels, test_labels : Tensor
         int64, (image,).
     mean, deviation : Tensor
-        Of the channels of `train` in pixels from 0 to 1, (channel, 1, 1), of the networks' dtype.
+        Statistics of the channels of `train`, with pixels from 0 to 1, (channel, 1, 1), in the
+        dtype of the networks.
     class_names : tuple of str
     """
 
@@ -45,13 +46,13 @@ class RepeatImages:
             (self.train, self.train_labels) if split == "train" else (self.test, self.test_labels)
         )
         pixels = images[chosen].to(self.mean.dtype) / 255.0
-        # The layout in which convolutions on CPU were measured to be up to twice as fast.
+        # Convolutions on CPU were measured to be up to twice as fast in this layout.
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         return (pixels - self.mean) / self.deviation, labels[chosen]
 
 
 def load_splits(
-    protocol: ImageNetworkSettings, data_dir: str | Path | None = None
+    settings: ImageNetworkSettings, data_dir: str | Path | None = None
 ) -> tuple[ImageSet, ImageSet]:
     """Return all training and test images of the data set.
 
@@ -59,22 +60,22 @@ def load_splits(
     ------
     InputError
         If they are missing or damaged, or there are fewer classes, or images of a class, than the
-        protocol asks for.
+        settings ask for.
     """
-    train, test = (load_images(protocol.dataset, split, data_dir) for split in ("train", "test"))
-    if protocol.classes[-1] > train.classes:
+    train, test = (load_images(settings.dataset, split, data_dir) for split in ("train", "test"))
+    if settings.classes[-1] > train.classes:
         raise InputError(
-            f"--classes asks for {protocol.classes[-1]} classes but {protocol.dataset} has "
+            f"`classes` asks for {settings.classes[-1]} classes but {settings.dataset} has "
             f"{train.classes} here: ask for at most as many"
         )
-    for flag, count, images in (
-        ("--images", protocol.images, train),
-        ("--test-images", protocol.test_images, test),
+    for name, count, images in (
+        ("images", settings.images, train),
+        ("test_images", settings.test_images, test),
     ):
         counts = np.bincount(images.labels, minlength=images.classes)
         if (count or 1) > counts.min():
             raise InputError(
-                f"{flag} is {count or 'all'} a class but the {images.split} split of "
+                f"`{name}` is {count or 'all'} a class but the {images.split} split of "
                 f"{images.name} has {counts.min()} of "
                 f"{images.class_names[int(counts.argmin())]}: ask for at most as many"
             )
@@ -82,7 +83,7 @@ def load_splits(
 
 
 def repeat_images(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     classes: int,
     repeat: int,
     splits: tuple[ImageSet, ImageSet],
@@ -92,12 +93,12 @@ def repeat_images(
 
     The N classes of a repeat are among its classes for any larger N.
     """
-    seed = int(generator(protocol.seed, "image networks", repeat).integers(2**62))
-    dtype = getattr(torch, protocol.dtype)
+    seed = int(generator(settings.seed, "image networks", repeat).integers(2**62))
+    dtype = getattr(torch, settings.dtype)
     chosen = []
-    for images, count in zip(splits, (protocol.images, protocol.test_images), strict=True):
-        own = _of_each_class(choose(images, random_classes=classes, seed=seed), count, seed)
-        chosen.append(own if protocol.size is None else resized(own, protocol.size))
+    for images, count in zip(splits, (settings.images, settings.test_images), strict=True):
+        selected = _of_each_class(choose(images, random_classes=classes, seed=seed), count, seed)
+        chosen.append(selected if settings.size is None else resized(selected, settings.size))
     train, test = chosen
     mean, deviation = channel_statistics(train)
     if not (deviation > 0.0).all():
@@ -118,16 +119,16 @@ def repeat_images(
 
 
 def _of_each_class(images: ImageSet, count: int | None, seed: int) -> ImageSet:
-    """Keep the images of each class whose random rank is lowest: more contain fewer."""
+    """Keep the `count` images of lowest random rank in each class: a larger count adds to them."""
     if count is None:
         return images
     ranks = uniform(images, "of each class", seed)
     order = np.lexsort((ranks, images.labels))
     first = np.searchsorted(images.labels[order], images.labels[order])
-    own = np.sort(order[np.arange(len(order)) - first < count])
+    kept = np.sort(order[np.arange(len(order)) - first < count])
     return replace(
         images,
-        images=images.images[own],
-        labels=images.labels[own],
-        numbers=images.places[own],
+        images=images.images[kept],
+        labels=images.labels[kept],
+        numbers=images.places[kept],
     )

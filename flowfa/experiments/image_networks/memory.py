@@ -15,21 +15,21 @@ from flowfa.experiments.image_networks.training import make_networks
 from flowfa.machine.device_memory import Shortage, measure_fitting
 
 
-def shortage(protocol: ImageNetworkSettings, classes: int, device: torch.device) -> Shortage:
-    """Return what to tell when the networks of an N do not fit."""
+def shortage(settings: ImageNetworkSettings, classes: int, device: torch.device) -> Shortage:
+    """Return what the error says when the networks of an N do not fit."""
     return Shortage(
-        f"out of memory on {device} at {classes} classes, {len(protocol.rules)} rules, "
-        f"{protocol.repeats} repeats, batches of {protocol.batch}",
-        protocol.repeats,
+        f"out of memory on {device} at {classes} classes, {len(settings.rules)} rules, "
+        f"{settings.repeats} repeats, batches of {settings.batch}",
+        settings.repeats,
         part="repeat",
-        smaller="choose a smaller --batch or --size",
-        alone="go on with --resume, or a smaller --batch",
-        fewer="choose --repeats {}",
+        smaller="choose a smaller `batch` or `size`",
+        alone="go on with `resume=True`, or a smaller `batch`",
+        fewer="choose `repeats={}`",
     )
 
 
 def fitting_repeats(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
@@ -37,11 +37,11 @@ def fitting_repeats(
     """Return how many repeats of an N fit, measured on a step of one network of one repeat."""
 
     def step(networks: Sequence[Network]) -> None:
-        count = min(protocol.batch, len(networks[0].images.train))
+        count = min(settings.batch, len(networks[0].images.train))
         batch = torch.from_numpy(np.arange(count)).to(device)
-        take_step(networks[0], batch, protocol, protocol.rate)
+        take_step(networks[0], batch, settings, settings.rate)
 
-    of_one = dataclasses.replace(protocol, repeats=1)
+    of_one = dataclasses.replace(settings, repeats=1)
     return measure_fitting(
         device,
         lambda: make_networks(of_one, classes, splits, device),

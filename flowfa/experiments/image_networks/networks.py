@@ -74,28 +74,28 @@ class Network:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return all that `restore` needs, as arrays; feedback is drawn anew from the seed."""
-        found = {f"model {name}": value for name, value in self._own_state().items()}
-        found |= {f"velocity {place}": value for place, value in enumerate(self.velocity)}
+        tensors = {f"model {name}": value for name, value in self._model_state().items()}
+        tensors |= {f"velocity {index}": value for index, value in enumerate(self.velocity)}
         if self.law is not None:
-            found |= {f"law {name}": value for name, value in self.law.state().items()}
-        arrays = {name: value.detach().cpu().numpy() for name, value in found.items()}
+            tensors |= {f"law {name}": value for name, value in self.law.state().items()}
+        arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
         arrays |= {f"record {name}": value for name, value in self.records.items()}
         return {**arrays, "step": np.array(self.step), "diverged": np.array(self.diverged)}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what `state` returned."""
         with torch.no_grad():
-            for name, value in self._own_state().items():
+            for name, value in self._model_state().items():
                 value.copy_(torch.as_tensor(arrays[f"model {name}"]))
-            for place, value in enumerate(self.velocity):
-                value.copy_(torch.as_tensor(arrays[f"velocity {place}"]))
+            for index, value in enumerate(self.velocity):
+                value.copy_(torch.as_tensor(arrays[f"velocity {index}"]))
         if self.law is not None:
             names = [name for name in arrays if name.startswith("law ")]
             self.law.restore({n.removeprefix("law "): torch.as_tensor(arrays[n]) for n in names})
         self.records = {name: arrays[f"record {name}"].copy() for name in self.records}
         self.step, self.diverged = int(arrays["step"]), int(arrays["diverged"])
 
-    def _own_state(self) -> dict[str, Tensor]:
+    def _model_state(self) -> dict[str, Tensor]:
         """Return parameters and the statistics of batch norm, not the feedback."""
         return {
             name: value
@@ -105,7 +105,7 @@ class Network:
 
 
 def make_network(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     classes: int,
     rule: str,
     repeat: int,
@@ -113,21 +113,21 @@ def make_network(
     device: torch.device | str = "cpu",
 ) -> Network:
     """Draw a network; start and feedback depend on the seed, N and the repeat alone."""
-    seed = int(generator(protocol.seed, "network start", classes, repeat).integers(2**62))
+    seed = int(generator(settings.seed, "network start", classes, repeat).integers(2**62))
     channels = images.train.shape[1]
-    if protocol.model == "lenet":
-        plain: nn.Module = lenet(classes, channels, protocol.padding, seed)
+    if settings.model == "lenet":
+        plain: nn.Module = lenet(classes, channels, settings.padding, seed)
     else:
-        plain = resnet18(classes, channels, protocol.stem, seed)
+        plain = resnet18(classes, channels, settings.stem, seed)
     model = convert(
-        plain.to(getattr(torch, protocol.dtype)), configured_rule(rule, protocol), seed=seed
+        plain.to(getattr(torch, settings.dtype)), configured_rule(rule, settings), seed=seed
     )
     model = model.to(device)
     law, start = None, {}
-    if protocol.model == "lenet":
-        law = ChannelLaw(model, protocol.momentum, protocol.weight_decay)
+    if settings.model == "lenet":
+        law = ChannelLaw(model, settings.momentum, settings.weight_decay)
         start = law.terms()
-    epochs = len(protocol.tracked)
+    epochs = len(settings.tracked)
     records = {name: np.full(epochs, np.nan) for name in OF_NETWORK}
     records |= {name: np.full((len(layer_names(model)), epochs), np.nan) for name in OF_LAYER}
     if law is not None:
@@ -142,7 +142,7 @@ def layer_names(model: nn.Module) -> list[str]:
 
 
 def take_step(
-    network: Network, chosen: Tensor, protocol: ImageNetworkSettings, rate: float
+    network: Network, chosen: Tensor, settings: ImageNetworkSettings, rate: float
 ) -> float:
     """Take one step of SGD with heavy-ball momentum and weight decay, and return the loss before.
 
@@ -153,7 +153,7 @@ def take_step(
     network : Network
     chosen : Tensor
         The minibatch: numbers of training images.
-    protocol : ImageNetworkSettings
+    settings : ImageNetworkSettings
     rate : float
         eta of this step.
     """
@@ -166,42 +166,42 @@ def take_step(
     before = {} if law is None else law.terms()
     with torch.no_grad():
         for parameter, update, v in zip(parameters, updates, network.velocity, strict=True):
-            v.mul_(protocol.momentum).add_(update.add(parameter, alpha=protocol.weight_decay))
+            v.mul_(settings.momentum).add_(update.add(parameter, alpha=settings.weight_decay))
             parameter.add_(v, alpha=-rate)
     if law is not None:
-        of = {id(p): v for p, v in zip(parameters, network.velocity, strict=True)}
-        law.add(before, law.terms(), lambda parameter: of[id(parameter)], rate)
+        velocity_of = {id(p): v for p, v in zip(parameters, network.velocity, strict=True)}
+        law.add(before, law.terms(), lambda parameter: velocity_of[id(parameter)], rate)
     network.step += 1
     return float(loss.detach())
 
 
 def record(network: Network, column: int) -> bool:
     """Measure a network and note it in a column of its records; False, unnoted, if it diverged."""
-    kept = network.records
-    found = {split: evaluate(network, split) for split in ("train", "test")}
-    if not all(math.isfinite(loss) for loss, _ in found.values()):
+    records = network.records
+    results = {split: evaluate(network, split) for split in ("train", "test")}
+    if not all(math.isfinite(loss) for loss, _ in results.values()):
         return False
-    for split, (loss, accuracy) in found.items():
-        kept[f"{split}_loss"][column] = loss
-        kept[f"{split}_accuracy"][column] = accuracy
-    kept["cosine"][:, column] = list(layer_alignment(network.model).values())
+    for split, (loss, accuracy) in results.items():
+        records[f"{split}_loss"][column] = loss
+        records[f"{split}_accuracy"][column] = accuracy
+    records["cosine"][:, column] = list(layer_alignment(network.model).values())
     if network.law is None:
         return True
-    for place, (name, here) in enumerate(network.law.terms().items()):
-        then = network.start[name]
+    for row, (name, terms) in enumerate(network.law.terms().items()):
+        at_start = network.start[name]
         steps, decay = network.law.steps[name], network.law.decay[name]
-        rest = here.conserved - then.conserved - steps - decay
+        rest = terms.conserved - at_start.conserved - steps - decay
         size = torch.maximum(
-            here.half_square + here.outgoing.abs(), then.half_square + then.outgoing.abs()
+            terms.half_square + terms.outgoing.abs(), at_start.half_square + at_start.outgoing.abs()
         )
         for key, value in (
-            ("half_square", here.half_square.sum()),
-            ("conserved", here.conserved.sum()),
+            ("half_square", terms.half_square.sum()),
+            ("conserved", terms.conserved.sum()),
             ("step_share", steps.sum()),
             ("decay_share", decay.sum()),
             ("channel_rest", (rest.abs() / size).max()),
         ):
-            kept[key][place, column] = float(value)
+            records[key][row, column] = float(value)
     return True
 
 

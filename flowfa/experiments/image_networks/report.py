@@ -26,7 +26,7 @@ from flowfa.experiments.image_networks.settings import (
     IDS,
     MODEL_TITLES,
 )
-from flowfa.experiments.report_parts import DPI, claims_table, provenance, told_scale
+from flowfa.experiments.report_parts import DPI, claims_table, provenance, scale_sentence
 from flowfa.plots.saving import png_bytes
 from flowfa.studies.clock import duration
 
@@ -105,18 +105,18 @@ def accuracy_table(data: xr.Dataset, name: str, caption: str) -> Table:
 
 
 def _figures(data: xr.Dataset) -> dict[str, Figure]:
-    found = {"learning.png": figures.learning_curves(data)}
+    drawn = {"learning.png": figures.learning_curves(data)}
     if any(rule != "gd" for rule in data.rule.values):
         for n in data.classes.values:
-            found[f"alignment-{n}.png"] = figures.alignment(data, int(n))
+            drawn[f"alignment-{n}.png"] = figures.alignment(data, int(n))
     if "conserved" in data:
-        found["law.png"] = figures.law_split(data)
-    return found
+        drawn["law.png"] = figures.law_split(data)
+    return drawn
 
 
 def _opening(data: xr.Dataset, p: dict) -> str:
     trained = f"{MODEL_TITLES[p['model']]}, on images of {DATASET_TITLES[p['dataset']]}"
-    return f"Trained: {trained}. {told_scale(data, IDS[p['name']])}"
+    return f"Trained: {trained}. {scale_sentence(data, IDS[p['name']])}"
 
 
 def _protocol_lines(data: xr.Dataset, p: dict) -> tuple[str, ...]:
@@ -179,8 +179,8 @@ def _alignment(data: xr.Dataset, pictures: dict[str, bytes]) -> list[Part]:
     rows = []
     for n in data.classes.values:
         for rule in fed:
-            own = end.sel(classes=n, rule=rule)
-            cells = [_without_diverged(own.sel(layer=layer)) for layer in shown]
+            cosines = end.sel(classes=n, rule=rule)
+            cells = [_without_diverged(cosines.sel(layer=layer)) for layer in shown]
             mean = _without_diverged(mean_alignment(data).sel(classes=n, rule=rule))
             rows.append((str(n), rule, *cells, mean))
     header = ("N", "rule", *shown, "mean over layers")
@@ -245,8 +245,7 @@ def _law_verdict(data: xr.Dataset) -> str:
     if data.attrs["dtype"] != "float64":
         return (
             f"In float32 the two shares leave at most {greatest:.1e} of a channel's terms: weights "
-            "are rounded to seven digits at every step. Run with --dtype float64 for the exact "
-            "split."
+            "are rounded to seven digits at every step. Run in float64 for the exact split."
         )
     if greatest <= ROUNDING:
         return f"The two shares explain the deviation to {greatest:.1e}: the rest is rounding."
@@ -258,11 +257,11 @@ def _law_verdict(data: xr.Dataset) -> str:
 
 def _timing(data: xr.Dataset) -> str:
     seconds = data["solve_seconds"].values
-    each = ", ".join(
+    by_classes = ", ".join(
         f"N = {n} {duration(float(spent))}"
         for n, spent in zip(data.classes.values, seconds, strict=True)
     )
-    return f"{duration(float(seconds.sum()))} on {data.attrs['device']}: {each}"
+    return f"{duration(float(seconds.sum()))} on {data.attrs['device']}: {by_classes}"
 
 
 def _without_diverged(values: xr.DataArray) -> str:
@@ -271,6 +270,6 @@ def _without_diverged(values: xr.DataArray) -> str:
     lost = values.sizes["run"] - lasting.sizes["run"]
     if not lasting.sizes["run"]:
         return f"- ({lost} diverged)"
-    mean, error = (float(each) for each in mean_and_error(lasting))
+    mean, error = (float(statistic) for statistic in mean_and_error(lasting))
     text = f"{mean:.3f}" if np.isnan(error) else f"{mean:.3f} ± {error:.3f}"
     return f"{text} ({lost} diverged)" if lost else text

@@ -36,7 +36,7 @@ class ImageNetworkSettings(ImageNetworkNumbers):
     @condition
     def halve_in_order(self) -> None:
         """Refuse epochs that no schedule can have."""
-        # Constructed to be checked.
+        # A schedule checks its epochs when it is constructed.
         _ = self.schedule
 
     @property
@@ -57,29 +57,31 @@ class ImageNetworkSettings(ImageNetworkNumbers):
     @property
     def departures(self) -> list[str]:
         """What differs from the paper's protocol, in words."""
-        papers, told = PAPER[self.name], []
+        papers, changes = PAPER[self.name], []
         for field in dataclasses.fields(self):
-            here, theirs = getattr(self, field.name), getattr(papers, field.name)
-            if field.name not in NOT_STATED and here != theirs:
-                told.append(
-                    f"{field.name} {_shown(here)} ({IDS[self.name]}: {_shown(theirs)})"
+            chosen, theirs = getattr(self, field.name), getattr(papers, field.name)
+            if field.name not in NOT_STATED and chosen != theirs:
+                changes.append(
+                    f"{field.name} {_shown(chosen)} ({IDS[self.name]}: {_shown(theirs)})"
                     if field.name != "size"
-                    else f"images resized to {here} x {here}"
+                    else f"images resized to {chosen} x {chosen}"
                 )
-        return told
+        return changes
 
     @property
     def title(self) -> str:
         """The name that every output bears: experiment, model, data, scale."""
         size = "" if self.size is None else f" at {self.size} x {self.size}"
-        what = (
+        experiment = (
             f"{IDS[self.name]}, {MODEL_TITLES[self.model]} on {DATASET_TITLES[self.dataset]}{size}"
         )
         if not self.departures:
-            return f"{what}, scale paper"
-        same = dataclasses.replace(SCALES[self.scale][self.name], seed=self.seed, dtype=self.dtype)
-        changed = "" if self == same else ", changed"
-        return f"{what}, scale {self.scale}{changed}: not the paper's numbers"
+            return f"{experiment}, scale paper"
+        unchanged = dataclasses.replace(
+            SCALES[self.scale][self.name], seed=self.seed, dtype=self.dtype
+        )
+        changed = "" if self == unchanged else ", changed"
+        return f"{experiment}, scale {self.scale}{changed}: not the paper's numbers"
 
 
 PAPER = {

@@ -39,7 +39,7 @@ CHECKPOINT_EPOCHS = 5
 
 
 def run_study(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -55,7 +55,7 @@ def run_study(
 
     Parameters
     ----------
-    protocol : ImageNetworkSettings
+    settings : ImageNetworkSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -72,7 +72,7 @@ def run_study(
         The command line, for the record.
     progress : Progress, optional
     unit_done : callable, optional
-        Told a line for each N that is done.
+        Called with a line of text when an N is done.
 
     Raises
     ------
@@ -82,101 +82,101 @@ def run_study(
     Interrupted
         After a signal, when the checkpoint has been written.
     """
-    place = find_device(device)
-    path = Path(out) / protocol.result
+    torch_device = find_device(device)
+    path = Path(out) / settings.result
     folder = checkpoint_folder(path)
     if checkpoint_every < 1:
-        raise InputError(f"--checkpoint-every is {checkpoint_every}: expected at least 1 epoch")
-    splits = load_splits(protocol, data_dir)
+        raise InputError(f"`checkpoint_every` is {checkpoint_every}: expected at least 1 epoch")
+    splits = load_splits(settings, data_dir)
     go_on = open_output(path, folder, resume, overwrite)
-    # The time of a step goes by its images.
-    efforts = {_unit(classes): float(classes) for classes in protocol.classes}
+    # The time of a step is proportional to the number of images, thus to that of classes.
+    efforts = {_unit(classes): float(classes) for classes in settings.classes}
     study = Study(efforts, result=path, kept=folder, progress=progress, unit_done=unit_done)
-    parts: list[xr.Dataset] = []
+    by_classes: list[xr.Dataset] = []
     with study:
-        for classes in protocol.classes:
+        for classes in settings.classes:
             session = study.session(
                 _unit(classes),
                 checkpoint=Checkpoint(folder / _unit(classes)),
-                configuration=protocol.to_json_dict(),
+                configuration=settings.to_json_dict(),
                 every=checkpoint_every,
                 resume=go_on,
             )
-            part = within_memory(
-                partial(_train_part, protocol, classes, splits, place, session),
-                shortage(protocol, classes, place),
-                partial(fitting_repeats, protocol, classes, splits, place),
+            records = within_memory(
+                partial(_train_part, settings, classes, splits, torch_device, session),
+                shortage(settings, classes, torch_device),
+                partial(fitting_repeats, settings, classes, splits, torch_device),
             )
-            parts.append(part)
-            session.finish(f"{classes} classes: {protocol.epochs} epochs")
-    data: xr.Dataset = xr.concat(parts, dim="classes")
-    data.attrs.update(_own_attributes(protocol))
-    data.attrs.update(attributes(list(argv), place))
+            by_classes.append(records)
+            session.finish(f"{classes} classes: {settings.epochs} epochs")
+    data: xr.Dataset = xr.concat(by_classes, dim="classes")
+    data.attrs.update(_attributes_of(settings))
+    data.attrs.update(attributes(list(argv), torch_device))
     write_dataset(data, path)
     remove_checkpoints(folder)
     return data
 
 
-def _own_attributes(protocol: ImageNetworkSettings) -> dict[str, Any]:
+def _attributes_of(settings: ImageNetworkSettings) -> dict[str, Any]:
     return {
-        "title": protocol.title,
-        "scale": protocol.scale,
-        "model": protocol.model,
-        "dataset": protocol.dataset,
-        "protocol": json.dumps(protocol.to_json_dict()),
-        "departures": json.dumps(protocol.departures),
-        "dtype": protocol.dtype,
-        "seed": protocol.seed,
+        "title": settings.title,
+        "scale": settings.scale,
+        "model": settings.model,
+        "dataset": settings.dataset,
+        "protocol": json.dumps(settings.to_json_dict()),
+        "departures": json.dumps(settings.departures),
+        "dtype": settings.dtype,
+        "seed": settings.seed,
     }
 
 
 def _train_part(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device,
     session: Session,
 ) -> xr.Dataset:
     """Train the networks of one N to their end, and return their records."""
-    networks = make_networks(protocol, classes, splits, device)
+    networks = make_networks(settings, classes, splits, device)
     kept = session.restore()
     if kept is not None:
         _restore(networks, kept[0])
 
     def share() -> float:
         """Return the mean share of their epochs that the networks have behind them."""
-        steps = protocol.epochs * steps_per_epoch(networks[0], protocol)
+        steps = settings.epochs * steps_per_epoch(networks[0], settings)
         return float(np.mean([network.step for network in networks])) / steps
 
     def keep() -> Kept:
         arrays = {
-            f"{place} {name}": value
-            for place, network in enumerate(networks)
+            f"{index} {name}": value
+            for index, network in enumerate(networks)
             for name, value in network.state().items()
         }
         return arrays, {}
 
-    def pause(epoch: int, place: int, done: int) -> None:
-        doing = f"{classes} classes, epoch {epoch} of {protocol.epochs}"
+    def pause(epoch: int, index: int, done: int) -> None:
+        doing = f"{classes} classes, epoch {epoch} of {settings.epochs}"
         session.pause(lambda: ProgressState(share(), doing), keep, at=epoch)
 
-    session.begin(share(), at=networks[0].step // steps_per_epoch(networks[0], protocol))
-    train(protocol, classes, networks, pause)
+    session.begin(share(), at=networks[0].step // steps_per_epoch(networks[0], settings))
+    train(settings, classes, networks, pause)
     session.keep(*keep())
-    return assemble(protocol, classes, networks, session.seconds)
+    return assemble(settings, classes, networks, session.seconds)
 
 
 def assemble(
-    protocol: ImageNetworkSettings, classes: int, networks: Sequence[Network], seconds: float
+    settings: ImageNetworkSettings, classes: int, networks: Sequence[Network], seconds: float
 ) -> xr.Dataset:
     """Return the records of one N, variables over (classes, rule, run, [layer,] epoch)."""
-    shape = (len(protocol.rules), protocol.repeats)
-    by_rule = sorted(networks, key=lambda each: protocol.rules.index(each.rule))
+    shape = (len(settings.rules), settings.repeats)
+    by_rule = sorted(networks, key=lambda network: settings.rules.index(network.rule))
     coords: dict[str, Any] = {
         "classes": [classes],
-        "rule": list(protocol.rules),
-        "run": np.arange(protocol.repeats),
-        "epoch": protocol.tracked,
+        "rule": list(settings.rules),
+        "run": np.arange(settings.repeats),
+        "epoch": settings.tracked,
         "layer": layer_names(networks[0].model),
     }
     groups = [(OF_NETWORK, ()), (OF_LAYER, ("layer",))]
@@ -186,13 +186,13 @@ def assemble(
     variables: dict[str, Any] = {}
     for meanings, inner in groups:
         for name, meaning in meanings.items():
-            values = np.stack([each.records[name] for each in by_rule])
+            values = np.stack([network.records[name] for network in by_rule])
             variables[name] = (
                 ("classes", "rule", "run", *inner, "epoch"),
                 values.reshape(1, *shape, *values.shape[1:]),
                 {"long_name": meaning},
             )
-    diverged = np.array([each.diverged for each in by_rule]).reshape(1, *shape)
+    diverged = np.array([network.diverged for network in by_rule]).reshape(1, *shape)
     meaning = "epoch in which the loss was not finite, -1 if it always was"
     variables["diverged"] = (("classes", "rule", "run"), diverged, {"long_name": meaning})
     count = len(networks[0].images.train)
@@ -203,8 +203,8 @@ def assemble(
 
 
 def _restore(networks: Sequence[Network], arrays: Mapping[str, np.ndarray]) -> None:
-    for place, network in enumerate(networks):
-        opening = f"{place} "
+    for index, network in enumerate(networks):
+        opening = f"{index} "
         network.restore(
             {n.removeprefix(opening): a for n, a in arrays.items() if n.startswith(opening)}
         )

@@ -24,7 +24,7 @@ from flowfa.seeds import generator
 
 
 def make_networks(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     classes: int,
     splits: tuple[ImageSet, ImageSet],
     device: torch.device | str = "cpu",
@@ -37,23 +37,23 @@ def make_networks(
         If the images are too small for the model, or batch norm would get a batch of one image.
     """
     networks = []
-    for repeat in range(protocol.repeats):
-        images = repeat_images(protocol, classes, repeat, splits, device)
-        _check_batches(protocol, len(images.train))
+    for repeat in range(settings.repeats):
+        images = repeat_images(settings, classes, repeat, splits, device)
+        _check_batches(settings, len(images.train))
         networks += [
-            make_network(protocol, classes, rule, repeat, images, device) for rule in protocol.rules
+            make_network(settings, classes, rule, repeat, images, device) for rule in settings.rules
         ]
     _check_size(networks[0])
     return networks
 
 
-def steps_per_epoch(network: Network, protocol: ImageNetworkSettings) -> int:
+def steps_per_epoch(network: Network, settings: ImageNetworkSettings) -> int:
     """Return the number of minibatches, the last of which may not be full."""
-    return math.ceil(len(network.images.train) / protocol.batch)
+    return math.ceil(len(network.images.train) / settings.batch)
 
 
 def train(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     classes: int,
     networks: Sequence[Network],
     pause: Callable[[int, int, int], None],
@@ -62,43 +62,43 @@ def train(
 
     Parameters
     ----------
-    protocol : ImageNetworkSettings
+    settings : ImageNetworkSettings
     classes : int
         N.
     networks : sequence of Network
     pause : callable
-        Called before each step with the epoch, the network's place and its steps in this epoch:
-        the place for progress, checkpoints and stopping.
+        Called before each step with the epoch, the index of the network and its steps in this
+        epoch; it shows progress, writes checkpoints, and may raise to stop.
     """
-    column = {epoch: place for place, epoch in enumerate(protocol.tracked)}
-    for epoch in range(protocol.epochs + 1):
-        for place, network in enumerate(networks):
-            steps = steps_per_epoch(network, protocol)
-            # A network that was trained further before an interruption has this on record.
+    column = {epoch: position for position, epoch in enumerate(settings.tracked)}
+    for epoch in range(settings.epochs + 1):
+        for position, network in enumerate(networks):
+            steps = steps_per_epoch(network, settings)
+            # A network that went further before an interruption has recorded this epoch already.
             due = epoch in column and network.step == epoch * steps and network.diverged < 0
             if due and not record(network, column[epoch]):
                 network.diverged = epoch
-            if epoch < protocol.epochs:
-                _train_epoch(protocol, classes, network, epoch, partial(pause, epoch, place))
+            if epoch < settings.epochs:
+                _train_epoch(settings, classes, network, epoch, partial(pause, epoch, position))
 
 
 def order(
-    protocol: ImageNetworkSettings, classes: int, repeat: int, epoch: int, count: int
+    settings: ImageNetworkSettings, classes: int, repeat: int, epoch: int, count: int
 ) -> np.ndarray:
     """Return the order of the training images in an epoch, the same under every rule."""
-    stream = generator(protocol.seed, "image networks order", classes, repeat, epoch)
+    stream = generator(settings.seed, "image networks order", classes, repeat, epoch)
     return stream.permutation(count)
 
 
 def _train_epoch(
-    protocol: ImageNetworkSettings,
+    settings: ImageNetworkSettings,
     classes: int,
     network: Network,
     epoch: int,
     pause: Callable[[int], None],
 ) -> None:
-    steps = steps_per_epoch(network, protocol)
-    rate = protocol.rate * protocol.schedule.scale(epoch)
+    steps = steps_per_epoch(network, settings)
+    rate = settings.rate * settings.schedule.scale(epoch)
     chosen: Tensor | None = None
     while network.step < (epoch + 1) * steps:
         done = network.step - epoch * steps
@@ -107,19 +107,19 @@ def _train_epoch(
             network.step = (epoch + 1) * steps
             return
         if chosen is None:
-            numbers = order(protocol, classes, network.repeat, epoch, len(network.images.train))
+            numbers = order(settings, classes, network.repeat, epoch, len(network.images.train))
             chosen = torch.from_numpy(numbers).to(network.images.train.device)
-        batch = chosen[done * protocol.batch : (done + 1) * protocol.batch]
-        if not math.isfinite(take_step(network, batch, protocol, rate)):
-            # A result: this network goes no further, the others do.
+        batch = chosen[done * settings.batch : (done + 1) * settings.batch]
+        if not math.isfinite(take_step(network, batch, settings, rate)):
+            # Divergence is a result: this network stops here, and the others go on.
             network.diverged = epoch
 
 
-def _check_batches(protocol: ImageNetworkSettings, count: int) -> None:
-    if protocol.model == "resnet18" and 1 in (count % protocol.batch, protocol.batch):
+def _check_batches(settings: ImageNetworkSettings, count: int) -> None:
+    if settings.model == "resnet18" and 1 in (count % settings.batch, settings.batch):
         raise InputError(
-            f"--batch {protocol.batch} leaves one of {count} images for a batch, and batch norm "
-            "needs two: choose another --batch or --images"
+            f"`batch={settings.batch}` leaves one of {count} images for a batch, and batch norm "
+            "needs two: choose another `batch` or `images`"
         )
 
 
@@ -134,5 +134,5 @@ def _check_size(network: Network) -> None:
         height, width = images.train.shape[2:]
         raise InputError(
             f"images of {height} x {width} pixels are too small for this model "
-            f"({str(error).splitlines()[0]}): choose a larger --size, or --padding 1 for lenet"
+            f"({str(error).splitlines()[0]}): choose a larger `size`, or `padding=1` for lenet"
         ) from None

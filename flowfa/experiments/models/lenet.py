@@ -21,17 +21,17 @@ def lenet(classes: int, channels: int = 3, padding: int = 0, seed: int = 0) -> n
     classes : int
         N.
     channels : int
-        Of the images.
+        Channels of the images.
     padding : int
         Zeros around the images of each convolution. The paper names none, so none is the default;
         images must have at least 18 pixels a side then, and 4 with padding 1.
     seed : int
-        Of the start.
+        Seed of the start.
 
     Returns
     -------
     torch.nn.Sequential
-        Of float32, as torch makes it. Images are (sample, channel, height, width).
+        A model in float32, as torch makes it. Images are (sample, channel, height, width).
 
     Raises
     ------

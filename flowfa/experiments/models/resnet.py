@@ -19,8 +19,8 @@ class BasicBlock(nn.Module):
     n_in, n_out : int
         Channels.
     stride : int
-        Of the first convolution; where it or the channels change the shape, the input passes a
-        1 x 1 convolution with batch norm.
+        Stride of the first convolution; where it or the channels change the shape, the input
+        passes a 1 x 1 convolution with batch norm.
     """
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
@@ -49,7 +49,7 @@ class ResNet18(nn.Module):
     ----------
     classes : int
     channels : int
-        Of the images.
+        Channels of the images.
     stem : {"imagenet", "small"}
         A 7 x 7 convolution of stride 2 and a max pool of stride 2; or a 3 x 3 convolution that
         keeps the size, for images of some 32 pixels.
@@ -88,7 +88,7 @@ def resnet18(classes: int, channels: int = 3, stem: str = "imagenet", seed: int 
     classes, channels, stem
         As for `ResNet18`. The paper does not say which stem it has for the 64 x 64 pixels of E-3.
     seed : int
-        Of the start.
+        Seed of the start.
 
     Raises
     ------

@@ -49,11 +49,11 @@ def _small_widths(errors: xr.DataArray, name: str) -> Finding:
     least, most = int(errors.width[0]), int(errors.width[-1])
 
     def differs(rule: str) -> tuple[bool, str]:
-        own = errors.sel(rule=rule)
-        small, large = own.sel(width=least), own.sel(width=most)
+        of_rule = errors.sel(rule=rule)
+        small, large = of_rule.sel(width=least), of_rule.sel(width=most)
         (a, da), (b, db) = mean_and_error(small), mean_and_error(large)
         text = f"{rule} {float(a):.2g} at {least}, {float(b):.2g} at {most}"
-        # Other widths have other starts: two independent samples.
+        # Different widths have different starts, so that the two samples are independent.
         return exceeds(float(a - b), float(np.hypot(da, db))), text
 
     return of_all(claim, errors, errors.rule.values, differs)
@@ -67,8 +67,8 @@ def _fa_worst(errors: xr.DataArray, name: str) -> Finding:
     means = errors.mean("width", skipna=False)
 
     def differs(rule: str) -> tuple[bool, str]:
-        own = float(means.sel(rule=rule).mean("run"))
-        return paired(means.sel(rule="fa") - means.sel(rule=rule)), f"{rule} {own:.2g}"
+        mean_of_rule = float(means.sel(rule=rule).mean("run"))
+        return paired(means.sel(rule="fa") - means.sel(rule=rule)), f"{rule} {mean_of_rule:.2g}"
 
     fa = float(means.sel(rule="fa").mean("run"))
     return of_all(claim, errors, others, differs, f"fa {fa:.2g} against ")
@@ -81,20 +81,20 @@ def _rises(data: xr.Dataset, rule: str) -> Finding:
     cosine = data["cosine"].sel(rule=rule)
 
     def differs(width: int) -> tuple[bool, str]:
-        own = cosine.sel(width=width)
-        begin, end = own.isel(epoch=0), own.isel(epoch=-1)
-        least = own.mean("run").min()
+        of_width = cosine.sel(width=width)
+        begin, end = of_width.isel(epoch=0), of_width.isel(epoch=-1)
+        least = of_width.mean("run").min()
         text = (
             f"width {width}: {float(begin.mean()):.3f} at the start, {float(end.mean()):.3f} at "
             f"the end (least mean {float(least):.3f})"
         )
         return paired(end - begin), text
 
-    found = of_all(claim, cosine, data.width.values, differs)
+    finding = of_all(claim, cosine, data.width.values, differs)
     if rule == "adafa":
         note = "; B_2 = W_2(0)^T makes it exactly 1 at the start, so that it cannot rise above that"
-        found = Finding(claim, found.verdict, found.measured + note)
-    return found
+        finding = Finding(claim, finding.verdict, finding.measured + note)
+    return finding
 
 
 def _adafa_above_fa(data: xr.Dataset) -> Finding:
@@ -123,8 +123,8 @@ def _above_bound(data: xr.Dataset) -> Finding:
     claim = "Figure 3: the alignment of signfa stays above P-1's bound 1/sqrt(nnz W_2)"
     if "signfa" not in data.rule:
         return Finding(claim, UNTESTED, "signfa was not run")
-    own = data.sel(rule="signfa")
-    margin = (own["cosine"] - own["sign_bound"]).min(skipna=False)
+    signfa = data.sel(rule="signfa")
+    margin = (signfa["cosine"] - signfa["sign_bound"]).min(skipna=False)
     text = (
         f"least cosine minus bound over all runs, widths and recorded epochs: {float(margin):.3f}"
     )
@@ -139,12 +139,12 @@ def _overfitting(data: xr.Dataset) -> Finding:
     over = learnt > 2.0 * chance
     if not bool(over.any()):
         greatest = float(learnt.max())
-        what = (
+        reason = (
             f"at most {greatest:.2f} of the wrong labels were learnt"
             if greatest == greatest
             else "there are no wrong labels"
         )
-        return Finding(claim, UNTESTED, f"no network overfits: {what} (chance 0.11)")
+        return Finding(claim, UNTESTED, f"no network overfits: {reason} (chance 0.11)")
     best = data["test_accuracy"].mean("run")
     loss = (data["test_accuracy"].max("epoch") - data["test_accuracy"].isel(epoch=-1)).where(over)
     mean, error = mean_and_error(loss)
@@ -166,8 +166,10 @@ def alignment_orders(data: xr.Dataset) -> list[str]:
     lines = []
     for width in data.width.values:
         # Under gd W_2 is its own feedback.
-        own = {rule: float(end.sel(width=width, rule=rule)) for rule in data.rule.values}
-        own.pop("gd", None)
-        ordered = sorted(own, key=own.__getitem__, reverse=True)
-        lines.append(f"width {width}: " + " > ".join(f"{rule} {own[rule]:.3f}" for rule in ordered))
+        cosine_of = {rule: float(end.sel(width=width, rule=rule)) for rule in data.rule.values}
+        cosine_of.pop("gd", None)
+        ordered = sorted(cosine_of, key=cosine_of.__getitem__, reverse=True)
+        lines.append(
+            f"width {width}: " + " > ".join(f"{rule} {cosine_of[rule]:.3f}" for rule in ordered)
+        )
     return lines

@@ -17,7 +17,7 @@ from flowfa.plots.style import BOUND_DASHES, rule_styles
 
 SHOWN_WIDTHS = 3
 DOTS = 15
-"""For the flow, in each curve."""
+"""Number of dots that stand for the flow in each curve."""
 _COLUMNS = 3
 """A sheet is at least so many panels wide."""
 ZERO = 1e-17
@@ -29,10 +29,10 @@ def deviation_by_width(data: xr.Dataset) -> Figure:
     errors = abs(ratio_errors(data)).isel(epoch=-1)
 
     def draw(axes: Axes, name: str) -> None:
-        for place, (rule, style) in enumerate(rule_styles(data.rule.values).items()):
+        for index, (rule, style) in enumerate(rule_styles(data.rule.values).items()):
             mean, error = mean_and_error(errors[name].sel(rule=rule))
-            # Side by side: the bars of the rules would cover each other.
-            shift = 1.0 + 0.012 * (place - (data.sizes["rule"] - 1) / 2)
+            # Rules are drawn side by side, because their error bars would cover each other.
+            shift = 1.0 + 0.012 * (index - (data.sizes["rule"] - 1) / 2)
             bars = np.nan_to_num(error.values)
             # On a logarithmic axis a bar that reaches zero has no lower end.
             below = np.minimum(bars, 0.999 * mean.values)
@@ -144,8 +144,8 @@ def law_split(data: xr.Dataset) -> Figure:
 
 def steps_and_flow(data: xr.Dataset) -> Figure:
     """Draw steps and the flows from the same starts over time, for widths that have flows."""
-    there = data["flow_conserved"].notnull().any(("rule", "run", "epoch"))
-    data = data.isel(width=np.flatnonzero(there.values))
+    with_flow = data["flow_conserved"].notnull().any(("rule", "run", "epoch"))
+    data = data.isel(width=np.flatnonzero(with_flow.values))
 
     def drift(prefix: str) -> xr.DataArray:
         conserved = data[f"{prefix}conserved"]
@@ -157,12 +157,13 @@ def steps_and_flow(data: xr.Dataset) -> Figure:
         "test accuracy": (data["test_accuracy"], data["flow_test_accuracy"]),
         "$|C - C(0)| / |C(0)|$": (drift(""), drift("flow_")),
     }
-    # So few, and so evenly, that the dots can be told from a line.
+    # A few evenly spaced dots: more would look like a line.
     evenly = np.linspace(0.0, float(data.time[-1]), DOTS + 1)[1:]
     dots = np.unique(np.searchsorted(data.time.values, evenly * (1.0 - 1e-12)))
 
     def draw(axes: Axes, width: int, name: str) -> None:
-        # Of all runs or none: a mean of the flows that were finished is no match for the steps'.
+        # NaN in any run makes the mean NaN: the mean of the finished flows is not comparable with
+        # that of all steps.
         steps, flow = (
             values.sel(width=width).mean("run", skipna=False) for values in quantities[name]
         )
@@ -237,5 +238,5 @@ def _label_widths(axes: Axes, data: xr.Dataset) -> None:
 
 def _shown(data: xr.Dataset) -> list[int]:
     """Return the smallest, the middle and the largest width."""
-    places = np.linspace(0, data.sizes["width"] - 1, SHOWN_WIDTHS).round().astype(int)
-    return [int(width) for width in data.width.values[sorted(set(places.tolist()))]]
+    indices = np.linspace(0, data.sizes["width"] - 1, SHOWN_WIDTHS).round().astype(int)
+    return [int(width) for width in data.width.values[sorted(set(indices.tolist()))]]

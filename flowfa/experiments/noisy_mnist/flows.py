@@ -1,4 +1,4 @@
-"""The runs of one width as flows, beyond the paper: what is left of a deviation without steps."""
+"""The runs of one width as flows, beyond the paper: they deviate only by the solver's error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowfa.solvers.stepping.status import Status
 from flowfa.training import law
 
 Tell = Callable[["Flows", Integration], None]
-"""Told after each round of steps how the flow of ``flows.done`` stands; may raise to stop."""
+"""A function that is called after each round of steps of a flow; may raise to stop."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Flows:
         ||theta_steps - theta_flow|| / ||theta_flow|| at the end, and the solver's estimate of the
         relative error of the flow there, (row,).
     running : Integration or None
-        Of row `done`, where it was stopped in the middle.
+        The integration of row `done`, where it was stopped in the middle.
     """
 
     done: int
@@ -72,10 +72,10 @@ class Flows:
         )
 
 
-def flow_times(protocol: NoisyMnistSettings) -> np.ndarray:
+def flow_times(settings: NoisyMnistSettings) -> np.ndarray:
     """Return the flow time of each tracked epoch: the sum of the rates over 1 - momentum."""
-    epochs = np.array(protocol.tracked)
-    return protocol.schedule.times(protocol.rate, epochs) / (1.0 - protocol.momentum)
+    epochs = np.array(settings.tracked)
+    return settings.schedule.times(settings.rate, epochs) / (1.0 - settings.momentum)
 
 
 def integrate(job: WidthJob, ends: Tensor, flows: Flows, tell: Tell) -> Flows:
@@ -89,12 +89,13 @@ def integrate(job: WidthJob, ends: Tensor, flows: Flows, tell: Tell) -> Flows:
         The last states of the steps, (row, parameter).
     flows : Flows
     tell : callable
-        The place for progress and checkpoints.
+        Shows progress and writes checkpoints.
 
     Notes
     -----
-    Row by row: the integrator's work is in the neurons and not in the bookkeeping of a batch, and
-    a stop costs nothing. A flow that the solver cannot follow to the end leaves NaN from there on.
+    Rows are integrated one by one: a batch would save little, since nearly all work is done in the
+    neurons, and after a stop no finished row is lost. A flow that the solver cannot follow to the
+    end leaves NaN from there on.
     """
     while flows.done < len(job.initial):
         _integrate_row(job, ends, flows, tell)
@@ -103,26 +104,26 @@ def integrate(job: WidthJob, ends: Tensor, flows: Flows, tell: Tell) -> Flows:
 
 
 def _integrate_row(job: WidthJob, ends: Tensor, flows: Flows, tell: Tell) -> None:
-    times = torch.from_numpy(flow_times(job.protocol))
+    times = torch.from_numpy(flow_times(job.settings))
     row, chosen = flows.done, torch.tensor([flows.done])
     field, test, start = job.field.select(chosen), job.test.select(chosen), job.initial[chosen]
     at_start = law.terms(field, start)
     no_steps = torch.zeros_like(at_start.law)
 
     def save(rows: Tensor, saves: Tensor, states: Tensor) -> None:
-        for place, state in zip(saves.tolist(), states.split(1), strict=True):
-            here = law.terms(field, state)
+        for column, state in zip(saves.tolist(), states.split(1), strict=True):
+            terms = law.terms(field, state)
             replaced = job.replaced[chosen]
-            found = record(field, test, replaced, state, here, at_start, no_steps)
+            measured = record(field, test, replaced, state, terms, at_start, no_steps)
             for name, source in RECORDED_OF_FLOW.items():
-                flows.records[name][row, place] = found[source].item()
+                flows.records[name][row, column] = measured[source].item()
 
     def monitor(run: Integration) -> None:
         flows.running = run
         tell(flows, run)
 
     run = flows.running or Integration.begin(start, times)
-    solve(field, run, make_solver("hybrid", rtol=job.protocol.flow_rtol), save, monitor)
+    solve(field, run, make_solver("hybrid", rtol=job.settings.flow_rtol), save, monitor)
     flows.running = None
     if run.status[0] is Status.OK:
         gap = (ends[row].double() - run.state[0]).norm() / run.state[0].norm()

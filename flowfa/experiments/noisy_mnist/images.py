@@ -1,4 +1,4 @@
-"""What each run is trained on: a random subset with wrong labels; and the clean test images."""
+"""The images of each run: a random training subset with wrong labels, and clean test images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunImages:
     labels : numpy.ndarray
         With noise, int64, (run, image).
     replaced : numpy.ndarray
-        Whose label is not that of the file, bool, (run, image).
+        True for images whose label is not that of the file, (run, image).
     test_inputs, test_labels : numpy.ndarray
         (image, pixel) and int64 (image,).
     """
@@ -36,12 +36,12 @@ class RunImages:
     test_labels: np.ndarray
 
 
-def draw_images(protocol: NoisyMnistSettings, data_dir: str | Path | None = None) -> RunImages:
+def draw_images(settings: NoisyMnistSettings, data_dir: str | Path | None = None) -> RunImages:
     """Choose the images of all runs; run i has the same whatever the number of runs and widths.
 
     Parameters
     ----------
-    protocol : NoisyMnistSettings
+    settings : NoisyMnistSettings
     data_dir : path, optional
         The folder of image sets; by default that in FLOWFA_DATA.
 
@@ -51,25 +51,25 @@ def draw_images(protocol: NoisyMnistSettings, data_dir: str | Path | None = None
         If MNIST is not there or damaged, or has fewer images than asked for.
     """
     train, test = (load_images("mnist", split, data_dir) for split in ("train", "test"))
-    for flag, count, there in (
-        ("--images", protocol.images, train),
-        ("--test-images", protocol.test_images or 0, test),
+    for name, count, images in (
+        ("images", settings.images, train),
+        ("test_images", settings.test_images or 0, test),
     ):
-        if count > len(there):
+        if count > len(images):
             raise InputError(
-                f"{flag} is {count} but the {there.split} split of mnist has {len(there)} images: "
-                "ask for at most as many"
+                f"`{name}` is {count} but the {images.split} split of mnist has {len(images)} "
+                "images: ask for at most as many"
             )
-    dtype = np.dtype(protocol.dtype).type
+    dtype = np.dtype(settings.dtype).type
     inputs, labels, replaced = [], [], []
-    for run in range(protocol.runs):
-        seed = int(generator(protocol.seed, "noisy-mnist", run).integers(2**62))
-        clean = choose(train, protocol.images, seed=seed)
-        noisy = with_label_noise(clean, protocol.label_noise, protocol.noise_kind, seed)
-        inputs.append(normalised(clean, dtype=dtype).reshape(protocol.images, -1))
+    for run in range(settings.runs):
+        seed = int(generator(settings.seed, "noisy-mnist", run).integers(2**62))
+        clean = choose(train, settings.images, seed=seed)
+        noisy = with_label_noise(clean, settings.label_noise, settings.noise_kind, seed)
+        inputs.append(normalised(clean, dtype=dtype).reshape(settings.images, -1))
         labels.append(noisy.labels)
         replaced.append(noisy.labels != clean.labels)
-    test = choose(test, protocol.test_images, seed=protocol.seed)
+    test = choose(test, settings.test_images, seed=settings.seed)
     return RunImages(
         np.stack(inputs),
         np.stack(labels),

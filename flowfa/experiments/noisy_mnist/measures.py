@@ -1,4 +1,4 @@
-"""What is recorded of each network, and the ratios of Figure 2 that are made of it."""
+"""The records of each network, and the ratios of Figure 2 that are computed from them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECORDED = {
     "step_share": "C(t) - C(0) as C-11 adds it up from the steps",
     "neuron_rest": "greatest |C_j(t) - C_j(0) - its C-11 prediction| / size of C_j's terms",
 }
-"""What the result file holds, each (width, rule, run, epoch)."""
+"""Variables of the result file, each (width, rule, run, epoch)."""
 
 _FLOWS = (
     "train_loss",
@@ -40,16 +40,16 @@ _FLOWS = (
     "neuron_rest",
 )
 RECORDED_OF_FLOW = {f"flow_{name}": name for name in _FLOWS}
-"""What is recorded of the flow from the same start at the time of each epoch, and its source.
+"""Records of the flow from the same start at the time of each epoch, by the name in `RECORDED`.
 
-Nothing is added by steps there, so that ``flow_neuron_rest`` is the whole drift of the law.
+Steps add nothing to the law there, so that ``flow_neuron_rest`` is its whole drift.
 """
 
 OF_EACH_FLOW = {
     "flow_distance": "||theta_steps - theta_flow|| / ||theta_flow|| at the last epoch",
     "flow_error": "the solver's estimate of the relative error of the flow at its end",
 }
-"""What the result file holds of the end of each flow, (width, rule, run)."""
+"""Variables of the result file at the end of each flow, (width, rule, run)."""
 
 
 def record(
@@ -70,11 +70,11 @@ def record(
     test : NetworkField
         The same on the test images, which all rows share.
     replaced : Tensor
-        Whose label was replaced, bool, (row, image).
+        True for images whose label was replaced, (row, image).
     state : Tensor
         (row, parameter).
     terms, start : Terms
-        Of the law at `state` and at the start.
+        Terms of the law at `state` and at the start.
     predicted : Tensor
         The sum of C-11's changes since the start, (row, neuron).
 
@@ -86,15 +86,15 @@ def record(
     weights, feedback = terms.weights[0], terms.feedback[0]
     parameters = field.layout.views(state)
     losses, correct = _losses(field, state)
-    # NaN scores have a greatest class too, which says nothing.
+    # Scores that are NaN have a greatest class too, so that their accuracy must be masked.
     diverged = ~losses.mean(1).isfinite()
     on_test = [_losses(test.select(row), state[row]) for row in _rows(state)]
     norm, fed_norm, dot = _norm(weights), _norm(feedback), terms.fed.sum(1)
     rest = (terms.law - start.law - predicted).abs() / torch.maximum(terms.size, start.size)
-    found = {
+    measured = {
         "train_loss": losses.mean(1),
         "train_accuracy": correct.double().mean(1),
-        # No replaced label: 0/0, which is NaN and means just that.
+        # Without replaced labels this is 0/0, NaN, and there is nothing to memorise.
         "memorised": (correct & replaced).sum(1).double() / replaced.sum(1).double(),
         "test_loss": torch.cat([losses.mean(1) for losses, _ in on_test]),
         "test_accuracy": torch.cat([correct.double().mean(1) for _, correct in on_test]),
@@ -110,8 +110,8 @@ def record(
         "neuron_rest": rest.amax(1),
     }
     for name in ("train_accuracy", "memorised", "test_accuracy"):
-        found[name] = found[name].masked_fill(diverged, torch.nan)
-    return {name: value.double().cpu().numpy() for name, value in found.items()}
+        measured[name] = measured[name].masked_fill(diverged, torch.nan)
+    return {name: value.double().cpu().numpy() for name, value in measured.items()}
 
 
 def ratio_errors(data: xr.Dataset, prefix: str = "") -> xr.Dataset:
@@ -144,7 +144,7 @@ def relative_rest(data: xr.Dataset) -> xr.DataArray:
 
 
 def _losses(field: NetworkField, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Return loss and whether it is right, of each image, (row, image)."""
+    """Return the loss of each image and whether it is classified right, (row, image)."""
     output = field.forward(state).output
     correct = field.loss.correct(output, field.targets)
     assert correct is not None
@@ -152,7 +152,7 @@ def _losses(field: NetworkField, state: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rows(state: Tensor) -> list[Tensor]:
-    # One row at a time: the test images are many, and all rows at once would need the memory.
+    # Rows are evaluated one by one, because on all test images together they need much memory.
     return list(torch.arange(len(state), device=state.device).split(1))
 
 

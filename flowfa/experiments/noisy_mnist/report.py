@@ -22,7 +22,7 @@ from flowfa.experiments.noisy_mnist import figures
 from flowfa.experiments.noisy_mnist.claims import alignment_orders, judge
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
-from flowfa.experiments.report_parts import DPI, claims_table, provenance, told_scale
+from flowfa.experiments.report_parts import DPI, claims_table, provenance, scale_sentence
 from flowfa.plots.saving import png_bytes
 from flowfa.studies.clock import duration
 
@@ -68,7 +68,7 @@ def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:
     return Document(
         f"{data.attrs['title']}: conservation and alignment",
         (
-            Paragraph(told_scale(data, "E-1")),
+            Paragraph(scale_sentence(data, "E-1")),
             List(_protocol_lines(data)),
             Heading("The paper's claims"),
             claims_table(judge(data), data.sizes["run"]),
@@ -154,11 +154,11 @@ def _ratio_table(data: xr.Dataset, errors: xr.Dataset, when: str) -> Table:
         cells = [str(width)]
         for name in ("R1", "R2"):
             for rule in rules:
-                own = abs(errors[name].sel(width=width, rule=rule))
-                if "epoch" in own.dims:
-                    # There is no R1 at the start; elsewhere NaN is a run that diverged.
-                    own = own.isel(epoch=slice(1, None)).mean("epoch", skipna=False)
-                cells.append(with_error(own))
+                of_rule = abs(errors[name].sel(width=width, rule=rule))
+                if "epoch" in of_rule.dims:
+                    # R1 is not defined at the start; elsewhere NaN means that a run diverged.
+                    of_rule = of_rule.isel(epoch=slice(1, None)).mean("epoch", skipna=False)
+                cells.append(with_error(of_rule))
         rows.append(tuple(cells))
     note = f"{of_runs(data.sizes['run'])}."
     return Table(f"Table B.1: |R - 1| {when}", header, tuple(rows), note)
@@ -170,9 +170,9 @@ def _accuracy_table(data: xr.Dataset) -> Table:
     rows = []
     for width in data.width.values:
         for rule in data.rule.values:
-            own = end.sel(width=width, rule=rule)
+            of_pair = end.sel(width=width, rule=rule)
             best = data["test_accuracy"].sel(width=width, rule=rule).max("epoch")
-            cells = [with_error(own[name]) for name in names]
+            cells = [with_error(of_pair[name]) for name in names]
             rows.append((str(width), rule, *cells, with_error(best)))
     header = (
         "width",
@@ -227,7 +227,7 @@ def _law_verdict(data: xr.Dataset) -> str:
     if rounding is None:
         return (
             f"In float32 C-11 leaves at most {greatest:.1e} of the deviation: the weights are "
-            "rounded to seven digits at every step. Run with --dtype float64 for the exact split."
+            "rounded to seven digits at every step. Run in float64 for the exact split."
         )
     if rounding:
         return f"C-11 explains the deviation to {greatest:.1e} of itself: the rest is rounding."
@@ -239,14 +239,14 @@ def _law_verdict(data: xr.Dataset) -> str:
 
 def _timing(data: xr.Dataset) -> str:
     seconds = data["solve_seconds"].values
-    each = ", ".join(
+    by_width = ", ".join(
         f"width {width} {1000 * spent / float(data.epoch[-1]):.0f}"
         for width, spent in zip(data.width.values, seconds, strict=True)
     )
     return (
         f"steps {duration(float(seconds.sum()))} on {data.attrs['device']}, flows "
         f"{duration(float(data['flow_seconds'].sum()))}; milliseconds per epoch of all rules and "
-        f"runs: {each}"
+        f"runs: {by_width}"
     )
 
 

@@ -21,15 +21,15 @@ def has_flows(data: xr.Dataset) -> bool:
 
 def with_flows(data: xr.Dataset) -> xr.Dataset:
     """Return the widths that were integrated as flows."""
-    there = data["flow_conserved"].notnull().any(("rule", "run", "epoch"))
-    return data.isel(width=np.flatnonzero(there.values))
+    with_flow = data["flow_conserved"].notnull().any(("rule", "run", "epoch"))
+    return data.isel(width=np.flatnonzero(with_flow.values))
 
 
 def flow_part(data: xr.Dataset, png: bytes | None) -> tuple[Part, ...]:
     """Return the section on flows, with its figure."""
     heading = Heading("The same runs as flows")
     if png is None:
-        text = "No width was integrated as flows; --flow-up-to WIDTH does it up to a width."
+        text = "No width was integrated as flows; flow_up_to = WIDTH does it up to a width."
         return (heading, Paragraph(text))
     data = with_flows(data)
     return (
@@ -68,7 +68,7 @@ def _split_table(data: xr.Dataset) -> Table:
             _greatest(flow["R1"].sel(at)),
             _greatest(flow["R2"].sel(at)),
         )
-        for at in _places(data)
+        for at in _pairs(data)
     )
     header = (
         "width",
@@ -86,21 +86,21 @@ def _split_table(data: xr.Dataset) -> Table:
 def _distance_table(data: xr.Dataset) -> Table:
     end = data.isel(epoch=-1)
     rows = []
-    for at in _places(data):
-        own = end.sel(at)
-        gap = abs(own["cosine"] - own["flow_cosine"])
-        mean, error = (float(each) for each in mean_and_error(own["flow_distance"]))
+    for at in _pairs(data):
+        of_pair = end.sel(at)
+        gap = abs(of_pair["cosine"] - of_pair["flow_cosine"])
+        mean, error = (float(statistic) for statistic in mean_and_error(of_pair["flow_distance"]))
         rows.append(
             (
                 str(at["width"]),
                 str(at["rule"]),
                 f"{mean:.2e}" + ("" if np.isnan(error) else f" ± {error:.0e}"),
-                _greatest(own["flow_error"]),
+                _greatest(of_pair["flow_error"]),
                 _greatest(gap),
-                f"{float(own['test_accuracy'].mean(skipna=False)):.4f}",
-                f"{float(own['flow_test_accuracy'].mean(skipna=False)):.4f}",
-                f"{float(own['train_loss'].mean(skipna=False)):.5g}",
-                f"{float(own['flow_train_loss'].mean(skipna=False)):.5g}",
+                f"{float(of_pair['test_accuracy'].mean(skipna=False)):.4f}",
+                f"{float(of_pair['flow_test_accuracy'].mean(skipna=False)):.4f}",
+                f"{float(of_pair['train_loss'].mean(skipna=False)):.5g}",
+                f"{float(of_pair['flow_train_loss'].mean(skipna=False)):.5g}",
             )
         )
     header = (
@@ -129,7 +129,7 @@ def _unfinished(data: xr.Dataset) -> tuple[Paragraph, ...]:
     return (Paragraph(text),)
 
 
-def _places(data: xr.Dataset) -> list[dict[str, object]]:
+def _pairs(data: xr.Dataset) -> list[dict[str, object]]:
     return [
         {"width": width, "rule": rule} for width in data.width.values for rule in data.rule.values
     ]

@@ -25,11 +25,11 @@ from flowfa.training import law as step_law
 
 @dataclass(frozen=True)
 class WidthJob:
-    """What one width is trained with; row r * runs + i is run i under rule r.
+    """The networks and data of one width; row r * runs + i is run i under rule r.
 
     Attributes
     ----------
-    protocol : NoisyMnistSettings
+    settings : NoisyMnistSettings
     width : int
     field : NetworkField
         On the training images of each row.
@@ -39,10 +39,10 @@ class WidthJob:
     initial : Tensor
         W(0), (row, parameter).
     replaced : Tensor
-        Whose label was replaced, bool, (row, image).
+        True for images whose label was replaced, (row, image).
     """
 
-    protocol: NoisyMnistSettings
+    settings: NoisyMnistSettings
     width: int
     field: NetworkField
     test: NetworkField
@@ -53,7 +53,7 @@ class WidthJob:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a job has come: all that it needs to go on.
+    """The progress of a job: everything that it needs to go on.
 
     Attributes
     ----------
@@ -62,9 +62,9 @@ class Standing:
     state : Tensor
         W(epoch), (row, parameter).
     velocity : Tensor or None
-        Of heavy-ball momentum.
+        The velocity of heavy-ball momentum.
     carried : Carried or None
-        What C-11 takes from one step to the next.
+        The terms that C-11 carries from one step to the next.
     predicted : Tensor
         The sum of C-11's changes, float64, (row, neuron).
     records : dict
@@ -87,15 +87,15 @@ class Standing:
             arrays["pull"] = self.carried.pull
             arrays["feedback"] = self.carried.feedback[0]
             arrays["outgoing"] = self.carried.outgoing[0]
-        found = {
+        on_cpu = {
             name: value.cpu().numpy() if isinstance(value, Tensor) else value
             for name, value in arrays.items()
         }
-        return {**found, **{f"record {name}": value for name, value in self.records.items()}}
+        return {**on_cpu, **{f"record {name}": value for name, value in self.records.items()}}
 
 
 def width_job(
-    protocol: NoisyMnistSettings,
+    settings: NoisyMnistSettings,
     width: int,
     images: RunImages,
     device: torch.device | str = "cpu",
@@ -106,16 +106,16 @@ def width_job(
     The start and the feedback of run i depend on the seed, the width and i alone. They are
     numbers of the protocol's dtype also where something is `computed` in another.
     """
-    dtype = getattr(torch, protocol.dtype)
-    runs, rules = protocol.runs, [configured_rule(name, protocol) for name in protocol.rules]
+    dtype = getattr(torch, settings.dtype)
+    runs, rules = settings.runs, [configured_rule(name, settings) for name in settings.rules]
 
     def put(array: np.ndarray) -> Tensor:
         return torch.as_tensor(array).to(device, dtype).to(computed or dtype)
 
     sizes = (images.inputs.shape[-1], width, CLASSES)
-    start = NormalStart(protocol.init_scale / np.sqrt(width))
+    start = NormalStart(settings.init_scale / np.sqrt(width))
     drawn = [
-        start.draw_weights(sizes, generator(protocol.seed, "noisy-mnist weights", width, run))
+        start.draw_weights(sizes, generator(settings.seed, "noisy-mnist weights", width, run))
         for run in range(runs)
     ]
     weights = [
@@ -123,10 +123,10 @@ def width_job(
     ]
     layout = ParameterLayout(sizes, (False, False))
     groups = []
-    for place, rule in enumerate(rules):
+    for index, rule in enumerate(rules):
         kept = []
         for run in range(runs):
-            stream = generator(protocol.seed, "noisy-mnist feedback", width, run)
+            stream = generator(settings.seed, "noisy-mnist feedback", width, run)
 
             def draw(
                 kind: str,
@@ -138,25 +138,28 @@ def width_job(
                 return start.draw_feedback(kind, layer, shape, drawn[run], stream)
 
             kept.append(rule.draw_feedback(drawn[run], draw))
-        matrices = {name: put(np.stack([each[name] for each in kept])) for name in kept[0]}
-        groups.append(RuleGroup(rule, place * runs, (place + 1) * runs, matrices))
+        matrices = {
+            name: put(np.stack([matrices_of_run[name] for matrices_of_run in kept]))
+            for name in kept[0]
+        }
+        groups.append(RuleGroup(rule, index * runs, (index + 1) * runs, matrices))
     rows = runs * len(rules)
     loss = LOSSES.get("cross-entropy")()
 
     def field(inputs: Tensor, targets: Tensor) -> NetworkField:
-        return NetworkField(layout, inputs, targets, loss, LeakyReLU(protocol.leak), tuple(groups))
+        return NetworkField(layout, inputs, targets, loss, LeakyReLU(settings.leak), tuple(groups))
 
     of_rows = (len(rules), 1, 1)
     return WidthJob(
-        protocol,
+        settings,
         width,
         field(put(images.inputs).repeat(of_rows), put(indicators(images.labels)).repeat(of_rows)),
         field(put(images.test_inputs), put(indicators(images.test_labels))),
         StepRule(
-            put(np.full(rows, protocol.rate)),
-            put(np.full(rows, protocol.momentum)),
+            put(np.full(rows, settings.rate)),
+            put(np.full(rows, settings.momentum)),
             torch.arange(rows) % runs,
-            protocol.schedule,
+            settings.schedule,
         ),
         layout.pack({f"W{layer}": weight for layer, weight in enumerate(weights, start=1)}),
         torch.as_tensor(images.replaced, device=device).repeat(len(rules), 1),
@@ -165,7 +168,7 @@ def width_job(
 
 def first(job: WidthJob) -> Standing:
     """Return how a job stands before its first step."""
-    rows, tracked = len(job.initial), len(job.protocol.tracked)
+    rows, tracked = len(job.initial), len(job.settings.tracked)
     records = {name: np.full((rows, tracked), np.nan) for name in RECORDED}
     predicted = torch.zeros(rows, job.width, dtype=torch.float64, device=job.initial.device)
     return Standing(0, job.initial, None, None, predicted, records)
@@ -173,20 +176,20 @@ def first(job: WidthJob) -> Standing:
 
 def restored(job: WidthJob, arrays: Mapping[str, np.ndarray]) -> Standing:
     """Return what `Standing.to_arrays` kept, on the job's device."""
-    there = {
+    tensors = {
         name: torch.as_tensor(array).to(job.initial.device)
         for name, array in arrays.items()
         if not name.startswith("record ")
     }
     carried = None
-    if "pull" in there:
-        carried = step_law.Carried(there["pull"], (there["feedback"],), (there["outgoing"],))
+    if "pull" in tensors:
+        carried = step_law.Carried(tensors["pull"], (tensors["feedback"],), (tensors["outgoing"],))
     return Standing(
-        int(there["epoch"]),
-        there["state"],
-        there.get("velocity"),
+        int(tensors["epoch"]),
+        tensors["state"],
+        tensors.get("velocity"),
         carried,
-        there["predicted"],
+        tensors["predicted"],
         {name: arrays[f"record {name}"].copy() for name in RECORDED},
     )
 
@@ -198,27 +201,27 @@ def train(job: WidthJob, standing: Standing, pause: Callable[[Standing], bool]) 
     ----------
     job : WidthJob
     standing : Standing
-        Its records are filled in place.
+        Where to go on; its records are filled in place.
     pause : callable
-        Called with the standing before each step; the place for progress and checkpoints.
+        Called with the standing before each step; it shows progress and writes checkpoints.
     """
-    protocol, field, steps = job.protocol, job.field, job.steps
-    place = {epoch: i for i, epoch in enumerate(protocol.tracked)}
+    settings, field, steps = job.settings, job.field, job.steps
+    column = {epoch: i for i, epoch in enumerate(settings.tracked)}
     with torch.no_grad():
         start = step_law.terms(field, job.initial)
-        here = step_law.terms(field, standing.state)
+        terms = step_law.terms(field, standing.state)
         while True:
             epoch, state, predicted = standing.epoch, standing.state, standing.predicted
-            if epoch in place:
-                found = record(field, job.test, job.replaced, state, here, start, predicted)
-                for name, column in found.items():
-                    standing.records[name][:, place[epoch]] = column
-            if epoch == protocol.epochs or pause(standing):
+            if epoch in column:
+                measured = record(field, job.test, job.replaced, state, terms, start, predicted)
+                for name, values in measured.items():
+                    standing.records[name][:, column[epoch]] = values
+            if epoch == settings.epochs or pause(standing):
                 return standing
             stride = steps.stride(field, epoch, state, standing.velocity)
             after = step_law.terms(field, stride.after)
             change, carried = step_law.change(
-                field, steps, epoch, here, after, stride.increment, standing.carried
+                field, steps, epoch, terms, after, stride.increment, standing.carried
             )
             standing = Standing(
                 epoch + 1,
@@ -228,4 +231,4 @@ def train(job: WidthJob, standing: Standing, pause: Callable[[Standing], bool]) 
                 predicted + change,
                 standing.records,
             )
-            here = after
+            terms = after

@@ -50,12 +50,12 @@ class NoisyMnistSettings(NoisyMnistNumbers):
 
         The paper has no number for the seed, and no flows.
         """
-        told = []
+        changes = []
         for field in dataclasses.fields(self):
-            here, papers = getattr(self, field.name), getattr(PAPER, field.name)
-            if field.name not in _NOT_OF_THE_PAPER and here != papers:
-                told.append(f"{field.name} {_shown(here)} (E-1: {_shown(papers)})")
-        return told
+            chosen, papers = getattr(self, field.name), getattr(PAPER, field.name)
+            if field.name not in _NOT_OF_THE_PAPER and chosen != papers:
+                changes.append(f"{field.name} {_shown(chosen)} (E-1: {_shown(papers)})")
+        return changes
 
     @property
     def title(self) -> str:
@@ -82,7 +82,7 @@ QUICK = NoisyMnistSettings(
     dtype="float64",
     flow_up_to=60,
 )
-"""The same code in minutes: a tenth of the epochs, of their schedule too, on fewer images."""
+"""The same code in minutes: a tenth of the epochs and of the schedule's period, fewer images."""
 
 SCALES = {"quick": QUICK, "paper": PAPER}
 

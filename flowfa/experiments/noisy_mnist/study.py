@@ -42,7 +42,7 @@ CHECKPOINT_SECONDS = 60.0
 
 
 def run_study(
-    protocol: NoisyMnistSettings,
+    settings: NoisyMnistSettings,
     out: str | Path,
     *,
     data_dir: str | Path | None = None,
@@ -58,7 +58,7 @@ def run_study(
 
     Parameters
     ----------
-    protocol : NoisyMnistSettings
+    settings : NoisyMnistSettings
     out : path
         Folder of the result; made unless it is there.
     data_dir : path, optional
@@ -75,7 +75,7 @@ def run_study(
         The command line, for the record.
     progress : Progress, optional
     unit_done : callable, optional
-        Told a line for each width whose steps or flows are done.
+        Called with a line of text when the steps or the flows of a width are done.
 
     Raises
     ------
@@ -85,15 +85,15 @@ def run_study(
     Interrupted
         After a signal, when the checkpoint has been written.
     """
-    place = find_device(device)
+    torch_device = find_device(device)
     path = Path(out) / RESULT
     folder = checkpoint_folder(path)
     if checkpoint_every < 1:
-        raise InputError(f"--checkpoint-every is {checkpoint_every}: expected at least 1 epoch")
-    images = draw_images(protocol, data_dir)
+        raise InputError(f"`checkpoint_every` is {checkpoint_every}: expected at least 1 epoch")
+    images = draw_images(settings, data_dir)
     go_on = open_output(path, folder, resume, overwrite)
     study = Study(
-        _efforts(protocol), result=path, kept=folder, progress=progress, unit_done=unit_done
+        _efforts(settings), result=path, kept=folder, progress=progress, unit_done=unit_done
     )
     records, seconds, flows, flow_seconds = [], [], {}, {}
 
@@ -101,40 +101,40 @@ def run_study(
         return study.session(
             unit,
             checkpoint=Checkpoint(folder / unit),
-            configuration=protocol.to_json_dict(),
+            configuration=settings.to_json_dict(),
             every=every,
             resume=go_on,
         )
 
     with study:
-        for width in protocol.widths:
+        for width in settings.widths:
             session = session_of(_steps(width), checkpoint_every)
             standing = within_memory(
-                partial(_train_width, protocol, width, images, place, session),
-                shortage(protocol, width, place),
-                partial(fitting_runs, protocol, width, images, place),
+                partial(_train_width, settings, width, images, torch_device, session),
+                shortage(settings, width, torch_device),
+                partial(fitting_runs, settings, width, images, torch_device),
             )
             records.append(standing.records)
             seconds.append(session.seconds)
-            session.finish(f"width {width}: {protocol.epochs} epochs")
-            if width in protocol.flow_widths:
+            session.finish(f"width {width}: {settings.epochs} epochs")
+            if width in settings.flow_widths:
                 session = session_of(_flows(width), CHECKPOINT_SECONDS)
                 ends = standing.state.cpu()
-                flows[width] = _integrate_width(protocol, width, images, ends, session)
+                flows[width] = _integrate_width(settings, width, images, ends, session)
                 flow_seconds[width] = session.seconds
-                count = protocol.runs * len(protocol.rules)
+                count = settings.runs * len(settings.rules)
                 session.finish(f"width {width}: {count} flows")
-    data = assemble(protocol, records, seconds, flows)
-    spent = [flow_seconds.get(width, 0.0) for width in protocol.widths]
+    data = assemble(settings, records, seconds, flows)
+    spent = [flow_seconds.get(width, 0.0) for width in settings.widths]
     data["flow_seconds"] = (("width",), np.array(spent), {"units": "s"})
-    data.attrs.update(attributes(list(argv), place))
+    data.attrs.update(attributes(list(argv), torch_device))
     write_dataset(data, path)
     remove_checkpoints(folder)
     return data
 
 
 def assemble(
-    protocol: NoisyMnistSettings,
+    settings: NoisyMnistSettings,
     records: Sequence[dict[str, np.ndarray]],
     seconds: Sequence[float],
     flows: Mapping[int, Flows],
@@ -143,65 +143,68 @@ def assemble(
 
     Where a width was not integrated as flows, theirs are NaN.
     """
-    shape = (len(protocol.rules), protocol.runs, len(protocol.tracked))
+    shape = (len(settings.rules), settings.runs, len(settings.tracked))
     variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {
         name: (
             ("width", "rule", "run", "epoch"),
-            np.stack([each[name].reshape(shape) for each in records]),
+            np.stack([of_width[name].reshape(shape) for of_width in records]),
             {"long_name": meaning},
         )
         for name, meaning in RECORDED.items()
     }
     variables["solve_seconds"] = (("width",), np.array(seconds), {"units": "s"})
     rows = shape[0] * shape[1]
-    each = [flows.get(width, Flows.begin(rows, shape[2])) for width in protocol.widths]
+    flows_by_width = [flows.get(width, Flows.begin(rows, shape[2])) for width in settings.widths]
     for name, source in RECORDED_OF_FLOW.items():
         variables[name] = (
             ("width", "rule", "run", "epoch"),
-            np.stack([own.records[name].reshape(shape) for own in each]),
+            np.stack([of_width.records[name].reshape(shape) for of_width in flows_by_width]),
             {"long_name": f"of the flow: {RECORDED[source]}"},
         )
     for name, meaning in OF_EACH_FLOW.items():
-        values = [getattr(own, name.removeprefix("flow_")).reshape(shape[:2]) for own in each]
+        values = [
+            getattr(of_width, name.removeprefix("flow_")).reshape(shape[:2])
+            for of_width in flows_by_width
+        ]
         variables[name] = (("width", "rule", "run"), np.stack(values), {"long_name": meaning})
     return xr.Dataset(
         variables,
         coords={
-            "width": list(protocol.widths),
-            "rule": list(protocol.rules),
-            "run": np.arange(protocol.runs),
-            "epoch": protocol.tracked,
-            "time": ("epoch", flow_times(protocol)),
+            "width": list(settings.widths),
+            "rule": list(settings.rules),
+            "run": np.arange(settings.runs),
+            "epoch": settings.tracked,
+            "time": ("epoch", flow_times(settings)),
         },
         attrs={
-            "title": protocol.title,
-            "scale": protocol.scale,
-            "protocol": json.dumps(protocol.to_json_dict()),
-            "departures": json.dumps(protocol.departures),
-            "dtype": protocol.dtype,
-            "seed": protocol.seed,
+            "title": settings.title,
+            "scale": settings.scale,
+            "protocol": json.dumps(settings.to_json_dict()),
+            "departures": json.dumps(settings.departures),
+            "dtype": settings.dtype,
+            "seed": settings.seed,
         },
     )
 
 
 def _train_width(
-    protocol: NoisyMnistSettings,
+    settings: NoisyMnistSettings,
     width: int,
     images: RunImages,
     device: torch.device,
     session: Session,
 ) -> Standing:
     """Train one width to its end."""
-    job = width_job(protocol, width, images, device)
+    job = width_job(settings, width, images, device)
     kept = session.restore()
     standing = first(job) if kept is None else restored(job, kept[0])
-    session.begin(standing.epoch / protocol.epochs, at=standing.epoch)
+    session.begin(standing.epoch / settings.epochs, at=standing.epoch)
 
     def pause(standing: Standing) -> bool:
         epoch = standing.epoch
-        doing = f"width {width}, epoch {epoch} of {protocol.epochs}"
+        doing = f"width {width}, epoch {epoch} of {settings.epochs}"
         session.pause(
-            lambda: ProgressState(epoch / protocol.epochs, doing),
+            lambda: ProgressState(epoch / settings.epochs, doing),
             lambda: (standing.to_arrays(), {}),
             at=epoch,
         )
@@ -213,26 +216,26 @@ def _train_width(
 
 
 def _integrate_width(
-    protocol: NoisyMnistSettings,
+    settings: NoisyMnistSettings,
     width: int,
     images: RunImages,
     ends: torch.Tensor,
     session: Session,
 ) -> Flows:
     """Integrate the flows of one width."""
-    job = width_job(protocol, width, images, computed=torch.float64)
+    job = width_job(settings, width, images, computed=torch.float64)
     kept, count = session.restore(), len(job.initial)
     if kept is None:
-        flows = Flows.begin(count, len(protocol.tracked))
+        flows = Flows.begin(count, len(settings.tracked))
     else:
         flows = Flows.from_arrays(kept[0])
-    end = float(flow_times(protocol)[-1])
+    end = float(flow_times(settings)[-1])
 
     def tell(flows: Flows, run: Integration) -> None:
         def state() -> ProgressState:
-            here = float(run.memory["time"][0]) if len(run.working) else end
-            doing = f"width {width}, flow {flows.done + 1} of {count}, t = {here:.3g}"
-            return ProgressState((flows.done + here / end) / count, doing)
+            time = float(run.memory["time"][0]) if len(run.working) else end
+            doing = f"width {width}, flow {flows.done + 1} of {count}, t = {time:.3g}"
+            return ProgressState((flows.done + time / end) / count, doing)
 
         session.pause(state, lambda: (flows.to_arrays(), {}))
 
@@ -242,14 +245,14 @@ def _integrate_width(
     return flows
 
 
-def _efforts(protocol: NoisyMnistSettings) -> dict[str, float]:
+def _efforts(settings: NoisyMnistSettings) -> dict[str, float]:
     """Return the work of all units: the steps of each width, and the flows of some.
 
-    From neuron to neuron it grows by a thirtieth of that of a width of one neuron, and all flows
-    of a width take about as long as its steps do.
+    The work of a width is 1 + width / 30 units; all flows of a width take about as long as its
+    steps do.
     """
-    steps = {_steps(width): 1.0 + width / 30.0 for width in protocol.widths}
-    return steps | {_flows(width): 1.0 + width / 30.0 for width in protocol.flow_widths}
+    steps = {_steps(width): 1.0 + width / 30.0 for width in settings.widths}
+    return steps | {_flows(width): 1.0 + width / 30.0 for width in settings.flow_widths}
 
 
 def _steps(width: int) -> str:

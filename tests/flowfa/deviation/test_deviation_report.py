@@ -161,12 +161,12 @@ def test_the_command_reports_and_tells_slopes(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("--rates 0.1 -0.2", "the rate is -0.2: expected a positive number"),
-        ("--rates 0", "the rate is 0"),
+        ("--rates 0.1 -0.2", "--rates is -0.2: expected a positive finite number"),
+        ("--rates 0", "--rates is 0.0"),
         ("--rates", "rate"),
-        ("--momenta 1", "the momentum is 1: expected 0 <= momentum < 1"),
-        ("--momenta -0.1", "the momentum is -0.1"),
-        ("--rates 0.1 0.1", "expected each value once"),
+        ("--momenta 1", "--momenta is 1.0: expected a number from 0 to below 1"),
+        ("--momenta -0.1", "--momenta is -0.1"),
+        ("--rates 0.1 0.1", "--rates has 0.1 twice: name each one once"),
         ("--widths 0", "width"),
         ("--points 1", "points is 1"),
         ("--rates 5", "no step fits"),

@@ -61,11 +61,11 @@ def small(model="lenet", **changes):
     return settings_of("cifar100", "quick", **{**SMALL, **changes})
 
 
-def trained(protocol, only=None):
-    networks = make_networks(protocol, protocol.classes[0], load_splits(protocol))
+def trained(settings, only=None):
+    networks = make_networks(settings, settings.classes[0], load_splits(settings))
     if only is not None:
         networks = [networks[only]]
-    train(protocol, protocol.classes[0], networks, lambda *where: None)
+    train(settings, settings.classes[0], networks, lambda *where: None)
     return networks
 
 
@@ -78,8 +78,8 @@ def assert_same(network, other):
 
 
 def test_networks_side_by_side_are_those_trained_alone():
-    protocol = small(rules=("signfa", "fa"), repeats=2)
-    together = trained(protocol)
+    settings = small(rules=("signfa", "fa"), repeats=2)
+    together = trained(settings)
     assert [(each.rule, each.repeat) for each in together] == [
         ("signfa", 0),
         ("fa", 0),
@@ -87,9 +87,9 @@ def test_networks_side_by_side_are_those_trained_alone():
         ("fa", 1),
     ]
     for place, network in enumerate(together):
-        assert_same(network, trained(protocol, only=place)[0])
+        assert_same(network, trained(settings, only=place)[0])
     # A repeat is the same whatever the number of repeats.
-    assert_same(together[1], trained(dataclasses.replace(protocol, repeats=1, rules=("fa",)))[0])
+    assert_same(together[1], trained(dataclasses.replace(settings, repeats=1, rules=("fa",)))[0])
 
 
 @pytest.mark.parametrize(
@@ -97,20 +97,20 @@ def test_networks_side_by_side_are_those_trained_alone():
 )
 def test_gd_is_the_plain_model_trained_by_torchs_sgd(make, options):
     """Of ResNet-18 with 16 or more values in each batch norm: few enlarge rounding 10^4 times."""
-    protocol = small(make.__name__, rules=("gd",), size=16, **options)
-    (network,) = trained(protocol)
-    classes = protocol.classes[0]
-    images = repeat_images(protocol, classes, 0, load_splits(protocol))
-    seed = int(generator(protocol.seed, "network start", classes, 0).integers(2**62))
+    settings = small(make.__name__, rules=("gd",), size=16, **options)
+    (network,) = trained(settings)
+    classes = settings.classes[0]
+    images = repeat_images(settings, classes, 0, load_splits(settings))
+    seed = int(generator(settings.seed, "network start", classes, 0).integers(2**62))
     model = make(classes, seed=seed, **options).double()
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=protocol.rate, momentum=0.9, weight_decay=0.01
+        model.parameters(), lr=settings.rate, momentum=0.9, weight_decay=0.01
     )
-    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, protocol.halve_at, gamma=0.5)
-    for epoch in range(protocol.epochs):
-        numbers = order(protocol, classes, 0, epoch, len(images.train))
-        for begin in range(0, len(numbers), protocol.batch):
-            chosen = torch.from_numpy(numbers[begin : begin + protocol.batch])
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, settings.halve_at, gamma=0.5)
+    for epoch in range(settings.epochs):
+        numbers = order(settings, classes, 0, epoch, len(images.train))
+        for begin in range(0, len(numbers), settings.batch):
+            chosen = torch.from_numpy(numbers[begin : begin + settings.batch])
             inputs = images.train[chosen].double() / 255.0
             scores = model((inputs - images.mean) / images.deviation)
             optimizer.zero_grad()
@@ -137,30 +137,30 @@ def test_accuracy_and_loss_are_those_of_all_images():
 
 
 def test_repeats_have_images_of_each_class_and_classes_that_larger_n_keep():
-    protocol = small(classes=(3, 5), repeats=2)
-    splits = load_splits(protocol)
-    few, more = (repeat_images(protocol, n, 0, splits) for n in (3, 5))
+    settings = small(classes=(3, 5), repeats=2)
+    splits = load_splits(settings)
+    few, more = (repeat_images(settings, n, 0, splits) for n in (3, 5))
     assert set(few.class_names) < set(more.class_names)
     assert np.bincount(few.train_labels).tolist() == [3, 3, 3]
     assert np.bincount(few.test_labels).tolist() == [2, 2, 2]
-    assert set(few.class_names) != set(repeat_images(protocol, 3, 1, splits).class_names)
+    assert set(few.class_names) != set(repeat_images(settings, 3, 1, splits).class_names)
     inputs = few.batch("train", slice(None))[0]
     np.testing.assert_allclose(inputs.mean((0, 2, 3)), 0.0, atol=1e-12)
     np.testing.assert_allclose(inputs.var((0, 2, 3), correction=0), 1.0, rtol=1e-12)
 
 
 def test_a_network_that_diverges_stops_none_of_the_others(tmp_path):
-    protocol = small(rules=("fa", "gd"))
-    networks = make_networks(protocol, 3, load_splits(protocol))
+    settings = small(rules=("fa", "gd"))
+    networks = make_networks(settings, 3, load_splits(settings))
     with torch.no_grad():
         networks[0].model.conv1.weight.fill_(torch.nan)
     networks[0].diverged = -1
-    train(protocol, 3, networks, lambda *where: None)
+    train(settings, 3, networks, lambda *where: None)
     assert networks[0].diverged == 0
     assert np.isnan(networks[0].records["test_accuracy"]).all()
-    assert_same(networks[1], trained(protocol, only=1)[0])
-    data = study.assemble(protocol, 3, networks, 1.0)
-    data.attrs["title"] = protocol.title
+    assert_same(networks[1], trained(settings, only=1)[0])
+    data = study.assemble(settings, 3, networks, 1.0)
+    data.attrs["title"] = settings.title
     assert accuracy_table(data, "test_accuracy", "").rows[0][1] == "- (1 diverged)"
 
 
@@ -215,10 +215,10 @@ def test_law_has_no_decay_share_without_weight_decay_and_a_wrong_decay_is_seen()
     (network,) = trained(small(rules=("fa",), weight_decay=0.0))
     assert not network.records["decay_share"].any()
     # Sensitive: a law told another weight decay leaves a rest.
-    protocol = small(rules=("fa",))
-    (network,) = make_networks(protocol, 3, load_splits(protocol))
-    network.law = ChannelLaw(network.model, protocol.momentum, 0.011)
-    train(protocol, 3, [network], lambda *where: None)
+    settings = small(rules=("fa",))
+    (network,) = make_networks(settings, 3, load_splits(settings))
+    network.law = ChannelLaw(network.model, settings.momentum, 0.011)
+    train(settings, 3, [network], lambda *where: None)
     assert network.records["channel_rest"].max() > 1e-7
 
 
@@ -234,8 +234,8 @@ class Killed(Exception):
     [("lenet", "signal", (2, 3)), ("lenet", "kill", (2, 3)), ("resnet18", "signal", (2,))],
 )
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, model, how, classes):
-    protocol = small(model, rules=("fa",), classes=classes)
-    whole = run_study(protocol, tmp_path / "whole", checkpoint_every=1)
+    settings = small(model, rules=("fa",), classes=classes)
+    whole = run_study(settings, tmp_path / "whole", checkpoint_every=1)
 
     def stop(state):
         if state.share > 0.7:
@@ -244,12 +244,12 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, model, how, classes):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted if how == "signal" else Killed):
-        run_study(protocol, tmp_path / "cut", checkpoint_every=1, progress=Watch(stop))
+        run_study(settings, tmp_path / "cut", checkpoint_every=1, progress=Watch(stop))
     with pytest.raises(InputError, match="`resume=True`"):
-        run_study(protocol, tmp_path / "cut")
+        run_study(settings, tmp_path / "cut")
     with pytest.raises(InputError, match="rate = "):
-        run_study(dataclasses.replace(protocol, rate=0.02), tmp_path / "cut", resume=True)
-    done = run_study(protocol, tmp_path / "cut", resume=True)
+        run_study(dataclasses.replace(settings, rate=0.02), tmp_path / "cut", resume=True)
+    done = run_study(settings, tmp_path / "cut", resume=True)
     xr.testing.assert_identical(
         whole.drop_vars("solve_seconds").drop_attrs(), done.drop_vars("solve_seconds").drop_attrs()
     )
@@ -327,7 +327,7 @@ def test_bad_input_is_told_in_one_line(tmp_path, monkeypatch, capsys, words, tol
 @pytest.mark.parametrize(
     ("fitting", "told"),
     [
-        (3, "about 3 would fit; choose --repeats 3"),
+        (3, "about 3 would fit; choose `repeats=3`"),
         (0, "not even one repeat fits"),
         (9, "should fit"),
     ],

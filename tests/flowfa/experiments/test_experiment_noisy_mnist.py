@@ -61,8 +61,8 @@ def study(tmp_path_factory):
         return run_study(small(), place / "study", data_dir=place / "data")
 
 
-def finished(protocol, width=4):
-    job = width_job(protocol, width, draw_images(protocol))
+def finished(settings, width=4):
+    job = width_job(settings, width, draw_images(settings))
     return job, train(job, first(job), lambda standing: False)
 
 
@@ -70,15 +70,15 @@ def finished(protocol, width=4):
 
 
 def test_gd_is_torchs_sgd_with_momentum_and_the_divided_rate():
-    protocol = small(rules=("gd",), runs=1)
-    job, standing = finished(protocol)
-    images = draw_images(protocol)
+    settings = small(rules=("gd",), runs=1)
+    job, standing = finished(settings)
+    images = draw_images(settings)
     x, y = torch.from_numpy(images.inputs[0]), torch.from_numpy(images.labels[0])
     weights = [w[0].clone().requires_grad_() for w in job.field.layout.views(job.initial).values()]
-    sgd = torch.optim.SGD(weights, lr=protocol.rate, momentum=protocol.momentum)
-    for epoch in range(protocol.epochs):
-        sgd.param_groups[0]["lr"] = protocol.rate / 10 ** (epoch // protocol.divide_every)
-        hidden = torch.nn.functional.leaky_relu(x @ weights[0].T, protocol.leak)
+    sgd = torch.optim.SGD(weights, lr=settings.rate, momentum=settings.momentum)
+    for epoch in range(settings.epochs):
+        sgd.param_groups[0]["lr"] = settings.rate / 10 ** (epoch // settings.divide_every)
+        hidden = torch.nn.functional.leaky_relu(x @ weights[0].T, settings.leak)
         loss = torch.nn.functional.cross_entropy(hidden @ weights[1].T, y)
         sgd.zero_grad()
         loss.backward()
@@ -126,11 +126,11 @@ def test_a_wrong_share_is_not_called_rounding(study):
 
 
 def test_momentum_that_c11_left_out_would_be_seen():
-    protocol = small()
-    job, _ = finished(protocol)
+    settings = small()
+    job, _ = finished(settings)
     forgetful = dataclasses.replace(job.steps, momentum=torch.zeros_like(job.steps.momentum))
     # The steps are taken with momentum and the law is told of none.
-    _, right = finished(protocol)
+    _, right = finished(settings)
     honest = dataclasses.replace(job, steps=forgetful)
     wrong = train(honest, first(honest), lambda standing: False)
     assert np.nanmax(right.records["neuron_rest"]) < 1e-14
@@ -167,18 +167,18 @@ def test_steps_of_half_the_rate_are_half_as_far_from_the_flow():
     gaps = []
     for halvings in (5, 6):
         parts = 2**halvings
-        protocol = small(
+        settings = small(
             rate=0.05 / parts, epochs=12 * parts, divide_every=5 * parts, track_every=parts, **plain
         )
-        gaps.append(run_study(protocol, f"halved-{halvings}")["flow_distance"].values)
+        gaps.append(run_study(settings, f"halved-{halvings}")["flow_distance"].values)
     np.testing.assert_allclose(gaps[0] / gaps[1], 2.0, rtol=0.03)
 
 
 def test_flow_time_is_the_sum_of_rates_over_one_minus_momentum():
-    protocol = small(track_every=1)
+    settings = small(track_every=1)
     rates = [0.05 / 10 ** (epoch // 5) for epoch in range(12)]
     expected = np.concatenate(([0.0], np.cumsum(rates))) / 0.7
-    np.testing.assert_allclose(flow_times(protocol), expected, rtol=1e-13)
+    np.testing.assert_allclose(flow_times(settings), expected, rtol=1e-13)
 
 
 def test_widths_above_the_limit_have_no_flows(study):
@@ -214,8 +214,8 @@ def test_resuming_with_other_numbers_is_refused(tmp_path):
 
 
 def test_runs_that_diverged_confirm_nothing_and_are_told(tmp_path):
-    protocol = small(rate=1e200, widths=(4, 7), epochs=3, track_every=1, flow_up_to=0)
-    data = run_study(protocol, tmp_path)
+    settings = small(rate=1e200, widths=(4, 7), epochs=3, track_every=1, flow_up_to=0)
+    data = run_study(settings, tmp_path)
     assert data["test_accuracy"].isel(epoch=-1).isnull().all()
     assert data["test_accuracy"].isel(epoch=0).notnull().all()
     assert CONFIRMED not in [finding.verdict for finding in judge(data)]
@@ -291,7 +291,7 @@ def test_bad_input_is_told_in_one_line(options, told, capsys):
 @pytest.mark.parametrize(
     ("fitting", "told"),
     [
-        (3, "about 3 would fit; start again with --runs 3"),
+        (3, "about 3 would fit; start again with `runs=3`"),
         (0, "not even one run fits"),
         (9, "should fit"),
     ],

@@ -269,9 +269,11 @@ def test_what_is_open_is_looked_at_again():
     problems, evidence = evidence_on(PLAIN)
     broken = problems.evidence(way="drifting feedback", saves=9)
     cases = list(cases_of(chosen(("C-1",)), problems, broken, look_closer))
-    assert {case.first for case in cases} == {Verdict.VIOLATED}
+    assert {case.verdict_before for case in cases} == {Verdict.VIOLATED}
     assert {case.verdict for case in cases} == {Verdict.HOLDS}
-    assert {case.first for case in cases_of(chosen(("C-1",)), problems, evidence)} == {None}
+    assert {case.verdict_before for case in cases_of(chosen(("C-1",)), problems, evidence)} == {
+        None
+    }
 
 
 def test_what_is_still_violated_gets_one_more_rung():
@@ -288,7 +290,7 @@ def test_what_is_still_violated_gets_one_more_rung():
     (check,) = chosen(("C-1",))
     assert outcomes_of(check, deceived(problems))[0].verdict is Verdict.VIOLATED
     (case,) = cases_of((check,), problems, deceived(problems), deceived)
-    assert case.first is Verdict.VIOLATED and case.verdict is not Verdict.VIOLATED
+    assert case.verdict_before is Verdict.VIOLATED and case.verdict is not Verdict.VIOLATED
 
 
 def test_smallest_leaves_nothing_out_that_the_failure_needs():
