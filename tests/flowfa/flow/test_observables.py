@@ -209,7 +209,7 @@ def test_names_are_looked_up_before_anything_runs(tmp_path):
         flowfa.simulate(problem(), 1, observe=("normalised-margn",), path=tmp_path / "run.nc")
     with pytest.raises(InputError, match="unknown observable 'loss'"):
         flowfa.simulate(problem(), 1, observe="loss")
-    with pytest.raises(InputError, match=r"`observe` has 'normalised-margin' twice"):
+    with pytest.raises(InputError, match="`observe` has normalised-margin twice"):
         flowfa.train(problem(), 1, observe=("normalised-margin",) * 2)
     assert not list(tmp_path.iterdir())
 
