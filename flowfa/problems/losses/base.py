@@ -60,7 +60,7 @@ class Loss(ABC):
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of the constructor, by name, as plain values.
 
-        A run records them, and the checks construct the loss from them again, as a `Rule`.
+        A run records them, and the checks construct the loss from them again, as they do a `Rule`.
 
         Raises
         ------

@@ -169,7 +169,7 @@ class StopAfter(Progress):
     def __init__(self, rounds):
         self.rounds = rounds
 
-    def update(self, fraction, running, done, failed, slowest_time, steps):
+    def update(self, state):
         self.rounds -= 1
         if self.rounds == 0:
             raise KeyboardInterrupt
@@ -207,9 +207,9 @@ def test_a_stopped_run_resumes_with_its_observables_bit_for_bit(
 def test_names_are_looked_up_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match="did you mean 'normalised-margin'"):
         flowfa.simulate(problem(), 1, observe=("normalised-margn",), path=tmp_path / "run.nc")
-    with pytest.raises(InputError, match=r"`observe` is 'loss': expected a tuple of names"):
+    with pytest.raises(InputError, match="unknown observable 'loss'"):
         flowfa.simulate(problem(), 1, observe="loss")
-    with pytest.raises(InputError, match=r"`observe` has 'normalised-margin' twice"):
+    with pytest.raises(InputError, match="`observe` has normalised-margin twice"):
         flowfa.train(problem(), 1, observe=("normalised-margin",) * 2)
     assert not list(tmp_path.iterdir())
 

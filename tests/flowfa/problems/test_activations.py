@@ -34,7 +34,6 @@ from flowfa.training import StepRule
 from theory_checks import Verdict, check_evidence, evidence_of_flow
 from theory_checks.controls.fields import opposed
 from theory_checks.controls.flows import small_ensemble
-from theory_checks.statements.data.geometry import trained_on
 from theory_checks.statements.statement import chosen
 
 RULES = ("gd", "fa", "adafa", "signfa", "frsf", "dfa")
@@ -180,7 +179,7 @@ def copies():
         "on_samples": lambda flow: flow.field.on_samples(samples),
         "redrawn": lambda flow: steps.redrawn(flow.field, 0),
         "opposed": lambda flow: opposed(flow.field),
-        "trained_on": lambda flow: trained_on(flow, lambda inputs: 2.0 * inputs).field,
+        "other inputs": lambda flow: flow.field.replace(inputs=2.0 * flow.field.inputs),
         "replace": lambda flow: flow.field.replace(groups=flow.field.groups[:1]),
     }
 
