@@ -103,7 +103,7 @@ def train(
         Save every step, with all weights.
     save : int
         Most save times, at least 2; there are never more than steps.
-    spacing, snapshots, device, dtype
+    spacing, snapshots, observe, device, dtype
         As `flowfa.simulate`.
 
     Returns

@@ -133,8 +133,8 @@ class _StopAfter:
         self.left = updates
         self.fractions = []
 
-    def update(self, fraction, running, done, failed, slowest_time, steps):
-        self.fractions.append(fraction)
+    def update(self, state):
+        self.fractions.append(state.share)
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGINT)
