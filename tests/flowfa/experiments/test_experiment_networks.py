@@ -304,7 +304,7 @@ def test_paper_scale_is_the_papers():
         ("cifar100 --images 5", "--images is 5 a class but the train split of cifar100 has 4"),
         ("cifar100 --model lenett", "unknown --model 'lenett': did you mean 'lenet'"),
         ("cifar100 --dataset mnist", "unknown --dataset 'mnist'"),
-        ("cifar100 --rule dfa", "unknown rule 'dfa'"),
+        ("cifar100 --rule dfa", "'dfa': did you mean 'fa'?"),
         ("cifar100 --widths 15", "--widths is no setting of cifar100: it belongs to noisy-mnist"),
         ("noisy-mnist --batch 5", "--batch is no setting of noisy-mnist"),
         ("cifar100 --images 2 --test-images 2 --size 8", "images of 8 x 8 pixels are too small"),

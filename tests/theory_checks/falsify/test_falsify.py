@@ -247,7 +247,7 @@ def test_ctrl_c_ends_with_what_was_found_so_far(capsys, monkeypatch):
         ("falsify paper-C3", "did you mean 'paper-C.3'?"),
         ("falsify L-1 --drop-hypothesis scalar", "did you mean 'scalar-output'?"),
         ("falsify P-2-state --drop-hypothesis x", "known: kappa-positive, separable, sign-cond"),
-        ("falsify C-1 --drop-hypothesis x", "C-1 has no hypothesis to drop"),
+        ("falsify P-1-state --drop-hypothesis x", "P-1-state has no hypothesis to drop"),
         ("falsify C.3 --seed -1", "--seed is -1"),
         ("falsify C.3 --examples 0", "--examples is 0"),
         ("falsify C.3 --time-limit 0", "--time-limit is 0"),
