@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ALIASES = {
     "initial": "init",
     "path": "out",
+    "rules": "rule",
     "widths": "width",
 }
 """The setting of the command line that gives an argument of the library, by the argument."""
