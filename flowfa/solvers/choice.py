@@ -8,7 +8,6 @@ from typing import Any
 
 from flowfa.errors import InputError
 from flowfa.problems.problem import Problem
-from flowfa.problems.rules import is_in_form
 from flowfa.settings import FlowSettings
 from flowfa.solvers.event import EventSolver
 from flowfa.solvers.hybrid import FINEST, HybridSolver, refusal
@@ -81,8 +80,8 @@ def choose(
     if activation.kinks == "none":
         smooth = "leak 1" if activation.leak == 1.0 else f"activation {activation.name}"
         return Choice("dop853", f"{smooth}: the flow has no kinks, so that the highest order wins")
-    in_form = tuple(rule for rule in problem.rules if is_in_form(rule))
-    outside = [rule.name for rule in problem.rules if not is_in_form(rule)]
+    in_form = tuple(rule for rule in problem.rules if rule.in_form)
+    outside = [rule.name for rule in problem.rules if not rule.in_form]
     reason = refusal(HybridSolver.name, hidden, in_form or problem.rules, activation, dtype, device)
     if reason is not None:
         # The part before the remedy, which is for those who asked for the solver.

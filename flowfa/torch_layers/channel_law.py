@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from flowfa.problems.rules import unit_of
 from flowfa.torch_layers.channels import ChannelPair, channel_pairs
 
 
@@ -116,7 +115,7 @@ class ChannelLaw:
             v_in = pair.rows(velocity(pair.layer.weight), of_bias).double()
             v_out = pair.columns(velocity(pair.following.weight)).double()
             old, new = before[name], after[name]
-            form, unit = pair.form(torch.float64), unit_of(pair.rule)
+            form, unit = pair.form(torch.float64), pair.rule.conserved_unit
             square = v_in.square().sum(1)
             if form.weight_share:
                 square = square - form.weight_share * v_out.square().sum(0)
@@ -161,7 +160,7 @@ def _terms(pair: ChannelPair) -> ChannelTerms:
     # A copy, because the next step changes the weight itself.
     w_out = pair.columns(pair.following.weight).to(torch.float64, copy=True)
     square = w_in.square().sum(1)
-    form, unit = pair.form(torch.float64), unit_of(pair.rule)
+    form, unit = pair.form(torch.float64), pair.rule.conserved_unit
     feedback = form.matrix(w_out[None])[0].T
     # g = <w_out, b> - a/2 ||w_out||^2.
     outgoing = (w_out * feedback).sum(0)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from flowfa.errors import InputError
-from flowfa.problems.rules import FeedbackForm, Rule, form_of, unit_of
+from flowfa.problems.rules import FeedbackForm, Rule, form_of
 from flowfa.torch_layers.direct import DirectFeedbackSequential, in_order, is_layer
 from flowfa.torch_layers.layers import FeedbackConv2d, FeedbackLinear
 from flowfa.torch_layers.layouts import check_layout, check_sequence
@@ -83,7 +83,7 @@ class ChannelPair:
             kept = {name: self._by_channel(matrix) for name, matrix in self._kept(None).items()}
             value = self.rule.conserved(1, incoming, out_weight, kept)
         else:
-            value = unit_of(self.rule) * (0.5 * incoming - form.potential(out_weight))
+            value = self.rule.conserved_unit * (0.5 * incoming - form.potential(out_weight))
         return None if value is None else value[0]
 
     def form(self, dtype: torch.dtype | None = None) -> FeedbackForm:
@@ -211,7 +211,7 @@ def expected_channel_change(
         jumps = form.jumps(w_out[None], after[None])
         if jumps is not None:
             change = change - (jumps[0] * after).sum(0)
-        changes[pair.name] = unit_of(pair.rule) * change
+        changes[pair.name] = pair.rule.conserved_unit * change
     return changes
 
 

@@ -101,11 +101,13 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
     # In float32 the last time is the requested one but for rounding.
     ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
     reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
-    if not is_registered(configuration["solver"]):
-        raise InputError(
-            f"{label} was integrated by the solver {configuration['solver']!r}, which is not "
-            f"registered here: register it with @flowfa.solver({configuration['solver']!r})"
-        )
+    by_rule = configuration.get("solver_by_rule") or {}
+    for solver in dict.fromkeys(by_rule.values()) or (configuration["solver"],):
+        if not is_registered(solver):
+            raise InputError(
+                f"{label} was integrated by the solver {solver!r}, which is not registered here: "
+                f"register it with @flowfa.solver({solver!r})"
+            )
     rungs, own = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,
@@ -116,7 +118,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         max_steps=configuration["max_steps"],
         finer=_finer(flow),
         taken=_steps(tree),
-        by_rule=configuration.get("solver_by_rule"),
+        by_rule=by_rule,
     )
     return Evidence(
         flow=flow,

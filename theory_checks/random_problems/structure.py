@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from hypothesis import strategies as st
 
-from flowfa.problems.rules import RULES, Rule, configured_rule, is_in_form
+from flowfa.problems.rules import RULES, Rule, configured_rule
 
 RULE_NAMES = ("fa", "gd", "adafa", "signfa", "dfa", "frsf")
 """The rules of C-1's table, in the order of the random study of docs/random-tests.md."""
@@ -89,7 +89,7 @@ def _can_be_drawn(name: str) -> bool:
         parameter.default is not parameter.empty
         for parameter in inspect.signature(cls).parameters.values()
     )
-    return callable_alone and is_in_form(cls())
+    return callable_alone and cls().in_form
 
 
 def rules(names: tuple[str, ...] | None = None) -> st.SearchStrategy[Rule]:

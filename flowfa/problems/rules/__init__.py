@@ -15,7 +15,7 @@ from flowfa.problems.rules.fa import FeedbackAlignment
 from flowfa.problems.rules.form import FeedbackForm
 from flowfa.problems.rules.frsf import FixedRandomSignFeedback
 from flowfa.problems.rules.gd import GradientDescent
-from flowfa.problems.rules.in_form import RuleInForm, form_of, is_in_form, unit_of
+from flowfa.problems.rules.in_form import RuleInForm, form_of
 from flowfa.problems.rules.kolen_pollack import KolenPollack
 from flowfa.problems.rules.low_rank_fa import LowRankFeedbackAlignment
 from flowfa.problems.rules.signfa import SignFeedbackAlignment
@@ -38,7 +38,5 @@ __all__ = [
     "configured_rule",
     "drawn_for_each_layer",
     "form_of",
-    "is_in_form",
     "rule",
-    "unit_of",
 ]

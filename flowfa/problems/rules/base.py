@@ -13,6 +13,7 @@ from torch import Tensor
 
 from flowfa.documents.display import fact_table
 from flowfa.problems.parameters import constructor_arguments, constructor_text
+from flowfa.problems.rules.form import FeedbackForm
 from flowfa.registry import Registry
 
 
@@ -55,6 +56,9 @@ class Rule(ABC):
         Whose delta the feedback carries back: ``"next layer"`` or ``"output"``.
     conserved_formula : str
         The invariant in words, for figures and records.
+    conserved_unit : float
+        The recorded invariant of a rule in form, in units of 1/2 ||w_in||^2 - g(w_out) (C-12); 2
+        for gd, whose law is known as ||w_in||^2 - ||w_out||^2.
     redrawn : bool
         Whether what it keeps is drawn anew at every discrete step; such a rule has no flow.
     """
@@ -64,6 +68,7 @@ class Rule(ABC):
     accepts_feedback: ClassVar[bool] = True
     feedback_from: ClassVar[Literal["next layer", "output"]] = "next layer"
     conserved_formula: ClassVar[str] = ""
+    conserved_unit: ClassVar[float] = 1.0
     redrawn: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
@@ -155,6 +160,17 @@ class Rule(ABC):
         """Return what a notebook shows."""
         facts = {"name": self.name, "keeps": self.keeps or "nothing"}
         return fact_table(repr(self), facts | {"conserves": self.conserved_formula or "not stated"})
+
+    @property
+    def in_form(self) -> bool:
+        """Whether the feedback is what `form` says; a rule that is no `RuleInForm` states none."""
+        return False
+
+    def form(
+        self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]
+    ) -> FeedbackForm | None:
+        """Return the form of the feedback through one layer (C-12), or None; see `RuleInForm`."""
+        return None
 
     def for_layer(self, fan_in: int, fan_out: int) -> Rule:
         """Return the rule of one feedback layer, with parameters that depend on its fans settled.

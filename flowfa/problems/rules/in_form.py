@@ -30,16 +30,14 @@ class RuleInForm(Rule):
     The hybrid and the event solver, the law of a discrete step (C-11), the channels of a
     convolution (C-4) and the checks read the form. A subclass that overrides `feedback` is not in
     form any more (`form_of`), whatever its `form` says: it is integrated by its `feedback`.
-
-    Attributes
-    ----------
-    conserved_unit : float
-        The recorded invariant in units of 1/2 ||w_in||^2 - g(w_out); 2 for gd, whose law is known
-        as ||w_in||^2 - ||w_out||^2.
     """
 
     conserved_formula: ClassVar[str] = "1/2 ||w_in||^2 - g(w_out) (C-12)"
-    conserved_unit: ClassVar[float] = 1.0
+
+    @property
+    def in_form(self) -> bool:
+        """True, unless the class or the object itself has a `feedback` of its own."""
+        return type(self).feedback is RuleInForm.feedback and "feedback" not in vars(self)
 
     @abstractmethod
     def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
@@ -71,18 +69,6 @@ class RuleInForm(Rule):
         return law if self.conserved_unit == 1.0 else self.conserved_unit * law
 
 
-def is_in_form(rule: Rule) -> bool:
-    """Return whether a rule's feedback is what its form says.
-
-    True for a `RuleInForm`, unless its class or the object itself has a `feedback` of its own.
-    """
-    return (
-        isinstance(rule, RuleInForm)
-        and type(rule).feedback is RuleInForm.feedback
-        and "feedback" not in vars(rule)
-    )
-
-
 def form_of(
     rule: Rule, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]
 ) -> FeedbackForm | None:
@@ -100,16 +86,8 @@ def form_of(
         None if the rule is not in form, or if its feedback skips layers, so that C-12 says
         nothing about the out-weights.
     """
-    if not is_in_form(rule):
-        return None
-    assert isinstance(rule, RuleInForm)
-    form = rule.form(layer, shape, kept)
-    return None if form.skips_layers else form
-
-
-def unit_of(rule: Rule) -> float:
-    """Return what the rule's recorded invariant is in units of 1/2 ||w_in||^2 - g(w_out)."""
-    return rule.conserved_unit if isinstance(rule, RuleInForm) else 1.0
+    form = rule.form(layer, shape, kept) if rule.in_form else None
+    return None if form is None or form.skips_layers else form
 
 
 def _shape(weight: Tensor) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from flowfa.problems.activations import Activation
-from flowfa.problems.rules import Rule, form_of, is_in_form
+from flowfa.problems.rules import Rule, form_of
 from flowfa.solvers.one_hidden_layer.geometry import Surfaces
 
 
@@ -75,7 +75,7 @@ def refusal(
     dtype, device : str
         Without the prefix ``torch.``.
     """
-    outside = [rule.name for rule in rules if not is_in_form(rule)]
+    outside = [rule.name for rule in rules if not rule.in_form]
     if not activation.piecewise_linear:
         if activation.leak is not None:
             return (

@@ -18,7 +18,6 @@ from flowfa.problems.rules import (
     Rule,
     RuleInForm,
     form_of,
-    is_in_form,
 )
 
 TRAJECTORIES, NEURONS, OUTPUTS = 2, 3, 4
@@ -106,7 +105,7 @@ def test_the_remainder_is_exact_however_short_the_step(
 def test_every_built_in_rule_with_a_flow_is_in_form():
     rules = [RULES.get(name) for name in RULES.names()]
     built_in = [cls() for cls in rules if cls.__module__.startswith("flowfa.problems.rules.")]
-    assert {rule.name for rule in built_in if not is_in_form(rule)} == {"brsf"}
+    assert {rule.name for rule in built_in if not rule.in_form} == {"brsf"}
 
 
 class _Doubled(FeedbackAlignment):
@@ -121,21 +120,21 @@ class _DoubledForm(FeedbackAlignment):
 
 def test_a_subclass_with_feedback_of_its_own_is_not_in_form():
     kept = {"B2": torch.ones(1, 3, 4)}
-    assert not is_in_form(_Doubled())
+    assert not _Doubled().in_form
     assert form_of(_Doubled(), 2, (4, 3), kept) is None
 
 
 def test_an_object_with_feedback_of_its_own_is_not_in_form():
     rule = GradientDescent()
-    assert is_in_form(rule)
+    assert rule.in_form
     rule.feedback = lambda layer, weight, kept: 2.0 * weight.transpose(1, 2)
-    assert not is_in_form(rule)
+    assert not rule.in_form
 
 
 def test_a_subclass_with_another_form_is_in_form_and_feeds_back_by_it():
     kept = {"B2": torch.ones(1, 3, 4)}
     rule = _DoubledForm()
-    assert is_in_form(rule)
+    assert rule.in_form
     assert torch.equal(rule.feedback(2, torch.zeros(1, 4, 3), kept), 2.0 * kept["B2"])
 
 
@@ -150,7 +149,7 @@ def test_a_rule_without_form_is_not_in_form():
         def conserved(self, layer, incoming, out_weight, kept):
             return None
 
-    assert not is_in_form(Plain())
+    assert not Plain().in_form
 
 
 def test_direct_feedback_has_a_form_in_the_last_layer_alone():

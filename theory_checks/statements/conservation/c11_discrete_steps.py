@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowfa.problems.rules import is_in_form, unit_of
 from flowfa.training import law as increments
 from theory_checks.controls.control import Control
 from theory_checks.controls.steps import changed_file, moved_otherwise
@@ -48,7 +47,7 @@ class StepConservation:
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume degree 1 and a rule with a law; momentum, decay, minibatch are in the formula."""
         in_form = [
-            is_in_form(group.rule)
+            group.rule.in_form
             for group in evidence.field.groups
             for _ in range(group.start, group.stop)
         ]
@@ -176,7 +175,7 @@ def _by_table(evidence: Evidence, state: Tensor) -> Tensor:
     zero = torch.zeros_like(evidence.flow.span.outside_norm2[evidence.rows]).double()
     networks = Networks(evidence.field, state.double(), zero, zero[:, 0])
     groups = evidence.field.groups
-    units = [torch.full((g.stop - g.start,), unit_of(g.rule)).double() for g in groups]
+    units = [torch.full((g.stop - g.start,), g.rule.conserved_unit).double() for g in groups]
     return neuron_law(networks) / torch.cat(units)[:, None]
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import RuleGroup
-from flowfa.problems.rules import SignFeedbackAlignment, form_of, unit_of
+from flowfa.problems.rules import SignFeedbackAlignment, form_of
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.measurement import Item
@@ -110,7 +110,7 @@ def _row(networks: Networks, group: RuleGroup, layer: int) -> Tensor | None:
         terms = terms + out * form.fixed
     if form.magnitudes is not None:
         terms = terms + out.abs() * form.magnitudes
-    return unit_of(group.rule) * (0.5 * incoming - terms.sum(2))
+    return group.rule.conserved_unit * (0.5 * incoming - terms.sum(2))
 
 
 def sign_scale(group: RuleGroup, weight: Tensor) -> float:
