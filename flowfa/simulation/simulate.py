@@ -127,6 +127,10 @@ def simulate(
     settings = chosen(FlowSettings, arguments)
     starts = chosen(StartsSettings, arguments)
     storage = chosen(StorageSettings, arguments)
+    if storage.resume and path is None:
+        raise InputError(
+            "`resume` is True, but there is no `path` to continue: give the result file"
+        )
     for rule in problem.rules:
         if rule.redrawn:
             raise InputError(

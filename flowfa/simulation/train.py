@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import Observable, observables_of
 from flowfa.flow.observables import observe
@@ -136,6 +137,10 @@ def train(
     settings = chosen(TrainingSettings, arguments)
     starts = chosen(StartsSettings, arguments)
     storage = chosen(StorageSettings, arguments)
+    if storage.resume and path is None:
+        raise InputError(
+            "`resume` is True, but there is no `path` to continue: give the result file"
+        )
     Schedule.parse(settings.schedule)  # refuses a bad schedule before networks are drawn
     observables = observables_of(settings.observe)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)

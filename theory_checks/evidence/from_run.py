@@ -279,8 +279,8 @@ def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
     if name not in RULES.names():
         raise InputError(
             f"{label} follows the rule {name!r}, which is not known here (known: "
-            f"{', '.join(RULES.names())}): check it where the rule is registered, with "
-            "theory_checks.check"
+            f"{', '.join(RULES.names())}): register its class with @flowfa.rule({name!r}), and "
+            "check again"
         )
     return rebuilt(RULES.get(name), configuration["rule_parameters"][name], label)
 

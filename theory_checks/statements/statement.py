@@ -76,7 +76,7 @@ def register(cls: type[AnyCheck]) -> type[AnyCheck]:
     return cls
 
 
-def chosen(only: tuple[str, ...] | None) -> tuple[Check, ...]:
+def chosen(only: str | tuple[str, ...] | None) -> tuple[Check, ...]:
     """Return the checks of some statements, in the order of the table; all if None.
 
     Raises
@@ -84,6 +84,7 @@ def chosen(only: tuple[str, ...] | None) -> tuple[Check, ...]:
     InputError
         If an ID is unknown; the message names the nearest and lists all.
     """
+    only = (only,) if isinstance(only, str) else only
     if only is None:
         return tuple(CHECKS.get(name)() for name in CHECKS.names())
     if not only:

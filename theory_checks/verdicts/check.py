@@ -27,7 +27,7 @@ Watch = Callable[[str], None]
 
 def check(
     run: Run | DataTree | str | FilePath,
-    only: Iterable[str] | None = None,
+    only: str | Iterable[str] | None = None,
     ladder: bool = False,
     drop: Iterable[str] = (),
     *,
@@ -75,7 +75,7 @@ def check(
     >>> report["C-1"].verdict
     <Verdict.HOLDS: 'holds'>
     """
-    checks = chosen(None if only is None else tuple(only))
+    checks = chosen(only if only is None or isinstance(only, str) else tuple(only))
     return check_evidence(
         evidence_of_run(run, ladder),
         checks,

@@ -76,6 +76,8 @@ class Rule(ABC):
         # and the checks would judge it by its parent's law.
         if "name" not in vars(cls):
             cls.name = cls.__name__
+        if "feedback" in vars(cls) and "conserved_formula" not in vars(cls):
+            cls.conserved_formula = ""
 
     @abstractmethod
     def draw_feedback(

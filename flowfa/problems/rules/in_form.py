@@ -61,7 +61,10 @@ class RuleInForm(Rule):
     def conserved(
         self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
     ) -> Tensor | None:
-        """Return 1/2 ||w_in||^2 - g(w_out), in the rule's own unit (C-12)."""
+        """Return 1/2 ||w_in||^2 - g(w_out), in the rule's own unit (C-12); None if not in form."""
+        if not self.in_form:
+            # Another feedback has another law, which a subclass has to state.
+            return None
         form = self.form(layer + 1, _shape(out_weight), kept)
         if form.skips_layers:
             return None

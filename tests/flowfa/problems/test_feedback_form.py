@@ -131,6 +131,13 @@ def test_an_object_with_feedback_of_its_own_is_not_in_form():
     assert not rule.in_form
 
 
+def test_a_subclass_with_another_feedback_does_not_claim_the_law_of_its_parent():
+    rule, kept = _Doubled(), {"B2": torch.ones(1, 3, 4, dtype=torch.float64)}
+    weight = torch.ones(1, 4, 3, dtype=torch.float64)
+    assert rule.conserved(1, torch.ones(1, 3, dtype=torch.float64), weight, kept) is None
+    assert rule.conserved_formula == ""
+
+
 def test_a_subclass_with_another_form_is_in_form_and_feeds_back_by_it():
     kept = {"B2": torch.ones(1, 3, 4)}
     rule = _DoubledForm()

@@ -131,3 +131,10 @@ def test_a_schedule_and_its_text_are_the_same_training():
         for schedule in ("2@3", Schedule(2.0, at=(3,)))
     ]
     assert runs[0].tree.attrs["config"] == runs[1].tree.attrs["config"]
+
+
+@pytest.mark.parametrize("function", [flowfa.simulate, flowfa.train])
+def test_resuming_without_a_path_is_answered_by_one_line(function):
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=0)
+    with pytest.raises(InputError, match="`resume` is True, but there is no `path`"):
+        function(flowfa.Problem(data, 3), 1, resume=True)
