@@ -344,20 +344,14 @@ def test_a_resumed_run_with_another_setting_is_refused_by_its_name(capsys):
     assert complaint.count("\n") == 1
 
 
-def test_killed_run_resumes_to_the_uninterrupted_result_bit_for_bit(tmp_path):
+def test_killed_run_resumes_to_the_uninterrupted_result_bit_for_bit(tmp_path, monkeypatch):
     """kill -9 leaves no time to tidy up: only checkpoints already on disk count."""
-    flags = "--rule gd fa --width 30 --trajectories 16 --rtol 1e-6 --plot none --no-check"
+    monkeypatch.chdir(tmp_path)
+    flags = "--rule gd fa --width 10 --trajectories 8 --rtol 1e-6 --plot none --no-check --quiet"
     words = ["simulate", "--dataset", "orthogonally-separable", *flags.split()]
-    whole = subprocess.run(
-        [sys.executable, "-m", "flowfa", *words, "--out", "whole.nc"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-    )
-    assert whole.returncode == 0
+    assert main([*words, "--out", "whole.nc"]) == 0
     killed = subprocess.Popen(
         [sys.executable, "-m", "flowfa", *words, "--checkpoint-every", "0.05"],
-        cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -368,12 +362,7 @@ def test_killed_run_resumes_to_the_uninterrupted_result_bit_for_bit(tmp_path):
     killed.kill()
     killed.wait()
     assert not (tmp_path / "run.nc").exists()
-    subprocess.run(
-        [sys.executable, "-m", "flowfa", *words, "--resume"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-    )
+    assert main([*words, "--resume"]) == 0
     xr.testing.assert_identical(_values(tmp_path / "whole.nc"), _values(tmp_path / "run.nc"))
 
 

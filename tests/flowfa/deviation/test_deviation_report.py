@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -26,14 +27,20 @@ SETTINGS = DeviationSettings(
 
 
 def problems(widths=(3, 5), rules=("gd", "fa"), **more):
-    data = flowfa.datasets.gaussian(samples=5, dim=6, seed=2)
+    data = flowfa.datasets.gaussian(samples=3, dim=4, seed=2)
     more = {"leak": 1.0, "initial": "xavier", "loss": "logistic"} | more
     return {str(m): flowfa.Problem(data, (m,), rule=rules, **more) for m in widths}
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    return sweep(problems(), 3, SETTINGS, folder=tmp_path_factory.mktemp("whole") / "out")
+def folder_of_found(tmp_path_factory):
+    """The folder of the sweep `found`; no test may change it."""
+    return tmp_path_factory.mktemp("whole") / "out"
+
+
+@pytest.fixture(scope="module")
+def found(folder_of_found):
+    return sweep(problems(), 3, SETTINGS, folder=folder_of_found)
 
 
 def test_an_interrupted_sweep_goes_on_to_the_same_numbers(found, tmp_path):
@@ -62,10 +69,10 @@ def test_an_interrupted_sweep_goes_on_to_the_same_numbers(found, tmp_path):
         np.testing.assert_array_equal(again[name].values, found[name].values, err_msg=name)
 
 
-def test_a_sweep_killed_before_its_report_is_read_on_resuming(found, tmp_path):
-    whole = sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
+def test_a_sweep_killed_before_its_report_is_read_on_resuming(found, folder_of_found, tmp_path):
+    shutil.copytree(folder_of_found, tmp_path / "out")
     again = sweep(problems(), 3, SETTINGS, folder=tmp_path / "out", resume=True)
-    xr.testing.assert_equal(again, whole)
+    xr.testing.assert_equal(again, found)
     with pytest.raises(InputError, match="trajectories = 3, this command 4"):
         sweep(problems(), 4, SETTINGS, folder=tmp_path / "out", resume=True)
 
@@ -79,11 +86,10 @@ def test_an_unfinished_sweep_is_not_mixed_with_another(tmp_path):
         sweep(problems(), 4, SETTINGS, folder=tmp_path / "out", resume=True)
 
 
-def test_the_result_file_is_read_as_it_was_written(found, tmp_path):
-    again = sweep(problems(), 3, SETTINGS, folder=tmp_path / "out")
-    with xr.open_dataset(tmp_path / "out" / "deviation.nc", engine="h5netcdf") as stored:
+def test_the_result_file_is_read_as_it_was_written(found, folder_of_found):
+    with xr.open_dataset(folder_of_found / "deviation.nc", engine="h5netcdf") as stored:
         for name in found.data_vars:
-            np.testing.assert_array_equal(stored[name].values, again[name].values, err_msg=name)
+            np.testing.assert_array_equal(stored[name].values, found[name].values, err_msg=name)
         assert {"config", "argv", "versions", "threads"} <= set(stored.attrs)
 
 
