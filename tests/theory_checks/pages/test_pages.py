@@ -53,7 +53,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
     problem = flowfa.Problem(data, (4, 3), rule=("fa", "gd"))
-    run = flowfa.simulate(problem, 2, t_end=2.0, save=9, argv=["simulate", "<x>"])
+    run = flowfa.simulate(problem, 2, t_end=0.5, save=9, argv=["simulate", "<x>"])
     run.save(folder / "run.nc")
     with h5py.File(folder / "run.nc", "r+") as stored:
         stored["weights/B3"][:1] = 1.3 * stored["weights/B3"][:1]
@@ -146,8 +146,8 @@ def test_violations_are_shown_before_what_is_no_number_and_that_before_the_rest(
 
 def test_page_of_many_trajectories_stays_small(tmp_path):
     data = flowfa.datasets.orthogonally_separable(samples=3, dim=4, seed=0)
-    problem = flowfa.Problem(data, (300,), rule=("fa", "signfa"))
-    run = flowfa.simulate(problem, 64, t_end=0.2, save=6)
+    problem = flowfa.Problem(data, (60,), rule=("fa", "signfa"))
+    run = flowfa.simulate(problem, 16, t_end=0.2, save=6)
     traces = theory_checks.Traces()
     report = theory_checks.check(run, only=["C-1", "record"], traces=traces)
     text = page(report, run.tree, traces, "run")
