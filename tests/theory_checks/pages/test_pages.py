@@ -151,5 +151,5 @@ def test_page_of_many_trajectories_stays_small(tmp_path):
     traces = theory_checks.Traces()
     report = theory_checks.check(run, only=["C-1", "record"], traces=traces)
     text = page(report, run.tree, traces, "run")
-    assert len(text) < 3e6
+    assert len(text) < 6e5
     assert re.search("Of each rule one trajectory", text)

@@ -34,7 +34,7 @@ from theory_checks.statements.conservation.laws import neuron_law
 from theory_checks.statements.statement import chosen
 from theory_checks.verdicts.judging import outcomes_of
 
-EXAMPLES = max(4, settings().max_examples // 4)
+EXAMPLES = max(4, settings().max_examples // 6)
 OF_FLOWS = [name for name in CHECKS.names() if name not in ("record", "C-11")]
 """Those that speak of a flow, and not of a file or of discrete steps."""
 NETWORKS = 4
