@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -18,6 +19,7 @@ from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.statements.statement import CHECKS, Check
 from theory_checks.verdicts.check import check_evidence
 from theory_checks.verdicts.judging import outcomes_of
+from theory_checks.verdicts.outcome import Outcome
 from theory_checks.verdicts.verdict import Verdict, severities
 
 
@@ -72,7 +74,7 @@ class CheckTestCase(ABC):
 
     def test_holds_on_the_flow_it_speaks_of(self) -> None:
         """The flow respects the statement, and the evidence is sharp enough to say so."""
-        assert set(self.verdicts(self.sound_evidence())) == {Verdict.HOLDS}
+        assert {outcome.verdict for outcome in sound_outcomes(type(self))} == {Verdict.HOLDS}
 
     def test_negative_controls_are_called_violated(self) -> None:
         """A check that could not fail would be worth nothing, and so would a part of one."""
@@ -100,9 +102,7 @@ class CheckTestCase(ABC):
 
     def test_batched_equals_loop(self) -> None:
         """The numbers of a trajectory do not depend on its companions."""
-        evidence = self.sound_evidence()
-        together = outcomes_of(self.make(), evidence)
-        for position, expected in enumerate(together):
+        for position, expected in enumerate(sound_outcomes(type(self))):
             alone = outcomes_of(self.make(), self.sound_evidence().select(torch.tensor([position])))
             assert [outcome.verdict for outcome in alone] == [expected.verdict]
             assert math.isclose(alone[0].margin, expected.margin, rel_tol=1e-6, abs_tol=1e-12)
@@ -116,15 +116,14 @@ class CheckTestCase(ABC):
             tuple(None if bias is None else bias[reverse] for bias in ensemble.biases),
             tuple({k: m[reverse] for k, m in kept.items()} for kept in ensemble.feedback),
         )
-        expected = self.verdicts(self.sound_evidence())
+        expected = [outcome.verdict for outcome in sound_outcomes(type(self))]
         assert self.verdicts(self.evidence(self.problem(), turned)) == expected[::-1]
 
     def test_verdict_does_not_depend_on_the_order_of_neurons(self) -> None:
         """Relabelling hidden neurons changes nothing."""
         turned = with_neurons_reversed(self.ensemble())
-        assert self.verdicts(self.evidence(self.problem(), turned)) == self.verdicts(
-            self.sound_evidence()
-        )
+        expected = [outcome.verdict for outcome in sound_outcomes(type(self))]
+        assert self.verdicts(self.evidence(self.problem(), turned)) == expected
 
     def test_what_is_not_a_number_is_inconclusive(self) -> None:
         """A corrupted state never crashes a check, and is never said to hold."""
@@ -133,6 +132,13 @@ class CheckTestCase(ABC):
         outcome = outcomes_of(self.make(), evidence)[0]
         assert outcome.verdict is Verdict.INCONCLUSIVE
         assert outcome.place is not None
+
+
+@functools.cache
+def sound_outcomes(case: type[CheckTestCase]) -> tuple[Outcome, ...]:
+    """Return what a check says of each trajectory of the sound evidence, integrated once."""
+    tests = case()
+    return tuple(outcomes_of(tests.make(), tests.sound_evidence()))
 
 
 def violated_parts(check: Check, evidence: Evidence) -> dict[str, bool]:

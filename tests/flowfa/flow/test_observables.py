@@ -183,7 +183,7 @@ def test_a_stopped_run_resumes_with_its_observables_bit_for_bit(
     command, in_norms, out_norms, tmp_path
 ):
     def made(name, observe=EXTRA, **more):
-        options = {"t_end": 4.0, "save": 9, "observe": observe, "path": tmp_path / name} | more
+        options = {"t_end": 1.0, "save": 9, "observe": observe, "path": tmp_path / name} | more
         if command == "train":
             options |= {"rate": 0.1}
         return getattr(flowfa, command)(problem(), 2, **options)

@@ -107,12 +107,12 @@ def test_a_width_alone_is_one_hidden_layer():
 
 
 def test_numbers_of_numpy_give_the_run_of_pythons_numbers():
-    plain = flowfa.simulate(problem(), 2, t_end=1.0, save=5, rtol=1e-5, solver="bosh3")
+    plain = flowfa.simulate(problem(), 2, t_end=0.1, save=5, rtol=1e-5, solver="bosh3")
     given = flowfa.simulate(
         problem(),
         np.int64(2),
         seed=np.uint8(0),
-        t_end=np.float64(1.0),
+        t_end=np.float64(0.1),
         save=np.int32(5),
         rtol=np.float64(1e-5),
         solver="bosh3",

@@ -143,19 +143,25 @@ class _StopAfter:
         pass
 
 
+SETTINGS = {"t_end": 5.0, "rtol": 1e-5, "save": 11}
+
+
+@functools.cache
+def _whole():
+    return flowfa.simulate(_problem("gd", RegisteredDoubled()), 2, **SETTINGS)
+
+
 # Before the first trajectory has ended, and when those of one solver have.
 @pytest.mark.parametrize("updates", [3, 40])
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, updates):
     problem = _problem("gd", RegisteredDoubled())
-    settings = {"t_end": 5.0, "rtol": 1e-5, "save": 11}
-    whole = flowfa.simulate(problem, 2, **settings)
     path = tmp_path / "run.nc"
     stop = _StopAfter(updates)
     with pytest.raises(Interrupted):
-        flowfa.simulate(problem, 2, path=path, progress=stop, **settings)
+        flowfa.simulate(problem, 2, path=path, progress=stop, **SETTINGS)
     assert 0.0 < stop.fractions[-1] < 1.0
-    resumed = flowfa.simulate(problem, 2, path=path, resume=True, **settings)
-    _same(resumed, whole, [0, 1, 2, 3], [0, 1, 2, 3])
+    resumed = flowfa.simulate(problem, 2, path=path, resume=True, **SETTINGS)
+    _same(resumed, _whole(), [0, 1, 2, 3], [0, 1, 2, 3])
 
 
 def test_a_broken_start_beside_others_leaves_them_alone():

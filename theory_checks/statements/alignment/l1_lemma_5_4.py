@@ -118,7 +118,7 @@ class ReadoutAlignment:
             "feedback that drifts": broken("fa", "drifting feedback"),
             "weight decay": broken("adafa", "weight decay"),
             "weight decay under signfa": broken("signfa", "weight decay", leak=1.0),
-            "a bias left out": broken("fa", "frozen bias", bias="hidden"),
+            "a bias left out": broken("fa", "frozen bias", bias="hidden", leak=1.0),
             "feedback of the other sign": opposed_feedback,
             "weights that leave the feedback": broken("fa", "against feedback", widths=(4,)),
         }

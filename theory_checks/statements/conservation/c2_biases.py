@@ -53,7 +53,7 @@ class BiasConservation:
     def controls(self) -> Mapping[str, Control]:
         """Return flows that break the law."""
         return {
-            "a bias left out": broken("fa", "frozen bias", bias="hidden"),
+            "a bias left out": broken("fa", "frozen bias", bias="hidden", leak=1.0),
             "a bias left out of gd": broken("gd", "frozen bias", bias="hidden"),
             "weight decay": broken("signfa", "weight decay", bias="hidden", leak=1.0),
         }
