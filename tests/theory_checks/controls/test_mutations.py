@@ -61,7 +61,7 @@ def cases():
     """
     of_any = set(MUTANTS["gd"]) & set(MUTANTS["fa"])
     shared = {"dfa": of_any, "frsf": of_any}
-    shared |= dict.fromkeys(("adafa", "kolen-pollack"), set(MUTANTS["fa"]))
+    shared |= {rule: set(MUTANTS["fa"]) for rule in ("adafa", "kolen-pollack")}
     for rule in IN_FORM:
         for name in names_of(rule):
             slow = name in shared.get(rule, ())
