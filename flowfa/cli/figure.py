@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flowfa.cli.commands import PlotSettings
 from flowfa.cli.console import say
 from flowfa.files.atomic import check_place
+from flowfa.settings.output import figure_beside
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -25,7 +26,7 @@ def plot(settings: PlotSettings) -> int:
     from flowfa.plots.saving import figure_format
     from flowfa.records import load
 
-    path = Path(settings.run).with_suffix(".png") if settings.out is None else Path(settings.out)
+    path = figure_beside(settings.run) if settings.out is None else Path(settings.out)
     figure_format(path)
     check_place(path, settings.overwrite)
     draw(load(settings.run), path, settings.panel)

@@ -52,7 +52,7 @@ class Parts:
         make_folder(self.folder)
         request = {"asked": configuration, "threads": torch.get_num_threads()}
         with replacing(self.folder / BEGUN) as partial:
-            partial.write_text(json.dumps(request))
+            partial.write_text(json.dumps(request), encoding="utf-8")
 
     def go_on(self, configuration: Mapping[str, Any]) -> None:
         """Check that this is the study that was begun, and take as many threads as it had.
@@ -64,7 +64,7 @@ class Parts:
             what was begun cannot be read.
         """
         try:
-            request = json.loads((self.folder / BEGUN).read_text())
+            request = json.loads((self.folder / BEGUN).read_text(encoding="utf-8"))
             asked, threads = dict(request["asked"]), int(request["threads"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(

@@ -53,7 +53,8 @@ def save_page(
     """
     text = page(report, tree, traces, name)
     with replacing(Path(path)) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # A file name that is no UTF-8 is shown with escapes.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def page(report: Report, tree: xr.DataTree, traces: Traces, name: str) -> str:
