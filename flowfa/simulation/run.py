@@ -54,6 +54,11 @@ class Run:
         """How each trajectory ended: ``ok``, ``chattering``, ..."""
         return [str(label) for label in self._group("solver")["status"].values]
 
+    @property
+    def threads(self) -> int:
+        """The number of CPU threads that the run was computed with."""
+        return int(self.tree.attrs["threads"])
+
     def _group(self, name: str) -> xarray.Dataset:
         return self.tree.children[name].to_dataset()
 
@@ -63,6 +68,7 @@ class Run:
             "trajectories": _counted(series_labels(self._group("trajectory")).tolist(), " x "),
             "statuses": _counted(self.statuses, " "),
             "end": f"to t = {self._group('solver')['t_reached'].values.max():g}",
+            "threads": f"{self.threads} thread{'s' if self.threads > 1 else ''}",
             "file": "in memory" if self.path is None else str(self.path),
         }
         return one_line("Run", facts)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.simulation.run import Run
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_run import evidence_of_run
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Watch = Callable[[str], None]
 
 
+@in_chosen_threads
 def check(
     run: Run | DataTree | str | FilePath,
     only: str | Iterable[str] | None = None,
