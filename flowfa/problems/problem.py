@@ -126,6 +126,18 @@ class Problem:
         """Number of weight layers L."""
         return len(self.sizes) - 1
 
+    def takes_given(self, rule: Rule) -> bool:
+        """Return whether a given start may bring the matrices that one of the rules keeps.
+
+        One that derives them from its start takes them as the state of a run that goes on; beside
+        a rule that has no other source for them, they are that rule's.
+        """
+        if not rule.keeps or rule.redrawn:
+            return False
+        return rule.accepts_feedback or not any(
+            other.accepts_feedback and other.keeps == rule.keeps for other in self.rules
+        )
+
     def __repr__(self) -> str:
         """Return what is simulated in a line."""
         return one_line("Problem", self._facts())
@@ -159,7 +171,7 @@ class Problem:
                 f"W{len(start.weights)} in {start.name} has {start.sizes[-1]} rows but the "
                 f"{self.loss.name} loss on {self.data.name} needs {outputs} output(s)"
             )
-        used = {rule.keeps for rule in self.rules if rule.accepts_feedback}
+        used = {rule.keeps for rule in self.rules if self.takes_given(rule)}
         for key in start.feedback:
             if key[0] not in used:
                 names = ", ".join(rule.name for rule in self.rules)

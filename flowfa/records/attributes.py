@@ -117,6 +117,7 @@ _OF_JSON = {
     "protocol": _json(dict),
     "departures": _json(list, of_texts=True),
     "report": _json(dict),
+    "checksums": _json(dict, of_texts=True),
 }
 _VALID: dict[str, Callable[[Any], bool]] = {
     **_OF_JSON,

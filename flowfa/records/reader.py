@@ -62,8 +62,8 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     try:
         tree.attrs = checked_attributes(tree.attrs, str(path))
         check_variables(tree, str(path))
-        if "checks" in tree.children:
-            checked_attributes(tree.children["checks"].attrs, str(path))
+        for group in tree.children.values():
+            checked_attributes(group.attrs, str(path))
     except InputError:
         tree.close()
         raise

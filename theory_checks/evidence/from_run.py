@@ -24,6 +24,7 @@ from flowfa.problems.losses import LOSSES
 from flowfa.problems.parameters import rebuilt
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
+from flowfa.records.checksums import find_changes
 from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
 from flowfa.simulation.train import step_rule
@@ -70,10 +71,14 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     Raises
     ------
     InputError
-        If it is no result of flowfa, is of an unknown version, or nothing in it got anywhere.
+        If it is no result of flowfa, is of an unknown version, was changed after it was written
+        (by its checksums), or nothing in it got anywhere.
     """
     tree, label = _tree(run)
     configuration = _configuration(tree, label)
+    if changed := find_changes(tree):
+        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise InputError(f"{label}: {changed[0]}{more}: make the run again, or use a copy")
     try:
         check_soundness(tree, configuration, label)
         evidence = (
@@ -303,6 +308,7 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Rec
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
     observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
+    observables["kappa"] = _tensor(tree.children["neurons"].to_dataset()["kappa"].values)
     # Evidence is integrated in float64, even if the run was in float32.
     coarseness = torch.finfo(DTYPES[dtype]).eps / torch.finfo(torch.float64).eps
     return Record(

@@ -114,7 +114,7 @@ def test_stored_verdicts_leave_the_rest_of_the_file_as_it_was():
 
 def test_checks_of_smoothed_and_of_single_precision_runs_know_what_was_run(capsys):
     """Otherwise they would be called violated: other kinks, finer rounding."""
-    assert run(f"{SMALL} --smooth-kinks 0.3 --width 4 4 --quiet") == 0
+    assert run(f"{SMALL.replace('--width 4', '--width 4 4')} --smooth-kinks 0.3 --quiet") == 0
     assert run(f"{SMALL} --dtype float32 --leak 1 --quiet --overwrite") == 0
 
 

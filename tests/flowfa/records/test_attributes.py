@@ -21,6 +21,7 @@ from theory_checks.verdicts.stored import store
 
 OF_THE_ROOT = (
     "argv",
+    "checksums",
     "config",
     "created",
     "device",
@@ -33,7 +34,7 @@ OF_THE_ROOT = (
     "threads",
     "versions",
 )
-OF_JSON = ("argv", "config", "versions")
+OF_JSON = ("argv", "checksums", "config", "versions")
 
 
 @pytest.fixture(scope="module")
