@@ -65,9 +65,9 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         silence_stdout()
         return SIGNALLED + _SIGPIPE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         complain("flowfa: stopped")
-        return SIGNALLED + _SIGINT
+        return SIGNALLED + getattr(stop, "signal_number", _SIGINT)
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()

@@ -37,7 +37,7 @@ def of_variables(variables: Mapping[str, Any]) -> str:
     return json.dumps({name: _of_array(variables[name]) for name in sorted(variables)})
 
 
-def of_attributes(attributes: Mapping[str, Any]) -> str:
+def of_attributes(attributes: Mapping[Any, Any]) -> str:
     """Return the attribute of the root, from its other attributes: texts and numbers."""
     return json.dumps(
         {name: _of_value(attributes[name]) for name in sorted(attributes) if name != CHECKSUMS}

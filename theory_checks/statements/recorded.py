@@ -7,8 +7,6 @@ by so much; where a sample is at a kink, the jump is among it. At other times th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
@@ -140,6 +138,10 @@ def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor
         )
         with torch.no_grad():
             found = _observed(networks, names)
+        # The accuracy of weights that are no numbers would be one.
+        unknown = states.isnan().any(1)
+        for name in names:
+            found[name][unknown] = torch.nan
         by_snapshot = {name: _as_items(found[name]).unflatten(0, shape) for name in names}
         return by_snapshot | {"conservation_drift": _drift(evidence, by_snapshot["conserved"])}
 
@@ -165,7 +167,7 @@ def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor
     return values, allowed
 
 
-def _observed(networks: Networks, names: list[str]) -> Mapping[str, Tensor]:
+def _observed(networks: Networks, names: list[str]) -> dict[str, Tensor]:
     own = tuple(OBSERVABLES.get(name) for name in names if name in OBSERVABLES.names())
     return observe(networks.field, networks.state, networks.outside_norm2, own)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import h5py
 import numpy as np
@@ -97,6 +98,23 @@ def test_ctrl_c_while_checking_keeps_the_result(monkeypatch, capsys):
     complaint = capsys.readouterr().err
     assert "flowfa check run.nc" in complaint and complaint.count("\n") == 1
     assert flowfa.load("run.nc").attrs["status"] == "ok"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_while_checking_is_told(monkeypatch, capsys, number, status):
+    """Left alone, SIGTERM ends Python without a word."""
+
+    def stop(*_, **__):
+        signal.raise_signal(number)
+
+    assert run(f"{SMALL} --quiet --no-check") == 0
+    monkeypatch.setattr(theory_checks, "check", stop)
+    assert run("check run.nc") == status
+    assert capsys.readouterr().err == "flowfa: stopped\n"
+    assert run(f"{SMALL} --overwrite") == status
+    complaint = capsys.readouterr().err
+    assert "flowfa check run.nc" in complaint and complaint.count("\n") == 1
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_stored_verdicts_leave_the_rest_of_the_file_as_it_was():
