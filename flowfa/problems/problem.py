@@ -207,8 +207,25 @@ def _start(initial: str | RandomStart | GivenStart) -> RandomStart | GivenStart:
     return chosen
 
 
+def check_problem(problem: object) -> None:
+    """Refuse what is no problem, such as the name of a rule.
+
+    Raises
+    ------
+    InputError
+        Saying how a problem is made.
+    """
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"`problem` is {_kind(problem)}: expected a flowfa.Problem, such as "
+            'flowfa.Problem(data, rule="fa")'
+        )
+
+
 def _kind(value: object) -> str:
     """Return what a message calls a value of a wrong type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} and not an object of it, {value.__name__}(...)"
     return "None" if value is None else f"of type {type(value).__name__}"
 
 

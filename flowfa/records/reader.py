@@ -9,6 +9,7 @@ import xarray as xr
 
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
+from flowfa.files.paths import as_path
 from flowfa.records.attributes import check_variables, checked_attributes
 from flowfa.records.names import GROUPS
 
@@ -34,7 +35,7 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     InputError
         If there is no such file, it is damaged, or it is no result of flowfa.
     """
-    path = Path(path)
+    path = as_path(path)
     _check_file(path)
     tree = None
     # The libraries below report damage by whichever of these errors it happens to cause.

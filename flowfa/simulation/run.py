@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flowfa.documents.display import html_table, one_line
+from flowfa.files.paths import as_path
 from flowfa.records import load, save_tree, series_labels
 from flowfa.solvers.stepping.status import Status
 
@@ -47,7 +48,7 @@ class Run:
     @classmethod
     def open(cls, path: str | Path) -> Run:
         """Open a result file; values are read when they are asked for."""
-        return cls(load(path, lazy=True), Path(path))
+        return cls(load(path, lazy=True), as_path(path))
 
     @property
     def statuses(self) -> list[str]:
@@ -101,8 +102,9 @@ class Run:
         InputError
             If there is a file already and `overwrite` is False, or it cannot be written.
         """
+        path = as_path(path)
         save_tree(self.tree, path, overwrite)
-        self.path = Path(path)
+        self.path = path
 
     def summary(self) -> dict[str, Any]:
         """Return the main numbers by rule, JSON-ready: medians over trajectories at the end.

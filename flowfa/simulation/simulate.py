@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from flowfa.errors import InputError
+from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import observables_of
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
-from flowfa.problems.problem import Problem
+from flowfa.problems.problem import Problem, check_problem
 from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen
 from flowfa.settings.recording import ThreadsSettings
 from flowfa.simulation.description import describe
@@ -136,6 +137,9 @@ def simulate(
     starts = chosen(StartsSettings, arguments)
     storage = chosen(StorageSettings, arguments)
     chosen(ThreadsSettings, arguments)
+    check_problem(problem)
+    if path is not None:
+        as_path(path)
     if storage.resume and path is None:
         raise InputError(
             "`resume` is True, but there is no `path` to continue: give the result file"
@@ -176,4 +180,4 @@ def simulate(
     )
     if path is None:
         return job.in_memory()
-    return job.on_disk(Path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
+from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import Observable, observables_of
 from flowfa.flow.observables import observe
@@ -19,7 +20,7 @@ from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.memory import check_fits
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import Ensemble, build_ensemble
-from flowfa.problems.problem import Problem
+from flowfa.problems.problem import Problem, check_problem
 from flowfa.records.layout import TrainingAxes
 from flowfa.settings import (
     StartsSettings,
@@ -142,6 +143,9 @@ def train(
     starts = chosen(StartsSettings, arguments)
     storage = chosen(StorageSettings, arguments)
     chosen(ThreadsSettings, arguments)
+    check_problem(problem)
+    if path is not None:
+        as_path(path)
     if storage.resume and path is None:
         raise InputError(
             "`resume` is True, but there is no `path` to continue: give the result file"
@@ -188,7 +192,7 @@ def train(
     )
     if path is None:
         return job.in_memory()
-    return job.on_disk(Path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
 
 
 def step_rule(

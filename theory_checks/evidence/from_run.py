@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor
 
 from flowfa.datasets import Dataset
@@ -202,6 +203,12 @@ def _tree(run: Run | DataTree | str | FilePath) -> tuple[DataTree, str]:
         return load_run(run), str(run)
     if isinstance(run, Run):
         return run.tree, "the run" if run.path is None else str(run.path)
+    if not isinstance(run, xr.DataTree):
+        shown = "None" if run is None else f"of type {type(run).__name__}"
+        raise InputError(
+            f"`run` is {shown}: expected what flowfa.simulate, flowfa.train or flowfa.load "
+            "returns, or the name of its file"
+        )
     return run, "the run"
 
 

@@ -167,3 +167,15 @@ def test_violated_statements_are_loud_and_named_first():
     assert first.split()[:2] == ["A", "holds"] and second.split()[:2] == ["B", "VIOLATED"]
     assert summary == "VIOLATED: B; holds: A"
     assert report.exit_code == 1
+
+
+def test_panel_of_an_observable_that_was_not_recorded_says_how_to_record_it(capsys):
+    assert run(f"{SMALL} --quiet --no-check") == 0
+    assert run("plot run.nc --out panel.png --panel loss normalised-margin") == 64
+    said = capsys.readouterr().err
+    assert "normalised-margin was not recorded in this run" in said
+    assert "--observe normalised-margin" in said and said.count("\n") == 1
+    assert run(f"{SMALL} --quiet --no-check --overwrite --observe normalised-margin") == 0
+    assert run("plot run.nc --out panel.png --panel loss normalised-margin") == 0
+    assert run("plot run.nc --out other.png --panel los") == 64
+    assert "did you mean 'loss'" in capsys.readouterr().err
