@@ -31,7 +31,10 @@ NAMES = (
     "solver/status",
     "trajectory/time",
     "trajectory/loss_rate",
+    "trajectory/cosine",
+    "trajectory/alignment",
     "neurons/conserved",
+    "neurons/kappa",
 )
 
 
@@ -115,6 +118,14 @@ def test_weights_of_no_time_of_the_run(file, capsys, change):
     with h5py.File(file, "r+") as stored, np.errstate(divide="ignore"):
         stored["weights/snapshot_time"][...] = change(stored["weights/snapshot_time"][()])
     assert "snapshot_time" in refused(file, capsys)
+
+
+def test_times_that_do_not_end_at_the_end(file, capsys):
+    with h5py.File(file, "r+") as stored:
+        for name in ("trajectory/time", "neurons/time", "weights/snapshot_time"):
+            stored[name][...] = 1.0001 * stored[name][()]
+        stored["solver/t_reached"][...] = 1.0001 * stored["solver/t_reached"][()]
+    assert "/trajectory/time ends at 1.0001 and not at 1.0" in refused(file, capsys)
 
 
 @pytest.mark.parametrize(
