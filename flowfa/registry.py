@@ -30,8 +30,10 @@ def unknown_name(kind: str, name: str, accepted: Iterable[str]) -> InputError:
         One line with the nearest match, if there is one, and all known names.
     """
     names = sorted(accepted)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    # Names differ in more than their case, so that a name in capitals is nearest to itself.
+    by_lower = {accepted_name.lower(): accepted_name for accepted_name in names}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+    hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
     return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
 
 

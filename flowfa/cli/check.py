@@ -30,7 +30,6 @@ def check(settings: CheckSettings) -> int:
         are to be stored in a run that is not finished.
     """
     import theory_checks
-    from flowfa.machine.threads import apply_threads, choose_threads
     from flowfa.simulation.run import Run
     from flowfa.simulation.unfinished import find_unfinished, load_run
     from theory_checks.statements.statement import chosen
@@ -43,7 +42,6 @@ def check(settings: CheckSettings) -> int:
         raise InputError(
             f"{unfinished} is a run that is not finished and keeps no verdicts: leave out `store`"
         )
-    apply_threads(choose_threads(None))
     run = Run(load_run(settings.run), Path(settings.run))
     traces = None if settings.html is None else theory_checks.Traces()
     with StatusLine(quiet=settings.json) as status:

@@ -46,7 +46,7 @@ def experiment(settings: ExperimentSettings, argv: Sequence[str]) -> int:
     FlowfaError
         If the experiment cannot begin, or was stopped by a signal.
     """
-    from flowfa.machine.threads import apply_threads, choose_threads
+    from flowfa.machine.thread_scope import chosen_threads
     from flowfa.studies.clock import duration
 
     c = settings
@@ -56,11 +56,10 @@ def experiment(settings: ExperimentSettings, argv: Sequence[str]) -> int:
     verbose = not (c.quiet or c.json)
     study = _image_networks(c) if c.name in NETWORK_EXPERIMENTS else _noisy_mnist(c)
     protocol = study.protocol
-    apply_threads(choose_threads(c.threads))
     if verbose:
         say(protocol.title)
     checkpoints = {} if c.checkpoint_every is None else {"checkpoint_every": c.checkpoint_every}
-    with ProgressBar(c.quiet) as progress:
+    with chosen_threads(c.threads), ProgressBar(c.quiet) as progress:
         data = study.run(
             protocol,
             c.folder,

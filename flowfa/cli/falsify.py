@@ -35,12 +35,10 @@ def falsify(settings: FalsifySettings) -> int:
     """
     path = _check(settings)
 
-    from flowfa.machine.threads import apply_threads, choose_threads
     from flowfa.studies.interruption import StopRequest
     from theory_checks.falsify import find, search
     from theory_checks.falsify.report import exit_code, hint, lines, to_json_dict
 
-    apply_threads(choose_threads(None))
     claim, drop = find(settings.statement, settings.drop_hypothesis or ())
     with StopRequest() as request, _Bar(settings.quiet) as bar:
         result = search(

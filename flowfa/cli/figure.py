@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from flowfa.cli.commands import PlotSettings
 from flowfa.cli.console import say
+from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
+from flowfa.settings.output import figure_beside
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -25,12 +27,33 @@ def plot(settings: PlotSettings) -> int:
     from flowfa.plots.saving import figure_format
     from flowfa.records import load
 
-    path = Path(settings.run).with_suffix(".png") if settings.out is None else Path(settings.out)
+    path = figure_beside(settings.run) if settings.out is None else Path(settings.out)
     figure_format(path)
     check_place(path, settings.overwrite)
-    draw(load(settings.run), path, settings.panel)
+    tree = load(settings.run)
+    _check_recorded(tree, settings.panel or ())
+    draw(tree, path, settings.panel)
     say(f"figure: {path}")
     return 0
+
+
+def _check_recorded(tree: DataTree, names: Sequence[str]) -> None:
+    """Refuse an observable that is known, but that the run was not asked for."""
+    recorded = {
+        str(name) for group in tree.children.values() for name in group.to_dataset().variables
+    }
+    for name in names:
+        if name in recorded:
+            continue
+        # Imported only where a name is not in the file, because it takes torch along.
+        from flowfa.flow import observables as _with_those_of_flowfa  # noqa: F401
+        from flowfa.flow.observable_registry import OBSERVABLES
+
+        if name in OBSERVABLES.names():
+            raise InputError(
+                f"{name} was not recorded in this run: make it again with --observe {name}, and "
+                "draw that"
+            )
 
 
 def draw(tree: DataTree, path: Path, panels: Sequence[str] | None = None) -> None:

@@ -15,8 +15,6 @@ from flowfa.cli.report import aligned, failure_lines, number, rule_table
 if TYPE_CHECKING:
     from xarray import DataTree
 
-_JSON_ATTRIBUTES = ("config", "argv", "versions")
-
 
 def info(settings: InfoSettings) -> int:
     """Describe a result file.
@@ -26,10 +24,11 @@ def info(settings: InfoSettings) -> int:
     InputError
         If the file is no result.
     """
+    from flowfa.records.attributes import decoded
     from flowfa.simulation.run import Run
 
     run = Run.open(settings.run)
-    origin = attributes(run.tree)
+    origin = decoded(run.tree.attrs, settings.run)
     groups = contents(run.tree)
     summary = run.summary()
     if settings.json:
@@ -38,16 +37,6 @@ def info(settings: InfoSettings) -> int:
     for line in _lines(settings.run, origin, groups, summary):
         say(in_flags(line, settings_of_run(run.tree)))
     return 0
-
-
-def attributes(tree: DataTree) -> dict[str, Any]:
-    """Return the root attributes of a result, those that hold JSON decoded."""
-    decoded: dict[str, Any] = {}
-    for name, value in tree.attrs.items():
-        # JSON has no scalars of NumPy; item() makes them plain.
-        plain = value.item() if hasattr(value, "item") else value
-        decoded[str(name)] = json.loads(plain) if name in _JSON_ATTRIBUTES else plain
-    return decoded
 
 
 def contents(tree: DataTree) -> dict[str, Any]:

@@ -18,7 +18,6 @@ BAD_INPUT = 64
 INTERNAL_ERROR = 70
 SIGNALLED = 128
 
-_PARSER_ERROR = 2
 _SIGINT = 2
 _SIGPIPE = 13
 # Errors of files that a user names, which the user can mend.
@@ -61,14 +60,14 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _run(argv)
     except SystemExit as stop:
-        # The parser has printed what is wrong.
-        return BAD_INPUT if stop.code == _PARSER_ERROR else int(stop.code or 0)
+        # The parser has printed the help that was asked for.
+        return int(stop.code or 0)
     except BrokenPipeError:
         silence_stdout()
         return SIGNALLED + _SIGPIPE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         complain("flowfa: stopped")
-        return SIGNALLED + _SIGINT
+        return SIGNALLED + getattr(stop, "signal_number", _SIGINT)
     except Exception as error:
         if "--debug" in argv:
             traceback.print_exc()

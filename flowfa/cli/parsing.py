@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from typing import Annotated, Any, Union
 
@@ -17,6 +20,9 @@ from flowfa.cli.commands import (
     InfoSettings,
     PlotSettings,
 )
+from flowfa.cli.console import fits, say
+from flowfa.cli.words import HELP, check_words
+from flowfa.errors import InputError
 from flowfa.registry import unknown_name
 from flowfa.settings import (
     DeviationStudySettings,
@@ -87,9 +93,9 @@ def parse(argv: list[str]) -> Command:
     InputError
         For an unknown command, or settings that cannot be used.
     SystemExit
-        With status 0 after a help text, 2 after the parser's own few lines about an error.
+        With status 0 after a help text.
     """
-    _check_command(argv)
+    command = _check_command(argv)
     file = _config_file(argv)
     # The file's settings become the defaults, so that each flag overrides them, even a flag that
     # gives the usual default.
@@ -97,29 +103,55 @@ def parse(argv: list[str]) -> Command:
     if file is not None:
         settings = from_toml(file, SETTINGS[argv[0]])
         defaults[argv[0]] = replace(defaults[argv[0]], **settings)
+    if command is not None:
+        group = SETTINGS[command]
+        words = argv[len(command.split()) :]
+        check_words(command, words, group, defaults.get(command, group), SETTINGS)
     return validated(_parse(argv, defaults))
 
 
 def _config_file(argv: list[str]) -> str | None:
-    """Return the value of the last ``--config`` of a command that takes one, if it is there."""
-    path = None
+    """Return the value of ``--config`` of a command that takes one, if it is there.
+
+    Raises
+    ------
+    InputError
+        If it is there twice; it is read before the other words are looked at.
+    """
+    paths = []
     if argv[:1] and argv[0] in CONFIGURABLE:
         for word, following in zip(argv, [*argv[1:], None], strict=True):
             if word == "--config" and following is not None:
-                path = following
+                paths.append(following)
             elif word.startswith("--config="):
-                path = word.removeprefix("--config=")
-    return path
+                paths.append(word.removeprefix("--config="))
+    if len(paths) > 1:
+        raise InputError(f"--config is given twice ({paths[0]}, then {paths[1]}): give it once")
+    return paths[0] if paths else None
 
 
-def _check_command(argv: Sequence[str]) -> None:
-    """Name the nearest command where there is none of this name, in one line."""
+def _check_command(argv: Sequence[str]) -> str | None:
+    """Return the command that is named; None where only help is asked for.
+
+    Where there is none of this name, one line names the nearest.
+    """
     words = [word for word in argv[:2] if not word.startswith("-")]
     commands = dict.fromkeys(name.partition(" ")[0] for name in SETTINGS)
     if words and words[0] not in commands:
         raise unknown_name("command", words[0], commands)
     if len(words) == 2 and words[0] in WORDS and words[1] not in WORDS[words[0]]:
         raise unknown_name(f"command flowfa {words[0]}", words[1], WORDS[words[0]])
+    named = " ".join(argv[:2]) if argv[:1] == ["data"] else " ".join(argv[:1])
+    if named in SETTINGS:
+        return named
+    if any(word in HELP for word in argv):
+        return None
+    if argv[:1] == ["data"]:
+        raise InputError(f"data has no command: name one of {', '.join(WORDS['data'])}")
+    raise InputError(
+        f"no command is named first: name one of {', '.join(commands)}; flowfa --help says what "
+        "they do"
+    )
 
 
 def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
@@ -143,14 +175,30 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[InfoSettings, subcommand("info")],
         data,
     ]
-    return tyro.cli(
-        kinds,
-        prog="flowfa",
-        description=DESCRIPTION,
-        args=list(argv),
-        config=(
-            tyro.conf.OmitSubcommandPrefixes,
-            tyro.conf.OmitArgPrefixes,
-            tyro.conf.FlagCreatePairsOff,
-        ),
-    )
+    # The parser's help has bullets, at which a terminal of ASCII only would end it.
+    help_text = io.StringIO()
+    shown = nullcontext() if fits(sys.stdout, "\u2022") else redirect_stdout(help_text)
+    try:
+        with shown:
+            return tyro.cli(
+                kinds,
+                prog="flowfa",
+                description=DESCRIPTION,
+                args=list(argv),
+                # Help is the parser's; what is wrong has been told before, in one line.
+                console_outputs=any(word in HELP for word in argv),
+                config=(
+                    tyro.conf.OmitSubcommandPrefixes,
+                    tyro.conf.OmitArgPrefixes,
+                    tyro.conf.FlagCreatePairsOff,
+                ),
+            )
+    except SystemExit as stop:
+        if stop.code == 0:
+            if help_text.getvalue():
+                say(help_text.getvalue().rstrip("\n"))
+            raise
+        raise InputError(
+            f"{argv[0]} cannot make sense of these words: flowfa {argv[0]} --help lists "
+            "what there is"
+        ) from None

@@ -45,7 +45,9 @@ def run(command: Command, argv: Sequence[str]) -> int:
     FlowfaError
         If the command cannot be done.
     """
-    with warnings.catch_warnings():
+    from flowfa.studies.interruption import termination_raises
+
+    with warnings.catch_warnings(), termination_raises():
         warnings.showwarning = partial(_show_warning, type(command))
         return _dispatch(command, argv)
 

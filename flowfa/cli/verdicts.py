@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
 from flowfa.cli.console import columns
@@ -63,7 +64,7 @@ def check_finished(run: Run, quiet: bool, run_seconds: float) -> Verdicts:
     Raises
     ------
     Interrupted
-        After Ctrl-C; the result is complete, but has no verdicts.
+        After Ctrl-C or SIGTERM; the result is complete, but has no verdicts.
     """
     import theory_checks
 
@@ -79,8 +80,9 @@ def check_finished(run: Run, quiet: bool, run_seconds: float) -> Verdicts:
     except InputError as error:
         # The result is complete, but holds nothing to check, as when no trajectory got anywhere.
         return Verdicts(None, str(error))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"stopped while checking; the result is in {run.path}: flowfa check {run.path}", 2
+            f"stopped while checking; the result is in {run.path}: flowfa check {run.path}",
+            getattr(stop, "signal_number", SIGINT),
         ) from None
     return Verdicts(report)

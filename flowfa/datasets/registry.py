@@ -48,7 +48,7 @@ def dataset(name: str) -> Callable[[AnyGenerator], AnyGenerator]:
     return enter
 
 
-def make(name: str, *, seed: int, **options: Any) -> Dataset:
+def make(name: str, *, seed: int = 0, **options: Any) -> Dataset:
     """Make the data set called `name`.
 
     Parameters

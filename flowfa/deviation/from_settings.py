@@ -11,7 +11,7 @@ import xarray as xr
 from flowfa.deviation.report import write_report
 from flowfa.deviation.sweep import sweep
 from flowfa.machine.allocator import keep_freed_memory
-from flowfa.machine.threads import apply_threads, choose_threads
+from flowfa.machine.thread_scope import chosen_threads
 from flowfa.settings import DeviationSettings, DeviationStudySettings, values_of
 from flowfa.simulation.from_settings import DEFAULT_STARTS, problem_from
 from flowfa.studies.progress import Progress
@@ -45,7 +45,6 @@ def deviation_from(
     Interrupted
         After SIGINT or SIGTERM; finished parts are kept.
     """
-    apply_threads(choose_threads(settings.threads))
     keep_freed_memory()
     widths = (
         [settings.width] if settings.widths is None else [(width,) for width in settings.widths]
@@ -56,15 +55,16 @@ def deviation_from(
         problems["-".join(map(str, problem.sizes[1:-1]))] = problem
     starts = settings.trajectories or DEFAULT_STARTS
     folder = Path(settings.out)
-    data = sweep(
-        problems,
-        starts,
-        DeviationSettings(**values_of(DeviationSettings, settings)),
-        folder=folder,
-        seed=settings.seed,
-        resume=settings.resume,
-        overwrite=settings.overwrite,
-        progress=progress,
-        argv=tuple(argv),
-    )
+    with chosen_threads(settings.threads):
+        data = sweep(
+            problems,
+            starts,
+            DeviationSettings(**values_of(DeviationSettings, settings)),
+            folder=folder,
+            seed=settings.seed,
+            resume=settings.resume,
+            overwrite=settings.overwrite,
+            progress=progress,
+            argv=tuple(argv),
+        )
     return data, write_report(data, folder)

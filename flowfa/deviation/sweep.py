@@ -16,6 +16,7 @@ from flowfa.deviation.memory import check_memory
 from flowfa.deviation.study import check_problem, study
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place, make_folder
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
 from flowfa.records.checkpoint import compare_configurations
@@ -33,6 +34,7 @@ PARTS = "parts"
 RESULT = "deviation.nc"
 
 
+@in_chosen_threads
 def sweep(
     problems: Mapping[str, Problem],
     trajectories: int,

@@ -30,8 +30,9 @@ def write_document(document: Document, folder: str | Path) -> list[Path]:
         If the file system refuses.
     """
     contents = {part.file: part.png for part in document.parts if isinstance(part, Picture)}
-    contents["report.html"] = render_html(document).encode()
-    contents["report.md"] = render_markdown(document).encode()
+    # A file name that is no UTF-8 may be named in the text; it is shown with escapes.
+    contents["report.html"] = render_html(document).encode(errors="backslashreplace")
+    contents["report.md"] = render_markdown(document).encode(errors="backslashreplace")
     for name, encoded in contents.items():
         with replacing(Path(folder) / name) as partial:
             partial.write_bytes(encoded)

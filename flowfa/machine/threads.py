@@ -70,19 +70,6 @@ def choose_threads(requested: int | None = None) -> int:
     return threads
 
 
-def apply_threads(threads: int) -> None:
-    """Let torch compute with a number of threads.
-
-    Parameters
-    ----------
-    threads : int
-        At least 1.
-    """
-    import torch
-
-    torch.set_num_threads(threads)
-
-
 def available_cpus() -> int:
     """Return the number of CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

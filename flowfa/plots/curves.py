@@ -77,8 +77,20 @@ class HasTree(Protocol):
 
 
 def tree_of(result: xr.DataTree | HasTree) -> xr.DataTree:
-    """Return the tree of a result."""
-    return result if isinstance(result, xr.DataTree) else result.tree
+    """Return the tree of a result.
+
+    Raises
+    ------
+    InputError
+        If it is no result.
+    """
+    tree = getattr(result, "tree", result)
+    if not isinstance(tree, xr.DataTree):
+        shown = "None" if result is None else f"of type {type(result).__name__}"
+        raise InputError(
+            f"the result is {shown}: expected what flowfa.simulate or flowfa.load returns"
+        )
+    return tree
 
 
 def group(tree: xr.DataTree, name: str) -> xr.Dataset:

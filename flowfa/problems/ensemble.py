@@ -76,7 +76,10 @@ def build_ensemble(problem: Problem, starts: int | None, seed: int) -> Ensemble:
         )
         given_feedback = {}
         law = initial
-    feedback = tuple(_feedback(rule, weights, given_feedback, law, seed) for rule in problem.rules)
+    feedback = tuple(
+        _feedback(rule, weights, given_feedback if problem.takes_given(rule) else {}, law, seed)
+        for rule in problem.rules
+    )
     return Ensemble(weights, biases, feedback)
 
 
@@ -89,7 +92,7 @@ def _feedback(
 ) -> dict[str, np.ndarray]:
     """Return what `rule` keeps for each start."""
     kept_by_rule = {key: matrix for key, matrix in given_feedback.items() if key[0] == rule.keeps}
-    if kept_by_rule and rule.accepts_feedback:
+    if kept_by_rule:
         return kept_by_rule
     kept = []
     for i in range(weights[0].shape[0]):

@@ -126,6 +126,18 @@ class Problem:
         """Number of weight layers L."""
         return len(self.sizes) - 1
 
+    def takes_given(self, rule: Rule) -> bool:
+        """Return whether a given start may bring the matrices that one of the rules keeps.
+
+        One that derives them from its start takes them as the state of a run that goes on; beside
+        a rule that has no other source for them, they are that rule's.
+        """
+        if not rule.keeps or rule.redrawn:
+            return False
+        return rule.accepts_feedback or not any(
+            other.accepts_feedback and other.keeps == rule.keeps for other in self.rules
+        )
+
     def __repr__(self) -> str:
         """Return what is simulated in a line."""
         return one_line("Problem", self._facts())
@@ -159,7 +171,7 @@ class Problem:
                 f"W{len(start.weights)} in {start.name} has {start.sizes[-1]} rows but the "
                 f"{self.loss.name} loss on {self.data.name} needs {outputs} output(s)"
             )
-        used = {rule.keeps for rule in self.rules if rule.accepts_feedback}
+        used = {rule.keeps for rule in self.rules if self.takes_given(rule)}
         for key in start.feedback:
             if key[0] not in used:
                 names = ", ".join(rule.name for rule in self.rules)
@@ -195,8 +207,25 @@ def _start(initial: str | RandomStart | GivenStart) -> RandomStart | GivenStart:
     return chosen
 
 
+def check_problem(problem: object) -> None:
+    """Refuse what is no problem, such as the name of a rule.
+
+    Raises
+    ------
+    InputError
+        Saying how a problem is made.
+    """
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"`problem` is {_kind(problem)}: expected a flowfa.Problem, such as "
+            'flowfa.Problem(data, rule="fa")'
+        )
+
+
 def _kind(value: object) -> str:
     """Return what a message calls a value of a wrong type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} and not an object of it, {value.__name__}(...)"
     return "None" if value is None else f"of type {type(value).__name__}"
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from flowfa.files.atomic import replacing
+from flowfa.errors import InputError
+from flowfa.files.atomic import reason, replacing
+from flowfa.records.attributes import checked_attributes
 
 
 def write_dataset(data: xr.Dataset, path: Path) -> None:
@@ -22,6 +24,20 @@ def write_dataset(data: xr.Dataset, path: Path) -> None:
 
 
 def read_dataset(path: Path) -> xr.Dataset:
-    """Return what `write_dataset` wrote, in memory; the file is closed."""
-    with xr.open_dataset(path, engine="h5netcdf") as opened:
-        return opened.load()
+    """Return what `write_dataset` wrote, in memory; the file is closed.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged, or an attribute is not as flowfa writes it.
+    """
+    # The libraries below report damage by whichever of these errors it happens to cause.
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            data = opened.load()
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is damaged or incomplete ({reason(error)}): start again with `overwrite=True`"
+        ) from error
+    data.attrs = checked_attributes(data.attrs, str(path))
+    return data

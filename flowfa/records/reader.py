@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import h5py
-import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
+from flowfa.files.paths import as_path
+from flowfa.records.attributes import check_variables, checked_attributes
 from flowfa.records.names import GROUPS
 
 
@@ -35,7 +35,7 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     InputError
         If there is no such file, it is damaged, or it is no result of flowfa.
     """
-    path = Path(path)
+    path = as_path(path)
     _check_file(path)
     tree = None
     # The libraries below report damage by whichever of these errors it happens to cause.
@@ -60,7 +60,14 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
             f"{path} is no result of flowfa (it has no group /{missing[0]}): give a file written "
             "by flowfa simulate"
         )
-    tree.attrs = {name: _plain(value) for name, value in tree.attrs.items()}
+    try:
+        tree.attrs = checked_attributes(tree.attrs, str(path))
+        check_variables(tree, str(path))
+        for group in tree.children.values():
+            checked_attributes(group.attrs, str(path))
+    except InputError:
+        tree.close()
+        raise
     return tree
 
 
@@ -83,8 +90,3 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path} is empty: give a file written by flowfa simulate")
     if not h5py.is_hdf5(path):
         raise InputError(f"{path} is no netCDF4 file: give a file written by flowfa simulate")
-
-
-def _plain(value: Any) -> Any:
-    """Return a scalar of NumPy as a Python number."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -14,6 +14,7 @@ import xarray as xr
 
 from flowfa.files.atomic import check_place, replacing
 from flowfa.records.assemble import FILL, allocate, constant_values, fill
+from flowfa.records.checksums import CHECKSUMS, of_attributes, of_variables, with_checksums
 from flowfa.records.layout import RecordLayout
 from flowfa.records.recorder import Recorder
 from flowfa.records.schema import Variable, describe, dimensions
@@ -75,6 +76,10 @@ def write_run(
                 for variable in variables
             }
             fill(layout, recorder, constant, targets)
+            for group in dimensions(variables):
+                named = {name: targets[of, name] for of, name in targets if of == group}
+                file[group].attrs[CHECKSUMS] = of_variables(named)
+            file.attrs[CHECKSUMS] = of_attributes(attributes)
 
 
 def build_tree(
@@ -105,6 +110,8 @@ def build_tree(
 def save_tree(tree: xr.DataTree, path: str | Path, overwrite: bool) -> None:
     """Write a tree to a file, atomically, stored as `write_run` stores it.
 
+    Groups that have checksums keep them, so that what was changed since they were read shows.
+
     Parameters
     ----------
     tree : xarray.DataTree
@@ -119,6 +126,7 @@ def save_tree(tree: xr.DataTree, path: str | Path, overwrite: bool) -> None:
         As `write_run`.
     """
     check_place(path, overwrite)
+    tree = with_checksums(tree)
     encoding: dict[str, dict[str, Any]] = {}
     for node in tree.subtree:
         encoding[node.path] = {

@@ -15,6 +15,18 @@ from flowfa.settings.recording import ThreadsSettings
 from flowfa.settings.validation import condition
 
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
+_RESULT_FORMATS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
+
+
+def figure_beside(result: str | Path) -> Path:
+    """Return the figure of a result if nothing else is said: ``run.png`` for ``run.nc``.
+
+    The dot of ``rate_0.1`` begins no ending: its figure is ``rate_0.1.png``, so that that of
+    ``rate_0.15`` is another one.
+    """
+    result = Path(result)
+    known = result.suffix.lower() in _RESULT_FORMATS
+    return result.with_name(f"{result.stem if known else result.name}.png")
 
 
 @dataclass(frozen=True)
@@ -110,7 +122,7 @@ class ResultSettings:
         """Where the figure goes: beside the run if not said otherwise; None for no figure."""
         if self.plot == "none":
             return None
-        return Path(self.out).with_suffix(".png") if self.plot is None else Path(self.plot)
+        return figure_beside(self.out) if self.plot is None else Path(self.plot)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from flowfa import datasets
 from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.machine.allocator import keep_freed_memory
-from flowfa.machine.threads import apply_threads, choose_threads
 from flowfa.problems import Problem
 from flowfa.problems.activations import LeakyReLU
 from flowfa.problems.problem import LOSS_FOR_LABELS
@@ -69,7 +68,6 @@ def simulate_from(
     Interrupted
         After SIGINT or SIGTERM; the checkpoint is kept.
     """
-    apply_threads(choose_threads(settings.threads))
     keep_freed_memory()
     return simulate(
         problem_from(settings),
@@ -78,6 +76,7 @@ def simulate_from(
         path=settings.out,
         progress=progress,
         argv=argv,
+        threads=settings.threads,
         **values_of(StorageSettings, settings),
         **values_of(FlowSettings, settings),
     )
@@ -90,7 +89,6 @@ def train_from(
     progress: Progress | None = None,
 ) -> Run:
     """Train as the command line asks for; parameters and errors as `simulate_from`."""
-    apply_threads(choose_threads(settings.threads))
     keep_freed_memory()
     return train(
         problem_from(settings),
@@ -99,6 +97,7 @@ def train_from(
         path=settings.out,
         progress=progress,
         argv=argv,
+        threads=settings.threads,
         **values_of(StorageSettings, settings),
         **values_of(TrainingSettings, settings),
     )

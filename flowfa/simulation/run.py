@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flowfa.documents.display import html_table, one_line
+from flowfa.files.paths import as_path
 from flowfa.records import load, save_tree, series_labels
 from flowfa.solvers.stepping.status import Status
 
@@ -47,12 +48,17 @@ class Run:
     @classmethod
     def open(cls, path: str | Path) -> Run:
         """Open a result file; values are read when they are asked for."""
-        return cls(load(path, lazy=True), Path(path))
+        return cls(load(path, lazy=True), as_path(path))
 
     @property
     def statuses(self) -> list[str]:
         """How each trajectory ended: ``ok``, ``chattering``, ..."""
         return [str(label) for label in self._group("solver")["status"].values]
+
+    @property
+    def threads(self) -> int:
+        """The number of CPU threads that the run was computed with."""
+        return int(self.tree.attrs["threads"])
 
     def _group(self, name: str) -> xarray.Dataset:
         return self.tree.children[name].to_dataset()
@@ -63,6 +69,7 @@ class Run:
             "trajectories": _counted(series_labels(self._group("trajectory")).tolist(), " x "),
             "statuses": _counted(self.statuses, " "),
             "end": f"to t = {self._group('solver')['t_reached'].values.max():g}",
+            "threads": f"{self.threads} thread{'s' if self.threads > 1 else ''}",
             "file": "in memory" if self.path is None else str(self.path),
         }
         return one_line("Run", facts)
@@ -95,8 +102,9 @@ class Run:
         InputError
             If there is a file already and `overwrite` is False, or it cannot be written.
         """
+        path = as_path(path)
         save_tree(self.tree, path, overwrite)
-        self.path = Path(path)
+        self.path = path
 
     def summary(self) -> dict[str, Any]:
         """Return the main numbers by rule, JSON-ready: medians over trajectories at the end.

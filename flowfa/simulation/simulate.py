@@ -8,12 +8,15 @@ from pathlib import Path
 import torch
 
 from flowfa.errors import InputError
+from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import observables_of
 from flowfa.machine.device import DTYPES, find_device, name_of
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
-from flowfa.problems.problem import Problem
+from flowfa.problems.problem import Problem, check_problem
 from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen
+from flowfa.settings.recording import ThreadsSettings
 from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import flow_observer, record_layout
@@ -25,6 +28,7 @@ from flowfa.solvers.stepping.integration import Solver
 from flowfa.studies.progress import Progress
 
 
+@in_chosen_threads
 def simulate(
     problem: Problem,
     trajectories: int | None = StartsSettings.trajectories,
@@ -49,6 +53,7 @@ def simulate(
     observe: Sequence[str] = FlowSettings.observe,
     device: str | torch.device = FlowSettings.device,
     dtype: str | torch.dtype = FlowSettings.dtype,
+    threads: int | None = ThreadsSettings.threads,
 ) -> Run:
     """Integrate the training flow of a problem.
 
@@ -98,6 +103,10 @@ def simulate(
     device : str or torch.device
         ``cpu``, ``cuda`` or ``cuda:N``.
     dtype : {"float64", "float32"} or torch.dtype
+    threads : int, optional
+        CPU threads of torch during the run; by default those of the environment variables
+        ``FLOWFA_THREADS`` or ``OMP_NUM_THREADS``, else what is measured to be faster on this
+        machine, once, and never more than torch is set to. Torch is left as it was.
 
     Returns
     -------
@@ -127,6 +136,10 @@ def simulate(
     settings = chosen(FlowSettings, arguments)
     starts = chosen(StartsSettings, arguments)
     storage = chosen(StorageSettings, arguments)
+    chosen(ThreadsSettings, arguments)
+    check_problem(problem)
+    if path is not None:
+        as_path(path)
     if storage.resume and path is None:
         raise InputError(
             "`resume` is True, but there is no `path` to continue: give the result file"
@@ -167,4 +180,4 @@ def simulate(
     )
     if path is None:
         return job.in_memory()
-    return job.on_disk(Path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)

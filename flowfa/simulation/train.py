@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
+from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import Observable, observables_of
 from flowfa.flow.observables import observe
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.memory import check_fits
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import Ensemble, build_ensemble
-from flowfa.problems.problem import Problem
+from flowfa.problems.problem import Problem, check_problem
 from flowfa.records.layout import TrainingAxes
 from flowfa.settings import (
     StartsSettings,
@@ -27,6 +29,7 @@ from flowfa.settings import (
     chosen,
     to_json_dict,
 )
+from flowfa.settings.recording import ThreadsSettings
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import record_layout
@@ -44,6 +47,7 @@ from flowfa.training import (
 )
 
 
+@in_chosen_threads
 def train(
     problem: Problem,
     trajectories: int | None = StartsSettings.trajectories,
@@ -69,6 +73,7 @@ def train(
     observe: Sequence[str] = TrainingSettings.observe,
     device: str | torch.device = TrainingSettings.device,
     dtype: str | torch.dtype = TrainingSettings.dtype,
+    threads: int | None = ThreadsSettings.threads,
 ) -> Run:
     """Train the networks of a problem in discrete steps, all rates, starts and rules side by side.
 
@@ -104,7 +109,7 @@ def train(
         Save every step, with all weights.
     save : int
         Most save times, at least 2; there are never more than steps.
-    spacing, snapshots, observe, device, dtype
+    spacing, snapshots, observe, device, dtype, threads
         As `flowfa.simulate`.
 
     Returns
@@ -137,6 +142,10 @@ def train(
     settings = chosen(TrainingSettings, arguments)
     starts = chosen(StartsSettings, arguments)
     storage = chosen(StorageSettings, arguments)
+    chosen(ThreadsSettings, arguments)
+    check_problem(problem)
+    if path is not None:
+        as_path(path)
     if storage.resume and path is None:
         raise InputError(
             "`resume` is True, but there is no `path` to continue: give the result file"
@@ -183,7 +192,7 @@ def train(
     )
     if path is None:
         return job.in_memory()
-    return job.on_disk(Path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
 
 
 def step_rule(

@@ -91,6 +91,11 @@ def check_solver(candidate: object) -> Solver:
     InputError
         If it lacks something that every solver has.
     """
+    if isinstance(candidate, type):
+        raise InputError(
+            f"`solver` is the class {candidate.__name__} and not an object of it: give "
+            f"{candidate.__name__}(...), or the name of a solver"
+        )
     lacking = [
         name for name in ("start", "advance") if not callable(getattr(candidate, name, None))
     ]

@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which then ends work as Ctrl-C does: what has to be tidied up and said, is."""
+
+    signal_number = int(signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def termination_raises() -> Iterator[None]:
+    """Raise `Terminated` at SIGTERM, where Python would end the process without a word.
+
+    A handler of somebody else, and threads other than the main one, are left alone.
+    """
+    mine = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if mine:
+        signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 class StopRequest:

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 import xarray as xr
 
-from flowfa.files.atomic import make_folder, replacing
+from flowfa.errors import InputError
+from flowfa.files.atomic import make_folder, reason, replacing
 from flowfa.records.checkpoint import Checkpoint, compare_configurations
 from flowfa.records.dataset_file import read_dataset, write_dataset
 
@@ -51,7 +52,7 @@ class Parts:
         make_folder(self.folder)
         request = {"asked": configuration, "threads": torch.get_num_threads()}
         with replacing(self.folder / BEGUN) as partial:
-            partial.write_text(json.dumps(request))
+            partial.write_text(json.dumps(request), encoding="utf-8")
 
     def go_on(self, configuration: Mapping[str, Any]) -> None:
         """Check that this is the study that was begun, and take as many threads as it had.
@@ -59,12 +60,20 @@ class Parts:
         Raises
         ------
         InputError
-            If it was begun with other settings; the message names the first that differs.
+            If it was begun with other settings; the message names the first that differs. Or if
+            what was begun cannot be read.
         """
-        request = json.loads((self.folder / BEGUN).read_text())
-        compare_configurations(request["asked"], configuration)
+        try:
+            request = json.loads((self.folder / BEGUN).read_text(encoding="utf-8"))
+            asked, threads = dict(request["asked"]), int(request["threads"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.folder / BEGUN}, the settings of what was begun, cannot be read "
+                f"({reason(error)}): start again with `overwrite=True`"
+            ) from error
+        compare_configurations(asked, configuration)
         # The same number of threads, for the same rounding in every matrix product.
-        torch.set_num_threads(request["threads"])
+        torch.set_num_threads(threads)
 
     def has(self, unit: str) -> bool:
         """Return whether a unit is finished."""

@@ -70,7 +70,7 @@ def plan_saves(
     Raises
     ------
     InputError
-        If some rate does not meet `t_end`.
+        If some rate does not meet `t_end`, or grows beyond the numbers of a computer.
     """
     if t_end is None:
         assert steps is not None
@@ -82,6 +82,12 @@ def plan_saves(
     times = np.stack(
         [schedule.times(rate, saved) for rate, saved in zip(rates, numbers, strict=True)]
     )
+    if not np.isfinite(times).all():
+        step = int(numbers[~np.isfinite(times)].min())
+        raise InputError(
+            f"`schedule` is {schedule}, under which the rate grows beyond all numbers before step "
+            f"{step}: take fewer steps, or divide more rarely or by a number nearer to 1"
+        )
     return SavePlan(numbers, times)
 
 

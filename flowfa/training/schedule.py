@@ -90,8 +90,8 @@ class Schedule:
         return f"{self.factor!r}@{','.join(map(str, self.at))}" if self.at else "constant"
 
     def scale(self, step: int) -> float:
-        """Return eta_k / eta of step k."""
-        return self.factor ** -self._divisions(step)
+        """Return eta_k / eta of step k; infinity where it is beyond the numbers of a computer."""
+        return self._power(self._divisions(step))
 
     def times(self, rate: float, steps: np.ndarray) -> np.ndarray:
         """Return the training time after each number of steps: the sum of their rates.
@@ -102,15 +102,30 @@ class Schedule:
             eta.
         steps : numpy.ndarray
             Numbers of steps, int64.
+
+        Returns
+        -------
+        numpy.ndarray
+            Infinity where the rate has grown beyond the numbers of a computer.
         """
         last = int(steps.max(initial=0))
         edges = self.at if self.every is None else range(self.every, last, self.every)
         bounds = [0, *(edge for edge in edges if edge < last), last]
         total = np.zeros(len(steps))
-        for divisions, (start, stop) in enumerate(itertools.pairwise(bounds)):
-            # Whole segments at once: a product is exact where a sum of a million terms is not.
-            total += (np.clip(steps, start, stop) - start) * self.factor**-divisions
-        return rate * total
+        with np.errstate(over="ignore"):
+            for divisions, (start, stop) in enumerate(itertools.pairwise(bounds)):
+                # Whole segments at once: a product is exact where a sum of a million terms is not.
+                within = np.clip(steps, start, stop) - start
+                scale = self._power(divisions)
+                # 0 steps at an infinite rate take no time.
+                total += np.where(within > 0, scale, 0.0) * within
+            return rate * total
+
+    def _power(self, divisions: int) -> float:
+        try:
+            return self.factor**-divisions
+        except OverflowError:
+            return math.inf
 
     def _divisions(self, step: int) -> int:
         if self.every is not None:

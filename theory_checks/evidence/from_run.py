@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor
 
 from flowfa.datasets import Dataset
@@ -24,6 +25,7 @@ from flowfa.problems.losses import LOSSES
 from flowfa.problems.parameters import rebuilt
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
+from flowfa.records.checksums import find_changes
 from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
 from flowfa.simulation.train import step_rule
@@ -70,10 +72,14 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     Raises
     ------
     InputError
-        If it is no result of flowfa, is of an unknown version, or nothing in it got anywhere.
+        If it is no result of flowfa, is of an unknown version, was changed after it was written
+        (by its checksums), or nothing in it got anywhere.
     """
     tree, label = _tree(run)
     configuration = _configuration(tree, label)
+    if changed := find_changes(tree):
+        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise InputError(f"{label}: {changed[0]}{more}: make the run again, or use a copy")
     try:
         check_soundness(tree, configuration, label)
         evidence = (
@@ -197,6 +203,12 @@ def _tree(run: Run | DataTree | str | FilePath) -> tuple[DataTree, str]:
         return load_run(run), str(run)
     if isinstance(run, Run):
         return run.tree, "the run" if run.path is None else str(run.path)
+    if not isinstance(run, xr.DataTree):
+        shown = "None" if run is None else f"of type {type(run).__name__}"
+        raise InputError(
+            f"`run` is {shown}: expected what flowfa.simulate, flowfa.train or flowfa.load "
+            "returns, or the name of its file"
+        )
     return run, "the run"
 
 
@@ -303,6 +315,7 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Rec
         for name, array in tree["trajectory"].to_dataset().data_vars.items()
     }
     observables["conserved"] = _tensor(tree.children["neurons"].to_dataset()["conserved"].values)
+    observables["kappa"] = _tensor(tree.children["neurons"].to_dataset()["kappa"].values)
     # Evidence is integrated in float64, even if the run was in float32.
     coarseness = torch.finfo(DTYPES[dtype]).eps / torch.finfo(torch.float64).eps
     return Record(

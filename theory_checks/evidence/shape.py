@@ -10,9 +10,7 @@ from xarray import DataTree
 
 from flowfa.errors import InputError
 from flowfa.problems.rules import RULES
-
-OBSERVED = ("loss", "loss_rate")
-"""Variables of /trajectory that checks read."""
+from flowfa.records.names import ROW, ROW_LAYER
 
 
 def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -> None:
@@ -38,6 +36,11 @@ def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -
     times = _values(tree, "/trajectory/time", label)
     if times[0] != 0.0 or not (np.diff(times) > 0.0).all():
         raise _damaged(label, "/trajectory/time does not increase from 0")
+    if not _discrete(tree) and times[-1] != configuration["t_end"]:
+        raise _damaged(
+            label,
+            f"/trajectory/time ends at {float(times[-1])!r} and not at {configuration['t_end']!r}",
+        )
     if not np.isfinite(_values(tree, "/solver/t_reached", label)).all():
         raise _damaged(label, "/solver/t_reached holds what is not a number")
     _check_snapshots(tree, times, label)
@@ -100,7 +103,7 @@ def _shapes(
     for name in ("status", "t_reached"):
         yield f"/solver/{name}", (rows,)
     yield "/trajectory/rule", (rows,)
-    for name in (*OBSERVED, *(("step", "training_time") if _discrete(tree) else ())):
+    for name in (*ROW, *(("step", "training_time") if _discrete(tree) else ())):
         yield f"/trajectory/{name}", (rows, len(times))
     weights = tree["weights"].to_dataset()
     layers = sum(str(name).startswith("W") for name in weights.data_vars)
@@ -113,7 +116,10 @@ def _shapes(
         yield f"/weights/W{layer}", (rows, snapshots, sizes[-1], sizes[-2])
         if f"c{layer}" in weights:
             yield f"/weights/c{layer}", (rows, snapshots, sizes[-1])
+    for name in ROW_LAYER:
+        yield f"/trajectory/{name}", (rows, len(times), layers)
     yield "/neurons/conserved", (rows, len(times), sum(sizes[1:-1]))
+    yield "/neurons/kappa", (rows, sum(sizes[1:-1]))
     for letter in {
         RULES.get(rule).keeps for rule in configuration["rule"] if rule in RULES.names()
     }:

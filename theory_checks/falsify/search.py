@@ -14,6 +14,7 @@ from hypothesis import strategies
 from hypothesis.errors import HypothesisWarning
 from scipy import optimize
 
+from flowfa.machine.thread_scope import in_chosen_threads
 from theory_checks.falsify.budget import Exhausted, Judge, Standing
 from theory_checks.falsify.case import Case, Shape, case_of
 from theory_checks.falsify.claim import Assessment, Claim
@@ -89,6 +90,7 @@ class Search:
         return bool(self.verified)
 
 
+@in_chosen_threads
 def search(
     claim: Claim,
     drop: frozenset[str] = frozenset(),

@@ -18,6 +18,7 @@ from flowfa.files.atomic import replacing
 from flowfa.plots.alignment import alignment_panels
 from flowfa.plots.sheet import Draw, draw_sheet
 from flowfa.plots.style import rule_lines
+from flowfa.records.attributes import decoded
 from theory_checks.pages.grid import COLUMNS, ROWS, draw_grid, image
 from theory_checks.pages.invariants import invariant_panels
 from theory_checks.pages.loss import bound_handles, loss_panels
@@ -52,7 +53,8 @@ def save_page(
     """
     text = page(report, tree, traces, name)
     with replacing(Path(path)) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # A file name that is no UTF-8 is shown with escapes.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def page(report: Report, tree: xr.DataTree, traces: Traces, name: str) -> str:
@@ -209,10 +211,10 @@ def _rates(report: Report, traces: Traces) -> dict[int, float]:
 
 def _provenance(tree: xr.DataTree) -> Iterable[str]:
     """Return how the result was made."""
-    made = {str(name): value for name, value in tree.attrs.items()}
-    words = shlex.join(["flowfa", *json.loads(made.get("argv", "[]"))])
+    made = decoded(tree.attrs, "the result")
+    words = made.get("argv", [])
     yield '<section class="new-page"><h2>How the result was made</h2>'
-    rows = {"command line": words} if json.loads(made.get("argv", "[]")) else {}
+    rows = {"command line": shlex.join(["flowfa", *words])} if words else {}
     for name in (
         "created",
         "seed",
@@ -225,12 +227,11 @@ def _provenance(tree: xr.DataTree) -> Iterable[str]:
     ):
         if name in made:
             rows[name.replace("_", " ")] = _plain(made[name])
-    for name, number_of_version in json.loads(made.get("versions", "{}")).items():
+    for name, number_of_version in made.get("versions", {}).items():
         rows[f"version of {name}"] = str(number_of_version)
     yield _pairs(rows)
     yield "<h3>Configuration</h3>"
-    settings = json.loads(made.get("config", "{}"))
-    yield _pairs({name: _plain(value) for name, value in settings.items()})
+    yield _pairs({name: _plain(value) for name, value in made.get("config", {}).items()})
     yield "</section>"
 
 

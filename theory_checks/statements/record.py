@@ -1,4 +1,4 @@
-"""Whether a result file is what its own configuration gives: weights, losses, norms, invariants.
+"""Whether a result file is what its own configuration gives: weights and every observable.
 
 Dense states are integrated anew from the stored start. They speak for the file only if they pass
 through what it holds; a file that was changed afterwards
@@ -22,6 +22,7 @@ from theory_checks.evidence.networks import Networks, Quantity
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.conservation.laws import in_norms, neurons
 from theory_checks.statements.eq1_loss_rate import mean_loss
+from theory_checks.statements.recorded import in_repetition, in_snapshots
 from theory_checks.statements.statement import register
 
 
@@ -31,8 +32,7 @@ class Reproduction:
 
     spec: ClassVar[str] = "record"
     statement: ClassVar[str] = (
-        "the weights, losses and invariants in the file are those that its start and configuration "
-        "give"
+        "the weights and observables in the file are those that its start and configuration give"
     )
     reading: ClassVar[str] = (
         "margin: difference (of weights the Frobenius norm) allowed by the integrator, twice the "
@@ -80,6 +80,8 @@ class Reproduction:
             ),
             _observed(evidence, "loss", mean_loss, (Item(),)),
             _observed(evidence, "conserved", invariants, neurons(evidence), in_norms),
+            *in_snapshots(evidence),
+            *in_repetition(evidence),
         )
 
     def controls(self) -> Mapping[str, Control]:
@@ -89,6 +91,8 @@ class Reproduction:
             "weights replaced": _replaced("weights", "W1"),
             "losses replaced": _replaced("trajectory", "loss"),
             "invariants replaced": _replaced("neurons", "conserved"),
+            "kappa replaced": _replaced("neurons", "kappa"),
+            "alignment replaced": _replaced("trajectory", "alignment"),
         }
 
 

@@ -85,6 +85,8 @@ def chosen(only: str | tuple[str, ...] | None) -> tuple[Check, ...]:
         If an ID is unknown; the message names the nearest and lists all.
     """
     only = (only,) if isinstance(only, str) else only
+    if only is not None and not all(isinstance(name, str) for name in only):
+        raise InputError(f"`only` is {only!r}: expected IDs of statements, such as ('C-1', 'Eq-1')")
     if only is None:
         return tuple(CHECKS.get(name)() for name in CHECKS.names())
     if not only:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.simulation.run import Run
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_run import evidence_of_run
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Watch = Callable[[str], None]
 
 
+@in_chosen_threads
 def check(
     run: Run | DataTree | str | FilePath,
     only: str | Iterable[str] | None = None,
@@ -75,7 +77,8 @@ def check(
     >>> report["C-1"].verdict
     <Verdict.HOLDS: 'holds'>
     """
-    checks = chosen(only if only is None or isinstance(only, str) else tuple(only))
+    given = only if only is None or isinstance(only, str) else _listed(only)
+    checks = chosen(given)
     return check_evidence(
         evidence_of_run(run, ladder),
         checks,
@@ -153,6 +156,11 @@ def check_evidence(
             *notes,
         )
     return Report(findings, (*notes, *_notes(evidence)), _ground(evidence))
+
+
+def _listed(only: object) -> tuple[Any, ...]:
+    """Return the entries of a list; what is no list is one entry, to be refused with its value."""
+    return tuple(only) if isinstance(only, Iterable) else (only,)
 
 
 def _ground(evidence: Evidence) -> str:

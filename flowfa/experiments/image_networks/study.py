@@ -27,6 +27,7 @@ from flowfa.experiments.image_networks.settings import ImageNetworkSettings
 from flowfa.experiments.image_networks.training import make_networks, steps_per_epoch, train
 from flowfa.machine.device import find_device
 from flowfa.machine.device_memory import within_memory
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder
 from flowfa.records.dataset_file import write_dataset
 from flowfa.simulation.provenance import attributes
@@ -38,6 +39,7 @@ from flowfa.studies.study import Kept, Session, Study
 CHECKPOINT_EPOCHS = 5
 
 
+@in_chosen_threads
 def run_study(
     settings: ImageNetworkSettings,
     out: str | Path,

@@ -26,6 +26,7 @@ from flowfa.experiments.noisy_mnist.runs import (
 from flowfa.experiments.noisy_mnist.settings import NoisyMnistSettings
 from flowfa.machine.device import find_device
 from flowfa.machine.device_memory import within_memory
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder
 from flowfa.records.dataset_file import write_dataset
 from flowfa.simulation.provenance import attributes
@@ -41,6 +42,7 @@ CHECKPOINT_SECONDS = 60.0
 """Between two checkpoints of a flow."""
 
 
+@in_chosen_threads
 def run_study(
     settings: NoisyMnistSettings,
     out: str | Path,

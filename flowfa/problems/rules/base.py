@@ -51,7 +51,8 @@ class Rule(ABC):
     keeps : str
         The letter of the matrices it keeps fixed through training (B, D, M), or ``""``.
     accepts_feedback : bool
-        Whether a file may give the kept matrices; False where the rule derives them.
+        Whether the kept matrices may be any; False where the rule derives them from its start.
+        A given start may bring those too, as the later state of a run.
     feedback_from : str
         Whose delta the feedback carries back: ``"next layer"`` or ``"output"``.
     conserved_formula : str

@@ -1,5 +1,8 @@
 """Messages of the library in the words of the command line."""
 
+import ast
+import re
+
 import pytest
 
 from flowfa.cli.flags import in_flags, settings_of
@@ -7,6 +10,7 @@ from flowfa.cli.main import main
 from flowfa.cli.parsing import SETTINGS
 from flowfa.settings import DeviationStudySettings, SimulateSettings, TrainSettings, declarations
 from flowfa.solvers.stepping.status import Status
+from tests.support.rooms import PACKAGES, ROOT
 
 
 @pytest.mark.parametrize(
@@ -99,3 +103,34 @@ def test_an_early_end_is_told_with_flags(capsys, tmp_path, monkeypatch):
     assert "raise --max-steps, loosen --rtol" in capsys.readouterr().out
     assert main(["info", "run.nc"]) == 0
     assert "raise --max-steps, loosen --rtol" in capsys.readouterr().out
+
+
+def strings(path):
+    """Return the strings of a module that are no docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    documentation = {id(value) for value in statements}
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documentation
+    ]
+
+
+COMMAND_LINES = ("provenance.py", "falsify/report.py", "random_problems/problems.py")
+"""Modules that write whole command lines, to be pasted or run."""
+
+
+def test_messages_of_the_library_name_no_flags():
+    """They name settings in backticks, which the command line translates."""
+    naming = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if "cli" not in path.parts and not str(path).endswith(COMMAND_LINES)
+        for text in strings(path)
+        if re.search(r"(?<![\w-])--[a-z]", text)
+    ]
+    assert naming == []

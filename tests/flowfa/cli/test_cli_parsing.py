@@ -1,6 +1,7 @@
 """The command line before any computing: parsing, bad input, exit statuses, what is imported."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,9 +11,12 @@ import pytest
 
 import flowfa
 from flowfa.cli import main as cli_main
+from flowfa.cli.console import say_json
 from flowfa.cli.main import main
-from flowfa.cli.parsing import parse
+from flowfa.cli.parsing import SETTINGS, parse
+from flowfa.cli.words import flags_of
 from flowfa.errors import FlowfaError, InputError, Interrupted
+from flowfa.settings.output import figure_beside
 
 HEAVY = ("torch", "numpy", "scipy", "xarray", "matplotlib", "sklearn", "numba", "tqdm")
 
@@ -54,7 +58,7 @@ def test_help_imports_nothing_heavy(words):
     code = (
         "import sys\n"
         "from flowfa.cli.main import main\n"
-        f"status = main({words})\n"
+        f"status = main({words!a})\n"
         f"print(status, [name for name in {HEAVY} if name in sys.modules])"
     )
     found = run_python(code, capture_output=True, check=True)
@@ -125,25 +129,33 @@ def test_settings_from_a_file_are_validated(empty_folder):
 @pytest.mark.parametrize(
     ("line", "fragment"),
     [
-        ("", "Missing subcommand"),
+        ("", "name one of simulate"),
         ("simulat", "did you mean 'simulate'?"),
         ("sweep L-1", "unknown command 'sweep'"),
-        ("data", "Expected one of {make, fetch, certify}"),
+        ("data", "name one of make, fetch, certify"),
         ("data certfy x.npz", "did you mean 'certify'?"),
-        ("simulate extra", "Unrecognized options: extra"),
-        ("simulate --rulee gd", "--rule NAME"),
-        ("simulate --width ten", "Error parsing --width"),
+        ("simulate extra", "cannot use the word 'extra'"),
+        ("simulate --rtol 1e-4 1e-5", "--rtol takes one value"),
+        ("simulate --quiet=yes", "--quiet takes no value"),
+        ("simulate --rtol --quiet", "--rtol has no value"),
+        ("simulate --rate 0.1", "it is a flag of flowfa train"),
+        ("simulate --rule FA", "did you mean 'fa'?"),
+        ("simulate -q", "simulate has no flag -q"),
+        ("simulate --rulee gd", "did you mean --rule NAME"),
+        ("simulate --width ten", "--width is 'ten': expected a whole number"),
         ("simulate --width 0", "--width is 0"),
         ("simulate --width -5", "--width is -5"),
         ("simulate --width", "--width has no number"),
-        ("simulate --samples 3.5", "Error parsing --samples"),
+        ("simulate --samples 3.5", "--samples is '3.5': expected a whole number"),
+        ("simulate --t-end ten", "--t-end is 'ten': expected a number"),
+        ("simulate --signfa-scale wide", "expected a number or 'xavier'"),
         ("simulate --samples 0", "--samples is 0"),
         ("simulate --dim -2", "--dim is -2"),
         ("simulate --leak 1.5", "--leak is 1.5"),
         ("simulate --leak nan", "--leak is nan"),
         ("simulate --rtol 0", "--rtol is 0"),
         ("simulate --rtol -1e-6", "--rtol is -1e-06"),
-        ("simulate --rtol small", "Error parsing --rtol"),
+        ("simulate --rtol small", "--rtol is 'small': expected a number"),
         ("simulate --atol -1", "--atol is -1"),
         ("simulate --t-end 0", "--t-end is 0"),
         ("simulate --t-end inf", "--t-end is inf"),
@@ -161,20 +173,108 @@ def test_settings_from_a_file_are_validated(empty_folder):
         ("simulate --config .", "is a directory"),
         ("simulate --config bad.toml", "bad.toml is not TOML"),
         ("simulate --config typo.toml", "did you mean 'width'?"),
-        ("plot", "Missing from flowfa plot"),
-        ("info", "Missing from flowfa info"),
-        ("data make nearly-orthogonal", "--out"),
+        ("plot", "plot needs RUN.nc"),
+        ("info", "info needs RUN.nc"),
+        ("data make nearly-orthogonal", "needs --out FILE.npz"),
     ],
 )
-def test_bad_words_end_with_64_and_a_few_lines_and_no_file(empty_folder, capsys, line, fragment):
+def test_bad_words_end_with_64_and_one_line_and_no_file(empty_folder, capsys, line, fragment):
     (empty_folder / "bad.toml").write_text("width = \n")
     (empty_folder / "typo.toml").write_text("widht = 5\n")
     assert main(line.split()) == 64
     shown = capsys.readouterr()
     assert fragment in shown.err
-    assert "Traceback" not in shown.err
+    assert shown.err.count("\n") == 1 and shown.err.startswith("flowfa: ")
     assert shown.out == ""
     assert {path.name for path in empty_folder.iterdir()} == {"bad.toml", "typo.toml"}
+
+
+FLAGS = [
+    (command, setting)
+    for command, group in SETTINGS.items()
+    for setting in flags_of(group, group)
+    if not setting.takes_no_value
+]
+POSITIONAL = {
+    "check": ["run.nc"],
+    "data certify": ["data.npz"],
+    "data fetch": ["mnist"],
+    "data make": ["gaussian"],
+    "experiment": ["cifar100"],
+    "falsify": ["L-1"],
+    "info": ["run.nc"],
+    "plot": ["run.nc"],
+}
+
+
+@pytest.mark.parametrize(("command", "setting"), FLAGS)
+def test_flag_given_twice_is_refused(command, setting):
+    """The parser takes the last, so that `--rule gd --rule fa` would run fa alone."""
+    words = [*command.split(), *POSITIONAL.get(command, [])]
+    with pytest.raises(InputError, match=f"{setting.flag} is given twice"):
+        parse([*words, setting.flag, "1", setting.flag.replace("-", "_").replace("__", "--"), "2"])
+
+
+def test_flag_given_twice_is_told_how_to_give_it_once(capsys):
+    assert main(["train", "--rate", "0.1", "--rate=0.05"]) == 64
+    assert "all values: --rate 0.1 0.05" in capsys.readouterr().err
+
+
+def test_list_leaves_the_last_word_to_the_file():
+    assert parsed("check --only L-1 C-1 run.nc").run == "run.nc"
+    assert parsed("check run.nc --only L-1 C-1").only == ("L-1", "C-1")
+
+
+def test_negative_numbers_are_values():
+    with pytest.raises(InputError, match="`rtol` is -inf"):
+        parsed("simulate --rtol -inf")
+    with pytest.raises(InputError, match=r"`rtol` is -0\.001"):
+        parsed("simulate --rtol=-1e-3")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize(
+    ("words", "status", "shown"),
+    [
+        (["--help"], 0, "simulate    Integrate"),
+        (["simulate", "--help"], 0, "--rule"),
+        (["simulate", "--config", "\udcff.toml"], 64, "there is no file \\udcff.toml"),
+        (["simulate", "--config", "\N{GREEK SMALL LETTER ALPHA}.toml"], 64, "file \\u03b1.toml"),
+    ],
+)
+def test_a_terminal_of_few_characters_gets_all_text(monkeypatch, encoding, words, status, shown):
+    """A byte of a file name that is no UTF-8 is a lone surrogate in Python."""
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    stderr = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert main(words) == status
+    text = stdout.buffer.getvalue() + stderr.buffer.getvalue()
+    assert shown in text.decode(encoding)
+
+
+def test_json_on_a_terminal_of_few_characters_is_json(monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    say_json({"run": "\udcff\N{GREEK SMALL LETTER ALPHA}.nc"})
+    assert json.loads(stdout.buffer.getvalue()) == {"run": "\udcff\N{GREEK SMALL LETTER ALPHA}.nc"}
+
+
+@pytest.mark.parametrize(
+    ("out", "figure"),
+    [
+        ("run.nc", "run.png"),
+        ("rate_0.1", "rate_0.1.png"),
+        ("rate_0.15", "rate_0.15.png"),
+        ("rate_0.1.nc", "rate_0.1.png"),
+        ("a.b/run", "a.b/run.png"),
+        ("run.H5", "run.png"),
+    ],
+)
+def test_figures_of_different_results_are_different(out, figure):
+    assert parsed(f"simulate --out {out}").figure == Path(figure)
+    assert parsed(f"train --out {out}").figure == Path(figure)
+    assert figure_beside(out) == Path(figure)
 
 
 def test_an_error_of_settings_is_one_line(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import h5py
 import numpy as np
@@ -99,6 +100,23 @@ def test_ctrl_c_while_checking_keeps_the_result(monkeypatch, capsys):
     assert flowfa.load("run.nc").attrs["status"] == "ok"
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_while_checking_is_told(monkeypatch, capsys, number, status):
+    """Left alone, SIGTERM ends Python without a word."""
+
+    def stop(*_, **__):
+        signal.raise_signal(number)
+
+    assert run(f"{SMALL} --quiet --no-check") == 0
+    monkeypatch.setattr(theory_checks, "check", stop)
+    assert run("check run.nc") == status
+    assert capsys.readouterr().err == "flowfa: stopped\n"
+    assert run(f"{SMALL} --overwrite") == status
+    complaint = capsys.readouterr().err
+    assert "flowfa check run.nc" in complaint and complaint.count("\n") == 1
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_stored_verdicts_leave_the_rest_of_the_file_as_it_was():
     assert run(f"{SMALL} --quiet --no-check") == 0
     with h5py.File("run.nc") as file:
@@ -114,7 +132,7 @@ def test_stored_verdicts_leave_the_rest_of_the_file_as_it_was():
 
 def test_checks_of_smoothed_and_of_single_precision_runs_know_what_was_run(capsys):
     """Otherwise they would be called violated: other kinks, finer rounding."""
-    assert run(f"{SMALL} --smooth-kinks 0.3 --width 4 4 --quiet") == 0
+    assert run(f"{SMALL.replace('--width 4', '--width 4 4')} --smooth-kinks 0.3 --quiet") == 0
     assert run(f"{SMALL} --dtype float32 --leak 1 --quiet --overwrite") == 0
 
 
@@ -149,3 +167,15 @@ def test_violated_statements_are_loud_and_named_first():
     assert first.split()[:2] == ["A", "holds"] and second.split()[:2] == ["B", "VIOLATED"]
     assert summary == "VIOLATED: B; holds: A"
     assert report.exit_code == 1
+
+
+def test_panel_of_an_observable_that_was_not_recorded_says_how_to_record_it(capsys):
+    assert run(f"{SMALL} --quiet --no-check") == 0
+    assert run("plot run.nc --out panel.png --panel loss normalised-margin") == 64
+    said = capsys.readouterr().err
+    assert "normalised-margin was not recorded in this run" in said
+    assert "--observe normalised-margin" in said and said.count("\n") == 1
+    assert run(f"{SMALL} --quiet --no-check --overwrite --observe normalised-margin") == 0
+    assert run("plot run.nc --out panel.png --panel loss normalised-margin") == 0
+    assert run("plot run.nc --out other.png --panel los") == 64
+    assert "did you mean 'loss'" in capsys.readouterr().err

@@ -55,15 +55,19 @@ def test_an_interrupted_sweep_goes_on_to_the_same_numbers(found, tmp_path):
     assert not (tmp_path / "out" / "deviation.nc").exists()
     watch, threads = Watch(), torch.get_num_threads()
     torch.set_num_threads(threads + 1)
-    again = sweep(
-        problems(),
-        3,
-        SETTINGS,
-        folder=tmp_path / "out",
-        resume=True,
-        progress=watch,
-    )
-    assert torch.get_num_threads() == threads, "other threads would round otherwise"
+    try:
+        again = sweep(
+            problems(),
+            3,
+            SETTINGS,
+            folder=tmp_path / "out",
+            resume=True,
+            progress=watch,
+        )
+        assert torch.get_num_threads() == threads + 1
+    finally:
+        torch.set_num_threads(threads)
+    assert again.attrs["threads"] == threads, "other threads would round otherwise"
     assert not any("width 3" in told.doing and "steps" in told.doing for told in watch.states)
     for name in (*found.data_vars, *found.coords):
         np.testing.assert_array_equal(again[name].values, found[name].values, err_msg=name)

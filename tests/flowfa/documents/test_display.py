@@ -64,7 +64,7 @@ def test_given_start_tells_what_it_gives():
 
 
 def test_run_tells_its_rules_how_they_ended_and_where_it_is(run, tmp_path):
-    assert repr(run) == "<Run: 2 x gd, 2 x fa; 4 ok; to t = 1; in memory>"
+    assert repr(run) == "<Run: 2 x gd, 2 x fa; 4 ok; to t = 1; 1 thread; in memory>"
     run.save(tmp_path / "run.nc")
     assert repr(flowfa.Run.open(tmp_path / "run.nc")).endswith("run.nc>")
 

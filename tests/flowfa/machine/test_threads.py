@@ -148,15 +148,6 @@ def test_a_measurement_that_fails_leaves_one_thread(monkeypatch):
     assert threads.measure_threads(4) == 1
 
 
-def test_threads_are_applied():
-    before = torch.get_num_threads()
-    try:
-        threads.apply_threads(1)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_a_remembered_answer_needs_no_torch(measured):
     threads.choose_threads()
     code = (

@@ -157,7 +157,7 @@ def test_unusable_start_is_refused(changes, told):
     ("rule", "changes", "told"),
     [
         ("gd", {}, "B2 in arrays is not used by gd"),
-        ("adafa", {}, "B2 in arrays is not used by adafa"),
+        ("brsf", {"B2": None, "M2": np.ones((4, 1))}, "M2 in arrays is not used by brsf"),
         ("fa", {"W1": np.ones((4, 2))}, "2 columns but the samples"),
         ("fa", {"W2": np.ones((2, 4)), "B2": None}, r"needs 1 output\(s\)"),
     ],
@@ -183,3 +183,31 @@ def test_pickled_truncated_and_foreign_files_are_refused(tmp_path):
     ]:
         with pytest.raises(InputError, match=told):
             load_start(tmp_path / name)
+
+
+@pytest.mark.parametrize("rule", ["adafa", "fa", "kolen-pollack", "low-rank-fa", "frsf", "dfa"])
+def test_last_state_of_a_run_is_a_start(rule):
+    """The run that begins there is the rest of a longer run."""
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=0)
+    problem = Problem(data, (5,), rule=rule, initial="xavier")
+    settings = {"save": 3, "snapshots": 3, "rtol": 1e-9}
+    whole = flowfa.simulate(problem, 2, t_end=2.0, **settings).tree["weights"]
+    state = {
+        str(name): (whole[name][:, 1] if "snapshot" in whole[name].dims else whole[name]).values
+        for name in whole.data_vars
+    }
+    problem = Problem(data, rule=rule, initial=given_start(state))
+    rest = flowfa.simulate(problem, t_end=1.0, **settings).tree["weights"]
+    for name in ("W1", "W2"):
+        np.testing.assert_allclose(rest[name][:, -1], whole[name][:, -1], rtol=0, atol=1e-8)
+
+
+def test_feedback_in_a_file_is_that_of_fa_where_adafa_is_beside_it():
+    both = Problem(classes_data(1), rule=("fa", "adafa"), initial=given_start(arrays()))
+    of_fa, of_adafa = build_ensemble(both, None, 0).feedback
+    np.testing.assert_array_equal(of_fa["B2"][0], arrays()["B2"])
+    np.testing.assert_array_equal(of_adafa["B2"][0], arrays()["W2"].T)
+    alone = Problem(classes_data(1), rule=("gd", "adafa"), initial=given_start(arrays()))
+    np.testing.assert_array_equal(
+        build_ensemble(alone, None, 0).feedback[1]["B2"][0], arrays()["B2"]
+    )

@@ -15,6 +15,7 @@ from flowfa.settings import (
     TrainingSettings,
     declarations,
 )
+from flowfa.settings.recording import ThreadsSettings
 from flowfa.training import Schedule
 
 BESIDES = {"problem", "path", "progress", "argv"}
@@ -35,7 +36,7 @@ def problem(**more):
 def test_keywords_are_the_settings_with_their_defaults(function, group):
     parameters = inspect.signature(function).parameters
     declared = {}
-    for part in (group, StartsSettings, StorageSettings):
+    for part in (group, StartsSettings, StorageSettings, ThreadsSettings):
         declared |= {name: entry.default for name, entry in declarations(part).items()}
     assert set(parameters) - BESIDES == set(declared)
     for name, default in declared.items():
@@ -56,6 +57,8 @@ def test_an_unknown_keyword_is_pythons_own_error(function):
         ({"trajectories": "8"}, "`trajectories` is '8': expected a whole number"),
         ({"trajectories": 0}, "`trajectories` is 0"),
         ({"seed": -1}, "`seed` is -1"),
+        ({"threads": 0}, "`threads` is 0"),
+        ({"threads": "two"}, "`threads` is 'two': expected a whole number"),
         ({"seed": 0.5}, "`seed` is 0.5: expected a whole number"),
         ({"t_end": "10"}, "`t_end` is '10': expected a number"),
         ({"save": 1}, "`save` is 1: expected a whole number of at least 2"),

@@ -312,6 +312,8 @@ def test_rates_are_saved_at_times_that_all_of_them_meet():
         ({"steps": 0}, "at least 1"),
         ({"schedule": "0@10"}, "divides by 0"),
         ({"schedule": "ten"}, "unknown schedule 'ten'"),
+        ({"schedule": "0.1@every:10", "steps": 4000}, "grows beyond all numbers before step"),
+        ({"schedule": "1e-200@2,4", "steps": 8}, "grows beyond all numbers before step"),
         ({"schedule": "2@10,5"}, "increasing"),
         ({"t_end": 1.0, "keep_every_step": True, "rate": (0.1, 0.05)}, "give `steps` instead"),
         ({"steps": 10**11, "keep_every_step": True}, "are free: save fewer states"),
@@ -322,3 +324,19 @@ def test_bad_input_is_refused_in_one_line(settings, words):
     with pytest.raises(InputError, match=words) as refusal:
         flowfa.train(problem(), 2, **settings)
     assert "\n" not in str(refusal.value)
+
+
+def test_schedule_that_rises_has_the_times_of_its_rates():
+    schedule = Schedule.parse("0.1@every:10")
+    steps = np.array([0, 5, 10, 25, 30])
+    rates = 0.5 * 10.0 ** (np.arange(30) // 10)
+    expected = [rates[:count].sum() for count in steps]
+    np.testing.assert_allclose(schedule.times(0.5, steps), expected, rtol=1e-14)
+    # Beyond the largest number, 10^308, and not an OverflowError.
+    assert schedule.scale(4000) == np.inf
+    assert schedule.times(0.5, np.array([10, 4000])).tolist() == [5.0, np.inf]
+
+
+def test_schedule_that_rises_meets_a_time_long_before_it_overflows():
+    plan = plan_saves([1e-4], Schedule.parse("0.1@every:10"), steps=None, t_end=0.011, save=3)
+    assert plan.steps[0, -1] == 20

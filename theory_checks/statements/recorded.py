@@ -1,0 +1,198 @@
+"""Every observable in a file, compared with the file's own weights and with the repeated run.
+
+At snapshots the file has weights, and each observable is what they give, to rounding. How much that
+is, is measured: weights changed by a share of `Record.rounding`, up and down, change the observable
+by so much; where a sample is at a kink, the jump is among it. At other times the run is repeated.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from flowfa.flow.observable_registry import OBSERVABLES
+from flowfa.flow.observables import observe
+from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.networks import Networks
+from theory_checks.margins.measurement import Item, Measurement
+from theory_checks.statements.conservation.laws import neurons
+
+REPEATED = (
+    "gradient_norm",
+    "update_norm",
+    "cosine",
+    "accuracy",
+    "weight_norm",
+    "alignment",
+)
+"""Observables of the repeated run; loss, loss_rate and conserved have checks of their own."""
+DIRECTIONS = 2
+"""Ways in which weights are changed, each up and down."""
+LEAST = 1e-300
+"""What is allowed where nothing is left to rounding, so that equal numbers count as equal."""
+SEED = 20260801
+
+
+def in_snapshots(evidence: Evidence) -> tuple[Measurement, ...]:
+    """Compare each observable at the snapshots with what the weights there give."""
+    assert evidence.record is not None
+    record = evidence.record
+    values, allowed = _of_weights(evidence)
+    when = record.snapshot_time
+    index = torch.searchsorted(record.time, when.nan_to_num(0.0).contiguous())
+    index = index.clamp(max=len(record.time) - 1)
+    # The last state of a trajectory that ended early lies between the recorded times.
+    recorded = record.time[index] == when
+    measurements = []
+    for name, found in values.items():
+        stored = record.observables[name].reshape(len(evidence), len(record.time), -1)
+        places = index[:, :, None].expand(-1, -1, stored.shape[2])
+        wrong = (stored.gather(1, places) - found).abs()
+        there = ~(stored.gather(1, places).isnan() & found.isnan())
+        measurements.append(
+            _measurement(evidence, name, wrong, allowed[name], when, recorded[:, :, None] & there)
+        )
+    kappa = record.observables["kappa"][:, None]
+    found = -values["conserved"][:, :1]
+    wrong, there = (kappa - found).abs(), ~(kappa.isnan() & found.isnan())
+    first = allowed["conserved"][:, :1]
+    measurements.append(_measurement(evidence, "kappa", wrong, first, when[:, :1], there))
+    return tuple(measurements)
+
+
+def in_repetition(evidence: Evidence) -> tuple[Measurement, ...]:
+    """Compare each observable at the other times with that of the run's own rung."""
+    assert evidence.record is not None
+    record = evidence.record
+    index = torch.searchsorted(evidence.times, record.time)
+    names = [*REPEATED, *_asked_for(evidence)]
+
+    def together(networks: Networks) -> Tensor:
+        measured = _observed(networks, names)
+        return torch.cat([_as_items(measured[name]) for name in names], 1)
+
+    on_run_rung = evidence.values(together, evidence.own)[:, index]
+    last = evidence.own == len(evidence.paths) - 1
+    other = evidence.values(together, -2 if last else -1)[:, index]
+    error = 2.0 * (on_run_rung - other).abs().nan_to_num(0.0).cummax(1).values
+    allowed = error + record.rounding * on_run_rung.abs().nan_to_num(0.0).cummax(1).values
+    snapshots = (record.snapshot_time[:, None] == record.time[None, :, None]).any(2)
+    free = (record.time <= evidence.reached[:, None]) & ~snapshots
+    when = record.time.expand(len(evidence), -1)
+    measurements, begin = [], 0
+    for name in names:
+        stored = record.observables[name].reshape(len(evidence), len(record.time), -1)
+        part = slice(begin, begin + stored.shape[2])
+        begin = part.stop
+        found = on_run_rung[:, :, part]
+        there = free[:, :, None] & ~(stored.isnan() & found.isnan())
+        wrong = (stored - found).abs()
+        measurements.append(_measurement(evidence, name, wrong, allowed[:, :, part], when, there))
+    return tuple(measurements)
+
+
+def _measurement(
+    evidence: Evidence, name: str, wrong: Tensor, allowed: Tensor, when: Tensor, valid: Tensor
+) -> Measurement:
+    # What is exactly 0 leaves no room for rounding: equal it is all the same.
+    allowed = allowed + LEAST
+    return Measurement(
+        2.0 * allowed - wrong,
+        allowed,
+        torch.zeros_like(wrong),
+        when[:, :, None].expand_as(wrong),
+        valid,
+        _items(evidence, wrong.shape[2]),
+        f"{name} in the file",
+    )
+
+
+def _items(evidence: Evidence, count: int) -> tuple[Item, ...]:
+    """Return what an observable has values of, told by how many it has."""
+    if count == 1:
+        return (Item(),)
+    if count == evidence.flow.layout.layers:
+        return tuple(Item(layer) for layer in range(1, count + 1))
+    return neurons(evidence)
+
+
+def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return what the weights at the snapshots give, by name, and what is left to rounding.
+
+    Each (trajectory, snapshot, item).
+    """
+    assert evidence.record is not None
+    record = evidence.record
+    names = [*REPEATED, "loss", "loss_rate", "conserved", *_asked_for(evidence)]
+    shape = record.snapshot_time.shape
+    rows = torch.arange(shape[0]).repeat_interleave(shape[1])
+    field = evidence.field.select(rows)
+    states, outside = record.states.flatten(0, 1), record.outside_norm2.flatten(0, 1)
+
+    def measured(change: Tensor, change_outside: Tensor) -> dict[str, Tensor]:
+        networks = Networks(
+            field,
+            states * (1.0 + change),
+            outside * (1.0 + change_outside),
+            record.snapshot_time.flatten(),
+        )
+        with torch.no_grad():
+            found = _observed(networks, names)
+        # The accuracy of weights that are no numbers would be one.
+        unknown = states.isnan().any(1)
+        for name in names:
+            found[name][unknown] = torch.nan
+        by_snapshot = {name: _as_items(found[name]).unflatten(0, shape) for name in names}
+        return by_snapshot | {"conservation_drift": _drift(evidence, by_snapshot["conserved"])}
+
+    none = torch.zeros(())
+    values = measured(none, none)
+    spread = {name: torch.zeros_like(value) for name, value in values.items()}
+    generator = torch.Generator().manual_seed(SEED)
+    for _ in range(DIRECTIONS):
+        of_states = record.rounding * _signs(states, generator)
+        of_outside = record.rounding * _signs(outside, generator)
+        for sign in (1.0, -1.0):
+            changed = measured(sign * of_states, sign * of_outside)
+            for name, value in changed.items():
+                change = (value - values[name]).abs().nan_to_num(0.0)
+                spread[name] = torch.maximum(spread[name], change)
+    allowed = {
+        name: 2.0 * spread[name] + record.rounding * value.abs().nan_to_num(0.0)
+        for name, value in values.items()
+    }
+    # The largest of differences moves by as much as any of them.
+    of_invariants = allowed["conserved"] + allowed["conserved"][:, :1]
+    allowed["conservation_drift"] = _by_layer(evidence, of_invariants).nan_to_num(0.0)
+    return values, allowed
+
+
+def _observed(networks: Networks, names: list[str]) -> dict[str, Tensor]:
+    own = tuple(OBSERVABLES.get(name) for name in names if name in OBSERVABLES.names())
+    return observe(networks.field, networks.state, networks.outside_norm2, own)
+
+
+def _as_items(values: Tensor) -> Tensor:
+    return values.reshape(len(values), -1)
+
+
+def _asked_for(evidence: Evidence) -> list[str]:
+    """Return the observables in the file that are known here beside those of every run."""
+    assert evidence.record is not None
+    return [name for name in OBSERVABLES.names() if name in evidence.record.observables]
+
+
+def _drift(evidence: Evidence, conserved: Tensor) -> Tensor:
+    """Return the largest change among the neurons of each layer since the first snapshot."""
+    return _by_layer(evidence, (conserved - conserved[:, :1]).abs())
+
+
+def _by_layer(evidence: Evidence, of_neurons: Tensor) -> Tensor:
+    """Return the largest among the neurons of each layer; NaN in the output layer."""
+    hidden = list(evidence.flow.layout.sizes[1:-1])
+    columns = [part.amax(2) for part in of_neurons.split(hidden, 2)]
+    return torch.stack([*columns, torch.full_like(columns[0], torch.nan)], 2)
+
+
+def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 2, like.shape, generator=generator).to(like.dtype) * 2.0 - 1.0
