@@ -20,7 +20,7 @@ from flowfa.flow.field import ForwardPass, NetworkField
 ZERO = 1e-12
 """Below this share of ||w|| ||x|| a preactivation counts as zero."""
 VANISHING = 1e-15
-"""In-weights below this share of the norm of all parameters count as zero."""
+"""In-weights below this share of what they may have been count as zero."""
 BEYOND = 1e-6
 """Slopes outside [alpha, 1] by at most this are rounding; farther out a sample does not slide."""
 
@@ -71,22 +71,44 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
     """Return the size up to which a preactivation of the hidden layer counts as zero.
 
     In-weights can slide at zero themselves, as they do on data of one dimension. Then they are
-    rounding of their former size, so that a share of their own norm says nothing.
+    rounding of their former size, so that a share of their own norm says nothing. What they may
+    have been is told by the largest neuron, and by C-1: a change of ||w||^2 / 2 is one of <v, b>,
+    which is in the same units whatever the units of the data.
+
+    Where features are in different units, ||w|| is that of the smallest feature's weights and ||x||
+    that of the largest feature. So both are also taken with each feature in units of its own size,
+    and the smaller product counts.
 
     Returns
     -------
     Tensor
         (row, neuron, sample).
     """
-    inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
-    square, weight2 = inputs.square().sum(2), forward.parameters["W1"].square().sum(2)
+    inputs, weights = field.inputs, forward.parameters["W1"]
+    inputs = inputs if inputs.ndim == 3 else inputs[None]
     if "c1" in field.layout.shapes:
-        square, weight2 = square + 1.0, weight2 + forward.parameters["c1"].square()
-    all_norm2 = torch.stack(
-        [parameter.square().flatten(1).sum(1) for parameter in forward.parameters.values()]
-    ).sum(0)
-    size = ZERO * weight2.sqrt() + VANISHING * all_norm2.sqrt()[:, None]
-    return size[:, :, None] * square.sqrt()[:, None]
+        inputs = torch.cat([inputs, torch.ones_like(inputs[:, :, :1])], dim=2)
+        weights = torch.cat([weights, forward.parameters["c1"][:, :, None]], dim=2)
+    feedback = torch.cat(
+        [
+            group.rule.feedback(2, forward.parameters["W2"][group.start : group.stop], group.kept)
+            for group in field.groups
+        ]
+    )
+    moved = (forward.parameters["W2"].norm(dim=1) * feedback.norm(dim=2)).amax(1).sqrt()
+    # Without overflow or underflow of squares, whatever the units.
+    largest = inputs.abs().amax(1, keepdim=True)
+    unit = torch.where(largest > 0.0, largest, 1.0)
+
+    def product(weights: Tensor, inputs: Tensor, moved: Tensor) -> Tensor:
+        own = weights.norm(dim=2)
+        size = ZERO * own + VANISHING * (own.amax(1) + moved)[:, None]
+        return size[:, :, None] * inputs.norm(dim=2)[:, None]
+
+    return torch.minimum(
+        product(weights, inputs, moved),
+        product(weights * unit, inputs / unit, moved * unit.amax((1, 2))),
+    )
 
 
 def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:

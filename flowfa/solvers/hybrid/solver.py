@@ -123,8 +123,8 @@ class HybridSolver:
         memory["signs"] = torch.where(v >= 0, v.new_tensor(1.0), v.new_tensor(-1.0))
         memory["zeta"], memory["v"] = zeta, v
         memory["v_nodes"] = v[:, None].repeat(1, 3, 1, 1)
-        hidden = leaky_relu(sample_preactivations(zeta, setting.surfaces), net.leak)
-        output = v.transpose(1, 2) @ hidden
+        z = sample_preactivations(zeta, setting.surfaces)
+        output = v.transpose(1, 2) @ leaky_relu(z, net.leak)
         bias = net.layout.views(memory["state"]).get("c2")
         output = output if bias is None else output + bias[:, :, None]
         signal = torch.from_numpy(setting.residuals(output[:, None].numpy()))
@@ -136,13 +136,14 @@ class HybridSolver:
         memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
         still = torch.zeros_like(v)
         memory["v_predictor"] = torch.stack([v, still, still], dim=1)
-        biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
+        biggest = torch.maximum(z.abs().amax((1, 2)), v.abs().amax((1, 2)))
         # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
         # step is set to zero, so that it ends as step underflow; under gd it stays where it is.
         all_zero = biggest == 0.0
         b = setting.feedback.weights(v.numpy(), memory["signs"].numpy())
         driven = torch.from_numpy(np.abs(b).max(axis=(1, 2)) > 0.0)
         memory["scale"] = torch.where(all_zero, torch.ones_like(biggest), biggest)
+        memory["farthest"] = zeta.abs().amax(2)
         # A step in which the signals alone would move the output weights by a tenth.
         rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
         longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
@@ -164,7 +165,7 @@ class HybridSolver:
         R, L = surfaces.signals(r, leak)
         G, H = b @ R, b @ L
         down = (np.where(zeta > 0.0, 1.0, leak) * G + H) @ surfaces.gram
-        up = down + (1.0 - leak) * G * np.einsum("ipp->ip", surfaces.gram)[:, None]
+        up = down + (1.0 - leak) * G
         return ((zeta == 0.0) & (G > 0.0) & (up > 0.0) & (down <= 0.0)).sum(axis=(1, 2))
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
@@ -242,16 +243,15 @@ class HybridSolver:
         measured by the preactivations that they give the longest sample. Where it is longer than 1
         preactivations count, by the largest preactivation or out-weight of the start.
         """
-        net, longest = setting.net, np.sqrt(setting.surfaces.scale)
-        zeta = torch.from_numpy(guess.zeta)
-        hidden = leaky_relu(sample_preactivations(zeta, setting.surfaces), net.leak)
-        activation = hidden.abs().amax((1, 2)).numpy()
+        net, longest = setting.net, setting.surfaces.longest
+        z = sample_preactivations(torch.from_numpy(guess.zeta), setting.surfaces)
+        activation = leaky_relu(z, net.leak).abs().amax((1, 2)).numpy()
         if "c2" in net.layout.shapes:
             activation = np.maximum(activation, 1.0)
-        first = np.abs(guess.zeta).max(axis=(1, 2)) / np.where(longest > 0.0, longest, 1.0)
+        first = z.abs().amax((1, 2)).numpy() / np.where(longest > 0.0, longest, 1.0)
         weights = np.maximum(first, np.abs(guess.v).max(axis=(1, 2)))
         weights = np.where(weights > 0.0, weights, guess.scale)
-        drives = np.maximum(setting.surfaces.scale / guess.scale, longest / weights)
+        drives = np.maximum(longest**2 / guess.scale, longest / weights)
         return drives, activation / weights
 
     @staticmethod
@@ -259,7 +259,9 @@ class HybridSolver:
         """Return the guess that the memory holds; the polynomial is through its node values."""
         signals = memory["signals"]
         states = (memory[name] for name in ("v_nodes", "zeta", "v", "modes", "signs"))
-        return Guess(size, memory["scale"], signals, to_polynomial(signals), *states)
+        return Guess(
+            size, memory["scale"], memory["farthest"], signals, to_polynomial(signals), *states
+        )
 
     @staticmethod
     def _bias(
@@ -309,6 +311,7 @@ class HybridSolver:
             ("v", path.v[rows]),
             ("modes", modes),
             ("signs", path.signs[rows]),
+            ("farthest", np.maximum(memory["farthest"][rows], np.abs(zeta).max(axis=2))),
         ):
             memory[name][rows] = new
 
