@@ -168,11 +168,19 @@ def _with_several(
     chosen = _Chosen.apply(matrix, scaled_velocity, strength, member, leak)
     inside = member & (chosen > leak) & (chosen < 1.0)
     equations = torch.where(inside[:, :, None], matrix, identity)
-    drive = torch.linalg.solve(equations, torch.where(inside, scaled_velocity, chosen * strength))
+    drive = _solve_each(equations, torch.where(inside, scaled_velocity, chosen * strength))
     sliding_slopes = slope[rows, neurons].scatter(1, order, drive / strength)
     result = slope.clone()
     result[rows, neurons] = torch.where(held_samples, sliding_slopes, slope[rows, neurons])
     return result
+
+
+def _solve_each(matrices: Tensor, right: Tensor) -> Tensor:
+    """Solve (system, n, n) for (system, n); what is singular has no finite solution.
+
+    Each system is a neuron's: one that cannot be solved must not end the others.
+    """
+    return torch.linalg.solve_ex(matrices, right[:, :, None]).result.squeeze(2)
 
 
 class _Chosen(torch.autograd.Function):
@@ -187,7 +195,7 @@ class _Chosen(torch.autograd.Function):
         matrix: Tensor, velocity: Tensor, strength: Tensor, member: Tensor, leak: float
     ) -> Tensor:
         """Return the slopes, (held neuron, sample): of members in [leak, 1], `leak` elsewhere."""
-        slopes = torch.linalg.solve(matrix, velocity) / strength
+        slopes = _solve_each(matrix, velocity) / strength
         slopes = torch.where(member, slopes, leak)
         outside = ((slopes < leak - BEYOND) | (slopes > 1.0 + BEYOND)).any(1)
         for index in outside.nonzero().flatten().tolist():
@@ -215,7 +223,12 @@ class _Chosen(torch.autograd.Function):
 def _bounded_slopes(
     gram: np.ndarray, velocity: np.ndarray, strength: np.ndarray, leak: float
 ) -> np.ndarray:
-    """Return the slopes that solve the box problem of docs/hybrid.md, by bounded least squares."""
+    """Return the slopes that solve the box problem of docs/hybrid.md, by bounded least squares.
+
+    They are NaN where something has overflowed.
+    """
+    if not all(np.isfinite(part).all() for part in (gram, velocity, strength)):
+        return np.full_like(strength, np.nan)
     # Slopes do not depend on the unit of velocities; squares of large ones would overflow.
     unit = max(np.abs(velocity).max(), np.abs(strength).max())
     velocity, strength = velocity / unit, np.maximum(strength / unit, np.finfo(np.float64).tiny)

@@ -98,6 +98,11 @@ def correct(
         h, (trajectory,).
     defect : numpy.ndarray
         Phi(r) - r, (trajectory, 3, output, sample).
+
+    Returns
+    -------
+    numpy.ndarray
+        As `defect`; NaN for a trajectory whose equations have no solution, so that its trial ends.
     """
     shape = defect.shape
     unknowns = shape[2] * shape[3]
@@ -107,5 +112,17 @@ def correct(
     solved = np.empty_like(separate)
     for a, eigenvalue in enumerate(_EIGENVALUES):
         matrix = np.eye(unknowns) - eigenvalue * size[:, None, None] * jacobian
-        solved[a] = np.linalg.solve(matrix, separate[a][:, :, None])[:, :, 0]
+        solved[a] = _solve_each(matrix, separate[a])
     return np.einsum("ba,aix->ibx", _EIGENVECTORS, solved).real.reshape(shape)
+
+
+def _solve_each(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve (system, n, n) for (system, n); NaN where a matrix is singular."""
+    try:
+        return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        # It does not say which one.
+        if len(matrices) == 1:
+            return np.full_like(right, np.nan)
+        alone = (_solve_each(matrices[i : i + 1], right[i : i + 1]) for i in range(len(right)))
+        return np.concatenate(list(alone))

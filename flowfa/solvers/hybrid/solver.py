@@ -168,6 +168,8 @@ class HybridSolver:
         up = down + (1.0 - leak) * G
         return ((zeta == 0.0) & (G > 0.0) & (up > 0.0) & (down <= 0.0)).sum(axis=(1, 2))
 
+    # A trajectory that overflows is rejected by its error, without a warning and without the others.
+    @np.errstate(over="ignore", invalid="ignore")
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Make one sweep of each working trajectory; see `stepping.integration.Solver`."""
         setting = self._prepare(field)
