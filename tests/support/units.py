@@ -102,3 +102,18 @@ def distance(flow: NetworkFlow, state: Tensor, path: Tensor) -> float:
 
     along = measured(path[0])
     return float((measured(state) - along[-1:]).abs().max() / along.abs().max())
+
+
+def small_start(rule: str, loss: str, size: float, leak: float = 0.1) -> NetworkFlow:
+    """Return the flow of two neurons from weights of a size; feedback is of the size of 1."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((5, 4))
+    start = {
+        "W1": size * random.standard_normal((2, 4)),
+        "W2": size * random.standard_normal((1, 2)),
+    }
+    if rule == "fa":
+        start["B2"] = random.standard_normal((2, 1))
+    y = labels(loss, 5, 1, random)
+    problem = flowfa.Problem(Dataset(X, y), (2,), leak, rule, loss, initial=given_start(start))
+    return NetworkFlow(problem, build_ensemble(problem, 1, 0))

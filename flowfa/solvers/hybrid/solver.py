@@ -81,7 +81,7 @@ class HybridSolver:
     ----------
     tolerance : Tolerance
         Only ``rtol`` is used: the error is measured against the largest preactivation or
-        out-weight of the start.
+        out-weight so far.
     max_steps : int
         Trial steps after which a trajectory ends with `Status.MAX_STEPS`.
 
@@ -136,19 +136,21 @@ class HybridSolver:
         memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
         still = torch.zeros_like(v)
         memory["v_predictor"] = torch.stack([v, still, still], dim=1)
-        biggest = torch.maximum(z.abs().amax((1, 2)), v.abs().amax((1, 2)))
+        memory["farthest"] = zeta.abs().amax(2)
+        sizes = self._sizes(setting, zeta.numpy(), v.numpy())
         # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
         # step is set to zero, so that it ends as step underflow; under gd it stays where it is.
-        all_zero = biggest == 0.0
+        all_zero = sizes[:, 0] == 0.0
+        sizes[all_zero] = 1.0
         b = setting.feedback.weights(v.numpy(), memory["signs"].numpy())
-        driven = torch.from_numpy(np.abs(b).max(axis=(1, 2)) > 0.0)
-        memory["scale"] = torch.where(all_zero, torch.ones_like(biggest), biggest)
-        memory["farthest"] = zeta.abs().amax(2)
+        stuck = torch.from_numpy(all_zero & (np.abs(b).max(axis=(1, 2)) > 0.0))
+        memory["size"] = torch.from_numpy(sizes)
+        size = memory["size"][:, 0]
         # A step in which the signals alone would move the output weights by a tenth.
-        rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
-        longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
+        rate = signal.abs().sum((1, 2, 3)) * size.clamp_min(1.0)
+        longest = 0.1 * size / rate.clamp_min(1e-300)
         first = self.first_step * longest.clamp_max(run.end / 4.0)
-        memory["step"] = first.masked_fill(all_zero & driven, 0.0)
+        memory["step"] = first.masked_fill(stuck, 0.0)
         for name in ("trials", "sweeps", "rejected_last"):
             memory[name] = torch.zeros(len(v), dtype=torch.int64)
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
@@ -168,7 +170,7 @@ class HybridSolver:
         up = down + (1.0 - leak) * G
         return ((zeta == 0.0) & (G > 0.0) & (up > 0.0) & (down <= 0.0)).sum(axis=(1, 2))
 
-    # A trajectory that overflows is rejected by its error, without a warning and without the others.
+    # A trajectory that overflows is rejected by its error, without a warning and by itself.
     @np.errstate(over="ignore", invalid="ignore")
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Make one sweep of each working trajectory; see `stepping.integration.Solver`."""
@@ -182,7 +184,10 @@ class HybridSolver:
         bias = self._bias(setting, run, guess, STEP_TIMES)
         outputs = path.outputs if bias is None else path.outputs + bias[:, :, :, None]
         residuals = setting.residuals(outputs)
-        unit, out_unit = (LOCAL * reach / self.tolerance for reach in self._reach(setting, guess))
+        # With what the step itself reaches, so that a small start soon takes steps of its new size.
+        reached = np.maximum(memory["size"], self._sizes(setting, path.zeta, path.v))
+        reach = self._reach(setting, guess, path, reached)
+        unit, out_unit = (LOCAL * part / self.tolerance for part in reach)
         change, error = change_and_error(
             guess, path, memory["begin"], residuals, setting.feedback, unit, out_unit
         )
@@ -195,6 +200,7 @@ class HybridSolver:
         if accepted.any():
             self._save_within(setting, run, guess, arrival, accepted, save)
             self._accept(setting, memory, path, arrival, accepted, bias)
+            memory["size"][accepted] = reached[accepted]
             self._save_arrived(run, accepted, save)
         going_on = ~(accepted | verdict.rejected)
         unknowns = residuals.shape[2] * residuals.shape[3]
@@ -238,32 +244,45 @@ class HybridSolver:
         return in_weights(setting.net, state) @ directions.transpose(1, 2)
 
     @staticmethod
-    def _reach(setting: Setting, guess: Guess) -> tuple[np.ndarray, np.ndarray]:
-        """Return how fast drives move in-weights, and signals out-weights, by the largest weight.
+    def _sizes(setting: Setting, zeta: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return the largest preactivation or out-weight, and the largest weight, (trajectory, 2).
 
-        An out-weight moves as its neuron's activation, the output bias as 1. In-weights are
-        measured by the preactivations that they give the longest sample. Where it is longer than 1
-        preactivations count, by the largest preactivation or out-weight of the start.
+        In-weights are measured by the preactivations that they give the longest sample.
         """
-        net, longest = setting.net, setting.surfaces.longest
-        z = sample_preactivations(torch.from_numpy(guess.zeta), setting.surfaces)
-        activation = leaky_relu(z, net.leak).abs().amax((1, 2)).numpy()
-        if "c2" in net.layout.shapes:
+        z = np.abs(zeta * setting.surfaces.reach[:, None]).max(axis=(1, 2))
+        second = np.abs(v).max(axis=(1, 2))
+        longest = setting.surfaces.longest
+        first = z / np.where(longest > 0.0, longest, 1.0)
+        return np.stack([np.maximum(z, second), np.maximum(first, second)], axis=1)
+
+    @staticmethod
+    def _reach(
+        setting: Setting, guess: Guess, path: Path, sizes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return how fast drives move in-weights, and signals out-weights, by their `sizes`.
+
+        An out-weight moves as its neuron's activation, the output bias as 1. Where the longest
+        sample is longer than 1 in-weights count by preactivations, else by themselves.
+        """
+        longest = setting.surfaces.longest
+        hidden = [
+            leaky_relu(
+                sample_preactivations(torch.from_numpy(zeta), setting.surfaces), setting.net.leak
+            )
+            for zeta in (guess.zeta, path.zeta)
+        ]
+        activation = np.maximum(*(h.abs().amax((1, 2)).numpy() for h in hidden))
+        if "c2" in setting.net.layout.shapes:
             activation = np.maximum(activation, 1.0)
-        first = z.abs().amax((1, 2)).numpy() / np.where(longest > 0.0, longest, 1.0)
-        weights = np.maximum(first, np.abs(guess.v).max(axis=(1, 2)))
-        weights = np.where(weights > 0.0, weights, guess.scale)
-        drives = np.maximum(longest**2 / guess.scale, longest / weights)
-        return drives, activation / weights
+        drives = np.maximum(longest**2 / sizes[:, 0], longest / sizes[:, 1])
+        return drives, activation / sizes[:, 1]
 
     @staticmethod
     def _guess(memory: dict[str, np.ndarray], size: np.ndarray) -> Guess:
         """Return the guess that the memory holds; the polynomial is through its node values."""
         signals = memory["signals"]
         states = (memory[name] for name in ("v_nodes", "zeta", "v", "modes", "signs"))
-        return Guess(
-            size, memory["scale"], memory["farthest"], signals, to_polynomial(signals), *states
-        )
+        return Guess(size, memory["farthest"], signals, to_polynomial(signals), *states)
 
     @staticmethod
     def _bias(

@@ -34,8 +34,6 @@ class Guess:
     ----------
     size : numpy.ndarray
         Length of the step, (trajectory,).
-    scale : numpy.ndarray
-        Largest preactivation or out-weight of the start, (trajectory,).
     farthest : numpy.ndarray
         Largest |zeta| of each neuron so far, (trajectory, neuron).
     signals, polynomial : numpy.ndarray
@@ -48,7 +46,6 @@ class Guess:
     """
 
     size: np.ndarray
-    scale: np.ndarray
     farthest: np.ndarray
     signals: np.ndarray
     polynomial: np.ndarray

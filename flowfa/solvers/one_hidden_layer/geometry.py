@@ -50,6 +50,12 @@ class Surfaces:
         return np.abs(self.factor).max(axis=1)
 
     @cached_property
+    def reach(self) -> np.ndarray:
+        """Length of the longest sample of each surface, (set, surface)."""
+        onto = self.surface[:, :, None] == np.arange(self.gram.shape[1])
+        return (onto * np.abs(self.factor)[:, :, None]).max(axis=1)
+
+    @cached_property
     def sample_gram(self) -> np.ndarray:
         """x_k . x_l, (set, sample, sample)."""
         sets = np.arange(len(self.gram))[:, None, None]
