@@ -143,6 +143,16 @@ def select_modes(
         changed = False
         for s in range(size):
             y[free[s]] = right[s, 0]
+        # The second round is that of `slide`. Between nearly equal directions it shifts the drives
+        # by much, and a choice made without it would be undone at once.
+        for s in range(size):
+            p = zero[boxed[free[s]]]
+            right[s, 0] = drive[boxed[free[s]]]
+            for a in range(boxes):
+                right[s, 0] -= gram[p, zero[boxed[a]]] * y[a]
+        solve_factorised(matrix, right, size, 1)
+        for s in range(size):
+            y[free[s]] += right[s, 0]
         for a in range(boxes):
             p = zero[boxed[a]]
             strength = -push[p]
