@@ -8,24 +8,22 @@ trajectory; trajectories accept steps independently. See docs/hybrid.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
-from flowfa.flow.field import NetworkField
 from flowfa.problems.activations.leaky_relu import leaky_relu
 from flowfa.solvers.factory import SOLVERS, SolverSettings
 from flowfa.solvers.hybrid.control import LOCAL, change_and_error, judge, next_sizes, next_steps
+from flowfa.solvers.hybrid.error_units import reach, sizes_of
 from flowfa.solvers.hybrid.newton import correct, residual_slope, tangent_kernel
+from flowfa.solvers.hybrid.setting import Setting
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integrals, to_polynomial
 from flowfa.solvers.hybrid.sweep import Guess, Path, sweep
-from flowfa.solvers.one_hidden_layer.geometry import Surfaces, find_surfaces
+from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 from flowfa.solvers.one_hidden_layer.network import (
-    Feedback,
     augmented_inputs,
     feedback_of,
     in_weights,
@@ -52,26 +50,6 @@ FAR = 1e3
 """A change, in units of the tolerance, that is never taken for convergence."""
 FINEST = 1e-10
 """Finest tolerance that the signals' rounding lets the iteration reach."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What follows from the field alone: the network, its surfaces, and its feedback."""
-
-    net: NetworkField
-    surfaces: Surfaces
-    feedback: Feedback
-
-    def select(self, rows: np.ndarray) -> Setting:
-        """Return some trajectories."""
-        net = self.net.select(torch.from_numpy(rows))
-        return Setting(net, self.surfaces.select(rows), self.feedback.select(rows))
-
-    def residuals(self, outputs: np.ndarray) -> np.ndarray:
-        """Return r of outputs, both (trajectory, time, output, sample)."""
-        net = self.net
-        targets = net.targets if net.targets.ndim == 2 else net.targets[:, None]
-        return (net.loss.derivative(torch.from_numpy(outputs), targets) / -net.samples).numpy()
 
 
 class HybridSolver:
@@ -137,7 +115,7 @@ class HybridSolver:
         still = torch.zeros_like(v)
         memory["v_predictor"] = torch.stack([v, still, still], dim=1)
         memory["farthest"] = zeta.abs().amax(2)
-        sizes = self._sizes(setting, zeta.numpy(), v.numpy())
+        sizes = sizes_of(setting, zeta.numpy(), v.numpy())
         # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
         # step is set to zero, so that it ends as step underflow; under gd it stays where it is.
         all_zero = sizes[:, 0] == 0.0
@@ -185,9 +163,9 @@ class HybridSolver:
         outputs = path.outputs if bias is None else path.outputs + bias[:, :, :, None]
         residuals = setting.residuals(outputs)
         # With what the step itself reaches, so that a small start soon takes steps of its new size.
-        reached = np.maximum(memory["size"], self._sizes(setting, path.zeta, path.v))
-        reach = self._reach(setting, guess, path, reached)
-        unit, out_unit = (LOCAL * part / self.tolerance for part in reach)
+        reached = np.maximum(memory["size"], sizes_of(setting, path.zeta, path.v))
+        reaches = reach(setting, guess, path, reached)
+        unit, out_unit = (LOCAL * part / self.tolerance for part in reaches)
         change, error = change_and_error(
             guess, path, memory["begin"], residuals, setting.feedback, unit, out_unit
         )
@@ -242,40 +220,6 @@ class HybridSolver:
         """Return zeta of flat states, (trajectory, neuron, surface)."""
         directions = torch.from_numpy(setting.surfaces.directions)
         return in_weights(setting.net, state) @ directions.transpose(1, 2)
-
-    @staticmethod
-    def _sizes(setting: Setting, zeta: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Return the largest preactivation or out-weight, and the largest weight, (trajectory, 2).
-
-        In-weights are measured by the preactivations that they give the longest sample.
-        """
-        z = np.abs(zeta * setting.surfaces.reach[:, None]).max(axis=(1, 2))
-        second = np.abs(v).max(axis=(1, 2))
-        longest = setting.surfaces.longest
-        first = z / np.where(longest > 0.0, longest, 1.0)
-        return np.stack([np.maximum(z, second), np.maximum(first, second)], axis=1)
-
-    @staticmethod
-    def _reach(
-        setting: Setting, guess: Guess, path: Path, sizes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return how fast drives move in-weights, and signals out-weights, by their `sizes`.
-
-        An out-weight moves as its neuron's activation, the output bias as 1. Where the longest
-        sample is longer than 1 in-weights count by preactivations, else by themselves.
-        """
-        longest = setting.surfaces.longest
-        hidden = [
-            leaky_relu(
-                sample_preactivations(torch.from_numpy(zeta), setting.surfaces), setting.net.leak
-            )
-            for zeta in (guess.zeta, path.zeta)
-        ]
-        activation = np.maximum(*(h.abs().amax((1, 2)).numpy() for h in hidden))
-        if "c2" in setting.net.layout.shapes:
-            activation = np.maximum(activation, 1.0)
-        drives = np.maximum(longest**2 / sizes[:, 0], longest / sizes[:, 1])
-        return drives, activation / sizes[:, 1]
 
     @staticmethod
     def _guess(memory: dict[str, np.ndarray], size: np.ndarray) -> Guess:
