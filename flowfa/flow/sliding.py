@@ -20,7 +20,7 @@ from flowfa.flow.field import ForwardPass, NetworkField
 ZERO = 1e-12
 """Below this share of ||w|| ||x|| a preactivation counts as zero."""
 VANISHING = 1e-15
-"""In-weights below this share of the norm of all parameters count as zero."""
+"""In-weights below this share of what they may have been count as zero."""
 BEYOND = 1e-6
 """Slopes outside [alpha, 1] by at most this are rounding; farther out a sample does not slide."""
 
@@ -71,22 +71,44 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
     """Return the size up to which a preactivation of the hidden layer counts as zero.
 
     In-weights can slide at zero themselves, as they do on data of one dimension. Then they are
-    rounding of their former size, so that a share of their own norm says nothing.
+    rounding of their former size, so that a share of their own norm says nothing. What they may
+    have been is told by the largest neuron, and by C-1: a change of ||w||^2 / 2 is one of <v, b>,
+    which is in the same units whatever the units of the data.
+
+    Where features are in different units, ||w|| is that of the smallest feature's weights and ||x||
+    that of the largest feature. So both are also taken with each feature in units of its own size,
+    and the smaller product counts.
 
     Returns
     -------
     Tensor
         (row, neuron, sample).
     """
-    inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
-    square, weight2 = inputs.square().sum(2), forward.parameters["W1"].square().sum(2)
+    inputs, weights = field.inputs, forward.parameters["W1"]
+    inputs = inputs if inputs.ndim == 3 else inputs[None]
     if "c1" in field.layout.shapes:
-        square, weight2 = square + 1.0, weight2 + forward.parameters["c1"].square()
-    all_norm2 = torch.stack(
-        [parameter.square().flatten(1).sum(1) for parameter in forward.parameters.values()]
-    ).sum(0)
-    size = ZERO * weight2.sqrt() + VANISHING * all_norm2.sqrt()[:, None]
-    return size[:, :, None] * square.sqrt()[:, None]
+        inputs = torch.cat([inputs, torch.ones_like(inputs[:, :, :1])], dim=2)
+        weights = torch.cat([weights, forward.parameters["c1"][:, :, None]], dim=2)
+    feedback = torch.cat(
+        [
+            group.rule.feedback(2, forward.parameters["W2"][group.start : group.stop], group.kept)
+            for group in field.groups
+        ]
+    )
+    moved = (forward.parameters["W2"].norm(dim=1) * feedback.norm(dim=2)).amax(1).sqrt()
+    # Without overflow or underflow of squares, whatever the units.
+    largest = inputs.abs().amax(1, keepdim=True)
+    unit = torch.where(largest > 0.0, largest, 1.0)
+
+    def product(weights: Tensor, inputs: Tensor, moved: Tensor) -> Tensor:
+        own = weights.norm(dim=2)
+        size = ZERO * own + VANISHING * (own.amax(1) + moved)[:, None]
+        return size[:, :, None] * inputs.norm(dim=2)[:, None]
+
+    return torch.minimum(
+        product(weights, inputs, moved),
+        product(weights * unit, inputs / unit, moved * unit.amax((1, 2))),
+    )
 
 
 def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
@@ -146,11 +168,19 @@ def _with_several(
     chosen = _Chosen.apply(matrix, scaled_velocity, strength, member, leak)
     inside = member & (chosen > leak) & (chosen < 1.0)
     equations = torch.where(inside[:, :, None], matrix, identity)
-    drive = torch.linalg.solve(equations, torch.where(inside, scaled_velocity, chosen * strength))
+    drive = _solve_each(equations, torch.where(inside, scaled_velocity, chosen * strength))
     sliding_slopes = slope[rows, neurons].scatter(1, order, drive / strength)
     result = slope.clone()
     result[rows, neurons] = torch.where(held_samples, sliding_slopes, slope[rows, neurons])
     return result
+
+
+def _solve_each(matrices: Tensor, right: Tensor) -> Tensor:
+    """Solve (system, n, n) for (system, n); what is singular has no finite solution.
+
+    Each system is a neuron's: one that cannot be solved must not end the others.
+    """
+    return torch.linalg.solve_ex(matrices, right[:, :, None]).result.squeeze(2)
 
 
 class _Chosen(torch.autograd.Function):
@@ -165,7 +195,7 @@ class _Chosen(torch.autograd.Function):
         matrix: Tensor, velocity: Tensor, strength: Tensor, member: Tensor, leak: float
     ) -> Tensor:
         """Return the slopes, (held neuron, sample): of members in [leak, 1], `leak` elsewhere."""
-        slopes = torch.linalg.solve(matrix, velocity) / strength
+        slopes = _solve_each(matrix, velocity) / strength
         slopes = torch.where(member, slopes, leak)
         outside = ((slopes < leak - BEYOND) | (slopes > 1.0 + BEYOND)).any(1)
         for index in outside.nonzero().flatten().tolist():
@@ -193,7 +223,12 @@ class _Chosen(torch.autograd.Function):
 def _bounded_slopes(
     gram: np.ndarray, velocity: np.ndarray, strength: np.ndarray, leak: float
 ) -> np.ndarray:
-    """Return the slopes that solve the box problem of docs/hybrid.md, by bounded least squares."""
+    """Return the slopes that solve the box problem of docs/hybrid.md, by bounded least squares.
+
+    They are NaN where something has overflowed.
+    """
+    if not all(np.isfinite(part).all() for part in (gram, velocity, strength)):
+        return np.full_like(strength, np.nan)
     # Slopes do not depend on the unit of velocities; squares of large ones would overflow.
     unit = max(np.abs(velocity).max(), np.abs(strength).max())
     velocity, strength = velocity / unit, np.maximum(strength / unit, np.finfo(np.float64).tiny)

@@ -67,6 +67,9 @@ def change_and_error(
     moves = feedback.moves
     b = feedback.weights(guess.v_nodes[:, 0], guess.signs)
     strength = np.abs(b).sum(axis=2).max(axis=1)
+    if moves.any():
+        at_end = feedback.weights(path.v, path.signs)
+        strength = np.maximum(strength, np.abs(at_end).sum(axis=2).max(axis=1))
     change = np.abs(residuals[:, :3] - guess.signals).sum(axis=2).max(axis=(1, 2))
     at_ends = np.stack([begin, residuals[:, 3]], axis=1)
     error = np.abs(at_ends - values(guess.polynomial, _ENDS)).sum(axis=2).max(axis=(1, 2))

@@ -12,7 +12,8 @@ from flowfa.solvers.hybrid.compiled import compiled, compiled_sums
 from flowfa.solvers.hybrid.modes import RIDGE, factorise, solve_factorised
 
 DEPENDENT = 1e-9
-"""Sliding sets with a Cholesky pivot below this share of the largest diagonal are dependent."""
+"""Sliding sets whose Gram matrix, of directions of length one, has a smaller Cholesky pivot are
+linearly dependent."""
 
 
 @compiled
@@ -170,7 +171,6 @@ def slide(
     gram: np.ndarray,
     u: np.ndarray,
     A: np.ndarray,
-    scale: float,
     sliding: int,
     full_u: np.ndarray,
     full_A: np.ndarray,
@@ -186,8 +186,6 @@ def slide(
     gram : ndarray, shape (surface, surface)
     u, A : ndarray, shape (3, surface)
         Without the sliding part.
-    scale : float
-        Largest diagonal entry of `gram`.
     sliding : int
         Number of sliding surfaces, at least one.
     full_u, full_A : ndarray, shape (3, surface)
@@ -212,8 +210,8 @@ def slide(
     for i in range(size):
         for j in range(size):
             matrix[i, j] = gram[members[i], members[j]]
-        matrix[i, i] += RIDGE * scale
-    dependent = factorise(matrix, size) < DEPENDENT * scale
+        matrix[i, i] += RIDGE
+    dependent = factorise(matrix, size) < DEPENDENT
     # The second round takes out what the ridge leaves of (K u)_F.
     for _ in range(2):
         for i in range(size):

@@ -13,7 +13,7 @@ import numpy as np
 from flowfa.solvers.hybrid.compiled import compiled
 
 RIDGE = 1e-11
-"""Added to the diagonal of a sliding set's Gram matrix, in units of its largest entry."""
+"""Added to the diagonal of a sliding set's Gram matrix, which is one."""
 FLIP = 1e-8
 """A surface leaves a bound only if its velocity is wrong by more than this share of |G| K_pp."""
 
@@ -60,7 +60,6 @@ def select_modes(
     modes: np.ndarray,
     drive: np.ndarray,
     alpha: float,
-    scale: float,
     y: np.ndarray,
     state: np.ndarray,
     boxed: np.ndarray,
@@ -90,8 +89,6 @@ def select_modes(
     drive : ndarray, shape (>= count,)
         zeta' of each surface at zero from all drives but their own s G terms; changed.
     alpha : float
-    scale : float
-        Largest diagonal entry of `gram`.
     y, state, boxed, free, matrix, right : ndarray
         Space, of shapes (surface,) four times, (surface, surface), (surface, 3).
 
@@ -140,12 +137,22 @@ def select_modes(
                     right[s, 0] -= gram[p, zero[boxed[a]]] * y[a]
             for s2 in range(size):
                 matrix[s, s2] = gram[p, zero[boxed[free[s2]]]]
-            matrix[s, s] += RIDGE * scale
+            matrix[s, s] += RIDGE
         factorise(matrix, size)
         solve_factorised(matrix, right, size, 1)
         changed = False
         for s in range(size):
             y[free[s]] = right[s, 0]
+        # The second round is that of `slide`. Between nearly equal directions it shifts the drives
+        # by much, and a choice made without it would be undone at once.
+        for s in range(size):
+            p = zero[boxed[free[s]]]
+            right[s, 0] = drive[boxed[free[s]]]
+            for a in range(boxes):
+                right[s, 0] -= gram[p, zero[boxed[a]]] * y[a]
+        solve_factorised(matrix, right, size, 1)
+        for s in range(size):
+            y[free[s]] += right[s, 0]
         for a in range(boxes):
             p = zero[boxed[a]]
             strength = -push[p]

@@ -30,7 +30,7 @@ HYSTERESIS = 1e-7
 HYSTERESIS_IF_DEPENDENT = 1e-4
 """The same in linearly dependent sliding sets, whose single slopes are known to 1e-16 / RIDGE."""
 NOISE = 1e-12 + 4.0 * RIDGE
-"""A velocity of zeta is known to this share of max |u| max K_pp."""
+"""A velocity of zeta is known to this share of max |u|."""
 TURN = 1e-2
 """A slope that leaves [alpha, 1] this close to a zero of G, in steps, does so because G turns."""
 STORM = 1000
@@ -47,7 +47,7 @@ def first_event(
     G: np.ndarray,
     H: np.ndarray,
     u: np.ndarray,
-    strength: float,
+    h: float,
     dependent: bool,
     vague: np.ndarray,
     suspects: np.ndarray,
@@ -84,7 +84,7 @@ def first_event(
             else:
                 # It leaves the surface: the zero at s = 0 is divided out. A velocity below the
                 # noise is made of rounding and of the ridge.
-                noise = NOISE * strength * largest(u)
+                noise = NOISE * h * largest(u)
                 if abs(c1) > max(noise, vague[p]):
                     s = first_negative(c1, c2, c3, 0.0, end)
                 else:
@@ -153,7 +153,6 @@ def integrate_neuron(
     gram: np.ndarray,
     directions: np.ndarray,
     moved: np.ndarray,
-    scale: float,
     alpha: float,
     h: float,
     vanishing: float,
@@ -192,8 +191,6 @@ def integrate_neuron(
         E, with K = E E'.
     moved : ndarray, shape (3, feature or 0)
         Space for E' u, empty if K is applied by itself.
-    scale : float
-        Largest diagonal entry of K.
     alpha, h : float
         Leak, and length of the step in time.
     vanishing : float
@@ -247,14 +244,14 @@ def integrate_neuron(
     apply_gram(gram, directions, moved, u, A)
     if sliding:
         all_u, all_A = work[10:13], work[13:16]
-        dependent = slide(modes, gram, u, A, scale, sliding, all_u, all_A, members, matrix, right)
+        dependent = slide(modes, gram, u, A, sliding, all_u, all_A, members, matrix, right)
     signed, enclosure = Q[C], Q[C + 1]
     tau, written = 0.0, 0
     for _ in range(STORM):
         left = 1.0 - tau
         paths(all_A, modes, alpha, h, tau, path)
         end, which = first_event(
-            zeta, path, modes, alpha, tau, G, H, all_u, h * scale, dependent, vague, suspects
+            zeta, path, modes, alpha, tau, G, H, all_u, h, dependent, vague, suspects
         )
         out_weights(zeta, path, R_poly, L_poly, merged, tau, h, v, Q)
         flip = -1
@@ -326,7 +323,6 @@ def integrate_neuron(
                 modes,
                 drive,
                 alpha,
-                scale,
                 y,
                 state,
                 boxed,
@@ -372,7 +368,5 @@ def integrate_neuron(
         all_u, all_A = u, A
         if sliding:
             all_u, all_A = work[10:13], work[13:16]
-            dependent = slide(
-                modes, gram, u, A, scale, sliding, all_u, all_A, members, matrix, right
-            )
+            dependent = slide(modes, gram, u, A, sliding, all_u, all_A, members, matrix, right)
     return False

@@ -16,7 +16,7 @@ from flowfa.flow.field import NetworkField
 from flowfa.solvers.hybrid.signals import NODES, TO_MONOMIAL
 from flowfa.solvers.hybrid.sweep import Guess
 from flowfa.solvers.one_hidden_layer.geometry import Surfaces
-from flowfa.solvers.one_hidden_layer.network import Feedback, augmented_inputs
+from flowfa.solvers.one_hidden_layer.network import Feedback
 
 GAUSS = np.stack([NODES, NODES**2 / 2.0, NODES**3 / 3.0], axis=1) @ TO_MONOMIAL
 """A_ij, the integral from 0 to c_i of the j-th Lagrange polynomial."""
@@ -38,14 +38,14 @@ def tangent_kernel(
     numpy.ndarray
         (trajectory, output, sample, output, sample).
     """
-    z, side, gram = guess.zeta, guess.modes, surfaces.gram
+    z, side, gram = guess.zeta, guess.modes, surfaces.sample_gram
     if surfaces.merged:
         index, factor = surfaces.surface[:, None], surfaces.factor[:, None]
         index = np.broadcast_to(index, (len(z), *index.shape[1:]))
         z = factor * np.take_along_axis(z, index, axis=2)
         side = factor * np.take_along_axis(side, index, axis=2)
-        inputs = augmented_inputs(net)
-        gram = inputs @ inputs.transpose(0, 2, 1)
+    else:
+        z = surfaces.factor[:, None] * z
     slope = np.where(side > 0.0, 1.0, np.where(side < 0.0, net.leak, 0.0))
     hidden = np.maximum(z, net.leak * z)
     b = feedback.weights(guess.v, guess.signs)
@@ -98,6 +98,11 @@ def correct(
         h, (trajectory,).
     defect : numpy.ndarray
         Phi(r) - r, (trajectory, 3, output, sample).
+
+    Returns
+    -------
+    numpy.ndarray
+        As `defect`; NaN for a trajectory whose equations have no solution, so that its trial ends.
     """
     shape = defect.shape
     unknowns = shape[2] * shape[3]
@@ -107,5 +112,17 @@ def correct(
     solved = np.empty_like(separate)
     for a, eigenvalue in enumerate(_EIGENVALUES):
         matrix = np.eye(unknowns) - eigenvalue * size[:, None, None] * jacobian
-        solved[a] = np.linalg.solve(matrix, separate[a][:, :, None])[:, :, 0]
+        solved[a] = _solve_each(matrix, separate[a])
     return np.einsum("ba,aix->ibx", _EIGENVECTORS, solved).real.reshape(shape)
+
+
+def _solve_each(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve (system, n, n) for (system, n); NaN where a matrix is singular."""
+    try:
+        return np.linalg.solve(matrices, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        # It does not say which one.
+        if len(matrices) == 1:
+            return np.full_like(right, np.nan)
+        alone = (_solve_each(matrices[i : i + 1], right[i : i + 1]) for i in range(len(right)))
+        return np.concatenate(list(alone))

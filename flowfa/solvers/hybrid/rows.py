@@ -19,7 +19,6 @@ def sweep_rows(
     gram: np.ndarray,
     directions: np.ndarray,
     primal: bool,
-    scale: np.ndarray,
     alpha: float,
     h: np.ndarray,
     vanishing: np.ndarray,
@@ -54,11 +53,13 @@ def sweep_rows(
     first, last : int
         Tasks are blocks of neurons, trajectory by trajectory; those from `first` to before
         `last` are done.
-    gram, directions, primal, scale, surface, factor : ndarray
+    gram, directions, primal, surface, factor : ndarray
         One entry for all trajectories, or one for each; see `Surfaces`.
     alpha : float
-    h, vanishing, weight_share : ndarray, shape (trajectory,)
-        Length of the step, what counts as zero, and a of the feedback's form.
+    h, weight_share : ndarray, shape (trajectory,)
+        Length of the step, and a of the feedback's form.
+    vanishing : ndarray, shape (trajectory, neuron)
+        What counts as zero.
     fixed, magnitude : ndarray, shape (trajectory, neuron, output)
         B and M of the feedback's form.
     v_nodes : ndarray, shape (trajectory, 3, neuron, output)
@@ -120,10 +121,9 @@ def sweep_rows(
                 K,
                 E,
                 moved,
-                scale[data],
                 alpha,
                 length,  # type: ignore[arg-type]  # numpy's stub: an array, not its number
-                vanishing[i],  # type: ignore[arg-type]  # the same
+                vanishing[i, j],  # type: ignore[arg-type]  # the same
                 share != 0.0,  # type: ignore[arg-type]  # the same
                 magnitudes,
                 R_poly_row,
@@ -152,7 +152,7 @@ def sweep_rows(
             if merged:
                 add_merged_outputs(zeta_out, row_v_out, at_surface, by_factor, alpha, total)
             else:
-                add_outputs(zeta_out, row_v_out, alpha, total)
+                add_outputs(zeta_out, row_v_out, by_factor, alpha, total)
             for p in range(P):
                 zeta[i, j, p], modes[i, j, p] = row_zeta[p], row_modes[p]
                 for t in range(T - first_integral):
@@ -166,13 +166,15 @@ def sweep_rows(
 
 
 @compiled
-def add_outputs(zeta: np.ndarray, v: np.ndarray, alpha: float, outputs: np.ndarray) -> None:
-    """Add v sigma(zeta) of one neuron to outputs (time, output, sample)."""
+def add_outputs(
+    zeta: np.ndarray, v: np.ndarray, factor: np.ndarray, alpha: float, outputs: np.ndarray
+) -> None:
+    """Add v sigma(c zeta) of one neuron to outputs (time, output, sample); c is positive."""
     for t in range(v.shape[0]):
         for c in range(v.shape[1]):
             weight = v[t, c]
             for k in range(zeta.shape[1]):
-                z = zeta[t, k]
+                z = factor[k] * zeta[t, k]
                 outputs[t, c, k] += weight * max(z, alpha * z)
 
 

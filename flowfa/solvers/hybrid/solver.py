@@ -8,24 +8,22 @@ trajectory; trajectories accept steps independently. See docs/hybrid.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
-from flowfa.flow.field import NetworkField
 from flowfa.problems.activations.leaky_relu import leaky_relu
 from flowfa.solvers.factory import SOLVERS, SolverSettings
 from flowfa.solvers.hybrid.control import LOCAL, change_and_error, judge, next_sizes, next_steps
+from flowfa.solvers.hybrid.error_units import reach, sizes_of
 from flowfa.solvers.hybrid.newton import correct, residual_slope, tangent_kernel
+from flowfa.solvers.hybrid.setting import Setting
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integrals, to_polynomial
 from flowfa.solvers.hybrid.sweep import Guess, Path, sweep
-from flowfa.solvers.one_hidden_layer.geometry import Surfaces, find_surfaces
+from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 from flowfa.solvers.one_hidden_layer.network import (
-    Feedback,
     augmented_inputs,
     feedback_of,
     in_weights,
@@ -54,26 +52,6 @@ FINEST = 1e-10
 """Finest tolerance that the signals' rounding lets the iteration reach."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What follows from the field alone: the network, its surfaces, and its feedback."""
-
-    net: NetworkField
-    surfaces: Surfaces
-    feedback: Feedback
-
-    def select(self, rows: np.ndarray) -> Setting:
-        """Return some trajectories."""
-        net = self.net.select(torch.from_numpy(rows))
-        return Setting(net, self.surfaces.select(rows), self.feedback.select(rows))
-
-    def residuals(self, outputs: np.ndarray) -> np.ndarray:
-        """Return r of outputs, both (trajectory, time, output, sample)."""
-        net = self.net
-        targets = net.targets if net.targets.ndim == 2 else net.targets[:, None]
-        return (net.loss.derivative(torch.from_numpy(outputs), targets) / -net.samples).numpy()
-
-
 class HybridSolver:
     """Integrates one-hidden-layer networks through kinks and sliding modes.
 
@@ -81,7 +59,7 @@ class HybridSolver:
     ----------
     tolerance : Tolerance
         Only ``rtol`` is used: the error is measured against the largest preactivation or
-        out-weight of the start.
+        out-weight so far.
     max_steps : int
         Trial steps after which a trajectory ends with `Status.MAX_STEPS`.
 
@@ -123,8 +101,8 @@ class HybridSolver:
         memory["signs"] = torch.where(v >= 0, v.new_tensor(1.0), v.new_tensor(-1.0))
         memory["zeta"], memory["v"] = zeta, v
         memory["v_nodes"] = v[:, None].repeat(1, 3, 1, 1)
-        hidden = leaky_relu(sample_preactivations(zeta, setting.surfaces), net.leak)
-        output = v.transpose(1, 2) @ hidden
+        z = sample_preactivations(zeta, setting.surfaces)
+        output = v.transpose(1, 2) @ leaky_relu(z, net.leak)
         bias = net.layout.views(memory["state"]).get("c2")
         output = output if bias is None else output + bias[:, :, None]
         signal = torch.from_numpy(setting.residuals(output[:, None].numpy()))
@@ -136,18 +114,21 @@ class HybridSolver:
         memory["predictor"] = torch.cat([signal, 0.0 * signal, 0.0 * signal], dim=1)
         still = torch.zeros_like(v)
         memory["v_predictor"] = torch.stack([v, still, still], dim=1)
-        biggest = torch.maximum(zeta.abs().amax((1, 2)), v.abs().amax((1, 2)))
+        memory["farthest"] = zeta.abs().amax(2)
+        sizes = sizes_of(setting, zeta.numpy(), v.numpy())
         # A network of zeros has no size that a tolerance could be a share of. If it is driven, its
         # step is set to zero, so that it ends as step underflow; under gd it stays where it is.
-        all_zero = biggest == 0.0
+        all_zero = sizes[:, 0] == 0.0
+        sizes[all_zero] = 1.0
         b = setting.feedback.weights(v.numpy(), memory["signs"].numpy())
-        driven = torch.from_numpy(np.abs(b).max(axis=(1, 2)) > 0.0)
-        memory["scale"] = torch.where(all_zero, torch.ones_like(biggest), biggest)
+        stuck = torch.from_numpy(all_zero & (np.abs(b).max(axis=(1, 2)) > 0.0))
+        memory["size"] = torch.from_numpy(sizes)
+        size = memory["size"][:, 0]
         # A step in which the signals alone would move the output weights by a tenth.
-        rate = signal.abs().sum((1, 2, 3)) * memory["scale"].clamp_min(1.0)
-        longest = 0.1 * memory["scale"] / rate.clamp_min(1e-300)
+        rate = signal.abs().sum((1, 2, 3)) * size.clamp_min(1.0)
+        longest = 0.1 * size / rate.clamp_min(1e-300)
         first = self.first_step * longest.clamp_max(run.end / 4.0)
-        memory["step"] = first.masked_fill(all_zero & driven, 0.0)
+        memory["step"] = first.masked_fill(stuck, 0.0)
         for name in ("trials", "sweeps", "rejected_last"):
             memory[name] = torch.zeros(len(v), dtype=torch.int64)
         memory["last_change"] = torch.full_like(memory["step"], torch.inf)
@@ -164,9 +145,11 @@ class HybridSolver:
         R, L = surfaces.signals(r, leak)
         G, H = b @ R, b @ L
         down = (np.where(zeta > 0.0, 1.0, leak) * G + H) @ surfaces.gram
-        up = down + (1.0 - leak) * G * np.einsum("ipp->ip", surfaces.gram)[:, None]
+        up = down + (1.0 - leak) * G
         return ((zeta == 0.0) & (G > 0.0) & (up > 0.0) & (down <= 0.0)).sum(axis=(1, 2))
 
+    # A trajectory that overflows is rejected by its error, without a warning and by itself.
+    @np.errstate(over="ignore", invalid="ignore")
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Make one sweep of each working trajectory; see `stepping.integration.Solver`."""
         setting = self._prepare(field)
@@ -179,7 +162,10 @@ class HybridSolver:
         bias = self._bias(setting, run, guess, STEP_TIMES)
         outputs = path.outputs if bias is None else path.outputs + bias[:, :, :, None]
         residuals = setting.residuals(outputs)
-        unit, out_unit = (LOCAL * reach / self.tolerance for reach in self._reach(setting, guess))
+        # With what the step itself reaches, so that a small start soon takes steps of its new size.
+        reached = np.maximum(memory["size"], sizes_of(setting, path.zeta, path.v))
+        reaches = reach(setting, guess, path, reached)
+        unit, out_unit = (LOCAL * part / self.tolerance for part in reaches)
         change, error = change_and_error(
             guess, path, memory["begin"], residuals, setting.feedback, unit, out_unit
         )
@@ -192,6 +178,7 @@ class HybridSolver:
         if accepted.any():
             self._save_within(setting, run, guess, arrival, accepted, save)
             self._accept(setting, memory, path, arrival, accepted, bias)
+            memory["size"][accepted] = reached[accepted]
             self._save_arrived(run, accepted, save)
         going_on = ~(accepted | verdict.rejected)
         unknowns = residuals.shape[2] * residuals.shape[3]
@@ -235,31 +222,11 @@ class HybridSolver:
         return in_weights(setting.net, state) @ directions.transpose(1, 2)
 
     @staticmethod
-    def _reach(setting: Setting, guess: Guess) -> tuple[np.ndarray, np.ndarray]:
-        """Return how fast drives move in-weights, and signals out-weights, by the largest weight.
-
-        An out-weight moves as its neuron's activation, the output bias as 1. In-weights are
-        measured by the preactivations that they give the longest sample. Where it is longer than 1
-        preactivations count, by the largest preactivation or out-weight of the start.
-        """
-        net, longest = setting.net, np.sqrt(setting.surfaces.scale)
-        zeta = torch.from_numpy(guess.zeta)
-        hidden = leaky_relu(sample_preactivations(zeta, setting.surfaces), net.leak)
-        activation = hidden.abs().amax((1, 2)).numpy()
-        if "c2" in net.layout.shapes:
-            activation = np.maximum(activation, 1.0)
-        first = np.abs(guess.zeta).max(axis=(1, 2)) / np.where(longest > 0.0, longest, 1.0)
-        weights = np.maximum(first, np.abs(guess.v).max(axis=(1, 2)))
-        weights = np.where(weights > 0.0, weights, guess.scale)
-        drives = np.maximum(setting.surfaces.scale / guess.scale, longest / weights)
-        return drives, activation / weights
-
-    @staticmethod
     def _guess(memory: dict[str, np.ndarray], size: np.ndarray) -> Guess:
         """Return the guess that the memory holds; the polynomial is through its node values."""
         signals = memory["signals"]
         states = (memory[name] for name in ("v_nodes", "zeta", "v", "modes", "signs"))
-        return Guess(size, memory["scale"], signals, to_polynomial(signals), *states)
+        return Guess(size, memory["farthest"], signals, to_polynomial(signals), *states)
 
     @staticmethod
     def _bias(
@@ -309,6 +276,7 @@ class HybridSolver:
             ("v", path.v[rows]),
             ("modes", modes),
             ("signs", path.signs[rows]),
+            ("farthest", np.maximum(memory["farthest"][rows], np.abs(zeta).max(axis=2))),
         ):
             memory[name][rows] = new
 

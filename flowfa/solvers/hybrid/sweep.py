@@ -19,7 +19,7 @@ from flowfa.solvers.one_hidden_layer.geometry import Surfaces
 from flowfa.solvers.one_hidden_layer.network import Feedback
 
 VANISHING = 1e-13
-"""A neuron all of whose preactivations are below this share of the start's scale has w = 0."""
+"""A neuron all of whose |zeta| are below this share of its largest so far has w = 0."""
 LOADING = 4.0
 """Seconds in which the compiled engine is loaded from numba's cache, on a slow machine too."""
 WORTH_A_THREAD = 200
@@ -34,8 +34,8 @@ class Guess:
     ----------
     size : numpy.ndarray
         Length of the step, (trajectory,).
-    scale : numpy.ndarray
-        Largest preactivation or out-weight of the start, (trajectory,).
+    farthest : numpy.ndarray
+        Largest |zeta| of each neuron so far, (trajectory, neuron).
     signals, polynomial : numpy.ndarray
         r at the nodes and its coefficients, (trajectory, 3, output, sample).
     v_nodes : numpy.ndarray
@@ -46,7 +46,7 @@ class Guess:
     """
 
     size: np.ndarray
-    scale: np.ndarray
+    farthest: np.ndarray
     signals: np.ndarray
     polynomial: np.ndarray
     v_nodes: np.ndarray
@@ -126,7 +126,7 @@ def sweep(
     A, m, P = guess.zeta.shape
     C, T, n = guess.v.shape[2], len(times), surfaces.surface.shape[1]
     R, L = surfaces.signals(guess.signals, leak)
-    R_poly, L_poly = surfaces.signals(guess.polynomial, leak) if surfaces.merged else (None, L)
+    R_poly, L_poly = surfaces.signals(guess.polynomial, leak)
     zeta, v = guess.zeta.copy(), guess.v.copy()
     modes, signs = guess.modes.copy(), guess.signs.copy()
     v_at, Y = np.empty((A, T, m, C)), np.empty((A, T - first_integral, m, P))
@@ -137,17 +137,16 @@ def sweep(
         surfaces.gram,
         surfaces.directions,
         surfaces.primal,
-        surfaces.scale,
         leak,
         guess.size,
-        VANISHING * guess.scale,
+        VANISHING * guess.farthest,
         feedback.weight_share,
         feedback.fixed,
         feedback.magnitudes,
         guess.v_nodes,
         R,
         L,
-        guess.polynomial if R_poly is None else R_poly,
+        R_poly,
         L_poly,
         surfaces.merged,
         TO_MONOMIAL,

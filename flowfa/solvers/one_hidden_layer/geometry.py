@@ -2,7 +2,8 @@
 
 Samples x_k = c_k e_p (duplicates, opposites, scaled copies) vanish together on the surface
 zeta_p = w . e_p = 0, and sigma(c z) = |c| sigma(z) + [c < 0] c (1 + alpha) z. Zero samples have
-no surface.
+no surface. The directions e_p have length one, because a surface is where it is whatever the
+length of its samples: what counts as dependent, or as zero, must not follow from the longest.
 """
 
 from __future__ import annotations
@@ -23,11 +24,9 @@ class Surfaces:
     Attributes
     ----------
     directions : numpy.ndarray
-        e_p, (set, surface, feature); zero rows fill up sets with fewer surfaces.
+        e_p, of length one, (set, surface, feature); zero rows fill up sets with fewer surfaces.
     gram : numpy.ndarray
         K_pq = e_p . e_q, (set, surface, surface).
-    scale : numpy.ndarray
-        Largest diagonal entry of each Gram matrix, (set,).
     surface : numpy.ndarray
         The surface of each sample, (set, sample); zero samples have surface 0 with factor 0.
     factor : numpy.ndarray
@@ -36,15 +35,32 @@ class Surfaces:
 
     directions: np.ndarray
     gram: np.ndarray
-    scale: np.ndarray
     surface: np.ndarray
     factor: np.ndarray
 
     @cached_property
     def merged(self) -> bool:
-        """Whether surfaces are anything but the samples themselves, in order."""
+        """Whether surfaces are anything but those of the samples themselves, in order."""
         samples = np.arange(self.surface.shape[1])
-        return not ((self.surface == samples).all() and (self.factor == 1.0).all())
+        return not ((self.surface == samples).all() and (self.factor > 0.0).all())
+
+    @cached_property
+    def longest(self) -> np.ndarray:
+        """Length of the longest sample of each set, (set,)."""
+        return np.abs(self.factor).max(axis=1)
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """Length of the longest sample of each surface, (set, surface)."""
+        onto = self.surface[:, :, None] == np.arange(self.gram.shape[1])
+        return (onto * np.abs(self.factor)[:, :, None]).max(axis=1)
+
+    @cached_property
+    def sample_gram(self) -> np.ndarray:
+        """x_k . x_l, (set, sample, sample)."""
+        sets = np.arange(len(self.gram))[:, None, None]
+        between = self.gram[sets, self.surface[:, :, None], self.surface[:, None, :]]
+        return between * self.factor[:, :, None] * self.factor[:, None, :]
 
     @cached_property
     def primal(self) -> bool:
@@ -74,7 +90,8 @@ class Surfaces:
             Each (trajectory, ..., output, surface).
         """
         if not self.merged:
-            return r, np.zeros_like(r)
+            factor = self.factor.reshape(len(self.factor), *(1,) * (r.ndim - 2), -1)
+            return r * factor, np.zeros_like(r)
         magnitude, negative = (
             matrix.reshape(len(matrix), *(1,) * (r.ndim - 3), *matrix.shape[1:])
             for matrix in self._gather
@@ -88,7 +105,6 @@ class Surfaces:
         return Surfaces(
             self.directions[rows],
             self.gram[rows],
-            self.scale[rows],
             self.surface[rows],
             self.factor[rows],
         )
@@ -114,7 +130,6 @@ def find_surfaces(inputs: np.ndarray, shared: bool = True) -> Surfaces:
     return Surfaces(
         directions,
         gram,
-        np.einsum("ipp->ip", gram).max(axis=1),
         np.stack([surface for _, surface, _ in merged]),
         np.stack([factor for _, _, factor in merged]),
     )
@@ -122,8 +137,9 @@ def find_surfaces(inputs: np.ndarray, shared: bool = True) -> Surfaces:
 
 def _merge(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return directions, surface of each sample, and factors."""
-    norms = np.linalg.norm(samples, axis=1)
-    gram = samples @ samples.T
+    norms = np.array([_length(sample) for sample in samples])
+    units = samples / np.where(norms > 0.0, norms, 1.0)[:, None]
+    gram = units @ units.T
     surface = np.full(len(samples), -1)
     factor = np.zeros(len(samples))
     firsts: list[int] = []
@@ -132,14 +148,20 @@ def _merge(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             continue
         # A cheap sieve first: the cosine; then the distance to the line, which has no
         # cancellation.
-        near = (gram[k] ** 2 >= (1.0 - 1e-12) * norms[k] ** 2 * norms**2) & (norms > 0.0)
+        near = (np.abs(gram[k]) >= 1.0 - 1e-12) & (norms > 0.0)
         for member in np.flatnonzero(near & (surface < 0)):
-            c = gram[k, member] / norms[k] ** 2 if member != k else 1.0
-            if np.linalg.norm(samples[member] - c * samples[k]) <= COLLINEAR * norms[member]:
+            side = np.sign(gram[k, member])
+            if np.linalg.norm(units[member] - side * units[k]) <= COLLINEAR:
                 surface[member] = len(firsts)
-                factor[member] = 1.0 if np.array_equal(samples[member], samples[k]) else c
+                factor[member] = side * norms[member]
         firsts.append(k)
     if not firsts:
         firsts = [0]
     surface[surface < 0] = 0
-    return samples[firsts], surface, factor
+    return units[firsts], surface, factor
+
+
+def _length(sample: np.ndarray) -> float:
+    """Return the Euclidean norm, also where squares would overflow or vanish."""
+    largest = np.abs(sample).max(initial=0.0)
+    return largest * float(np.linalg.norm(sample / largest)) if largest > 0.0 else 0.0

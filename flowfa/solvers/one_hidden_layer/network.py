@@ -171,10 +171,10 @@ def pack(field: NetworkField, first: Tensor, second: Tensor, output_bias: Tensor
 
 def sample_preactivations(zeta: Tensor, surfaces: Surfaces) -> Tensor:
     """Return c_k zeta_p(k), (trajectory, ..., sample), of zeta (trajectory, ..., surface)."""
-    if not surfaces.merged:
-        return zeta
-    index = torch.tensor(surfaces.surface, device=zeta.device)
     factor = torch.tensor(surfaces.factor, dtype=zeta.dtype, device=zeta.device)
-    shape = (len(index), *(1,) * (zeta.ndim - 2), index.shape[1])
+    shape = (len(factor), *(1,) * (zeta.ndim - 2), factor.shape[1])
+    if not surfaces.merged:
+        return zeta * factor.view(shape)
+    index = torch.tensor(surfaces.surface, device=zeta.device)
     spread = index.view(shape).expand(*zeta.shape[:-1], index.shape[1])
     return zeta.gather(-1, spread) * factor.view(shape)

@@ -106,11 +106,11 @@ def test_newton_knows_how_the_output_moves(rule):
     views = field.layout.views(flow.initial)
     v = views["W2"].transpose(1, 2).numpy()
     forward = field.forward(flow.initial)
-    zeta = forward.preactivations[0].numpy()
+    zeta = forward.preactivations[0].numpy() / surfaces.factor
     signs = np.where(v >= 0.0, 1.0, -1.0)
     modes = np.where(zeta > 0.0, 1, -1).astype(np.int8)
     size = np.ones(2)
-    guess = Guess(size, size, zeta, zeta, v, zeta, v, modes, signs)
+    guess = Guess(size, np.abs(zeta).max(axis=2), zeta, zeta, v, zeta, v, modes, signs)
     kernel = tangent_kernel(field, surfaces, feedback_of(field), guess)
     r = field.output_signal(forward)
     moved = np.einsum("icskt,ikt->ics", kernel, r.numpy())

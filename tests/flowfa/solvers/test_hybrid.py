@@ -172,6 +172,32 @@ def test_a_broken_start_ends_alone():
     assert torch.equal(run.state[[0, 2]], whole.state[[0, 2]])
 
 
+@pytest.mark.parametrize("factor", [1e20, 1e150])
+@pytest.mark.parametrize("rule", ["gd", "fa"])
+def test_a_start_whose_equations_cannot_be_solved_ends_alone(rule, factor):
+    flow = network("squared", rules=(rule,), starts=3)
+    whole, _ = integrate(flow, rtol=1e-5, max_steps=200)
+    flow.layout.views(flow.initial)["W1"][1] *= factor
+    run, _ = integrate(flow, rtol=1e-5, max_steps=200)
+    assert run.status[::2] == [Status.OK, Status.OK]
+    assert run.status[1] in (Status.MAX_STEPS, Status.STEP_UNDERFLOW)
+    assert torch.equal(run.state[[0, 2]], whole.state[[0, 2]])
+
+
+def test_a_neuron_whose_slopes_overflow_is_measured_alone():
+    """Two samples are held at zero in each network; the signals of one are infinite."""
+    X = np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
+    flow = network("squared", ("fa",), X=X, width=2, outputs=1)
+    views = flow.layout.views(flow.initial)
+    views["W1"][:, :, :2] = 0.0
+    alone = flow.observe(flow.initial, torch.arange(2))
+    views["W2"][0] = 1e308
+    views["W1"][0, :, 2] = 1e10
+    both = flow.observe(flow.initial, torch.arange(2))
+    assert not both["update_norm"][0].isfinite()
+    assert torch.equal(both["update_norm"][1], alone["update_norm"][1])
+
+
 def test_numbers_do_not_depend_on_the_threads():
     flow = network(rules=("gd", "fa"), width=300)
     one, _ = integrate(flow, end=1.0, rtol=1e-4)

@@ -175,3 +175,27 @@ def test_slopes_of_held_samples_leave_out_those_that_are_zero():
     observed = flow.observe(flow.initial, torch.tensor([0]))
     names = ("loss_rate", "gradient_norm", "update_norm", "cosine")
     assert all(bool(observed[name].isfinite().all()) for name in names)
+
+
+@pytest.mark.parametrize("apart", [3e-13, 1e-12, 1e-11, 1e-10])
+def test_nearly_equal_samples_have_the_flow_of_equal_ones(apart):
+    """Two samples slide together though no arithmetic resolves what each of them does."""
+    random = np.random.default_rng(2)
+    X, y = random.standard_normal((10, 4)), random.choice((-1.0, 1.0), 10)
+    beside = random.standard_normal((5, 4))
+    beside /= np.linalg.norm(beside, axis=1)[:, None]
+
+    def integrated(distance):
+        twins = np.concatenate([X, X[:5] + distance * beside])
+        data = Dataset(twins, np.concatenate([y, y[:5]]))
+        problem = flowfa.Problem(data, (10,), 0.1, ("fa", "signfa"), "logistic", initial="xavier")
+        flow = NetworkFlow(problem, build_ensemble(problem, 4, 0))
+        return integrate(flow, end=50.0, rtol=1e-4)[0]
+
+    run, equal = integrated(apart), integrated(0.0)
+    assert run.status == [Status.OK] * 8
+    assert run.counters["slidings"].sum() > equal.counters["slidings"].sum()
+    off = (run.state - equal.state).abs().amax(1) / equal.state.abs().amax(1)
+    unique = torch.from_numpy((run.counters["repelling"] == 0) & (equal.counters["repelling"] == 0))
+    assert unique.sum() >= 4
+    assert float(off[unique].max()) < 1e-3

@@ -80,13 +80,14 @@ def test_selected_modes_are_the_one_consistent_choice(size, seed, alpha):
     """All 3^n choices are tried; for attracting surfaces exactly one is consistent."""
     random = np.random.default_rng(seed)
     E = random.standard_normal((size, size + 2))
+    E /= np.linalg.norm(E, axis=1)[:, None]
     K, d, G = E @ E.T, random.standard_normal(size), -np.abs(random.standard_normal(size)) - 0.01
     modes = np.ones(size, np.int8)
     space = [np.empty(size), np.empty(size, np.int8)]
     space += [np.empty(size, np.int64), np.empty(size, np.int64)]
     space += [np.empty((size, size)), np.empty((size, 3))]
     zero = np.arange(size)
-    repelling = select_modes(K, zero, size, G, modes, d.copy(), alpha, K.diagonal().max(), *space)
+    repelling = select_modes(K, zero, size, G, modes, d.copy(), alpha, *space)
     found = [c for c in itertools.product((-1, 0, 1), repeat=size) if consistent(K, d, G, alpha, c)]
     assert found == [tuple(modes)] and repelling == 0
 
@@ -97,12 +98,13 @@ def test_sliding_surfaces_stand_still(dependent):
     E = random.standard_normal((6, 4))
     if dependent:
         E[1] = E[0] + 1e-12 * E[3]
+    E /= np.linalg.norm(E, axis=1)[:, None]
     K = E @ E.T
     modes = np.array([0, 0, 0, 1, -1, 1], np.int8)
     u = random.standard_normal((3, 6)) * (modes != 0)
     full_u, full_A = np.empty((3, 6)), np.empty((3, 6))
     space = np.empty(6, np.int64), np.empty((6, 6)), np.empty((6, 3))
-    found = slide(modes, K, u, u @ K, K.diagonal().max(), 3, full_u, full_A, *space)
+    found = slide(modes, K, u, u @ K, 3, full_u, full_A, *space)
     assert found == dependent
     assert np.abs(full_A[:, :3]).max() < 1e-10
     np.testing.assert_allclose(full_A, full_u @ K, atol=1e-9)
