@@ -177,9 +177,7 @@ class RandomProblems:
         shortened.__dict__["paths"] = to_the_end.paths
         return shortened
 
-    def recorded(
-        self, rtol: float = RTOL, saves: int = SAVES, max_steps: int = MAX_STEPS
-    ) -> Evidence:
+    def recorded(self, rtol: float = RTOL, saves: int = SAVES) -> Evidence:
         """Return evidence on a run of `flowfa.simulate` with its record, kept in memory."""
         run = flowfa.simulate(
             self.problem(),
@@ -188,7 +186,7 @@ class RandomProblems:
             save=saves,
             rtol=rtol,
             solver=self.solver(rtol),
-            max_steps=max_steps,
+            max_steps=MAX_STEPS,
         )
         return evidence_of_run(run)
 

@@ -30,8 +30,6 @@ LEAKS = (0.0, 0.0, 0.01, 0.1, 0.3, 1.0)
 ENDS = (1.0, 10.0, 50.0, 100.0)
 """Lengths of runs."""
 RTOL, SAVES = 1e-5, 5
-MAX_STEPS = 2000
-"""Trial steps; a network that takes more is checked as far as it got."""
 SINGLE = 0.4
 """Share of batches whose networks have one hidden neuron."""
 DEEP = 0.2
@@ -87,4 +85,4 @@ def wide_plans(networks: int = NETWORKS) -> st.SearchStrategy[Plan]:
 
 def recorded_as_by_a_user(problems: RandomProblems) -> Evidence:
     """Return evidence on a run with few saves at a loose tolerance, with its record."""
-    return problems.recorded(RTOL, SAVES, MAX_STEPS)
+    return problems.recorded(RTOL, SAVES)
