@@ -8,7 +8,8 @@ Run with ``python validation/random_theorems.py [--problems N] [--first N] [--on
 thread; prints the Markdown tables of docs/random-tests.md, and each violated case as a program.
 Ctrl-C ends it early, with the tables of what was done. With ``--out FILE`` each finished batch
 is a line of FILE (JSON), the same command does those that are not there yet, and
-``--table FILE`` prints the tables of what is there. Takes about a second for each problem.
+``--table FILE`` prints the tables of what is there; ``--wide`` takes recorded runs of the wide
+family instead, judged as ``flowfa check`` does. Takes about a second for each problem.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import collections
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from theory_checks.random_problems import (
     Architecture,
     Plan,
     build,
+    wide,
 )
 from theory_checks.random_problems.batches import HORIZONS
 from theory_checks.random_problems.judged import Case, Tally, cases_of, explain, look_closer
@@ -98,6 +100,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--problems", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first batch")
+    parser.add_argument(
+        "--wide", action="store_true", help="recorded runs of `theory_checks.random_problems.wide`"
+    )
     parser.add_argument("--only", nargs="*", help="IDs of statements")
     parser.add_argument("--folder", type=Path, help="where smallest problems are saved")
     parser.add_argument("--out", type=Path, help="gets a line for each batch; goes on from there")
@@ -109,7 +114,9 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     keep_freed_memory()
-    names = tuple(arguments.only or (n for n in CHECKS.names() if n not in ("record", "C-11")))
+    # The flows of the wide family are recorded runs.
+    left_out = ("C-11",) if arguments.wide else ("record", "C-11")
+    names = tuple(arguments.only or (n for n in CHECKS.names() if n not in left_out))
     checks = chosen(names)
     kept = Kept() if arguments.out is None else read(arguments.out)
     tally, batch = kept.tally, arguments.first
@@ -120,7 +127,10 @@ def main() -> None:
                 batch += 1
                 continue
             left = arguments.problems - tally.networks
-            done = study(checks, batch, min(NETWORKS, left))
+            if arguments.wide:
+                done = study(checks, batch, min(wide.NETWORKS, left), wide.wide_plan)
+            else:
+                done = study(checks, batch, min(NETWORKS, left))
             if arguments.out is not None:
                 with arguments.out.open("a") as stream:
                     stream.write(json.dumps(done.as_line(batch)) + "\n")
@@ -210,17 +220,26 @@ def read(path: Path) -> Kept:
     return kept
 
 
-def study(checks: tuple[Check, ...], batch: int, networks: int) -> Kept:
-    """Return what one batch gives."""
+def study(
+    checks: tuple[Check, ...],
+    batch: int,
+    networks: int,
+    plan: Callable[[int, int], Plan] = make_plan,
+) -> Kept:
+    """Return what one batch gives; of the wide family as ``flowfa check`` finds it."""
     kept, begun = Kept(), time.perf_counter()
-    problems = build(make_plan(batch, networks))
+    problems = build(plan(batch, networks))
+    recorded = plan is wide.wide_plan
     started = time.process_time()
-    evidence = problems.evidence()
+    evidence = wide.recorded_as_by_a_user(problems) if recorded else problems.evidence()
+    # Once for all statements.
+    _ = evidence.paths
     kept.seconds["integration"] = time.process_time() - started
     for check in checks:
         started = time.process_time()
         try:
-            cases = list(cases_of((check,), problems, evidence, look_closer))
+            again = None if recorded else look_closer
+            cases = list(cases_of((check,), problems, evidence, again, confirm=recorded))
         except Exception as error:  # one check's error shall not end the study
             kept.failures.append(f"{check.spec} batch {batch}: {type(error).__name__}: {error}")
             tqdm.write(kept.failures[-1])

@@ -15,6 +15,7 @@ from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.sliding import sliding_velocity
+from theory_checks.evidence.early_ends import EarlyEnd, early_ends
 from theory_checks.evidence.networks import Networks, Quantity
 from theory_checks.evidence.rungs import Rung
 from theory_checks.evidence.steps import Training
@@ -160,9 +161,18 @@ class Evidence:
     def paths(self) -> tuple[Path, ...]:
         """The trajectories on the mesh, as each rung finds them; integrated when first asked."""
         moving, start = self.motion.select(self.rows), self.initial[self.rows]
-        return tuple(
+        paths = tuple(
             integrate(moving, start, self.times, rung.make(), self.reached) for rung in self.rungs
         )
+        for rung, path in zip(self.rungs, paths, strict=True):
+            ends = early_ends(path, rung.label, self.rows, self.times, self.reached)
+            self.ended.extend(ends)
+        return paths
+
+    @cached_property
+    def ended(self) -> list[EarlyEnd]:
+        """What ended early on a rung, also of `moved_by`; known once paths are integrated."""
+        return []
 
     @cached_property
     def valid(self) -> Tensor:
@@ -186,6 +196,7 @@ class Evidence:
         )
         if "paths" in self.__dict__:
             chosen.__dict__["paths"] = tuple(path.select(positions) for path in self.paths)
+            chosen.__dict__["ended"] = list(self.ended)
         if "velocities" in self.__dict__:
             chosen.__dict__["velocities"] = self.velocities[positions]
         return chosen
@@ -213,7 +224,10 @@ class Evidence:
         initial : Tensor
             States of the motion at time 0, the parameters first.
         """
-        return dataclasses.replace(self, motion=motion, initial=initial, record=None)
+        moved = dataclasses.replace(self, motion=motion, initial=initial, record=None)
+        # Whoever asks why there is no margin knows this evidence, not that of the other motion.
+        moved.__dict__["ended"] = self.ended
+        return moved
 
     def along(self, quantity: Quantity) -> Course:
         """Measure a quantity and its rate along the trajectories.

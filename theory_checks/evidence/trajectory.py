@@ -24,16 +24,20 @@ class Path:
         Time of the last good state, (trajectory,).
     status : tuple of str
         How each trajectory ended: ``ok``, ``chattering``, ...
+    message : tuple of str
+        The same as a sentence, with where and what to do.
     """
 
     states: Tensor
     reached: Tensor
     status: tuple[str, ...]
+    message: tuple[str, ...]
 
     def select(self, rows: Tensor) -> Path:
         """Return the path of some trajectories."""
         status = tuple(self.status[row] for row in rows.tolist())
-        return Path(self.states[rows], self.reached[rows], status)
+        message = tuple(self.message[row] for row in rows.tolist())
+        return Path(self.states[rows], self.reached[rows], status, message)
 
 
 class _Enough(Exception):
@@ -78,4 +82,9 @@ def integrate(
         # A trajectory goes on while others do; later states are dropped, so that what is seen of
         # it does not depend on the others.
         states_at[times > until[:, None]] = torch.nan
-    return Path(states_at, run.time.clone(), tuple(status.label for status in run.status))
+    return Path(
+        states_at,
+        run.time.clone(),
+        tuple(status.label for status in run.status),
+        tuple(run.message(row) for row in range(len(initial))),
+    )

@@ -1,35 +1,26 @@
-"""Searching: hypothesis finds a neighbourhood, local optimisation its worst case."""
+"""Searching: random draws find a neighbourhood, local optimisation its worst case."""
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-import hypothesis
 import numpy as np
-from hypothesis import strategies
-from hypothesis.errors import HypothesisWarning
 from scipy import optimize
 
 from flowfa.machine.thread_scope import in_chosen_threads
+from flowfa.seeds import generator
 from theory_checks.falsify.budget import Exhausted, Judge, Standing
 from theory_checks.falsify.case import Case, Shape, case_of
 from theory_checks.falsify.claim import Assessment, Claim
+from theory_checks.falsify.drawing import draw_problems
 from theory_checks.falsify.parts import vector_of, without_one_part
 from theory_checks.falsify.simplify import simplify
 
-NO_CONCERN = (
-    hypothesis.HealthCheck.too_slow,
-    hypothesis.HealthCheck.data_too_large,
-    hypothesis.HealthCheck.large_base_example,
-    hypothesis.HealthCheck.nested_given,
-)
-"""Health checks of hypothesis that are meant for tests and do not concern a search."""
 DRAWS = 100
-"""Examples of hypothesis in a round; each is a batch of the claim."""
+"""Draws of a round; each is a batch of the claim."""
 STARTS = 3
 """Problems of a round from which the local search starts, each of another shape."""
 EVALUATIONS = 600
@@ -195,47 +186,16 @@ def _draw(
     best_of_shape: dict[Shape, tuple[float, np.ndarray]],
     violated: list[Case],
 ) -> None:
-    """Let hypothesis draw problems, guided by their scores."""
-    entries = strategies.floats(-1.0, 1.0, width=32)
-
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=DRAWS,
-        derandomize=False,
-        database=None,
-        deadline=None,
-        phases=(hypothesis.Phase.generate, hypothesis.Phase.target),
-        suppress_health_check=NO_CONCERN,
-    )
-    @hypothesis.given(strategies.data())
-    def draw(data: strategies.DataObject) -> None:
-        shape = data.draw(strategies.sampled_from(shapes))
-        size = shape.numbers
-        vectors = np.array(
-            data.draw(
-                strategies.lists(
-                    strategies.lists(entries, min_size=size, max_size=size),
-                    min_size=judge.claim.batch,
-                    max_size=judge.claim.batch,
-                )
-            )
-        )
-        # Tested after the draws: hypothesis needs the same draws whatever was found before.
-        if violated or judge.exhausted:
-            return
-        cases = [case_of(shape, vector) for vector in vectors]
-        try:
-            scores = _scores(judge, cases, violated)
-        except Exhausted:
-            return
+    """Draw problems until one violates the claim, guided by their scores."""
+    random = generator(seed, "draws")
+    for _ in range(DRAWS):
+        shape, points = draw_problems(shapes, judge.claim.batch, best_of_shape, random)
+        scores = _scores(judge, [case_of(shape, point) for point in points], violated)
         least = int(scores.argmin())
-        hypothesis.target(-max(float(scores[least]), -1e6))
         if shape not in best_of_shape or scores[least] < best_of_shape[shape][0]:
-            best_of_shape[shape] = float(scores[least]), vectors[least]
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HypothesisWarning)
-        draw()
+            best_of_shape[shape] = float(scores[least]), points[least]
+        if violated:
+            return
 
 
 def improve(

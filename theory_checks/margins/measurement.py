@@ -186,7 +186,8 @@ class Estimate:
         if not known:
             return f"{rule} none"
         missing = "" if len(known) == len(rows) else f" ({len(rows) - len(known)} have none)"
-        off = max(self.uncertainties[row] for row in known)
+        offs = [self.uncertainties[row] for row in known]
+        off = "unknown" if any(map(math.isnan, offs)) else f"{max(offs):.1g}"
         low, high = (f"{extreme(self.values[row] for row in known):.4g}" for extreme in (min, max))
         shown = low if low == high else f"{low} to {high}"
-        return f"{rule} {shown} +- {off:.1g}{missing}"
+        return f"{rule} {shown} +- {off}{missing}"

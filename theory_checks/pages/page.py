@@ -101,7 +101,7 @@ def _table(report: Report) -> str:
         f"<tr><td>{escape(finding.spec)}</td><td>{_word(finding.verdict)}</td>"
         f'<td class="number">{number(finding.margin)}</td>'
         f'<td class="number">{number(finding.uncertainty)}</td>'
-        f"<td>{'-' if finding.place is None else escape(str(finding.place))}</td></tr>"
+        f"<td>{escape(finding.where)}</td></tr>"
         for finding in report.findings
     ]
     return f'<table class="full">{"".join(rows)}</table>'
@@ -112,6 +112,8 @@ def _explained(finding: Finding) -> str:
     sentences = [f"{finding.statement}.", f"Trajectories: {counts}."]
     if finding.sentence:
         sentences.append(f"{finding.sentence[0].upper()}{finding.sentence[1:]}.")
+    if finding.unknown:
+        sentences.append(f"{finding.unknown[0].upper()}{finding.unknown[1:]}.")
     if finding.unless is not None:
         sentences.append(f"It does not apply unless {finding.unless}.")
     measured = "".join(f"<li>{escape(str(estimate))}</li>" for estimate in finding.estimates)

@@ -13,6 +13,7 @@ from theory_checks.random_problems.structure import (
     rule_names,
     rules,
 )
+from theory_checks.random_problems.wide import wide_plan, wide_plans
 
 __all__ = [
     "DATA_KINDS",
@@ -31,4 +32,6 @@ __all__ = [
     "rules",
     "smallest",
     "starts",
+    "wide_plan",
+    "wide_plans",
 ]

@@ -50,6 +50,8 @@ class Plan:
         Length of the run in units of the networks' own time; see `HORIZONS`.
     smooth_kinks : float or None
     networks : int
+    t_end : float or None
+        Length of the run, the same for all networks whatever their own time; None: by `horizon`.
     """
 
     seed: int
@@ -66,6 +68,7 @@ class Plan:
     horizon: float
     smooth_kinks: float | None
     networks: int
+    t_end: float | None = None
 
 
 def build(plan: Plan) -> RandomProblems:
@@ -99,11 +102,13 @@ def build(plan: Plan) -> RandomProblems:
         leak=plan.architecture.leak,
         loss=plan.loss,
         smooth_kinks=plan.smooth_kinks,
-        t_end=1.0,
+        t_end=1.0 if plan.t_end is None else plan.t_end,
         data_kinds=tuple(data_kinds),
         start_kinds=tuple(start_kinds),
         origin=f"build({plan!r})",
     )
+    if plan.t_end is not None:
+        return problems
     return replace(problems, t_end=plan.horizon * _own_time(problems))
 
 

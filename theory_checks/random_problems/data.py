@@ -94,9 +94,36 @@ DATA_KINDS: dict[str, Draw] = {
 """By name; the first is the plainest. Signs are labels -1/+1, or what class numbers follow."""
 
 
+def _mixed_norms(samples: int, dim: int, random: np.random.Generator) -> Signed:
+    """Draw normal samples times factors that spread over three decades about 1."""
+    X, signs = _gaussian(samples, dim, random)
+    return X * 10.0 ** random.uniform(-1.5, 1.5, (samples, 1)), signs
+
+
+def _mixed_units(samples: int, dim: int, random: np.random.Generator) -> Signed:
+    """Draw normal samples, each feature in a unit of its own, over three decades about 1."""
+    X, signs = _gaussian(samples, dim, random)
+    return X * 10.0 ** random.uniform(-1.5, 1.5, (1, dim)), signs
+
+
+def _balanced(samples: int, dim: int, random: np.random.Generator) -> Signed:
+    """Repeat samples under both labels: small networks have gradients that cancel."""
+    X, _ = _gaussian(samples, dim, random)
+    return X[np.arange(samples) // 2], np.where(np.arange(samples) % 2 == 0, -1.0, 1.0)
+
+
+WIDE_DATA_KINDS: dict[str, Draw] = {
+    "mixed norms": _mixed_norms,
+    "mixed units": _mixed_units,
+    "balanced": _balanced,
+}
+"""By name; those of `wide_plan`. `DATA_KINDS` stay as they are, so that its batches do."""
+
+
 def possible_kinds(samples: int, dim: int) -> tuple[str, ...]:
     """Return the kinds that exist for a shape: nearly orthogonal samples need the dimensions."""
-    return tuple(k for k in DATA_KINDS if k != "nearly orthogonal" or samples <= dim)
+    kinds = (*DATA_KINDS, *WIDE_DATA_KINDS)
+    return tuple(k for k in kinds if k != "nearly orthogonal" or samples <= dim)
 
 
 def draw_data(
@@ -113,7 +140,7 @@ def draw_data(
     Parameters
     ----------
     kind : str
-        A name in `DATA_KINDS`.
+        A name in `DATA_KINDS` or `WIDE_DATA_KINDS`.
     samples, dim : int
     loss : str
         ``cross-entropy``: labels are class numbers, of which K-1 is one (so that the labels tell
@@ -129,7 +156,7 @@ def draw_data(
     X, y : numpy.ndarray
         (sample, feature), and (sample,) or (sample, output).
     """
-    X, signs = DATA_KINDS[kind](samples, dim, random)
+    X, signs = (DATA_KINDS | WIDE_DATA_KINDS)[kind](samples, dim, random)
     X = X * scale
     if loss == "cross-entropy":
         other = random.integers(0, outputs - 1, samples)

@@ -166,6 +166,7 @@ def cases_of(
     problems: RandomProblems,
     evidence: Evidence,
     again: Callable[[RandomProblems], Evidence] | None = None,
+    confirm: bool = False,
 ) -> Iterator[Case]:
     """Yield the verdict of each statement on each network of a batch.
 
@@ -180,6 +181,8 @@ def cases_of(
         judged again on it, and the second verdict counts. One that is still violated must be so on
         one more rung, because two rungs sometimes agree by chance on a drift that a third makes
         smaller.
+    confirm : bool
+        Look at what is violated with one more rung, as ``flowfa check`` does.
     """
     # A rung that stopped early shortened what was looked at, so that its status counts.
     status = [
@@ -188,7 +191,7 @@ def cases_of(
     ]
     closer: dict[int, Evidence] = {}
     for check in checks:
-        for outcome in outcomes_of(check, evidence):
+        for outcome in outcomes_of(check, evidence, confirm=confirm):
             network = outcome.trajectory
             case = Case(check.spec, problems, network, outcome, status[network])
             if again is not None and case.verdict in (Verdict.VIOLATED, Verdict.INCONCLUSIVE):

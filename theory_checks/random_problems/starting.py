@@ -171,17 +171,39 @@ START_KINDS: dict[str, Callable[[Seat, np.random.Generator], Arrays]] = {
 """By name; the first is the one that most theorems apply to."""
 
 
+def _small(seat: Seat, random: np.random.Generator) -> Arrays:
+    """Draw weights and biases of one size between 10^-6 and 10^-2, feedback of size 1."""
+    size = 10.0 ** random.uniform(-6.0, -2.0)
+    return _times(_random(seat, random, lambda out, into: 1.0, bias=1.0), size)
+
+
+def _uneven(seat: Seat, random: np.random.Generator) -> Arrays:
+    """Draw each matrix and each bias of a size of its own between 10^-6 and 1."""
+    arrays = _random(seat, random, lambda out, into: 1.0, bias=1.0)
+    return {
+        name: 10.0 ** random.uniform(-6.0, 0.0) * array if name[0] in "Wc" else array
+        for name, array in arrays.items()
+    }
+
+
+WIDE_START_KINDS: dict[str, Callable[[Seat, np.random.Generator], Arrays]] = {
+    "small": _small,
+    "uneven": _uneven,
+}
+"""By name; those of `wide_plan`. `START_KINDS` stay as they are, so that its batches do."""
+
+
 def draw_start(kind: str, seat: Seat, random: np.random.Generator) -> Arrays:
     """Draw W1.., c1.. and the matrices that the rule keeps and accepts, without leading dimension.
 
     Parameters
     ----------
     kind : str
-        A name in `START_KINDS`.
+        A name in `START_KINDS` or `WIDE_START_KINDS`.
     seat : Seat
     random : numpy.random.Generator
     """
-    arrays = START_KINDS[kind](seat, random)
+    arrays = (START_KINDS | WIDE_START_KINDS)[kind](seat, random)
     if not seat.rule.accepts_feedback:
         arrays = {name: array for name, array in arrays.items() if name[0] in "Wc"}
     if seat.feedback_scale != 1.0 and kind != "boundary":

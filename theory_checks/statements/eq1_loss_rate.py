@@ -26,6 +26,8 @@ from theory_checks.statements.statement import register
 
 ON_A_KINK = 1e-8
 """Share of the largest preactivation below which one counts as zero, so that its slope is open."""
+FADED = 1e-12
+"""Share of its largest size so far that rounding leaves of a preactivation."""
 CANCELLATION = 1e-15
 """Share of the terms of the rate of the loss that rounding makes up where they cancel."""
 NETWORK = (Item(),)
@@ -130,15 +132,17 @@ def kinks(networks: Networks) -> Tensor:
     Returns
     -------
     Tensor
-        z, and (1 - alpha) |dLoss/dh| where z is zero to rounding, else 0: (row, 2 items).
+        z; the size up to which the state tells that z is zero; and (1 - alpha) |dLoss/dh| where it
+        is, else 0: (row, 3 items).
     """
     field = networks.field
     forward = field.forward(networks.state)
     z = forward.preactivations[0]
-    near = z.abs() <= reach_of_zero(field, forward)
+    reach = reach_of_zero(field, forward)
     signal = field.output_signal(forward)
     jump = field.activation.slope_jump() * field.true_signal(2, forward, signal, signal).abs()
-    return torch.cat([z.flatten(1), torch.where(near, jump, 0.0).flatten(1)], 1)
+    jump = torch.where(z.abs() <= reach, jump, 0.0)
+    return torch.cat([part.expand_as(z).flatten(1) for part in (z, reach, jump)], 1)
 
 
 def slopes_are_known(evidence: Evidence) -> bool:
@@ -152,17 +156,37 @@ def on_kink(evidence: Evidence) -> Tensor:
     """Return when slopes are open because some preactivation is zero, (trajectory, time) bool.
 
     Never if the activation has no kinks. In networks with one hidden layer, whose states tell the
-    slopes, only when one passes zero at that very time: the rate of the loss jumps there, and has
-    no one value.
+    slopes, only when one passes zero at that very time (the rate of the loss jumps there, and has
+    no one value), or while one is so small that its sign means nothing: see `_hidden`.
     """
     if evidence.flow.field.activation.kinks == "none":
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
     if slopes_are_known(evidence):
         course = evidence.along(kinks)
-        jumps = course.values.chunk(2, 2)[1] * course.rates.chunk(2, 2)[0].abs()
-        return jumps.sum(2) > _resolution(evidence.values(eq1_factors)).squeeze(2)
+        z, reach, jump = course.values.chunk(3, 2)
+        jumps = jump * course.rates.chunk(3, 2)[0].abs()
+        passing = jumps.sum(2) > _resolution(evidence.values(eq1_factors)).squeeze(2)
+        return passing | _hidden(z, course.coarser.chunk(3, 2)[0], reach)
     nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.own))
     return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
+
+
+def _hidden(z: Tensor, coarser: Tensor, reach: Tensor) -> Tensor:
+    """Return when the sign of some preactivation is hidden by its error, (trajectory, time) bool.
+
+    Where it is so throughout an interval the neuron slides, or has slid to zero, and which slope it
+    has is not told by the sign; a kink that is crossed is left behind. Below `reach` the state
+    tells that it slides.
+    """
+    size, error = z.abs().nan_to_num(0.0), (z - coarser).abs().nan_to_num(0.0)
+    known_to = error.cummax(1).values + FADED * size.cummax(1).values
+    small = (size <= known_to) & (size > reach)
+    throughout = (small[:, :-2:2] & small[:, 1::2] & small[:, 2::2]).any(2)
+    hidden = torch.zeros(z.shape[:2], dtype=torch.bool)
+    hidden[:, 1::2] = throughout
+    hidden[:, :-2:2] |= throughout
+    hidden[:, 2::2] |= throughout
+    return hidden
 
 
 def _resolution(factors: Tensor) -> Tensor:
@@ -249,7 +273,12 @@ def _recorded(evidence: Evidence, rates: Tensor, smooth: Tensor) -> Measurement:
     stored = evidence.record.observables["loss_rate"][:, :, None]
     wrong = (stored - on_run_rung[:, index]).abs()
     error = 2.0 * (rates - on_run_rung).abs().cummax(1).values[:, index]
-    allowed = error + evidence.record.rounding * on_run_rung.abs().cummax(1).values[:, index]
+    rounding = evidence.record.rounding * on_run_rung.abs().cummax(1).values
+    # Where labels balance almost all of gradient and update cancels, and few digits are left.
+    rounding = rounding + evidence.record.rounding / ROUNDING * _resolution(
+        evidence.values(eq1_factors, evidence.own)
+    )
+    allowed = error + rounding[:, index]
     return Measurement(
         2.0 * allowed - wrong,
         allowed,

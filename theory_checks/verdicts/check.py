@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.simulation.run import Run
+from theory_checks.evidence.early_ends import EarlyEnd
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_run import evidence_of_run
 from theory_checks.margins.measurement import Estimate
@@ -155,7 +156,12 @@ def check_evidence(
             f"{seconds:.0f} s",
             *notes,
         )
-    return Report(findings, (*notes, *_notes(evidence)), _ground(evidence))
+    ended = _ended(findings)
+    return Report(
+        findings,
+        (*notes, *_notes(evidence), *_why_ended(ended, len(rows))),
+        _ground(evidence, len({end.trajectory for end in ended}), len(rows)),
+    )
 
 
 def _listed(only: object) -> tuple[Any, ...]:
@@ -163,12 +169,37 @@ def _listed(only: object) -> tuple[Any, ...]:
     return tuple(only) if isinstance(only, Iterable) else (only,)
 
 
-def _ground(evidence: Evidence) -> str:
-    """Say what the verdicts rest on."""
+def _ended(findings: Iterable[Finding]) -> list[EarlyEnd]:
+    """Return the rungs that ended early and left a verdict open, each trajectory once."""
+    ends = (outcome.ended for finding in findings for outcome in finding.outcomes)
+    return list(dict.fromkeys(end for end in ends if end is not None))
+
+
+def _why_ended(ended: list[EarlyEnd], checked: int) -> Iterator[str]:
+    """Say of each rung that ended early where, why, and what to do."""
+    kinds = dict.fromkeys((end.rung, end.status) for end in ended)
+    for rung, status in kinds:
+        same = [end for end in ended if (end.rung, end.status) == (rung, status)]
+        first = min(same, key=lambda end: end.time)
+        number = len({end.trajectory for end in same})
+        yield (
+            f"{rung} ended before the run on {number} of {checked} trajectories ({status}), and no "
+            f"margin has an uncertainty from there on; trajectory {first.trajectory}, at t = "
+            f"{first.time:.4g} of {first.until:.4g}, {first.message}; make the run so, and check it"
+        )
+
+
+def _ground(evidence: Evidence, ended: int, checked: int) -> str:
+    """Say what the verdicts rest on; `ended` trajectories of those checked lack a rung."""
     if evidence.training is not None:
         return "measured by taking every step again from the stored start; uncertainty: rounding"
     rungs = " and ".join(rung.label for rung in evidence.rungs[-2:])
-    return f"measured with {rungs}; uncertainty: the difference of the two"
+    if not ended:
+        return f"measured with {rungs}; uncertainty: the difference of the two"
+    return (
+        f"measured with {rungs}; uncertainty: their difference as far as both got, unknown beyond "
+        f"({ended} of {checked} trajectories)"
+    )
 
 
 def _unwatched(doing: str) -> None:

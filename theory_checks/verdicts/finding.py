@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from theory_checks.evidence.early_ends import EarlyEnd
 from theory_checks.margins.measurement import Estimate
 from theory_checks.verdicts.outcome import Outcome, Place
 from theory_checks.verdicts.verdict import Verdict
@@ -69,6 +70,18 @@ class Finding:
         return self.worst.place
 
     @property
+    def where(self) -> str:
+        """That place in words, and which rung ended there if the margin is not known for that."""
+        if self.place is None:
+            return "-"
+        return f"{self.place}" if self.ended is None else f"{self.place}: {self.ended}"
+
+    @property
+    def ended(self) -> EarlyEnd | None:
+        """The rung that ended before the run, where that is why the verdict is open."""
+        return self.worst.ended
+
+    @property
     def trajectories(self) -> dict[str, int]:
         """How many trajectories got which verdict, by its word."""
         counts = Counter(outcome.verdict for outcome in self.outcomes)
@@ -97,6 +110,15 @@ class Finding:
         return self.reading if self.applies else ""
 
     @property
+    def unknown(self) -> str:
+        """Why margin or uncertainty are not known; empty if they are."""
+        if not self.applies or self.worst.known:
+            return ""
+        if self.ended is not None:
+            return f"not known beyond t = {self.ended.time:.4g}, where {self.ended.rung} ended"
+        return "not known where a term is not a number, as by overflow"
+
+    @property
     def unless(self) -> str | None:
         """What would have to hold for the statement to apply, and by how much it does not."""
         if self.failed_hypothesis is None:
@@ -118,10 +140,13 @@ class Finding:
             "failed_hypothesis": self.failed_hypothesis,
             "failed_by": self.failed_by,
             "sentence": self.sentence,
+            "ended": None if self.ended is None else asdict(self.ended),
             "estimates": [asdict(estimate) for estimate in self.estimates],
         }
 
 
 def number(value: float | None) -> str:
-    """Return a number as a reader sees it, to three digits."""
-    return "-" if value is None else f"{value:.3g}"
+    """Return a number as a reader sees it, to three digits; what is no number is not known."""
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if value == value else "unknown"

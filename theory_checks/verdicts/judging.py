@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from flowfa.registry import unknown_name
+from theory_checks.evidence.early_ends import EarlyEnd
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.statement import Check
@@ -181,7 +183,7 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
         if worst is not None and (
             most,
             -float(room[index]),
-        ) <= (worst.verdict.severity, worst.uncertainty - worst.margin):
+        ) <= (worst.verdict.severity, -worst.room):
             continue
         item = measurement.items[index % len(measurement.items)]
         worst = Outcome(
@@ -198,6 +200,8 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
                 measurement.note,
             ),
         )
+        if not worst.known:
+            worst = replace(worst, ended=_first_end(evidence, trajectory))
     if worst is None:
         return Outcome(
             trajectory,
@@ -205,6 +209,12 @@ def _judge(evidence: Evidence, measurements: tuple[Measurement, ...], position: 
             failed_hypothesis="it speaks of something in this network",
         )
     return worst
+
+
+def _first_end(evidence: Evidence, trajectory: int) -> EarlyEnd | None:
+    """Return where the first rung ended that does not know the whole trajectory."""
+    ends = [end for end in evidence.ended if end.trajectory == trajectory]
+    return min(ends, key=lambda end: end.time, default=None)
 
 
 def _not_applicable(trajectory: int, failed: Hypothesis, position: int) -> Outcome:

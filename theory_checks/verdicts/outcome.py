@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from theory_checks.evidence.early_ends import EarlyEnd
 from theory_checks.margins.measurement import Item
 from theory_checks.verdicts.verdict import Verdict
 
@@ -48,13 +49,16 @@ class Outcome:
         Counted from 0.
     verdict : Verdict
     margin, uncertainty : float
-        Where there is least room; NaN where the statement does not apply.
+        Where there is least room; NaN where the statement does not apply, and where it is not
+        known.
     place : Place or None
         Where that is; None where the statement does not apply.
     failed_hypothesis : str or None
         The first hypothesis that fails, in words.
     failed_by : float or None
         By how much; None if it has no amount.
+    ended : EarlyEnd or None
+        The rung that ended before the run, if that is why margin or uncertainty are not known.
     """
 
     trajectory: int
@@ -64,6 +68,12 @@ class Outcome:
     place: Place | None = None
     failed_hypothesis: str | None = None
     failed_by: float | None = None
+    ended: EarlyEnd | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether margin and uncertainty are numbers."""
+        return self.margin == self.margin and self.uncertainty == self.uncertainty
 
     @property
     def room(self) -> float:

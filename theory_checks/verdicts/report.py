@@ -125,7 +125,7 @@ class Report:
                 _shown(finding.verdict),
                 number(finding.margin),
                 number(finding.uncertainty),
-                "-" if finding.place is None else str(finding.place),
+                finding.where,
             )
             for finding in self.findings
             if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
@@ -168,6 +168,8 @@ def _explain(finding: Finding) -> str:
     parts = [f"{finding.statement} ({counts})"]
     if finding.sentence:
         parts.append(finding.sentence)
+    if finding.unknown:
+        parts.append(finding.unknown)
     if finding.unless is not None:
         parts.append(f"does not apply unless {finding.unless}")
     return "; ".join(parts)

@@ -94,8 +94,9 @@ def refusal(
     if outside:
         return (
             f"the feedback of the rule {outside[0]!r} has no form a W^T + B + M * sign(W)^T that "
-            f'the {solver} solver could follow: take `solver="auto"` or `solver="bosh3"`, or '
-            "state the form (flowfa.RuleInForm)"
+            f'the {solver} solver could follow: take `solver="auto"`, which keeps it for the other '
+            "rules, with `smooth_kinks=EPS` where neurons slide, or state the form "
+            "(flowfa.RuleInForm)"
         )
     if dtype != "float64":
         return f"the {solver} solver needs float64: leave out `dtype`"

@@ -39,8 +39,9 @@ class Status(Enum):
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
-        'take `solver="hybrid"` where there is one hidden layer, else `smooth_kinks=EPS` (such as '
-        '1e-2), loosen `rtol`, or take a fixed-step solver (`solver="euler"` with `step=H`)'
+        'take `solver="hybrid"` where one hidden layer of (leaky) ReLUs follows a rule that states '
+        "the form of its feedback, else `smooth_kinks=EPS` (such as 1e-2) for (leaky) ReLUs, "
+        'loosen `rtol`, or take a fixed-step solver (`solver="euler"` with `step=H`)'
     )
     STAGE_EQUATIONS = (
         "the stage equations of the implicit step could not be solved, however short the step, "

@@ -18,6 +18,7 @@ from flowfa.errors import InputError, Interrupted
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.rules import FeedbackAlignment, GradientDescent
 from flowfa.solvers.choice import choose
+from flowfa.solvers.stepping.status import Status
 from tests.support.rules import Doubled, DoubledForm
 from theory_checks.verdicts.verdict import Verdict
 
@@ -91,6 +92,30 @@ def test_auto_chooses_for_each_rule_and_says_why():
         choice.reason.startswith("hybrid for gd, fa (") and "bosh3 for doubled (" in choice.reason
     )
     assert "\n" not in choice.reason
+
+
+def test_gd_slides_beside_it_to_the_end():
+    """It left the hybrid solver for the sake of the other rule, and chattered."""
+    data = flowfa.datasets.gaussian(samples=8, dim=2, seed=0)
+    problem = flowfa.Problem(data, (4,), leak=0.0, rule=("gd", Doubled()), loss="squared")
+    run = flowfa.simulate(problem, 4, t_end=20.0, save=3, max_steps=400)
+    assert run.statuses[:4] == ["ok"] * 4
+    assert run.tree.children["solver"].to_dataset()["slidings"].values[:4].max() > 0
+
+
+def test_no_remedy_sends_a_rule_out_of_form_to_a_solver_that_refuses_it():
+    """Chattering named the hybrid solver, which named the solver that had chattered."""
+    chattering = Status.CHATTERING.value
+    assert "hybrid" not in chattering.partition("else")[2]
+    assert "a rule that states the form of its feedback, else" in chattering
+    with pytest.raises(InputError, match="`smooth_kinks=EPS` where neurons slide") as refused:
+        choose("hybrid", _problem("gd", Doubled()))
+    assert "bosh3" not in str(refused.value)
+    rules = ("gd", Doubled())
+    smoothed = flowfa.Problem(DATA, widths=(6,), leak=0.2, rule=rules, smooth_kinks=1e-2)
+    assert not flowfa.simulate(smoothed, 1, t_end=0.1, save=3).failed
+    stepped = flowfa.simulate(_problem(*rules), 1, t_end=0.1, save=3, solver="euler", step=0.01)
+    assert not stepped.failed
 
 
 def test_auto_takes_bosh3_where_no_rule_is_in_form():

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import flowfa
+import theory_checks
 from flowfa.cli.main import main
 from tests.support.oracles import updates
 from theory_checks.falsify import Case, Shape, find, search
 from theory_checks.falsify.case import case_of
 from theory_checks.falsify.claims.dominance import descent
+from theory_checks.falsify.drawing import SPECIAL, draw_problems
 from theory_checks.falsify.network import Network
 from theory_checks.falsify.parts import vector_of, without_one_part
+from theory_checks.falsify.report import to_json_dict
 
 FALSE = (
     ("paper-C.3", ()),
@@ -78,19 +84,13 @@ def test_the_smallest_rising_loss_has_one_neuron_one_sample_and_one_feature(foun
 @pytest.fixture(scope="module")
 def told():
     """What ``flowfa falsify --json`` says of the true claims, by name."""
-    # In a process of their own: hypothesis draws by the constants of all modules that are loaded,
-    # and after other tests it may draw hardly any state that meets the hypotheses.
-    code = (
-        "import sys; from flowfa.cli.main import main\n"
-        "for name in sys.argv[1:]: main(['falsify', name, '--seed', '2', '--quiet', '--json', "
-        "'--examples', '1500'])"
-    )
-    ran = subprocess.run([sys.executable, "-c", code, *TRUE], capture_output=True, check=True)
-    rest, answers = ran.stdout.decode(), []
-    while rest.strip():
-        answer, end = json.JSONDecoder().raw_decode(rest.lstrip())
-        answers, rest = [*answers, answer], rest.lstrip()[end:]
-    return dict(zip(TRUE, answers, strict=True))
+    answers = {}
+    for name in TRUE:
+        line = f"falsify {name} --seed 2 --quiet --json --examples 1500"
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            main(line.split())
+        answers[name] = json.loads(printed.getvalue())
+    return answers
 
 
 @pytest.mark.parametrize("name", TRUE)
@@ -173,6 +173,68 @@ def test_the_same_seed_finds_the_same():
     assert first.claim.snippet(first.case, frozenset()) == second.claim.snippet(
         second.case, frozenset()
     )
+
+
+def test_draws_vary_the_best_problem_and_have_special_numbers():
+    shapes = (Shape((2, 2, 1), 2), Shape((1, 1, 1), 1))
+    random = np.random.default_rng(0)
+    best = {shapes[0]: (0.5, np.full(shapes[0].numbers, 0.25))}
+    drawn = [draw_problems(shapes, 3, best, random) for _ in range(200)]
+    assert {shape for shape, _ in drawn} == set(shapes)
+    points = np.concatenate([points.ravel() for _, points in drawn])
+    assert abs(points).max() <= 1.0
+    assert all((points == number).any() for number in (*SPECIAL, 0.25))
+    assert (np.unique(points, return_counts=True)[1] == 1).sum() > 0.5 * len(points)
+
+
+def told_of(result):
+    """What a search tells, but for the time it took."""
+    return to_json_dict(result) | {"seconds": None}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A folder in which an installed copy of the packages ran a search, and what that told."""
+    place, work = tmp_path_factory.mktemp("copy") / "site-packages", tmp_path_factory.mktemp("work")
+    for package in (flowfa, theory_checks):
+        source = Path(package.__file__).parent
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, place / source.name, ignore=ignored)
+    code = (
+        "import json, theory_checks\n"
+        "from theory_checks.falsify import find, search\n"
+        "from theory_checks.falsify.report import to_json_dict\n"
+        "told = to_json_dict(search(*find('L-1-state'), seed=3, examples=400))\n"
+        "print(json.dumps([theory_checks.__file__, told | {'seconds': None}]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(place)}
+    line = [sys.executable, "-c", code]
+    ran = subprocess.run(line, capture_output=True, check=True, cwd=work, env=environment)
+    loaded, told = json.loads(ran.stdout)
+    assert Path(loaded).is_relative_to(place)
+    return work, told
+
+
+def test_the_same_seed_finds_the_same_wherever_the_package_is(elsewhere):
+    _, told = elsewhere
+    here = told_of(search(*find("L-1-state"), seed=3, examples=400))
+    assert json.loads(json.dumps(here)) == told
+
+
+def test_a_search_leaves_nothing_in_the_working_folder(elsewhere):
+    work, _ = elsewhere
+    assert list(work.iterdir()) == []
+
+
+def test_a_search_does_not_depend_on_what_else_is_loaded(tmp_path, monkeypatch):
+    before = told_of(search(*find("L-1-state"), seed=3, examples=300))
+    numbers = ", ".join(repr(number) for number in np.linspace(-1.0, 1.0, 199).round(2).tolist())
+    (tmp_path / "full_of_constants.py").write_text(f"NUMBERS = [{numbers}]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "full_of_constants", None)
+    del sys.modules["full_of_constants"]
+    importlib.import_module("full_of_constants")
+    assert told_of(search(*find("L-1-state"), seed=3, examples=300)) == before
 
 
 def test_a_law_with_a_hypothesis_dropped_is_falsified_along_a_flow():
