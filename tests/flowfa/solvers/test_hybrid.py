@@ -295,7 +295,7 @@ def test_a_coarser_run_tells_the_error_of_gd_on_a_gentle_problem():
 def test_recorded_loss_rate_is_the_slope_of_the_loss_while_neurons_slide(loss, bias):
     """z of a sliding neuron is rounding: its sign must not choose the slope of the gradient."""
     flow = network(loss, bias=bias, seed=2)
-    _, states = integrate(flow, end=4.0, saves=4001, rtol=1e-8)
+    _, states = integrate(flow, end=2.0, saves=2001, rtol=1e-8)
     worst = 0.0
     for row in range(len(flow)):
         seen = flow.observe(states[row], torch.full((len(states[row]),), row))
@@ -310,7 +310,7 @@ def test_recorded_loss_rate_knows_neurons_that_slide_at_zero():
     """On data of one dimension all preactivations vanish with w, which is rounding from then on."""
     random = np.random.default_rng(6)
     flow = network(X=2.0 * random.standard_normal((6, 1)), rules=("fa", "gd"), starts=6)
-    run, states = integrate(flow, end=4.0, saves=4001, rtol=1e-8)
+    run, states = integrate(flow, end=2.0, saves=2001, rtol=1e-8)
     weight = flow.layout.views(run.state)["W1"].abs().amax(2)
     assert int(((weight < 1e-12) & (weight.amax(1, keepdim=True) > 0.1)).any(1).sum()) >= 3
     for row in range(len(flow)):

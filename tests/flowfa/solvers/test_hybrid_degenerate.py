@@ -26,8 +26,9 @@ def from_start(X, y, W1, W2, B2=None, leak=0.1, rule="fa"):
     return NetworkFlow(problem, build_ensemble(problem, 1, 0))
 
 
-@pytest.mark.parametrize("leak", [0.0, 0.1])
-@pytest.mark.parametrize(("dim", "samples"), [(1, 6), (2, 8), (3, 12)])
+@pytest.mark.parametrize(
+    ("dim", "samples", "leak"), [(1, 6, 0.0), (2, 8, 0.0), (2, 8, 0.1), (3, 12, 0.0)]
+)
 def test_more_samples_than_dimensions_slide_dependently(dim, samples, leak):
     """With more samples than dimensions sliding sets are dependent, or pin w at zero."""
     X = 2.0 * np.random.default_rng(samples).standard_normal((samples, dim)) / dim**0.5

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import importlib
 import io
 import json
@@ -32,7 +34,7 @@ from theory_checks.falsify.report import to_json_dict
 
 FALSE = (
     ("paper-C.3", ()),
-    ("paper-5.7", ()),
+    pytest.param("paper-5.7", (), marks=pytest.mark.slow),
     ("paper-5.4", ()),
     ("descent", ("sign-condition",)),
     ("L-1-state", ("scalar-output",)),
@@ -40,10 +42,10 @@ FALSE = (
 TRUE = ("C.3", "L-1-state", "P-1-state", "descent")
 
 
-@pytest.fixture(scope="module")
-def found():
-    """What a search of each false claim comes to."""
-    return {(name, drop): search(*find(name, drop), seed=0, seconds=60.0) for name, drop in FALSE}
+@functools.cache
+def found(name, drop):
+    """What a search of a false claim comes to."""
+    return search(*find(name, drop), seed=0, seconds=60.0)
 
 
 def spec_case():
@@ -59,24 +61,24 @@ def spec_case():
 
 
 @pytest.mark.parametrize(("name", "drop"), FALSE)
-def test_a_false_claim_is_falsified_from_scratch_and_confirmed_with_more_digits(found, name, drop):
-    result = found[name, drop]
+def test_a_false_claim_is_falsified_from_scratch_and_confirmed_with_more_digits(name, drop):
+    result = found(name, drop)
     assert result.falsified
     assert "50 digits" in result.verified
     assert result.assessment.margin < -result.assessment.uncertainty
 
 
 @pytest.mark.parametrize(("name", "drop"), FALSE)
-def test_the_printed_program_runs_and_gives_the_margin(found, name, drop):
-    result = found[name, drop]
+def test_the_printed_program_runs_and_gives_the_margin(name, drop):
+    result = found(name, drop)
     names = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(result.claim.snippet(result.case, frozenset(drop)), names)
     assert names["margin"] == pytest.approx(result.assessment.margin, rel=1e-6)
 
 
-def test_the_smallest_rising_loss_has_one_neuron_one_sample_and_one_feature(found):
-    case = found["descent", ("sign-condition",)].case
+def test_the_smallest_rising_loss_has_one_neuron_one_sample_and_one_feature():
+    case = found("descent", ("sign-condition",)).case
     assert (case.shape.sizes, case.shape.samples) == ((1, 1, 1), 1)
     assert float((case["W2"] * case["B2"]).item()) < 0.0
 
@@ -86,7 +88,7 @@ def told():
     """What ``flowfa falsify --json`` says of the true claims, by name."""
     answers = {}
     for name in TRUE:
-        line = f"falsify {name} --seed 2 --quiet --json --examples 1500"
+        line = f"falsify {name} --seed 2 --quiet --json --examples 600"
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             main(line.split())
         answers[name] = json.loads(printed.getvalue())
@@ -103,7 +105,7 @@ def test_a_true_claim_is_not_falsified_and_its_tightest_case_is_told(told, name)
 
 
 def test_the_constant_of_dominance_is_tight():
-    result = search(*find("P-2-state"), seed=0, examples=6000, seconds=300.0)
+    result = search(*find("P-2-state"), seed=0, examples=500, seconds=300.0)
     assert not result.falsified
     assert 1.0 - 1e-9 < result.assessment.tightness < 1.05
 
@@ -239,7 +241,9 @@ def test_a_search_does_not_depend_on_what_else_is_loaded(tmp_path, monkeypatch):
 
 def test_a_law_with_a_hypothesis_dropped_is_falsified_along_a_flow():
     claim, drop = find("C-5", ["linear-activation"])
-    result = search(claim, drop, seed=1, examples=200, seconds=60.0)
+    # Few problems, so that few go into making the counterexample smaller.
+    claim = dataclasses.replace(claim, examples=60)
+    result = search(claim, drop, seed=1, seconds=60.0)
     assert result.falsified
     assert "verified at rtol 1e-10" in result.verified
     names = {}
@@ -257,7 +261,7 @@ def test_a_law_that_holds_is_not_falsified_along_flows():
 
 def test_the_saved_file_is_data_and_start_of_a_run_whose_loss_rises(tmp_path, capsys):
     path = tmp_path / "found.npz"
-    line = f"falsify descent --drop-hypothesis sign-condition --examples 300 --json --out {path}"
+    line = f"falsify descent --drop-hypothesis sign-condition --seed 0 --json --out {path}"
     assert main(line.split()) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["falsified"]
