@@ -79,14 +79,14 @@ class Course:
         derivative by time, along the field that moves the networks. NaN where not reached.
     coarser : Tensor
         Values on the next coarser rung.
-    own : Tensor
+    on_run_rung : Tensor
         Values on the rung of the run itself, which is one of the two, or coarser than both.
     """
 
     values: Tensor
     rates: Tensor
     coarser: Tensor
-    own: Tensor
+    on_run_rung: Tensor
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Evidence:
         States at time 0, (trajectory of `flow`, parameter).
     rungs : tuple of Rung
         Solvers from coarse to fine, at least two.
-    own : int
+    run_rung : int
         Index of the rung on which the run itself was integrated.
     times : Tensor
         The mesh, (time,), of odd length: the times of odd index are midpoints of their neighbours.
@@ -126,7 +126,7 @@ class Evidence:
     motion: Field
     initial: Tensor
     rungs: tuple[Rung, ...]
-    own: int
+    run_rung: int
     times: Tensor
     rows: Tensor
     reached: Tensor
@@ -247,10 +247,10 @@ class Evidence:
         coarser, _ = self._measure(quantity, self.paths[-2])
         on_run_rung = (
             coarser
-            if self.own == len(self.rungs) - 2
+            if self.run_rung == len(self.rungs) - 2
             else values
-            if self.own == len(self.rungs) - 1
-            else self._measure(quantity, self.paths[self.own])[0]
+            if self.run_rung == len(self.rungs) - 1
+            else self._measure(quantity, self.paths[self.run_rung])[0]
         )
         return Course(values, rates, coarser, on_run_rung)
 
@@ -267,9 +267,9 @@ class Evidence:
         """Measure a quantity alone on a rung, by default the finest, (trajectory, time, item)."""
         return self._measure(quantity, self.paths[rung])[0]
 
-    def own_rates(self, quantity: Quantity) -> Tensor:
+    def rates_on_run_rung(self, quantity: Quantity) -> Tensor:
         """Measure dq/dt on the run's own rung, (trajectory, time, item)."""
-        path = self.paths[self.own]
+        path = self.paths[self.run_rung]
         return self._measure(quantity, path, self._velocities_on(path))[1]
 
     def in_record(self, quantity: Quantity) -> Tensor:

@@ -116,7 +116,7 @@ def evidence_of_training(
         motion=flow.field,
         initial=flow.initial,
         rungs=(),
-        own=0,
+        run_rung=0,
         times=with_midpoints(axis),
         rows=torch.arange(len(flow)),
         reached=axis[torch.tensor(last)],

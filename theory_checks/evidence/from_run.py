@@ -114,7 +114,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
                 f"{label} was integrated by the solver {solver!r}, which is not registered here: "
                 f"register it with @flowfa.solver({solver!r})"
             )
-    rungs, own = build_ladder(
+    rungs, run_rung = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,
         rtol=configuration["rtol"],
@@ -131,7 +131,7 @@ def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label
         motion=flow.field,
         initial=flow.initial,
         rungs=rungs,
-        own=own,
+        run_rung=run_rung,
         times=with_midpoints(times),
         rows=torch.arange(len(flow)),
         reached=reached,

@@ -176,7 +176,7 @@ def constant(
     negligible = NEGLIGIBLE * of_layer(sizes.abs()) + LAST_DIGITS * of_layer(course.values.abs())
     negligible = negligible + torch.finfo(sizes.dtype).tiny
     drift, coarser, on_run_rung = (
-        values - values[:, :1] for values in (course.values, course.coarser, course.own)
+        values - values[:, :1] for values in (course.values, course.coarser, course.on_run_rung)
     )
     error = SAFETY * of_layer((drift - coarser).abs())
     moved = of_layer((terms - terms[:, :1]).abs().nan_to_num(0.0))
@@ -198,11 +198,11 @@ def constant(
     )
     if evidence.record is None:
         return (dense,)
-    other = coarser if evidence.own == len(evidence.rungs) - 1 else drift
+    other = coarser if evidence.run_rung == len(evidence.rungs) - 1 else drift
     error = SAFETY * of_layer((other - on_run_rung).abs())
     rounding = evidence.record.rounding
     negligible = max(NEGLIGIBLE, rounding) * of_layer(sizes.abs())
-    negligible = negligible + LAST_DIGITS * rounding / ROUNDING * of_layer(course.own.abs())
+    negligible = negligible + LAST_DIGITS * rounding / ROUNDING * of_layer(course.on_run_rung.abs())
     return dense, _recorded(
         evidence, law, error + negligible, error > RESOLVED * moved + negligible, speaks_of, items
     )

@@ -167,7 +167,7 @@ def on_kink(evidence: Evidence) -> Tensor:
         jumps = jump * course.rates.chunk(3, 2)[0].abs()
         passing = jumps.sum(2) > _resolution(evidence.values(eq1_factors)).squeeze(2)
         return passing | _hidden(z, course.coarser.chunk(3, 2)[0], reach)
-    nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.own))
+    nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.run_rung))
     return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
 
 
@@ -269,14 +269,14 @@ def _recorded(evidence: Evidence, rates: Tensor, smooth: Tensor) -> Measurement:
     """Compare the file's loss_rate with the automatic derivative."""
     assert evidence.record is not None
     index = torch.searchsorted(evidence.times, evidence.record.time)
-    on_run_rung = evidence.own_rates(mean_loss)
+    on_run_rung = evidence.rates_on_run_rung(mean_loss)
     stored = evidence.record.observables["loss_rate"][:, :, None]
     wrong = (stored - on_run_rung[:, index]).abs()
     error = 2.0 * (rates - on_run_rung).abs().cummax(1).values[:, index]
     rounding = evidence.record.rounding * on_run_rung.abs().cummax(1).values
     # Where labels balance almost all of gradient and update cancels, and few digits are left.
     rounding = rounding + evidence.record.rounding / ROUNDING * _resolution(
-        evidence.values(eq1_factors, evidence.own)
+        evidence.values(eq1_factors, evidence.run_rung)
     )
     allowed = error + rounding[:, index]
     return Measurement(

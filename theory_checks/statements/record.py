@@ -47,7 +47,7 @@ class Reproduction:
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the differences leave: of each stored state, loss and invariant."""
         assert evidence.record is not None
-        on_run_rung, finest = evidence.paths[evidence.own].states, evidence.paths[-1].states
+        on_run_rung, finest = evidence.paths[evidence.run_rung].states, evidence.paths[-1].states
         layout = evidence.flow.layout
         layers = range(1, layout.layers + 1)
 
@@ -56,7 +56,9 @@ class Reproduction:
             by_layer = torch.stack([views[f"W{layer}"].norm(dim=(1, 2)) for layer in layers], 1)
             return by_layer.unflatten(0, states.shape[:2])
 
-        other = evidence.paths[-2].states if evidence.own == len(evidence.paths) - 1 else finest
+        other = (
+            evidence.paths[-2].states if evidence.run_rung == len(evidence.paths) - 1 else finest
+        )
         error = 2.0 * norms(on_run_rung - other).cummax(1).values
         when = evidence.record.snapshot_time
         index = torch.searchsorted(evidence.times, when.nan_to_num(0.0).contiguous(), right=True)
@@ -115,10 +117,10 @@ def _observed(
     assert evidence.record is not None
     stored = evidence.record.observables[name].reshape(len(evidence), -1, len(items))
     index = torch.searchsorted(evidence.times, evidence.record.time)
-    on_run_rung = evidence.values(quantity, evidence.own)[:, index]
-    last = evidence.own == len(evidence.paths) - 1
+    on_run_rung = evidence.values(quantity, evidence.run_rung)[:, index]
+    last = evidence.run_rung == len(evidence.paths) - 1
     other = evidence.values(quantity, -2 if last else -1)[:, index]
-    terms = on_run_rung if size is None else evidence.values(size, evidence.own)[:, index]
+    terms = on_run_rung if size is None else evidence.values(size, evidence.run_rung)[:, index]
     # Rounding of one neuron's invariant is that of the largest it was computed beside.
     rounding = evidence.record.rounding * terms.abs().amax(2, keepdim=True)
     allowed = (2.0 * (on_run_rung - other).abs() + rounding).cummax(1).values

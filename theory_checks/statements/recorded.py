@@ -71,8 +71,8 @@ def in_repetition(evidence: Evidence) -> tuple[Measurement, ...]:
         measured = _observed(networks, names)
         return torch.cat([_as_items(measured[name]) for name in names], 1)
 
-    on_run_rung = evidence.values(together, evidence.own)[:, index]
-    last = evidence.own == len(evidence.paths) - 1
+    on_run_rung = evidence.values(together, evidence.run_rung)[:, index]
+    last = evidence.run_rung == len(evidence.paths) - 1
     other = evidence.values(together, -2 if last else -1)[:, index]
     error = 2.0 * (on_run_rung - other).abs().nan_to_num(0.0).cummax(1).values
     allowed = error + record.rounding * on_run_rung.abs().nan_to_num(0.0).cummax(1).values
@@ -168,8 +168,8 @@ def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor
 
 
 def _observed(networks: Networks, names: list[str]) -> dict[str, Tensor]:
-    own = tuple(OBSERVABLES.get(name) for name in names if name in OBSERVABLES.names())
-    return observe(networks.field, networks.state, networks.outside_norm2, own)
+    observables = tuple(OBSERVABLES.get(name) for name in names if name in OBSERVABLES.names())
+    return observe(networks.field, networks.state, networks.outside_norm2, observables)
 
 
 def _as_items(values: Tensor) -> Tensor:

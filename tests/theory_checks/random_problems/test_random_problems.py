@@ -284,7 +284,7 @@ def test_what_is_still_violated_gets_one_more_rung():
 
     def deceived(problems):
         coarse = Rung("coarse", lambda: make_solver("heun", step=0.3), fine)
-        return replace(problems.evidence(saves=9), rungs=(coarse, coarse), own=0)
+        return replace(problems.evidence(saves=9), rungs=(coarse, coarse), run_rung=0)
 
     problems, _ = evidence_on(varied(rule="gd", networks=1))
     (check,) = chosen(("C-1",))

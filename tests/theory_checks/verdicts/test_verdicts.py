@@ -175,11 +175,11 @@ def test_hypothesis_that_fails_for_some_leaves_the_others():
 
 def test_ladder_tells_the_integrators_drift_from_the_theorems():
     """Euler's drift shrinks with its step; that of weight decay does not."""
-    rungs, own = build_ladder("euler", rungs=3, rtol=1e-4, step=0.02)
+    rungs, run_rung = build_ladder("euler", rungs=3, rtol=1e-4, step=0.02)
     sound = theory_checks.evidence_of_flow(small_flow("fa"), t_end=1.0, saves=9)
     decayed = broken("fa", "weight decay")()
     for evidence, verdict in ((sound, Verdict.HOLDS), (decayed, Verdict.VIOLATED)):
-        evidence = dataclasses.replace(evidence, rungs=rungs, own=own)
+        evidence = dataclasses.replace(evidence, rungs=rungs, run_rung=run_rung)
         finding = theory_checks.check_evidence(evidence, [NeuronConservation()]).findings[0]
         assert finding.verdict is verdict
 
@@ -324,7 +324,7 @@ def test_what_seems_violated_is_looked_at_with_a_finer_rung():
 
     coarse = Rung("coarse", lambda: make_solver("heun", step=0.5), fine)
     evidence = theory_checks.evidence_of_flow(small_flow("gd"), t_end=4.0, saves=9)
-    deceived = dataclasses.replace(evidence, rungs=(coarse, coarse), own=0)
+    deceived = dataclasses.replace(evidence, rungs=(coarse, coarse), run_rung=0)
     conservation = NeuronConservation()
     assert check_evidence(deceived, [conservation])["C-1"].verdict is Verdict.VIOLATED
     confirmed = check_evidence(deceived, [conservation], confirm=True)["C-1"]
