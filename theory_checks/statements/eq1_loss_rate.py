@@ -179,7 +179,8 @@ def _hidden(z: Tensor, coarser: Tensor, reach: Tensor) -> Tensor:
     tells that it slides.
     """
     size, error = z.abs().nan_to_num(0.0), (z - coarser).abs().nan_to_num(0.0)
-    known_to = error.cummax(1).values + FADED * size.cummax(1).values
+    # The error of that time: a kink that both rungs have crossed leaves none behind.
+    known_to = error + FADED * size.cummax(1).values
     small = (size <= known_to) & (size > reach)
     throughout = (small[:, :-2:2] & small[:, 1::2] & small[:, 2::2]).any(2)
     hidden = torch.zeros(z.shape[:2], dtype=torch.bool)

@@ -20,6 +20,7 @@ from flowfa.errors import InputError, Interrupted
 from flowfa.machine import memory
 from flowfa.settings import DeviationSettings
 from tests.support.watching import Watch, stops_when
+from tests.support.words import with_flags
 
 SETTINGS = DeviationSettings(
     rates=(0.04, 0.02), momenta=(0.0, 0.5), t_end=1.0, points=4, refinements=(2,), fresh=5
@@ -190,7 +191,7 @@ def test_the_command_reports_and_tells_slopes(tmp_path, monkeypatch, capsys):
 )
 def test_bad_input_is_told_and_nothing_is_written(options, told, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main([*COMMAND.split(), *options.split(), "--out", "out"]) == 64
+    assert main([*with_flags(COMMAND, options), "--out", "out"]) == 64
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out" / "deviation.nc").exists()
 

@@ -22,6 +22,7 @@ from flowfa.experiments.noisy_mnist.report import FIGURES, rest_is_rounding, wri
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
 from tests.support.image_files import write_mnist
 from tests.support.watching import stops_when
+from tests.support.words import with_flags
 
 SMALL = {
     "widths": (4, 7),
@@ -282,7 +283,7 @@ def test_the_command_writes_the_result_and_tells_the_findings(tmp_path, capsys):
     ],
 )
 def test_bad_input_is_told_in_one_line(options, told, capsys):
-    assert main([*COMMAND.split(), *options.split(), "--out", "found"]) == 64
+    assert main([*with_flags(COMMAND, options), "--out", "found"]) == 64
     text = capsys.readouterr().err.strip()
     assert told in text
     assert len(text.splitlines()) == 1

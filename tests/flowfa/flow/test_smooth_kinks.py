@@ -233,7 +233,7 @@ def test_linear_networks_and_the_hybrid_solver_are_refused():
 
 
 def test_the_message_of_chattering_names_both_remedies():
-    assert '`solver="hybrid"` where there is one hidden layer' in Status.CHATTERING.value
+    assert '`solver="hybrid"` where one hidden layer' in Status.CHATTERING.value
     assert "`smooth_kinks=EPS`" in Status.CHATTERING.value
 
 
