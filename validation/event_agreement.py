@@ -55,7 +55,7 @@ def sizes(flow: NetworkFlow, states: torch.Tensor) -> torch.Tensor:
 
 def table_of_starts() -> None:
     """Print errors and steps by rtol for starts of several sizes."""
-    print("| rtol | start: " + " | ".join(f"{size:g}" for size in STARTS) + " | steps |")
+    print("\n| rtol | start: " + " | ".join(f"{size:g}" for size in STARTS) + " | steps |")
     print("|---|" + "---|" * (len(STARTS) + 1))
     errors: dict[tuple[float, float], list[float]] = {}
     steps: dict[tuple[float, float], list[int]] = {}
