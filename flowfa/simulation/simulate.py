@@ -14,9 +14,10 @@ from flowfa.flow.observable_registry import observables_of
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
-from flowfa.problems.problem import Problem, check_problem
+from flowfa.problems.problem import Problem
 from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen
 from flowfa.settings.recording import ThreadsSettings
+from flowfa.simulation.arguments import shared_settings
 from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import flow_observer, record_layout
@@ -134,16 +135,7 @@ def simulate(
         names["solver"] = custom_solver.name
     arguments = {**locals(), **names}
     settings = chosen(FlowSettings, arguments)
-    starts = chosen(StartsSettings, arguments)
-    storage = chosen(StorageSettings, arguments)
-    chosen(ThreadsSettings, arguments)
-    check_problem(problem)
-    if path is not None:
-        as_path(path)
-    if storage.resume and path is None:
-        raise InputError(
-            "`resume` is True, but there is no `path` to continue: give the result file"
-        )
+    starts, storage = shared_settings(problem, path, arguments)
     for rule in problem.rules:
         if rule.redrawn:
             raise InputError(

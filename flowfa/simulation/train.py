@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowfa.errors import InputError
 from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import Observable, observables_of
@@ -20,7 +19,7 @@ from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.memory import check_fits
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import Ensemble, build_ensemble
-from flowfa.problems.problem import Problem, check_problem
+from flowfa.problems.problem import Problem
 from flowfa.records.layout import TrainingAxes
 from flowfa.settings import (
     StartsSettings,
@@ -30,6 +29,7 @@ from flowfa.settings import (
     to_json_dict,
 )
 from flowfa.settings.recording import ThreadsSettings
+from flowfa.simulation.arguments import shared_settings
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import record_layout
@@ -140,16 +140,7 @@ def train(
         names["schedule"] = str(schedule)
     arguments = {**locals(), **names}
     settings = chosen(TrainingSettings, arguments)
-    starts = chosen(StartsSettings, arguments)
-    storage = chosen(StorageSettings, arguments)
-    chosen(ThreadsSettings, arguments)
-    check_problem(problem)
-    if path is not None:
-        as_path(path)
-    if storage.resume and path is None:
-        raise InputError(
-            "`resume` is True, but there is no `path` to continue: give the result file"
-        )
+    starts, storage = shared_settings(problem, path, arguments)
     Schedule.parse(settings.schedule)  # refuses a bad schedule before networks are drawn
     observables = observables_of(settings.observe)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
