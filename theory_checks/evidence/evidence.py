@@ -161,13 +161,14 @@ class Evidence:
     def paths(self) -> tuple[Path, ...]:
         """The trajectories on the mesh, as each rung finds them; integrated when first asked."""
         moving, start = self.motion.select(self.rows), self.initial[self.rows]
-        paths = tuple(
-            integrate(moving, start, self.times, rung.make(), self.reached) for rung in self.rungs
-        )
-        for rung, path in zip(self.rungs, paths, strict=True):
+        known: tuple[Path, ...] = self.__dict__.get("coarser_paths", ())
+        paths = list(known)
+        for rung in self.rungs[len(known) :]:
+            path = integrate(moving, start, self.times, rung.make(), self.reached)
+            paths.append(path)
             ends = early_ends(path, rung.label, self.rows, self.times, self.reached)
             self.ended.extend(ends)
-        return paths
+        return tuple(paths)
 
     @cached_property
     def ended(self) -> list[EarlyEnd]:
@@ -197,6 +198,10 @@ class Evidence:
         if "paths" in self.__dict__:
             chosen.__dict__["paths"] = tuple(path.select(positions) for path in self.paths)
             chosen.__dict__["ended"] = list(self.ended)
+        elif "coarser_paths" in self.__dict__:
+            coarser: tuple[Path, ...] = self.__dict__["coarser_paths"]
+            chosen.__dict__["coarser_paths"] = tuple(path.select(positions) for path in coarser)
+            chosen.__dict__["ended"] = list(self.ended)
         if "velocities" in self.__dict__:
             chosen.__dict__["velocities"] = self.velocities[positions]
         return chosen
@@ -204,13 +209,25 @@ class Evidence:
     def closer(self) -> Evidence | None:
         """Return the evidence with a finer rung more; None if there can be none."""
         rung = self.rungs[-1].closer() if self.rungs else None
-        return None if rung is None else dataclasses.replace(self, rungs=(*self.rungs, rung))
+        if rung is None:
+            return None
+        closer = dataclasses.replace(self, rungs=(*self.rungs, rung))
+        if "paths" in self.__dict__:
+            closer.__dict__["coarser_paths"] = self.paths
+            closer.__dict__["ended"] = list(self.ended)
+        return closer
 
     def refined(self, intervals: Tensor) -> Evidence:
         """Return evidence that looks twice as often at some intervals, (interval,) bool."""
         fine = torch.stack([self.times[:-1], self.times[1:]], 1).mean(1)
         added = fine[intervals.repeat_interleave(2)]
-        return dataclasses.replace(self, times=torch.cat([self.times, added]).sort().values)
+        refined = dataclasses.replace(self, times=torch.cat([self.times, added]).sort().values)
+        if "paths" in self.__dict__:
+            paths = [path.looked_at(self.times, added, self.reached) for path in self.paths]
+            if all(path is not None for path in paths):
+                refined.__dict__["paths"] = tuple(paths)
+                refined.__dict__["ended"] = list(self.ended)
+        return refined
 
     def moved_by(self, motion: Field, initial: Tensor) -> Evidence:
         """Return evidence on another motion, which may have more unknowns behind the parameters.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from flowfa.flow.base import Field
 from flowfa.solvers.stepping.integration import Integration, Solver
 from flowfa.solvers.stepping.solve import solve
+from theory_checks.evidence.waypoints import Waypoints
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,47 @@ class Path:
         How each trajectory ended: ``ok``, ``chattering``, ...
     message : tuple of str
         The same as a sentence, with where and what to do.
+    rows : Tensor
+        Which trajectory of `waypoints` each is, (trajectory,).
+    waypoints : Waypoints
+        From which more times are looked at.
     """
 
     states: Tensor
     reached: Tensor
     status: tuple[str, ...]
     message: tuple[str, ...]
+    rows: Tensor
+    waypoints: Waypoints
 
     def select(self, rows: Tensor) -> Path:
         """Return the path of some trajectories."""
-        status = tuple(self.status[row] for row in rows.tolist())
-        message = tuple(self.message[row] for row in rows.tolist())
-        return Path(self.states[rows], self.reached[rows], status, message)
+        return Path(
+            self.states[rows],
+            self.reached[rows],
+            tuple(self.status[row] for row in rows.tolist()),
+            tuple(self.message[row] for row in rows.tolist()),
+            self.rows[rows],
+            self.waypoints,
+        )
+
+    def looked_at(self, times: Tensor, more: Tensor, until: Tensor) -> Path | None:
+        """Return the path on a finer mesh; None if only a new integration can give it.
+
+        Parameters
+        ----------
+        times : Tensor
+            The mesh of the path, (time,).
+        more : Tensor
+            Times between them, increasing, (time,).
+        until : Tensor
+            Time up to which each trajectory is looked at, (trajectory,).
+        """
+        if not self.waypoints.complete:
+            return None
+        added = self.waypoints.states(self.rows, more, torch.minimum(self.reached, until))
+        order = torch.cat([times, more]).argsort()
+        return replace(self, states=torch.cat([self.states, added], 1)[:, order])
 
 
 class _Enough(Exception):
@@ -49,7 +79,7 @@ def integrate(
 ) -> Path:
     """Integrate every trajectory over the mesh.
 
-    Solvers choose their steps without looking at the save times, so that a finer mesh gives the
+    Solvers choose their steps without looking at the save times, so that `Path.looked_at` gives the
     same trajectory, looked at more often.
 
     Parameters
@@ -74,8 +104,9 @@ def integrate(
         if until is not None and bool((run.memory["time"] > until[run.working]).all()):
             raise _Enough
 
+    waypoints = Waypoints(solver, field)
     try:
-        solve(field, run, solver, save, monitor)
+        solve(field, run, waypoints, save, monitor)
     except _Enough:
         run.time[run.working] = run.memory["time"]
     if until is not None:
@@ -87,4 +118,6 @@ def integrate(
         run.time.clone(),
         tuple(status.label for status in run.status),
         tuple(run.message(row) for row in range(len(initial))),
+        torch.arange(len(initial)),
+        waypoints,
     )

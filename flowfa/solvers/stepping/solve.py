@@ -13,7 +13,10 @@ from flowfa.solvers.stepping.status import Status
 
 
 class Monitor(Protocol):
-    """A callback that sees the integration after each round of steps, and may raise to stop it."""
+    """A callback that sees the integration after each round of steps.
+
+    It may raise to stop it, or let trajectories leave with `Integration.retire`.
+    """
 
     def __call__(self, run: Integration) -> None:
         """Look at `run`; everything in it is consistent and may be stored."""
@@ -53,11 +56,11 @@ def solve(
     active = field.select(members)
     while len(run.working):
         solver.advance(active, run, save)
+        if monitor is not None:
+            monitor(run)
         if len(run.working) != len(members):
             members = run.working
             active = field.select(members)
-        if monitor is not None:
-            monitor(run)
     return run
 
 
