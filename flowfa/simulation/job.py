@@ -20,6 +20,7 @@ from flowfa.records import (
     check_memory,
     check_output,
     checkpoint_folder,
+    load,
     write_run,
 )
 from flowfa.simulation.provenance import attributes
@@ -80,7 +81,8 @@ class Job:
                 self.progress.close()
         origin = attributes(self.argv, self.flow.initial.device)
         contents = self._finish(run, recorder, origin, clock.seconds)
-        return Run(build_tree(self.layout, recorder, **contents))
+        tree = build_tree(self.layout, recorder, **contents)
+        return Run(tree, problem=self.flow.problem)
 
     def on_disk(self, path: Path, overwrite: bool, resume: bool, checkpoint_every: float) -> Run:
         """Integrate; stream the record to disk, and keep checkpoints until it is complete."""
@@ -115,7 +117,7 @@ class Job:
         contents = self._finish(streamed.run, streamed.recorder, streamed.origin, session.seconds)
         write_run(path, self.layout, streamed.recorder, overwrite=True, **contents)
         checkpoint.remove()
-        return Run.open(path)
+        return Run(load(path, lazy=True), path, self.flow.problem)
 
     def _solve(self, streamed: _Streamed, session: Session) -> None:
         """Integrate to the end; write checkpoints at intervals, and one before stopping."""

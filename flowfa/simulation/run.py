@@ -15,6 +15,8 @@ from flowfa.solvers.stepping.status import Status
 if TYPE_CHECKING:
     import xarray
 
+    from flowfa.problems import Problem
+
 _SHOWN = {
     "loss": "loss",
     "accuracy": "accuracy",
@@ -34,16 +36,24 @@ class Run:
         Laid out as docs/file-format.md says.
     path : Path, optional
         The file it is stored in.
+    problem : Problem, optional
+        What was integrated, as long as it is at hand.
 
     Attributes
     ----------
     tree : xarray.DataTree
     path : Path or None
+    problem : Problem or None
+        With the rules and the loss of the run themselves, which need not be registered for a check
+        of it; None for a run that was read from a file.
     """
 
-    def __init__(self, tree: xarray.DataTree, path: Path | None = None) -> None:
+    def __init__(
+        self, tree: xarray.DataTree, path: Path | None = None, problem: Problem | None = None
+    ) -> None:
         self.tree = tree
         self.path = path
+        self.problem = problem
 
     @classmethod
     def open(cls, path: str | Path) -> Run:

@@ -18,11 +18,11 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
 from flowfa.machine.device import DTYPES
 from flowfa.problems import Problem
-from flowfa.problems.activations import Activation
-from flowfa.problems.activations.stored import stored_activation
+from flowfa.problems.activations import ACTIVATIONS, Activation
+from flowfa.problems.activations.stored import describe_activation, stored_activation
 from flowfa.problems.ensemble import Ensemble
-from flowfa.problems.losses import LOSSES
-from flowfa.problems.parameters import rebuilt
+from flowfa.problems.losses import LOSSES, Loss
+from flowfa.problems.parameters import rebuilt, recorded
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
 from flowfa.records.checksums import find_changes
@@ -76,6 +76,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
         (by its checksums), or nothing in it got anywhere.
     """
     tree, label = _tree(run)
+    made_of = run.problem if isinstance(run, Run) else None
     configuration = _configuration(tree, label)
     if changed := find_changes(tree):
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
@@ -83,9 +84,9 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     try:
         check_soundness(tree, configuration, label)
         evidence = (
-            _evidence_of_steps(tree, configuration, label)
+            _evidence_of_steps(tree, configuration, label, made_of)
             if configuration.get("kind") == "discrete"
-            else _evidence(tree, configuration, ladder, label)
+            else _evidence(tree, configuration, ladder, label, made_of)
         )
     except UNFIT as error:
         raise InputError(
@@ -100,8 +101,14 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     )
 
 
-def _evidence(tree: DataTree, configuration: dict[str, Any], ladder: bool, label: str) -> Evidence:
-    flow = NetworkFlow(*_problem(tree, configuration, label))
+def _evidence(
+    tree: DataTree,
+    configuration: dict[str, Any],
+    ladder: bool,
+    label: str,
+    made_of: Problem | None,
+) -> Evidence:
+    flow = NetworkFlow(*_problem(tree, configuration, label, made_of))
     times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     reached = _reached(tree, label)
     # In float32 the last time is the requested one but for rounding.
@@ -160,13 +167,15 @@ def _reached(tree: DataTree, label: str) -> Tensor:
     return reached
 
 
-def _evidence_of_steps(tree: DataTree, configuration: dict[str, Any], label: str) -> Evidence:
+def _evidence_of_steps(
+    tree: DataTree, configuration: dict[str, Any], label: str, made_of: Problem | None
+) -> Evidence:
     """Return evidence on discrete training: its steps, to be taken again."""
     _reached(tree, label)
     known = declarations(TrainingSettings)
     settings = validated(TrainingSettings(**{k: v for k, v in configuration.items() if k in known}))
     variants = len(settings.variants)
-    problem, ensemble = _problem(tree, configuration, label, variants)
+    problem, ensemble = _problem(tree, configuration, label, made_of, variants)
     flow = NetworkFlow(
         problem,
         ensemble,
@@ -232,12 +241,19 @@ def _configuration(tree: DataTree, label: str) -> dict[str, Any]:
 
 
 def _problem(
-    tree: DataTree, configuration: dict[str, Any], label: str, repeats: int = 1
+    tree: DataTree,
+    configuration: dict[str, Any],
+    label: str,
+    made_of: Problem | None,
+    repeats: int = 1,
 ) -> tuple[Problem, Ensemble]:
-    """Return the problem and its networks at time 0, as stored, `repeats` times in a row each."""
+    """Return the problem and its networks at time 0, as stored, `repeats` times in a row each.
+
+    A rule, loss or activation that is not registered is taken from the problem at hand, if any.
+    """
     data = tree.children["data"].to_dataset()
     weights = tree["weights"].to_dataset()
-    rules = tuple(_rule(name, configuration, label) for name in configuration["rule"])
+    rules = tuple(_rule(name, configuration, label, made_of) for name in configuration["rule"])
     members = weights.sizes["trajectory"] // len(rules)
     first = slice(0, members, repeats)
     known = {
@@ -254,11 +270,9 @@ def _problem(
     classes = outputs if outputs > 1 and y.ndim < X.ndim else 0
     problem = Problem(
         Dataset(X, y, label, classes=classes),
-        activation=_activation(configuration, label),
+        activation=_activation(configuration, label, made_of),
         rule=rules,
-        loss=rebuilt(
-            LOSSES.get(configuration["loss"]), configuration.get("loss_parameters", {}), label
-        ),
+        loss=_loss(configuration, label, made_of),
         initial=start,
     )
     kept = tuple(
@@ -276,7 +290,20 @@ def _problem(
     )
 
 
-def _activation(configuration: dict[str, Any], label: str) -> Activation:
+def _loss(configuration: dict[str, Any], label: str, made_of: Problem | None) -> Loss:
+    name, parameters = configuration["loss"], configuration.get("loss_parameters", {})
+    if name not in LOSSES.names() and made_of is not None:
+        loss = made_of.loss
+        if (loss.name, recorded(loss)) == (name, parameters):
+            return loss
+    return rebuilt(LOSSES.get(name), parameters, label)
+
+
+def _activation(configuration: dict[str, Any], label: str, made_of: Problem | None) -> Activation:
+    if made_of is not None and configuration.get("activation") not in ACTIVATIONS.names():
+        activation = made_of.activation
+        if describe_activation(activation).items() <= configuration.items():
+            return activation
     try:
         return stored_activation(configuration)
     except InputError as error:
@@ -287,14 +314,18 @@ def _twice(array: np.ndarray) -> np.ndarray:
     return np.concatenate([array, array])
 
 
-def _rule(name: str, configuration: dict[str, Any], label: str) -> Rule:
+def _rule(name: str, configuration: dict[str, Any], label: str, made_of: Problem | None) -> Rule:
+    parameters = configuration["rule_parameters"][name]
     if name not in RULES.names():
+        for rule in () if made_of is None else made_of.rules:
+            if (rule.name, recorded(rule)) == (name, parameters):
+                return rule
         raise InputError(
             f"{label} follows the rule {name!r}, which is not known here (known: "
             f"{', '.join(RULES.names())}): register its class with @flowfa.rule({name!r}), and "
             "check again"
         )
-    return rebuilt(RULES.get(name), configuration["rule_parameters"][name], label)
+    return rebuilt(RULES.get(name), parameters, label)
 
 
 def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Record:

@@ -44,6 +44,19 @@ class Weighted(Squared):
         return self.weight * super().derivative(output, target)
 
 
+class Cubic(flowfa.Activation):
+    """z^3."""
+
+    name = "cubic"
+    degree = 3.0
+
+    def value(self, preactivation):
+        return preactivation**3
+
+    def slope(self, preactivation):
+        return 3.0 * preactivation**2
+
+
 @pytest.fixture
 def enter(monkeypatch):
     """Register a class for the time of one test."""
@@ -89,9 +102,29 @@ def test_class_that_changed_since_the_run_is_named_and_not_the_file(enter):
     assert "not as flowfa writes it" not in str(error.value)
 
 
-def test_subclass_without_a_name_is_not_checked_as_its_parent():
+def test_file_of_a_rule_that_is_not_registered_is_refused(tmp_path):
     run = simulate(rule=Scaled(3.0))
+    run.save(tmp_path / "run.nc")
     with pytest.raises(InputError, match="follows the rule 'Scaled', which is not known here"):
+        theory_checks.check(tmp_path / "run.nc")
+
+
+def test_run_at_hand_is_checked_with_its_own_rule_though_it_is_not_registered():
+    report = theory_checks.check(simulate(rule=Scaled(3.0)), only=["record", "C-1"])
+    assert report["record"].verdict is Verdict.HOLDS
+    assert report["C-1"].verdict is Verdict.HOLDS
+
+
+def test_run_at_hand_is_checked_with_its_own_loss_and_activation(monkeypatch):
+    monkeypatch.setattr(Weighted, "name", "weighted")
+    run = simulate(loss=Weighted(5.0), activation=Cubic())
+    assert theory_checks.check(run, only=["record"])["record"].verdict is Verdict.HOLDS
+
+
+def test_rule_at_hand_is_not_taken_for_a_record_of_other_parameters():
+    run = simulate(rule=Scaled(3.0))
+    run.problem = simulate(rule=Scaled(2.0)).problem
+    with pytest.raises(InputError, match="'Scaled', which is not known here"):
         theory_checks.check(run)
 
 
