@@ -222,21 +222,20 @@ class NetworkField:
         gradient that of the loss (Eq. (1)): with smoothed kinks the two differ.
         """
         size = len(output_signal)
-        result = output_signal.new_empty(size, self.layout.length)
-        views = self.layout.views(result)
+        descents: dict[str, Tensor] = {}
         signal = output_signal
         for layer in range(self.layout.layers, 0, -1):
             if layer > 1:
                 earlier = forward.activations[layer - 2].transpose(-1, -2)
             else:
                 earlier = self._batch(self.inputs, size)
-            views[f"W{layer}"].copy_(torch.bmm(signal, earlier))
-            if f"c{layer}" in views:
-                views[f"c{layer}"].copy_(signal.sum(-1))
+            descents[f"W{layer}"] = torch.bmm(signal, earlier)
+            if f"c{layer}" in self.layout.shapes:
+                descents[f"c{layer}"] = signal.sum(-1)
             if layer > 1:
                 raw = signal_into(layer, forward, signal, output_signal)
                 signal = self._through(raw, forward, layer - 2, exact)
-        return result
+        return self.layout.pack(descents)
 
     def _through(self, signal: Tensor, forward: ForwardPass, index: int, exact: bool) -> Tensor:
         """Return a signal times the slope of hidden layer `index` + 1, elementwise."""

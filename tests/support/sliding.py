@@ -61,7 +61,7 @@ def integrate(
     return run, states
 
 
-def agrees_with_euler(flow: NetworkFlow, run: Integration, end: float, step: float = 8e-3) -> None:
+def agrees_with_euler(flow: NetworkFlow, run: Integration, end: float, step: float = 2e-2) -> None:
     """Assert that Euler's method tends to the states of `run` as its step shrinks.
 
     Euler knows nothing of events; its error is of first order, so that an eighth of the step must

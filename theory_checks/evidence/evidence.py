@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -364,10 +363,12 @@ def _velocity(motion: Field, time: Tensor, state: Tensor) -> Tensor:
 def _with_rate(
     function: Callable[[Tensor, Tensor], Tensor], state: Tensor, time: Tensor, velocity: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return a function of state and time, and its derivative along a velocity."""
-    with warnings.catch_warnings():
-        # On its first use torch's forward mode calls torch.jit.script, which torch deprecates.
-        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
-        tangents = velocity, torch.ones_like(time)
-        value_and_rate = torch.func.jvp(function, (state, time), tangents)
-    return value_and_rate[0], value_and_rate[1]
+    """Return a function of state and time, and its derivative along a velocity.
+
+    Two backward passes give it. `torch.func.jvp` would take one forward, but each of its products
+    with a constant is traced in Python, which takes longer than both where networks are small, and
+    loads torch's compiler.
+    """
+    tangents = velocity, torch.ones_like(time)
+    value, rate = torch.autograd.functional.jvp(function, (state, time), tangents)
+    return value, rate

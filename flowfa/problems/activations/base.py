@@ -18,8 +18,8 @@ class Activation(ABC):
     """The activation h = sigma(z) of every hidden layer.
 
     Functions act on each number alone: the result for one preactivation does not depend on those
-    beside it, not even in the last bit. They leave their arguments as they are, and torch can
-    differentiate them (`torch.func.jvp`).
+    beside it, not even in the last bit. They leave their arguments as they are, and torch's
+    autograd can differentiate them twice.
 
     To add one, write a class with `value` and `slope`, say what it is, and register it::
 

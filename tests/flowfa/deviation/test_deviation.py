@@ -39,7 +39,14 @@ def named(found, rule, architecture="6"):
 # --- the deviation --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "fa",
+        "signfa",
+        *(pytest.param(r, marks=pytest.mark.slow) for r in ("gd", "adafa", "dfa", "frsf")),
+    ],
+)
 def test_on_a_smooth_flow_the_deviation_is_a_first_power_of_the_rate(rule):
     settings = DeviationSettings(rates=(0.02, 0.01, 0.005), t_end=2.0, points=4, fresh=5)
     found = study(smooth_problem(rule, loss="logistic"), 0, 3, settings)
@@ -144,6 +151,7 @@ def test_elkabetz_and_cohens_ratio_is_that_of_a_first_order_error():
         np.testing.assert_allclose(own, 1.0 - 1.0 / r, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_beyond_the_stability_edge_steps_leave_the_flow_and_that_is_a_result():
     problem = smooth_problem("gd", loss="squared")
     settings = DeviationSettings(
@@ -171,7 +179,9 @@ def walked(rule, momentum=0.0, steps=1000, rate=0.5):
     return walk(flow.field, flow.initial, np.full(rows, rate), np.full(rows, momentum), points)
 
 
-@pytest.mark.parametrize("rule", ["fa", "adafa", "gd", "signfa"])
+@pytest.mark.parametrize(
+    "rule", ["adafa", "signfa", *(pytest.param(r, marks=pytest.mark.slow) for r in ("fa", "gd"))]
+)
 def test_the_laws_drift_is_c11s_over_a_thousand_steps(rule):
     found = walked(rule)
     if rule == "signfa":

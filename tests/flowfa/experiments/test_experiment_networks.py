@@ -231,7 +231,11 @@ class Killed(Exception):
 
 @pytest.mark.parametrize(
     ("model", "how", "classes"),
-    [("lenet", "signal", (2, 3)), ("lenet", "kill", (2, 3)), ("resnet18", "signal", (2,))],
+    [
+        ("lenet", "kill", (2, 3)),
+        pytest.param("lenet", "signal", (2, 3), marks=pytest.mark.slow),
+        pytest.param("resnet18", "signal", (2,), marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, model, how, classes):
     settings = small(model, rules=("fa",), classes=classes)

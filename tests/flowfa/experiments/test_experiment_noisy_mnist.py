@@ -191,7 +191,9 @@ def test_widths_above_the_limit_have_no_flows(study):
 # --- stopping -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("when", ["epoch 7 of 12", "width 4, flow 3"])
+@pytest.mark.parametrize(
+    "when", [pytest.param("epoch 7 of 12", marks=pytest.mark.slow), "width 4, flow 3"]
+)
 def test_a_stopped_study_goes_on_bit_for_bit(study, tmp_path, when):
     with pytest.raises(Interrupted, match="`resume=True`"):
         run_study(small(), tmp_path / "again", progress=stops_when(when))

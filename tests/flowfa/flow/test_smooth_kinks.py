@@ -163,6 +163,7 @@ def test_batched_equals_loop():
 # --- the exact flow -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_distance_to_the_hybrid_solver_falls_in_proportion_to_epsilon():
     exact_flow = network(seed=2)
     exact, _ = integrate(exact_flow, "hybrid", 4.0, rtol=1e-9)

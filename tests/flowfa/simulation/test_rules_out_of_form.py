@@ -177,7 +177,7 @@ def _whole():
 
 
 # Before the first trajectory has ended, and when those of one solver have.
-@pytest.mark.parametrize("updates", [3, 40])
+@pytest.mark.parametrize("updates", [pytest.param(3, marks=pytest.mark.slow), 40])
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, updates):
     problem = _problem("gd", RegisteredDoubled())
     path = tmp_path / "run.nc"

@@ -18,7 +18,11 @@ from tests.support.sliding import integrate, network
 
 @pytest.mark.parametrize(
     ("loss", "bias", "outputs"),
-    [("exponential", "none", 1), ("cross-entropy", "all", 3), ("squared", "none", 1)],
+    [
+        ("cross-entropy", "all", 3),
+        pytest.param("exponential", "none", 1, marks=pytest.mark.slow),
+        pytest.param("squared", "none", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_hybrid_agrees_with_the_event_solver(loss, bias, outputs):
     """All six rules: they share nothing of their dynamics, and count the same events."""

@@ -27,7 +27,13 @@ def from_start(X, y, W1, W2, B2=None, leak=0.1, rule="fa"):
 
 
 @pytest.mark.parametrize(
-    ("dim", "samples", "leak"), [(1, 6, 0.0), (2, 8, 0.0), (2, 8, 0.1), (3, 12, 0.0)]
+    ("dim", "samples", "leak"),
+    [
+        (1, 6, 0.0),
+        (2, 8, 0.1),
+        pytest.param(2, 8, 0.0, marks=pytest.mark.slow),
+        pytest.param(3, 12, 0.0, marks=pytest.mark.slow),
+    ],
 )
 def test_more_samples_than_dimensions_slide_dependently(dim, samples, leak):
     """With more samples than dimensions sliding sets are dependent, or pin w at zero."""

@@ -121,7 +121,7 @@ def test_global_error_falls_with_the_order(name):
 
 
 @pytest.mark.parametrize("name", ADAPTIVE)
-@pytest.mark.parametrize("control", ["pi", "i"])
+@pytest.mark.parametrize("control", ["pi", pytest.param("i", marks=pytest.mark.slow)])
 def test_error_follows_the_tolerance(name, control):
     field, initial = oscillators()
     errors = []
@@ -178,7 +178,10 @@ def test_running_out_of_steps_is_a_status_with_its_remedy():
     assert states[:, 1].isnan().all() and run.state.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ADAPTIVE)
+@pytest.mark.parametrize(
+    "name",
+    ["bosh3", "dop853", *(pytest.param(n, marks=pytest.mark.slow) for n in ("dopri5", "tsit5"))],
+)
 def test_sliding_is_recognised_and_the_surface_named(name):
     """y_1' = -sign(y_1) + cos(t)/2: DOP853 of scipy takes 10^5 evaluations for a time of 5."""
     initial = torch.tensor([[0.2, 0.0]], dtype=torch.float64)

@@ -93,7 +93,7 @@ def test_short_memory_keeps_fewer_waypoints_and_gives_the_same_states(monkeypatc
 
 def test_evidence_looks_again_without_integrating_anew(monkeypatch):
     flow = network(rules=("fa", "gd"))
-    evidence = evidence_of_flow(flow, t_end=END, rtol=1e-4, saves=5)
+    evidence = evidence_of_flow(flow, t_end=END, rtol=1e-4, saves=5, solver="hybrid")
     _ = evidence.paths
     finer = evidence.closer()
     again = torch.zeros(len(evidence.times) // 2, dtype=torch.bool)

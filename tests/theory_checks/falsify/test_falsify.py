@@ -104,6 +104,7 @@ def test_a_true_claim_is_not_falsified_and_its_tightest_case_is_told(told, name)
     assert found["margin"] > -found["uncertainty"]
 
 
+@pytest.mark.slow
 def test_the_constant_of_dominance_is_tight():
     result = search(*find("P-2-state"), seed=0, examples=500, seconds=300.0)
     assert not result.falsified
