@@ -16,7 +16,7 @@ from flowfa import datasets
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.settings import TrainingSettings
-from flowfa.simulation.train import step_rule
+from flowfa.simulation.training_run import step_rule
 from flowfa.training import strides
 
 SETTINGS: dict[str, dict[str, Any]] = {

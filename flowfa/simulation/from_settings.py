@@ -32,9 +32,9 @@ from flowfa.settings import (
     values_of,
 )
 from flowfa.settings.problem import DEFAULT_WIDTHS
+from flowfa.simulation.flow_run import simulate
 from flowfa.simulation.run import Run
-from flowfa.simulation.simulate import simulate
-from flowfa.simulation.train import train
+from flowfa.simulation.training_run import train
 from flowfa.studies.progress import Progress
 
 DEFAULT_STARTS = 8

@@ -12,7 +12,7 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import Ensemble
 from flowfa.settings import TrainingSettings, validated
-from flowfa.simulation.train import step_rule
+from flowfa.simulation.training_run import step_rule
 from theory_checks.controls.control import Control
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.evidence.evidence import Evidence

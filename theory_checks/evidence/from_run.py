@@ -28,7 +28,7 @@ from flowfa.problems.starts import given_start
 from flowfa.records.checksums import find_changes
 from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
-from flowfa.simulation.train import step_rule
+from flowfa.simulation.training_run import step_rule
 from flowfa.simulation.unfinished import UNFINISHED, load_run
 from flowfa.solvers.hybrid import HybridSolver
 from flowfa.solvers.one_hidden_layer.network import network

@@ -66,6 +66,21 @@ def test_help_imports_nothing_heavy(words):
     assert found.stderr == ""
 
 
+def test_looking_at_files_needs_no_torch():
+    data = flowfa.datasets.orthogonally_separable(samples=4, dim=3, seed=0)
+    flowfa.datasets.save_npz(data, "data.npz")
+    flowfa.simulate(flowfa.Problem(data, (3,)), 1, t_end=1.0, save=3, path="run.nc")
+    code = (
+        "import sys\n"
+        "from flowfa.cli.main import main\n"
+        "for line in ('info run.nc', 'plot run.nc', 'data certify data.npz'):\n"
+        "    assert main(line.split()) == 0\n"
+        "print('torch' in sys.modules)"
+    )
+    found = run_python(code, capture_output=True, check=True)
+    assert found.stdout.splitlines()[-1] == "False"
+
+
 def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out

@@ -12,7 +12,7 @@ from flowfa.errors import InputError, Interrupted
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import build_ensemble
 from flowfa.settings import TrainingSettings
-from flowfa.simulation.train import step_rule
+from flowfa.simulation.training_run import step_rule
 from flowfa.training import Minibatches, Schedule, StepRule, plan_saves, strides
 
 RULES = ("gd", "fa", "adafa", "signfa", "dfa", "frsf", "brsf")
