@@ -21,6 +21,7 @@ from flowfa.problems import build_ensemble
 from flowfa.problems.starts import given_start
 from flowfa.settings import DeviationSettings
 from flowfa.training import law as conservation
+from tests.support.nightly import some_now
 
 RULES = ("gd", "fa", "adafa", "signfa", "dfa", "frsf")
 
@@ -39,14 +40,7 @@ def named(found, rule, architecture="6"):
 # --- the deviation --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        "fa",
-        "signfa",
-        *(pytest.param(r, marks=pytest.mark.slow) for r in ("gd", "adafa", "dfa", "frsf")),
-    ],
-)
+@pytest.mark.parametrize("rule", some_now(RULES, ["fa", "signfa"]))
 def test_on_a_smooth_flow_the_deviation_is_a_first_power_of_the_rate(rule):
     settings = DeviationSettings(rates=(0.02, 0.01, 0.005), t_end=2.0, points=4, fresh=5)
     found = study(smooth_problem(rule, loss="logistic"), 0, 3, settings)
@@ -151,7 +145,6 @@ def test_elkabetz_and_cohens_ratio_is_that_of_a_first_order_error():
         np.testing.assert_allclose(own, 1.0 - 1.0 / r, rtol=0.02)
 
 
-@pytest.mark.slow
 def test_beyond_the_stability_edge_steps_leave_the_flow_and_that_is_a_result():
     problem = smooth_problem("gd", loss="squared")
     settings = DeviationSettings(
@@ -179,9 +172,7 @@ def walked(rule, momentum=0.0, steps=1000, rate=0.5):
     return walk(flow.field, flow.initial, np.full(rows, rate), np.full(rows, momentum), points)
 
 
-@pytest.mark.parametrize(
-    "rule", ["adafa", "signfa", *(pytest.param(r, marks=pytest.mark.slow) for r in ("fa", "gd"))]
-)
+@pytest.mark.parametrize("rule", some_now(["fa", "adafa", "gd", "signfa"], ["adafa", "signfa"]))
 def test_the_laws_drift_is_c11s_over_a_thousand_steps(rule):
     found = walked(rule)
     if rule == "signfa":

@@ -21,6 +21,7 @@ from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report import FIGURES, rest_is_rounding, write_report
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
 from tests.support.image_files import write_mnist
+from tests.support.nightly import some_now
 from tests.support.watching import stops_when
 from tests.support.words import with_flags
 
@@ -162,6 +163,7 @@ def test_flows_keep_the_law_where_steps_do_not(study):
     assert (flow < 1e-3 * steps).all()
 
 
+@pytest.mark.slow
 def test_steps_of_half_the_rate_are_half_as_far_from_the_flow():
     """In the same flow time, and without kinks, where a step's error depends on its phase."""
     plain = {"momentum": 0.0, "rules": ("fa", "gd"), "widths": (4,), "leak": 1.0}
@@ -192,7 +194,7 @@ def test_widths_above_the_limit_have_no_flows(study):
 
 
 @pytest.mark.parametrize(
-    "when", [pytest.param("epoch 7 of 12", marks=pytest.mark.slow), "width 4, flow 3"]
+    "when", some_now(["epoch 7 of 12", "width 4, flow 3"], ["width 4, flow 3"])
 )
 def test_a_stopped_study_goes_on_bit_for_bit(study, tmp_path, when):
     with pytest.raises(Interrupted, match="`resume=True`"):
@@ -238,7 +240,7 @@ def test_the_report_names_the_scale_and_needs_nothing_else(study, tmp_path):
     assert {file.name for file in files} >= {"figure-2.png", "figure-3.png", "figure-4.png"}
 
 
-@pytest.mark.parametrize("widths", [1, 2])
+@pytest.mark.parametrize("widths", some_now([1, 2], [2]))
 def test_titles_and_legends_are_within_their_figures(study, widths):
     data = study.isel(width=slice(widths))
     for draw in (*FIGURES.values(), steps_and_flow):

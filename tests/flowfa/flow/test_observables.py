@@ -21,6 +21,7 @@ from flowfa.problems.starts import given_start
 from flowfa.simulation.unfinished import load_run
 from flowfa.studies.progress import Progress
 from flowfa.testing import ObservableTestCase
+from tests.support.nightly import some_now
 
 
 class TestNormalisedMargin(ObservableTestCase):
@@ -178,7 +179,7 @@ class StopAfter(Progress):
         pass
 
 
-@pytest.mark.parametrize("command", ["simulate", "train"])
+@pytest.mark.parametrize("command", some_now(["simulate", "train"], ["train"]))
 def test_a_stopped_run_resumes_with_its_observables_bit_for_bit(
     command, in_norms, out_norms, tmp_path
 ):

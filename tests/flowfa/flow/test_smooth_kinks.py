@@ -163,13 +163,12 @@ def test_batched_equals_loop():
 # --- the exact flow -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_distance_to_the_hybrid_solver_falls_in_proportion_to_epsilon():
     exact_flow = network(seed=2)
     exact, _ = integrate(exact_flow, "hybrid", 4.0, rtol=1e-9)
     assert (exact.counters["slidings"] > 0).all() and (exact.counters["repelling"] == 0).all()
     far = []
-    for epsilon in (1e-1, 1e-2, 1e-3):
+    for epsilon in (1e-1, 1e-2):
         flow = smoothed(smooth_kinks=epsilon)
         assert torch.equal(flow.initial, exact_flow.initial)
         run, _ = integrate(flow, "dopri5", 4.0, rtol=1e-7)
@@ -178,6 +177,7 @@ def test_distance_to_the_hybrid_solver_falls_in_proportion_to_epsilon():
         assert (narrow < wide / 5.0).all() and (narrow > wide / 20.0).all()
 
 
+@pytest.mark.slow
 def test_loss_rate_tends_to_the_exact_flows_while_cosine_of_gd_keeps_a_bias():
     """In sliding z rests where derivative and slope differ, whatever epsilon, but z' vanishes."""
     rows = torch.arange(2)

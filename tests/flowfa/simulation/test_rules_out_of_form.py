@@ -19,6 +19,7 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.rules import FeedbackAlignment, GradientDescent
 from flowfa.solvers.choice import choose
 from flowfa.solvers.stepping.status import Status
+from tests.support.nightly import some_now
 from tests.support.rules import Doubled, DoubledForm
 from theory_checks.verdicts.verdict import Verdict
 
@@ -177,7 +178,7 @@ def _whole():
 
 
 # Before the first trajectory has ended, and when those of one solver have.
-@pytest.mark.parametrize("updates", [pytest.param(3, marks=pytest.mark.slow), 40])
+@pytest.mark.parametrize("updates", some_now([3, 40], [40]))
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, updates):
     problem = _problem("gd", RegisteredDoubled())
     path = tmp_path / "run.nc"

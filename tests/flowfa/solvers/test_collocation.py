@@ -23,13 +23,12 @@ from flowfa.solvers.stepping.status import Status
 from flowfa.testing import SolverTestCase
 from flowfa.testing.fields import ForcedOscillators, Sliding
 from flowfa.testing.solvers import Saved
+from tests.support.nightly import some_now
 from tests.support.rooted_trees import FAILS, order_of, worst_residual
 
 METHODS = [GAUSS.get(name) for name in GAUSS.names()]
 every = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 ROUNDING = 1e-15
-
-SLOW = pytest.mark.slow
 
 
 class TestGauss2(SolverTestCase):
@@ -244,12 +243,10 @@ def network(rule, leak=1.0, widths=(5, 4), trajectories=3):
 
 @pytest.mark.parametrize(
     ("name", "control"),
-    [
-        ("gauss4", "i"),
-        ("gauss6", "pi"),
-        pytest.param("gauss2", "pi", marks=pytest.mark.slow),
-        pytest.param("gauss4", "pi", marks=pytest.mark.slow),
-    ],
+    some_now(
+        [("gauss2", "pi"), ("gauss4", "i"), ("gauss4", "pi"), ("gauss6", "pi")],
+        [("gauss4", "i"), ("gauss6", "pi")],
+    ),
 )
 def test_error_follows_the_tolerance(name, control):
     """A step's estimate is O(h^(s+2)) and the global error O(h^(2s)): rtol^(2s / (s + 2))."""
@@ -265,7 +262,7 @@ def test_error_follows_the_tolerance(name, control):
     assert errors[0] / errors[1] > 0.5 * expected[0] / expected[1]
 
 
-@pytest.mark.parametrize("rule", ["gd", pytest.param("fa", marks=SLOW), "dfa"])
+@pytest.mark.parametrize("rule", some_now(["gd", "fa", "dfa"], ["dfa"]))
 def test_network_flow_agrees_with_scipy(rule):
     """scipy's Radau at rtol 1e-10 on smooth flows (alpha = 1), also between steps."""
     flow = network(rule)
@@ -293,7 +290,7 @@ def drift(flow, solver):
     return float(claimed.max())
 
 
-@pytest.mark.parametrize("rule", ["gd", "fa", pytest.param("dfa", marks=SLOW)])
+@pytest.mark.parametrize("rule", some_now(["gd", "fa", "dfa"], ["fa"]))
 def test_quadratic_laws_hold_to_rounding_whatever_the_tolerance(rule):
     """C-1 and C-2 at every saved time, inside steps too; the explicit pair drifts visibly."""
     flow = network(rule)

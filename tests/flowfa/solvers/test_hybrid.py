@@ -16,6 +16,7 @@ from flowfa.solvers.registry import make_solver
 from flowfa.solvers.stepping.integration import Integration
 from flowfa.solvers.stepping.solve import solve
 from flowfa.solvers.stepping.status import Status
+from tests.support.nightly import some_now
 from tests.support.sliding import RULES, agrees_with_euler, integrate, network
 
 
@@ -36,9 +37,9 @@ def test_agrees_with_extrapolated_euler_where_neurons_slide(loss, bias):
     ("loss", "bias"),
     [
         ("exponential", "all"),
-        ("logistic", "none"),
         ("cross-entropy", "none"),
-        ("squared", "all"),
+        pytest.param("logistic", "none", marks=pytest.mark.slow),
+        pytest.param("squared", "all", marks=pytest.mark.slow),
         pytest.param("exponential", "none", marks=pytest.mark.slow),
         pytest.param("logistic", "all", marks=pytest.mark.slow),
         pytest.param("cross-entropy", "all", marks=pytest.mark.slow),
@@ -172,7 +173,7 @@ def test_a_broken_start_ends_alone():
     assert torch.equal(run.state[[0, 2]], whole.state[[0, 2]])
 
 
-@pytest.mark.parametrize("factor", [1e20, 1e150])
+@pytest.mark.parametrize("factor", some_now([1e20, 1e150], [1e150]))
 @pytest.mark.parametrize("rule", ["gd", "fa"])
 def test_a_start_whose_equations_cannot_be_solved_ends_alone(rule, factor):
     flow = network("squared", rules=(rule,), starts=3)
@@ -329,7 +330,7 @@ def test_slopes_of_sliding_neurons_have_derivatives_along_the_motion():
     flow = network("exponential", seed=2)
     _, states = integrate(flow, end=4.0, saves=4001, rtol=1e-8)
     off = {True: [], False: []}
-    for row in range(len(flow)):
+    for row in range(0, len(flow), 3):
         field = flow.field.select(torch.full((len(states[row]) - 2,), row))
 
         def slopes(state, field=field):

@@ -13,6 +13,7 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import build_ensemble
 from flowfa.problems.starts import given_start
 from flowfa.solvers.stepping.status import Status
+from tests.support.nightly import some_now
 from tests.support.sliding import agrees_with_euler, integrate, network
 
 
@@ -28,12 +29,7 @@ def from_start(X, y, W1, W2, B2=None, leak=0.1, rule="fa"):
 
 @pytest.mark.parametrize(
     ("dim", "samples", "leak"),
-    [
-        (1, 6, 0.0),
-        (2, 8, 0.1),
-        pytest.param(2, 8, 0.0, marks=pytest.mark.slow),
-        pytest.param(3, 12, 0.0, marks=pytest.mark.slow),
-    ],
+    some_now([(1, 6, 0.0), (2, 8, 0.0), (2, 8, 0.1), (3, 12, 0.0)], [(1, 6, 0.0), (2, 8, 0.1)]),
 )
 def test_more_samples_than_dimensions_slide_dependently(dim, samples, leak):
     """With more samples than dimensions sliding sets are dependent, or pin w at zero."""

@@ -26,6 +26,7 @@ from flowfa.solvers.stepping.status import Status
 from flowfa.testing import SolverTestCase
 from flowfa.testing.fields import ForcedOscillators, Sliding
 from flowfa.testing.solvers import Saved
+from tests.support.nightly import some_now
 
 ADAPTIVE = [n for n in TABLEAUS.names() if TABLEAUS.get(n).error_order is not None]
 FIXED = [n for n in TABLEAUS.names() if TABLEAUS.get(n).error_order is None]
@@ -121,7 +122,7 @@ def test_global_error_falls_with_the_order(name):
 
 
 @pytest.mark.parametrize("name", ADAPTIVE)
-@pytest.mark.parametrize("control", ["pi", pytest.param("i", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("control", some_now(["pi", "i"], ["pi"]))
 def test_error_follows_the_tolerance(name, control):
     field, initial = oscillators()
     errors = []
@@ -178,10 +179,7 @@ def test_running_out_of_steps_is_a_status_with_its_remedy():
     assert states[:, 1].isnan().all() and run.state.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["bosh3", "dop853", *(pytest.param(n, marks=pytest.mark.slow) for n in ("dopri5", "tsit5"))],
-)
+@pytest.mark.parametrize("name", some_now(ADAPTIVE, ["bosh3", "dop853"]))
 def test_sliding_is_recognised_and_the_surface_named(name):
     """y_1' = -sign(y_1) + cos(t)/2: DOP853 of scipy takes 10^5 evaluations for a time of 5."""
     initial = torch.tensor([[0.2, 0.0]], dtype=torch.float64)
@@ -192,7 +190,7 @@ def test_sliding_is_recognised_and_the_surface_named(name):
     assert abs(float(run.state[0, 0])) < 1e-3
 
 
-@pytest.mark.parametrize("name", ["bosh3", "dop853"])
+@pytest.mark.parametrize("name", some_now(["bosh3", "dop853"], ["dop853"]))
 def test_kinks_that_are_crossed_are_not_chattering(name):
     class Crossing(Sliding):
         def __call__(self, time, state):
@@ -206,7 +204,9 @@ def test_kinks_that_are_crossed_are_not_chattering(name):
     assert int((states[0, 1:, 0] * states[0, :-1, 0] < 0.0).sum()) >= 5
 
 
-@pytest.mark.parametrize("rule", ["gd", "fa", "adafa", "signfa", "dfa", "frsf"])
+@pytest.mark.parametrize(
+    "rule", some_now(["gd", "fa", "adafa", "signfa", "dfa", "frsf"], ["gd", "signfa", "dfa"])
+)
 def test_network_flow_agrees_with_scipy(rule):
     """scipy's DOP853 at rtol 1e-10 in the user's coordinates, on smooth flows (alpha = 1)."""
     random = np.random.default_rng(3)

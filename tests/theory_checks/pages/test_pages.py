@@ -149,7 +149,7 @@ def test_violations_are_shown_before_what_is_no_number_and_that_before_the_rest(
 def test_page_of_many_trajectories_stays_small(tmp_path):
     data = flowfa.datasets.orthogonally_separable(samples=3, dim=4, seed=0)
     problem = flowfa.Problem(data, (60,), rule=("fa", "signfa"))
-    run = flowfa.simulate(problem, 16, t_end=0.2, save=6)
+    run = flowfa.simulate(problem, 12, t_end=0.2, save=6)
     traces = theory_checks.Traces()
     report = theory_checks.check(run, only=["C-1", "record"], traces=traces)
     text = page(report, run.tree, traces, "run")

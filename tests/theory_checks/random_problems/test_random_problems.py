@@ -18,6 +18,7 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.starts import load_start
 from flowfa.solvers.registry import make_solver
+from tests.support.nightly import some_now
 from theory_checks import CHECKS, Verdict, check_evidence
 from theory_checks.evidence.rungs import Rung
 from theory_checks.random_problems import (
@@ -231,7 +232,7 @@ def test_data_are_of_the_kind_that_they_are_called(kind):
 
 
 @pytest.mark.parametrize("rule", ["fa", "gd", "signfa", "frsf", "dfa", "adafa"])
-@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("outputs", some_now([1, 3], [3]))
 def test_boundary_starts_have_kappa_zero(rule, outputs):
     """But for those that the exponential loss makes smaller."""
     loss = "logistic" if outputs == 1 else "cross-entropy"

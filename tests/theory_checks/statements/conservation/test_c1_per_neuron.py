@@ -11,6 +11,7 @@ import theory_checks
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.starts import given_start
+from tests.support.nightly import some_now
 from theory_checks import Verdict, check_evidence, evidence_of_flow, evidence_of_run
 from theory_checks.controls.flows import small_ensemble, small_problem
 from theory_checks.evidence.networks import Networks
@@ -91,7 +92,7 @@ def test_rows_of_the_table_are_what_the_rules_claim(rule):
     assert torch.allclose(neuron_law(networks), claimed, rtol=1e-13, atol=0.0, equal_nan=True)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", some_now(RULES, ["fa", "frsf"]))
 def test_sliding_neurons_conserve_too(rule):
     """Random labels make most neurons slide; the hybrid solver follows them exactly."""
     data = flowfa.datasets.gaussian(samples=10, dim=6, seed=1)
