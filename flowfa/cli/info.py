@@ -11,6 +11,7 @@ from flowfa.cli.commands import InfoSettings
 from flowfa.cli.console import say, say_json
 from flowfa.cli.flags import in_flags, settings_of_run
 from flowfa.cli.report import aligned, failure_lines, number, rule_table
+from flowfa.errors import InputError
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -22,7 +23,7 @@ def info(settings: InfoSettings) -> int:
     Raises
     ------
     InputError
-        If the file is no result.
+        If the file is no result, or a part of it is missing.
     """
     from flowfa.records.attributes import decoded
     from flowfa.simulation.run import Run
@@ -30,7 +31,13 @@ def info(settings: InfoSettings) -> int:
     run = Run.open(settings.run)
     origin = decoded(run.tree.attrs, settings.run)
     groups = contents(run.tree)
-    summary = run.summary()
+    try:
+        summary = run.summary()
+    except KeyError as error:
+        raise InputError(
+            f"{settings.run} is not as flowfa writes it ({error.args[0].partition('. ')[0]}): make "
+            "the run again, or use a copy"
+        ) from error
     if settings.json:
         say_json({"run": settings.run, "made": origin, "groups": groups, **summary})
         return 0

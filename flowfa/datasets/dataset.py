@@ -13,6 +13,8 @@ from flowfa.errors import InputError
 
 UNNAMED = "arrays"
 """Name of a data set that was given none."""
+MOST_CLASSES = 100_000
+"""Each class is an output of the network."""
 LabelKind = Literal["binary", "classes", "targets"]
 
 
@@ -144,17 +146,27 @@ class Dataset:
             return len(numbers)
         shown = ", ".join(f"{number:.0f}" for number in numbers[:6])
         more = f", ... ({len(numbers)} different)" if len(numbers) > 6 else ""
+        tell = (
+            "tell K if the others have no sample here "
+            f"(`classes={numbers[-1] + 1:.0f}`, in a file the array classes), "
+            if numbers[-1] < MOST_CLASSES
+            else ""
+        )
         raise InputError(
             f"y has the class numbers {shown}{more}: expected all of 0 to K-1. Number them anew "
-            "(numpy.unique(y, return_inverse=True)[1]), tell K if the others have no sample here "
-            f"(`classes={numbers[-1] + 1:.0f}`, in a file the array classes), or give real targets "
-            "as y[..., None]"
+            f"(numpy.unique(y, return_inverse=True)[1]), {tell}or give real targets as y[..., None]"
         )
 
     def _given_classes(self) -> int:
         is_whole = isinstance(self.classes, int | np.integer) and not isinstance(self.classes, bool)
         if not is_whole or self.classes < 1:
             raise InputError(f"`classes` is {self.classes}: expected a whole number of at least 1")
+        if self.classes > MOST_CLASSES:
+            raise InputError(
+                f"`classes` is {self.classes}, and each class is an output of the network: "
+                f"expected at most {MOST_CLASSES}. If y has fewer, number them anew "
+                "(numpy.unique(y, return_inverse=True)[1])"
+            )
         numbers = np.unique(self.y)
         in_range = (numbers == np.round(numbers)) & (numbers >= 0) & (numbers < self.classes)
         if self.y.ndim == self.X.ndim or not in_range.all():

@@ -99,8 +99,10 @@ def _shrunk(
         if min(target) > NEGLIGIBLE:
             return support, target
         blocked = [i for i, share in enumerate(target) if share <= NEGLIGIBLE]
+        # A weight that is zero but for rounding lets no step be made, wherever it is to go.
         step = min(
-            current[i] / (current[i] - target[i]) if current[i] else Decimal(0) for i in blocked
+            current[i] / (current[i] - target[i]) if current[i] > NEGLIGIBLE else Decimal(0)
+            for i in blocked
         )
         current = current + step * (target - current)
         # The weight that stopped the step is now zero but for rounding.

@@ -93,6 +93,7 @@ def _feedback(
     """Return what `rule` keeps for each start."""
     kept_by_rule = {key: matrix for key, matrix in given_feedback.items() if key[0] == rule.keeps}
     if kept_by_rule:
+        rule.check_kept(kept_by_rule)
         return kept_by_rule
     kept = []
     for i in range(weights[0].shape[0]):

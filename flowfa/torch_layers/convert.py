@@ -29,7 +29,7 @@ def convert(
     Layers get their feedback in place, so that lists, bound methods and hooks that refer to them
     refer to layers with feedback. What can be seen only when the model runs - a weight used
     outside of its layer, a layer of the original in a closure, a model under dfa that is no chain
-    - is refused at the first forward pass with gradients.
+    - is refused at the first forward pass with gradients, in training and in evaluation mode.
 
     Parameters
     ----------
@@ -53,8 +53,12 @@ def convert(
     ------
     InputError
         If there is no such rule, nothing to convert, or a layer whose signal cannot be replaced:
-        its name and why.
+        its name and why; if an argument is of another kind.
     """
+    if not isinstance(module, nn.Module):
+        raise InputError(f"`module` is {module!r}: expected a torch.nn.Module")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"`seed` is {seed!r}: expected a whole number of at least 0")
     chosen, redrawn = resolved(rule)
     direct = chosen.feedback_from == "output"
     check_module(module, direct)

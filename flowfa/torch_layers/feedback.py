@@ -98,9 +98,11 @@ def resolved(rule: str | Rule) -> tuple[Rule, bool]:
     Raises
     ------
     InputError
-        If there is no rule of this name.
+        If there is no rule of this name, or it is neither a name nor a rule.
     """
     chosen = RULES.get(rule)() if isinstance(rule, str) else rule
+    if not isinstance(chosen, Rule):
+        raise InputError(f'`rule` is {rule!r}: expected a name, such as "fa", or a Rule')
     return chosen, chosen.redrawn
 
 

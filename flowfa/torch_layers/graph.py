@@ -60,11 +60,13 @@ def leaves(tensors: Iterable[Tensor], stop: Iterable[Any] = ()) -> set[int]:
 
 
 class FirstPass:
-    """Looks at the first forward pass with gradients of a converted model, as its hook.
+    """Looks at forward passes with gradients of a converted model, as its hook.
 
     Signals may pass a weight outside of its layer (a forward pass that uses ``layer.weight``), or
     a layer of the model that was converted (a function that refers to it): neither shows before
-    the model runs.
+    the model runs. The first pass in training mode is inspected, and the first in evaluation mode,
+    because models have branches for both. That no layer came into the model after it was converted
+    is looked at in every pass.
 
     Parameters
     ----------
@@ -78,13 +80,14 @@ class FirstPass:
             for layer in original.modules()
             if type(layer) in FEEDBACK_CLASSES
         ]
+        self._inspected: set[bool] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Weak references cannot be stored; a stored model has no original beside it.
         return (FirstPass, (nn.Module(),))
 
     def __call__(self, model: nn.Module, inputs: Any, outputs: Any) -> None:
-        """Inspect the graph of `outputs`, once.
+        """Inspect the graph of `outputs`, once in each mode.
 
         Raises
         ------
@@ -96,11 +99,16 @@ class FirstPass:
         ends = [tensor for tensor in tensors_in(outputs) if tensor.requires_grad]
         if not ends:
             return
-        starts = [tensor.grad_fn for tensor in tensors_in(inputs) if tensor.grad_fn is not None]
-        self._inspect(model, ends, starts)
-        for key, hook in list(model._forward_hooks.items()):
-            if hook is self:
-                del model._forward_hooks[key]
+        for name, layer in model.named_modules():
+            if type(layer) in FEEDBACK_CLASSES:
+                raise InputError(
+                    f"{name} ({type(layer).__name__}) came into the model after it was converted: "
+                    "convert it anew"
+                )
+        if model.training not in self._inspected:
+            starts = [t.grad_fn for t in tensors_in(inputs) if t.grad_fn is not None]
+            self._inspect(model, ends, starts)
+            self._inspected.add(model.training)
 
     def _inspect(self, model: nn.Module, ends: list[Tensor], starts: list[Any]) -> None:
         names = {

@@ -1,8 +1,9 @@
 """Every observable in a file, compared with the file's own weights and with the repeated run.
 
 At snapshots the file has weights, and each observable is what they give, to rounding. How much that
-is, is measured: weights changed by a share of `Record.rounding`, up and down, change the observable
-by so much; where a sample is at a kink, the jump is among it. At other times the run is repeated.
+is, is measured: weights changed by a share `Record.rounding` of their row, up and down, change the
+observable by so much; where a sample is at a kink, the jump is among it. At other times the run is
+repeated.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.measurement import Item, Measurement
 from theory_checks.statements.conservation.laws import neurons
+from theory_checks.statements.eq1_loss_rate import term_sizes
 
 REPEATED = (
     "gradient_norm",
@@ -71,11 +73,15 @@ def in_repetition(evidence: Evidence) -> tuple[Measurement, ...]:
         measured = _observed(networks, names)
         return torch.cat([_as_items(measured[name]) for name in names], 1)
 
+    def terms(networks: Networks) -> Tensor:
+        return _terms(networks, together(networks), names)
+
     on_run_rung = evidence.values(together, evidence.run_rung)[:, index]
     last = evidence.run_rung == len(evidence.paths) - 1
     other = evidence.values(together, -2 if last else -1)[:, index]
     error = 2.0 * (on_run_rung - other).abs().nan_to_num(0.0).cummax(1).values
-    allowed = error + record.rounding * on_run_rung.abs().nan_to_num(0.0).cummax(1).values
+    size = evidence.values(terms, evidence.run_rung)[:, index]
+    allowed = error + record.rounding * size.nan_to_num(0.0).cummax(1).values
     snapshots = (record.snapshot_time[:, None] == record.time[None, :, None]).any(2)
     free = (record.time <= evidence.reached[:, None]) & ~snapshots
     when = record.time.expand(len(evidence), -1)
@@ -89,6 +95,21 @@ def in_repetition(evidence: Evidence) -> tuple[Measurement, ...]:
         wrong = (stored - found).abs()
         measurements.append(_measurement(evidence, name, wrong, allowed[:, :, part], when, there))
     return tuple(measurements)
+
+
+def _terms(networks: Networks, values: Tensor, names: list[str]) -> Tensor:
+    """Return the size of what each value is computed from, of which rounding is a share.
+
+    Gradient and update are means over samples, in which almost everything may cancel; then their
+    angle is rounding's.
+    """
+    sizes = values.abs()
+    of_gradient, of_update = term_sizes(networks)
+    gradient, update = (values[:, names.index(name)] for name in ("gradient_norm", "update_norm"))
+    sizes[:, names.index("gradient_norm")] = of_gradient
+    sizes[:, names.index("update_norm")] = of_update
+    sizes[:, names.index("cosine")] = 1.0 + of_gradient / gradient + of_update / update
+    return sizes
 
 
 def _measurement(
@@ -128,11 +149,12 @@ def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor
     rows = torch.arange(shape[0]).repeat_interleave(shape[1])
     field = evidence.field.select(rows)
     states, outside = record.states.flatten(0, 1), record.outside_norm2.flatten(0, 1)
+    sizes = _sizes(evidence, record.states).flatten(0, 1)
 
     def measured(change: Tensor, change_outside: Tensor) -> dict[str, Tensor]:
         networks = Networks(
             field,
-            states * (1.0 + change),
+            states + sizes * change,
             outside * (1.0 + change_outside),
             record.snapshot_time.flatten(),
         )
@@ -165,6 +187,19 @@ def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor
     of_invariants = allowed["conserved"] + allowed["conserved"][:, :1]
     allowed["conservation_drift"] = _by_layer(evidence, of_invariants).nan_to_num(0.0)
     return values, allowed
+
+
+def _sizes(evidence: Evidence, states: Tensor) -> Tensor:
+    """Return of each weight the size of the largest of its row so far, as `states`.
+
+    A row that has come down to zero keeps the rounding of what it was.
+    """
+    layout = evidence.flow.layout
+    rows = {
+        name: view.abs().amax(-1, keepdim=True).expand_as(view) if name[0] == "W" else view.abs()
+        for name, view in layout.views(states.flatten(0, 1)).items()
+    }
+    return layout.pack(rows).unflatten(0, states.shape[:2]).nan_to_num(0.0).cummax(1).values
 
 
 def _observed(networks: Networks, names: list[str]) -> dict[str, Tensor]:

@@ -99,6 +99,20 @@ class Rule(ABC):
             Such as ``{"B2": (n_1, n_2), ..., "BL": (n_{L-1}, n_L)}``; empty if it keeps none.
         """
 
+    def check_kept(self, kept: Mapping[str, np.ndarray]) -> None:  # noqa: B027
+        """Refuse matrices of a given start that the rule cannot have kept; most take any.
+
+        Parameters
+        ----------
+        kept : mapping
+            By name, each (start, rows, columns).
+
+        Raises
+        ------
+        InputError
+            If one is none of the rule's.
+        """
+
     @abstractmethod
     def feedback(self, layer: int, weight: Tensor, kept: Mapping[str, Tensor]) -> Tensor:
         """Return F_l, the matrix that carries delta back into hidden layer l-1.

@@ -12,6 +12,9 @@ from flowfa.problems.rules.base import FeedbackDraw, drawn_for_each_layer, rule
 from flowfa.problems.rules.form import FeedbackForm
 from flowfa.problems.rules.in_form import RuleInForm
 
+ROUNDING = 1e-12
+"""Share of the largest singular value below which one is zero."""
+
 
 @rule("low-rank-fa")
 class LowRankFeedbackAlignment(RuleInForm):
@@ -49,6 +52,23 @@ class LowRankFeedbackAlignment(RuleInForm):
         """Draw B_2, ..., B_L as ``fa`` does, and keep what is closest to each."""
         drawn = drawn_for_each_layer("B", weights, draw)
         return {name: _closest(matrix, self.rank) for name, matrix in drawn.items()}
+
+    def check_kept(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Refuse matrices of a higher rank, which would be plain feedback alignment.
+
+        Raises
+        ------
+        InputError
+            If there is one.
+        """
+        for name, matrices in kept.items():
+            values = np.linalg.svd(matrices, compute_uv=False)
+            ranks = (values > ROUNDING * values[:, :1]).sum(axis=1)
+            if (ranks > self.rank).any():
+                raise InputError(
+                    f"{name} of the given start has rank {ranks.max()} and low-rank-fa keeps rank "
+                    f"{self.rank}: leave {name} out to have it drawn, or take the rule fa"
+                )
 
     def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
         """Return B_l."""

@@ -3,12 +3,14 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -148,6 +150,16 @@ def test_info_as_json_has_the_same(made, capsys):
     assert found["made"]["versions"]["python"]
     assert found["groups"]["trajectory"]["dims"] == {"trajectory": 4, "time": 5, "layer": 2}
     assert found["rules"]["gd"]["statuses"] == {"ok": 2}
+
+
+@pytest.mark.parametrize("name", ["trajectory/alignment", "solver/steps", "trajectory/rule"])
+def test_info_of_a_file_without_a_part_names_it(made, tmp_path, capsys, name):
+    shutil.copy(made / "run.nc", tmp_path / "part.nc")
+    with h5py.File(tmp_path / "part.nc", "r+") as stored:
+        del stored[name]
+    assert main(["info", str(tmp_path / "part.nc")]) == 64
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and name.partition("/")[2] in said
 
 
 # --- bad input ----------------------------------------------------------------------------------

@@ -234,6 +234,22 @@ def test_data_that_no_one_can_separate_are_proved_so_with_many_features():
     assert found.separable is False and found.margin_dual == 0.0
 
 
+def test_weights_that_rounding_left_beside_zero_end_no_proof():
+    """Samples under both labels: an active set has a weight that is zero but for rounding."""
+    X = np.array(
+        [
+            [0.4925895832212129, -0.29454008596870257, 1.2688602758945176, 1.2350136446362832],
+            [-0.8038954722124215, 1.102563605604863, -0.6933502448737148, -1.2782092969815657],
+            [0.02836922610778705, 0.9259593879018854, 0.16475461659285678, -0.24401717640389128],
+            [0.7863354091283702, -0.28125409761454306, -1.6606912179076363, -0.7782450469092671],
+            [0.08892335258426011, 0.11685273216019672, 0.7553125433772953, 0.44119691259654964],
+        ]
+    )
+    y = np.where(np.arange(9) % 2 == 0, -1.0, 1.0)
+    found = certify(Dataset(X[np.arange(9) // 2], y))
+    assert found.separable is False and found.margin_certified
+
+
 def test_a_zero_sample_and_dependent_features_are_proved_inseparable():
     random = np.random.default_rng(1)
     X = random.standard_normal((30, 3))

@@ -215,6 +215,12 @@ def test_class_numbers_with_gaps_are_named_and_refused(tmp_path, y, told):
         datasets.load_npz(tmp_path / "data.npz")
 
 
+def test_the_remedy_for_a_gap_is_one_that_is_accepted():
+    with pytest.raises(InputError) as caught:
+        Dataset(np.ones((2, 2)), np.array([0, 1_000_000]))
+    assert "tell K" not in str(caught.value)
+
+
 def test_many_class_numbers_with_gaps_are_counted():
     with pytest.raises(InputError, match=r"1, 2, 3, 4, 5, 6, \.\.\. \(50 different\)"):
         Dataset(np.ones((50, 1)), np.arange(1, 51))
@@ -238,6 +244,7 @@ def test_classes_without_a_sample_can_be_told_and_are_kept_in_files(tmp_path):
         ([[0.0], [1.0]], 2, "labels of real targets"),
         ([0, 1], -2, "`classes` is -2"),
         ([0, 1], 2.0, "`classes` is 2.0"),
+        ([0, 1], 10**9, "`classes` is 1000000000, and each class is an output"),
     ],
 )
 def test_a_number_of_classes_that_does_not_fit_is_refused(y, classes, told):

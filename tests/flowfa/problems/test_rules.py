@@ -107,6 +107,22 @@ def test_low_rank_fa_keeps_the_matrix_of_its_rank_that_is_closest_to_that_of_fa(
             assert distance == pytest.approx(np.linalg.norm(values[rank:]), rel=1e-12)
 
 
+def test_low_rank_fa_refuses_given_feedback_of_a_higher_rank():
+    random = np.random.default_rng(0)
+    data = flowfa.Dataset(random.standard_normal((5, 3)), random.standard_normal((5, 4)))
+    arrays = {"W1": random.standard_normal((6, 3)), "W2": random.standard_normal((4, 6))}
+    of_rank_2 = random.standard_normal((6, 2)) @ random.standard_normal((2, 4))
+    start = flowfa.problems.starts.given_start({**arrays, "B2": of_rank_2})
+
+    def built(rank):
+        rule = LowRankFeedbackAlignment(rank)
+        return build_ensemble(flowfa.Problem(data, rule=rule, initial=start), 1, 0)
+
+    assert np.array_equal(built(2).feedback[0]["B2"][0], of_rank_2)
+    with pytest.raises(InputError, match="B2 of the given start has rank 2 and low-rank-fa keeps"):
+        built(1)
+
+
 def test_low_rank_fa_of_full_rank_is_fa():
     full, low = build_ensemble(_problem(("fa", LowRankFeedbackAlignment(5))), 2, 0).feedback
     assert all(np.array_equal(full[name], low[name]) for name in full)

@@ -116,7 +116,6 @@ def test_converted_models_can_be_copied_and_stored_before_and_after_a_pass(rule)
     # brsf draws at each pass, from how often it has drawn.
     late = pickle.loads(pickle.dumps(copy.deepcopy(model)))
     torch.testing.assert_close(gradients(late, inputs)[1], gradients(model, inputs)[1])
-    assert not model._forward_hooks
 
 
 def test_parts_of_a_model_with_direct_feedback_run_without_gradients_only():
@@ -142,6 +141,54 @@ def test_layers_put_into_or_taken_from_a_model_with_direct_feedback_are_noticed(
     del short[2]
     with pytest.raises(InputError, match="ran 1 of its 2 layers"):
         short(normal(4, 5))
+
+
+@pytest.mark.parametrize("rule", LAYERWISE)
+def test_layers_put_into_a_model_after_a_pass_are_noticed(rule):
+    model = convert(mlp().double(), rule)
+    gradients(model, normal(4, 5))
+    model.append(nn.Linear(3, 2).double())
+    with pytest.raises(InputError, match=r"3 \(Linear\) came into the model"):
+        model(normal(4, 5))
+
+
+class OtherBranch(nn.Module):
+    """Uses its weight outside of the layer in evaluation mode only."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        h = torch.relu(self.first(x))
+        return self.last(h) if self.training else h @ self.last.weight.T
+
+
+def test_the_branch_of_evaluation_is_inspected_too():
+    model = convert(OtherBranch().double(), "fa")
+    gradients(model, normal(2, 5))
+    with pytest.raises(InputError, match="last"):
+        gradients(model.eval(), normal(2, 5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((None, "fa"), "`module` is None: expected a torch.nn.Module"),
+        ((nn.Linear, "fa"), "expected a torch.nn.Module"),
+        ((nn.Linear(2, 2), None), "`rule` is None: expected a name"),
+        ((nn.Linear(2, 2), ["fa"]), "`rule` is"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(arguments, told):
+    with pytest.raises(InputError, match=told):
+        convert(*arguments)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(InputError, match="`seed` is"):
+        convert(nn.Linear(2, 2), "fa", seed=seed)
 
 
 # --- torch.func, autocast -------------------------------------------------------------------------

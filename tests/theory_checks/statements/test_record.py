@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,6 +69,26 @@ def with_change(evidence, **changes):
 
 def verdict(evidence):
     return check_evidence(evidence, [Reproduction()]).findings[0]
+
+
+def test_file_of_a_neuron_that_slid_to_zero_holds():
+    """What is left of its weights is rounding of what they were, and so is the gradient."""
+    start = flowfa.problems.starts.given_start(
+        {
+            "W1": np.array([[-0.06680167, 0.20611238, 0.12373796, 0.09276598]]),
+            "W2": np.array([[0.30634626], [-0.06690677], [0.29494814]]),
+        }
+    )
+    data = flowfa.Dataset(
+        np.array([[-1.0, -1.0, -1.0, 1.0], [0.0, 1.0, 0.0, -1.0]]),
+        np.array([[1.21268118, 1.12135509, -0.06879977], [-0.03769072, -1.7757501, -1.92521324]]),
+    )
+    problem = flowfa.Problem(data, rule="gd", leak=0.0, loss="squared", initial=start)
+    run = flowfa.simulate(problem, t_end=50.0, save=5, rtol=1e-5)
+    ends = run.tree["trajectory"]["gradient_norm"].values[0]
+    assert 0.0 < ends[-1] < 1e-16 < ends[0]
+    finding = check_evidence(evidence_of_run(run), [Reproduction()]).findings[0]
+    assert finding.verdict is Verdict.HOLDS
 
 
 def test_untouched_file_holds(evidence):
