@@ -1,0 +1,1 @@
+"""Conservation laws of training flows, counted, found and followed along runs."""

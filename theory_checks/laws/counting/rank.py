@@ -1,0 +1,135 @@
+"""The rank of the fields and their brackets, level by level, at a random point modulo a prime.
+
+A rank at one point modulo one prime is at most the rank at a generic point: what is found here is
+a lower bound of that, and leaves an upper bound of the number of laws that needs no luck. Too small
+a rank by accident has a probability of about the degree of the entries over the prime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from theory_checks.laws.arithmetic.elimination import Span, rank
+from theory_checks.laws.arithmetic.modular import PRIMES, Modular
+from theory_checks.laws.counting.brackets import nested_bracket
+from theory_checks.laws.motion.dynamics import Dynamics
+from theory_checks.laws.motion.motion import Motion, Points
+
+SPARE_ROWS = 8
+"""Fields beyond the rank that is missing: all of them in the span are no accident."""
+IDLE_LEVELS = 2
+"""Levels of brackets that are tried after one that added nothing."""
+MOST_LEVELS = 9
+SIGN_DRAWS = 24
+"""Orthants among which one is chosen where the signs make matrices of the largest rank."""
+
+
+@dataclass
+class Count:
+    """How far a count has got.
+
+    Attributes
+    ----------
+    parameters : int
+        The numbers that move.
+    rank_by_level : list of int
+        Of the fields alone, then with brackets of two fields, of three, and so on.
+    prime, seed : int
+    finished : bool
+        Whether the last levels added nothing, or the rank is full.
+    """
+
+    parameters: int
+    prime: int
+    seed: int
+    rank_by_level: list[int] = field(default_factory=list)
+    finished: bool = False
+
+    @property
+    def rank(self) -> int:
+        """The largest rank found."""
+        return max(self.rank_by_level, default=0)
+
+    @property
+    def laws(self) -> int:
+        """Number of laws that the rank leaves: an upper bound."""
+        return self.parameters - self.rank
+
+    @property
+    def last_level(self) -> int:
+        """The level from which on nothing was added; level 0 is the fields alone."""
+        return self.rank_by_level.index(self.rank) if self.rank_by_level else 0
+
+
+def count_laws(
+    dynamics: Dynamics, seed: int = 0, watch: Callable[[Count], None] = lambda _: None
+) -> Count:
+    """Return the rank by level.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+    seed : int
+        Of the random point, feedback and fields.
+    watch : callable, optional
+        Is shown the count after each level; it may raise to stop.
+    """
+    numbers = Modular(PRIMES[0])
+    motion = Motion(dynamics, numbers, np.random.default_rng(seed))
+    points = _point(motion)
+    width = motion.layout.size
+    span, count = Span(numbers, width), Count(width, numbers.prime, seed)
+    for level in range(MOST_LEVELS):
+        idle = 0
+        while span.rank < width and idle < _idle_rounds(dynamics):
+            wanted = width - span.rank + SPARE_ROWS
+            idle = 0 if span.add(_bracket_rows(motion, points, level, wanted)) else idle + 1
+        count.rank_by_level.append(span.rank)
+        tried = len(count.rank_by_level) - 1 - count.last_level
+        count.finished = span.rank == width or tried >= IDLE_LEVELS
+        watch(count)
+        if count.finished:
+            break
+    return count
+
+
+def _bracket_rows(motion: Motion, points: Points, level: int, number: int) -> np.ndarray:
+    """Return brackets of level + 1 random fields each, (number, parameter)."""
+    fields = []
+    for _ in range(level + 1):
+        samples = motion.samples(number)
+        fields.append(lambda state, samples=samples: motion.field(state, points.signs, samples))
+    return nested_bracket(fields, points.state).values[0]
+
+
+def _idle_rounds(dynamics: Dynamics) -> int:
+    """Return how many rounds of fields have to add nothing: given samples all have their turn."""
+    if dynamics.inputs is None:
+        return 1
+    return 2 + len(dynamics.inputs) // SPARE_ROWS
+
+
+def _point(motion: Motion) -> Points:
+    """Return a random point, in an orthant where sign matrices have the largest rank.
+
+    Signs are no random residues, and small matrices of them are often singular, which would be a
+    law of that orthant alone.
+    """
+    draws = [motion.points(1) for _ in range(1 if not _has_signs(motion) else SIGN_DRAWS)]
+    return max(draws, key=lambda points: _sign_rank(motion, points))
+
+
+def _has_signs(motion: Motion) -> bool:
+    in_form = motion.dynamics.rule.in_form
+    return not in_form or motion.feedback.has_magnitudes(motion.numbers)
+
+
+def _sign_rank(motion: Motion, points: Points) -> int:
+    numbers = Modular(PRIMES[0])
+    names = [name for name in motion.layout.shapes if name[0] == "W"]
+    return sum(
+        rank(numbers, numbers.of(motion.layout.view_of(points.signs, name)[0])) for name in names
+    )

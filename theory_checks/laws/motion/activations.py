@@ -1,0 +1,97 @@
+"""Activations in exact arithmetic: value and slope of each, at numbers in general position.
+
+A slope that is constant in a region of the inputs, as that of a leaky ReLU, is a number of its own
+for each sample and neuron. The field is linear in each of these numbers, so that those of all
+patterns of slopes span what arbitrary numbers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from flowfa.errors import InputError
+from flowfa.problems.activations import (
+    Activation,
+    Identity,
+    LeakyReLU,
+    SmoothedLeakyReLU,
+    SquaredReLU,
+    Tanh,
+)
+from theory_checks.laws.arithmetic.jets import Jet
+
+Forward = Callable[[Jet, Jet], tuple[Jet, Jet | None]]
+"""From z and the numbers that the sample has for its neurons to h and slope; no slope is slope 1."""
+
+
+def forward_of(activation: Activation) -> Forward:
+    """Return how an activation acts.
+
+    Raises
+    ------
+    InputError
+        If its slope is not one that exact arithmetic has.
+    """
+    if isinstance(activation, Identity):
+        return lambda z, _: (z, None)
+    if isinstance(activation, LeakyReLU):
+        if activation.leak == 1.0:
+            return lambda z, _: (z, None)
+        return lambda z, slope: (slope * z, slope)
+    if isinstance(activation, SquaredReLU):
+        return _squared
+    if isinstance(activation, Tanh):
+        return _tanh
+    if isinstance(activation, SmoothedLeakyReLU):
+        return lambda z, _: _smoothed(z, activation)
+    raise InputError(
+        f"`activation` is {activation.name!r}, which exact arithmetic does not know: expected "
+        "leaky-relu, smoothed-leaky-relu, identity, squared-relu or tanh"
+    )
+
+
+def _squared(z: Jet, on: Jet) -> tuple[Jet, Jet]:
+    """Return on z^2 and 2 on z: `on` is 1 or 0, and the field is linear in it."""
+    half = on * z
+    return half * z, half + half
+
+
+def _tanh(z: Jet, value: Jet) -> tuple[Jet, Jet]:
+    """Return tanh z and its slope.
+
+    The values at several z are algebraically independent of these and of each other (Ax 1971), so
+    that each may be any number of its own; derivatives follow from tanh' = 1 - tanh^2.
+    """
+    plain = np.broadcast_to(value.values[0], z.values.shape[1:])
+    result = z.function(lambda _: plain[None], lambda _, tanh: _one(z) - tanh * tanh)
+    return result, _one(z) - result * result
+
+
+def _smoothed(z: Jet, activation: SmoothedLeakyReLU) -> tuple[Jet, Jet]:
+    """Return s(z) z and s(z) in the zone where s is a polynomial between the two slopes.
+
+    Outside of the zone the slope is constant; the fields of samples in the zone are enough for a
+    lower bound of the rank.
+    """
+    number = z.numbers.of
+
+    def times(jet: Jet, factor: float) -> Jet:
+        return jet * _filled(z, number(np.array(factor)))
+
+    assert activation.leak is not None
+    u = z * _filled(z, z.numbers.inverse(number(np.array(activation.smooth_kinks))))
+    square = u * u
+    inner = times(square * square, 3.0) - times(square, 10.0) + _filled(z, number(np.array(15)))
+    step = times(inner * u, 1.0 / 16.0) + _filled(z, number(np.array(0.5)))
+    slope = times(step, 1.0 - activation.leak) + _filled(z, number(np.array(activation.leak)))
+    return slope * z, slope
+
+
+def _filled(like: Jet, value: np.ndarray) -> Jet:
+    return Jet(value.reshape((1,) * (len(like.shape) + 1)), like.numbers)
+
+
+def _one(like: Jet) -> Jet:
+    return _filled(like, like.numbers.of(np.array(1)))

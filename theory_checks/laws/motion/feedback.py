@@ -1,0 +1,194 @@
+"""The feedback of a rule in exact arithmetic: by its stated form, or by following its code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from flowfa.errors import InputError
+from flowfa.problems.rules import Rule
+from theory_checks.laws.arithmetic.jets import Jet, Numbers
+from theory_checks.laws.motion.dynamics import Dynamics
+from theory_checks.laws.motion.traced import NotFollowed, Traced, traced_constant
+
+LARGEST = 2**20
+"""Entries of what a rule keeps are whole numbers below it: exact, also after a product or two."""
+BROKEN_BY = ("round", "floor", "ceil", "trunc", "frac", "argmax", "argmin", "argsort", "sort")
+"""Functions of torch that have no derivative, or the derivative zero where they are constant."""
+NOISE = ("rand", "randn", "rand_like", "randn_like", "normal", "bernoulli", "dropout", "randint")
+
+
+@dataclass
+class Feedback:
+    """What a rule keeps, and the matrices F_l that it makes of it.
+
+    Attributes
+    ----------
+    rule : Rule
+    kept : dict
+        What `Rule.draw_feedback` returned for one trajectory, float64.
+    """
+
+    rule: Rule
+    sizes: tuple[int, ...]
+    kept: dict[str, np.ndarray]
+    _forms: dict[tuple[int, int], tuple[Jet | None, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def drawn(cls, dynamics: Dynamics, source: np.random.Generator) -> Feedback:
+        """Return feedback in general position, from random weights of whole numbers."""
+        kept = kept_matrices(dynamics, source)
+        return cls(dynamics.rule, dynamics.sizes, kept)
+
+    def matrix(
+        self, layer: int, weight: Jet, signs: np.ndarray, kept: dict[str, np.ndarray] | None
+    ) -> Jet:
+        """Return F_l, (batch, n_{l-1}, n_l or n_L).
+
+        Parameters
+        ----------
+        layer : int
+        weight : Jet
+            W_l, (batch, n_l, n_{l-1}).
+        signs : numpy.ndarray
+            Of its entries.
+        kept : dict, optional
+            What a rule that draws anew keeps for each network of the batch.
+
+        Raises
+        ------
+        InputError
+            If the rule draws noise, or is not differentiable.
+        NotFollowed
+            If its code uses a function that exact arithmetic does not have.
+        """
+        if self.rule.in_form:
+            return self._in_form(layer, weight, signs)
+        return self._traced(layer, weight, signs, self.kept if kept is None else kept)
+
+    def has_magnitudes(self, numbers: Numbers) -> bool:
+        """Return whether the feedback of a rule in form has signs of weights in it."""
+        layers = range(2, len(self.sizes))
+        return any(self._form(layer, numbers)[2] is not None for layer in layers)
+
+    def _in_form(self, layer: int, weight: Jet, signs: np.ndarray) -> Jet:
+        share, fixed, magnitudes = self._form(layer, weight.numbers)
+        total = None
+        if share is not None:
+            total = share * weight.mapped(_transposed)
+        if fixed is not None:
+            total = fixed if total is None else total + fixed
+        if magnitudes is not None:
+            sign = Jet(_transposed(weight.numbers.of(signs))[None], weight.numbers)
+            term = magnitudes * sign
+            total = term if total is None else total + term
+        return weight.mapped(lambda values: 0 * _transposed(values)) if total is None else total
+
+    def _form(self, layer: int, numbers: Numbers) -> tuple[Jet | None, ...]:
+        key = (layer, id(numbers))
+        if key not in self._forms:
+            kept = {name: torch.as_tensor(matrix)[None] for name, matrix in self.kept.items()}
+            form = self.rule.form(layer, (self.sizes[layer], self.sizes[layer - 1]), kept)
+            assert form is not None
+            parts = (form.weight_share or None, form.fixed, form.magnitudes)
+            self._forms[key] = tuple(
+                None if part is None else _matrix(part, numbers) for part in parts
+            )
+        return self._forms[key]
+
+    def _traced(
+        self, layer: int, weight: Jet, signs: np.ndarray, kept: dict[str, np.ndarray]
+    ) -> Jet:
+        seen = {
+            name: traced_constant(weight.numbers, matrix if matrix.ndim == 3 else matrix[None])
+            for name, matrix in kept.items()
+        }
+        try:
+            result = self.rule.feedback(layer, Traced(weight, signs), seen)  # pyright: ignore[reportArgumentType]
+        except NotFollowed as function:
+            name = str(function)
+            if name in BROKEN_BY:
+                raise InputError(
+                    f"the feedback of {self.rule.name} uses {name}, which is not differentiable: "
+                    "there are no brackets of its fields; smooth it"
+                ) from None
+            if name in NOISE:
+                raise InputError(_noise(self.rule)) from None
+            raise
+        if isinstance(result, torch.Tensor):
+            result = traced_constant(weight.numbers, result.detach().double().numpy())
+        return result.jet
+
+
+def kept_matrices(dynamics: Dynamics, source: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return what the rule keeps, drawn from random weights of whole numbers.
+
+    A matrix that the rule makes of low rank, in floating point, is replaced by one of whole numbers
+    that has this rank exactly.
+    """
+
+    def draw(kind: str, layer: int, shape: tuple[int, int]) -> np.ndarray:
+        return _whole(source, shape)
+
+    sizes = dynamics.sizes
+    weights = tuple(_whole(source, (out, into)) for into, out in zip(sizes, sizes[1:]))
+    kept = dynamics.rule.draw_feedback(weights, draw)
+    return {name: _of_exact_rank(np.asarray(matrix), source) for name, matrix in kept.items()}
+
+
+def check_no_noise(dynamics: Dynamics) -> None:
+    """Refuse a rule that draws noise in its feedback: it is another field at each look.
+
+    Raises
+    ------
+    InputError
+        If two calls with the same arguments differ.
+    """
+    rule, sizes = dynamics.rule, dynamics.sizes
+    if rule.in_form:
+        return
+    source = np.random.default_rng(0)
+    kept = {
+        name: torch.as_tensor(matrix, dtype=torch.float64)[None]
+        for name, matrix in kept_matrices(dynamics, source).items()
+    }
+    for layer in range(2, dynamics.layers + 1):
+        shape = (1, sizes[layer], sizes[layer - 1])
+        weight = torch.as_tensor(source.normal(size=shape))
+        first, second = (rule.feedback(layer, weight.clone(), kept) for _ in range(2))
+        if not torch.equal(first, second):
+            raise InputError(_noise(rule))
+
+
+def _noise(rule: Rule) -> str:
+    return (
+        f"the feedback of {rule.name} draws noise: it is no vector field; draw in draw_feedback, "
+        "and set redrawn = True if it is drawn anew at each step"
+    )
+
+
+def _whole(source: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    signs = source.choice([-1.0, 1.0], shape)
+    return signs * source.integers(1, LARGEST, shape)
+
+
+def _of_exact_rank(matrix: np.ndarray, source: np.random.Generator) -> np.ndarray:
+    if matrix.ndim != 2 or not matrix.size:
+        return matrix
+    values = np.linalg.svd(matrix, compute_uv=False)
+    rank = int((values > 1e-10 * values[0]).sum())
+    if rank in (0, min(matrix.shape)):
+        return matrix
+    left = source.integers(1, 2**10, (matrix.shape[0], rank))
+    return (left @ source.integers(1, 2**10, (rank, matrix.shape[1]))).astype(np.float64)
+
+
+def _matrix(part: object, numbers: Numbers) -> Jet:
+    array = part.numpy() if isinstance(part, torch.Tensor) else np.asarray(float(part))  # pyright: ignore[reportArgumentType]
+    return Jet(numbers.of(array.reshape((1,) * (3 - array.ndim) + array.shape))[None], numbers)
+
+
+def _transposed(values: np.ndarray) -> np.ndarray:
+    return np.swapaxes(values, -1, -2)

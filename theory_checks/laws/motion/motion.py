@@ -1,0 +1,186 @@
+"""The vector field of one sample with an arbitrary residual: what data and loss leave open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from theory_checks.laws.arithmetic.jets import Jet, Numbers, constant, joined
+from theory_checks.laws.motion.activations import forward_of
+from theory_checks.laws.motion.dynamics import Dynamics
+from theory_checks.laws.motion.feedback import Feedback, kept_matrices
+from theory_checks.laws.motion.layout import Layout
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Data of a batch of fields, one sample each.
+
+    Attributes
+    ----------
+    inputs : Jet
+        x, (batch, n_0).
+    residual : Jet
+        d loss / d f, (batch, n_L): any vector, since data and losses are open.
+    slopes : tuple of Jet
+        Numbers that the activation asks for, (batch, n_l) of each hidden layer.
+    drift : Jet
+        How much of what moves without data is in the field, (batch, 1).
+    kept : dict or None
+        Of a rule that draws anew at each step: what it keeps then, (batch, ...).
+    """
+
+    inputs: Jet
+    residual: Jet
+    slopes: tuple[Jet, ...]
+    drift: Jet
+    kept: dict[str, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of the space in which the fields are.
+
+    Attributes
+    ----------
+    state : Jet
+        (batch, number), without derivatives; a batch of one serves all fields.
+    signs : numpy.ndarray
+        The signs of the numbers, 1 or -1, of the same shape.
+    """
+
+    state: Jet
+    signs: np.ndarray
+
+
+class Motion:
+    """The fields of a training flow in some arithmetic.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+    numbers : Numbers
+    source : numpy.random.Generator
+        Of everything that is in general position.
+    """
+
+    def __init__(
+        self, dynamics: Dynamics, numbers: Numbers, source: np.random.Generator
+    ) -> None:
+        self.dynamics = dynamics
+        self.numbers = numbers
+        self.source = source
+        self.feedback = Feedback.drawn(dynamics, source)
+        self._forward = forward_of(dynamics.activation)
+        self._rates = [self._number(rate) for rate in dynamics.rates]
+        self._decay = [self._number(rate) for rate in dynamics.weight_decay]
+        self._seen = 0
+
+    @property
+    def layout(self) -> Layout:
+        """The numbers that move."""
+        return self.dynamics.layout
+
+    def points(self, batch: int) -> Points:
+        """Draw points in general position, each in an orthant of its own."""
+        shape = (batch, self.layout.size)
+        state = constant(self.numbers, self.numbers.random(self.source, shape))
+        return Points(state, self.source.choice([-1, 1], shape))
+
+    def samples(self, batch: int) -> Samples:
+        """Draw samples; of given data all have their turn."""
+        sizes, draw = self.dynamics.sizes, self._drawn
+        if self.dynamics.inputs is None:
+            inputs = draw((batch, sizes[0]))
+        else:
+            turn = (self._seen + np.arange(batch)) % len(self.dynamics.inputs)
+            self._seen += batch
+            inputs = constant(self.numbers, self.numbers.of(self.dynamics.inputs[turn]))
+        slopes = tuple(draw((batch, width)) for width in sizes[1:-1])
+        kept = None
+        if self.dynamics.rule.redrawn:
+            each = [kept_matrices(self.dynamics, self.source) for _ in range(batch)]
+            kept = {name: np.stack([one[name] for one in each]) for name in each[0]}
+        return Samples(inputs, draw((batch, sizes[-1])), slopes, draw((batch, 1)), kept)
+
+    def field(self, state: Jet, signs: np.ndarray, samples: Samples) -> Jet:
+        """Return the field at a state, (batch, number); its sign and size are no matter."""
+        updates = self._updates(state, signs, samples)
+        dynamics = self.dynamics
+        if dynamics.friction is None and not dynamics.decays:
+            return joined([_flat(updates[name]) for name in self.layout.shapes])
+        parts = []
+        for name in self.layout.shapes:
+            if name == "u":
+                unit = self._number(dynamics.time_unit)
+                parts.append(samples.drift * _flat(self.layout.view(state, name)) * unit)
+            elif name in updates and dynamics.friction is not None:
+                velocity = _flat(self.layout.view(state, f"V{name}"))
+                parts.append(samples.drift * velocity)
+            elif name in updates:
+                parts.append(_flat(updates[name]) - samples.drift * self._decayed(state, name))
+            else:
+                friction = self._number(dynamics.friction or 0.0)
+                velocity = _flat(self.layout.view(state, name))
+                moved = friction * velocity + self._decayed(state, name[1:])
+                parts.append(_flat(updates[name[1:]]) - samples.drift * moved)
+        return joined(parts)
+
+    def _updates(self, state: Jet, signs: np.ndarray, samples: Samples) -> dict[str, Jet]:
+        """Return G of each array, times its rate."""
+        dynamics, layers = self.dynamics, self.dynamics.layers
+        weights = {n: self.layout.view(state, f"W{n}") for n in range(1, layers + 1)}
+        hidden, slopes = [samples.inputs], []
+        for layer in range(1, layers):
+            z = weights[layer] @ hidden[-1]
+            if dynamics.has_bias[layer - 1]:
+                z = z + self.layout.view(state, f"c{layer}")
+            h, slope = self._forward(z, samples.slopes[layer - 1])
+            hidden.append(h)
+            slopes.append(slope)
+        delta, updates = samples.residual, {}
+        for layer in range(layers, 0, -1):
+            rate = self._rates[layer - 1]
+            updates[f"W{layer}"] = delta.outer(hidden[layer - 1] * rate)
+            if dynamics.has_bias[layer - 1]:
+                updates[f"c{layer}"] = delta * rate
+            if layer == 1:
+                break
+            back = self.feedback.matrix(
+                layer,
+                weights[layer],
+                self.layout.view_of(signs, f"W{layer}"),
+                samples.kept,
+            )
+            direct = dynamics.rule.feedback_from == "output"
+            delta = back @ (samples.residual if direct else delta)
+            slope = slopes[layer - 2]
+            delta = delta if slope is None else delta * slope
+        if dynamics.readouts:
+            for layer in range(1, layers - 1):
+                updates[f"A{layer}"] = samples.residual.outer(hidden[layer])
+        return updates
+
+    def _decayed(self, state: Jet, name: str) -> Jet:
+        """Return lambda times an array; readouts do not decay."""
+        layer = int(name[1:])
+        rate = self._decay[layer - 1] if name[0] in "Wc" else self._number(0.0)
+        return rate * _flat(self.layout.view(state, name))
+
+    def _number(self, value: float | Fraction) -> Jet:
+        exact = Fraction(str(value)) if isinstance(value, float) else value
+        quotient = self.numbers.of(np.array([[exact.numerator]])) * self.numbers.inverse(
+            self.numbers.of(np.array([[exact.denominator]]))
+        )
+        return constant(self.numbers, self.numbers.reduce(quotient))
+
+    def _drawn(self, shape: tuple[int, ...]) -> Jet:
+        return constant(self.numbers, self.numbers.random(self.source, shape))
+
+
+def _flat(jet: Jet) -> Jet:
+    """Return (batch, number)."""
+    values = jet.values
+    return Jet(values.reshape(*values.shape[:2], -1), jet.numbers)
