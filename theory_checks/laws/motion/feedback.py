@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from theory_checks.laws.motion.traced import NotFollowed, Traced, traced_constan
 
 LARGEST = 2**20
 """Entries of what a rule keeps are whole numbers below it: exact, also after a product or two."""
+LARGEST_TERM = 1000
+"""Of numerator and denominator of a fraction that a float stands for."""
 BROKEN_BY = ("round", "floor", "ceil", "trunc", "frac", "argmax", "argmin", "argsort", "sort")
 """Functions of torch that have no derivative, or the derivative zero where they are constant."""
 NOISE = ("rand", "randn", "rand_like", "randn_like", "normal", "bernoulli", "dropout", "randint")
@@ -65,38 +68,31 @@ class Feedback:
             If its code uses a function that exact arithmetic does not have.
         """
         if self.rule.in_form:
-            return self._in_form(layer, weight, signs)
+            parts = self.parts(layer, weight.numbers, kept)
+            return _sum_of_parts(parts, weight, signs)
         return self._traced(layer, weight, signs, self.kept if kept is None else kept)
 
     def has_magnitudes(self, numbers: Numbers) -> bool:
         """Return whether the feedback of a rule in form has signs of weights in it."""
         layers = range(2, len(self.sizes))
-        return any(self._form(layer, numbers)[2] is not None for layer in layers)
+        return any(self.parts(layer, numbers)[2] is not None for layer in layers)
 
-    def _in_form(self, layer: int, weight: Jet, signs: np.ndarray) -> Jet:
-        share, fixed, magnitudes = self._form(layer, weight.numbers)
-        total = None
-        if share is not None:
-            total = share * weight.mapped(_transposed)
-        if fixed is not None:
-            total = fixed if total is None else total + fixed
-        if magnitudes is not None:
-            sign = Jet(_transposed(weight.numbers.of(signs))[None], weight.numbers)
-            term = magnitudes * sign
-            total = term if total is None else total + term
-        return weight.mapped(lambda values: 0 * _transposed(values)) if total is None else total
-
-    def _form(self, layer: int, numbers: Numbers) -> tuple[Jet | None, ...]:
-        key = (layer, id(numbers))
-        if key not in self._forms:
-            kept = {name: torch.as_tensor(matrix)[None] for name, matrix in self.kept.items()}
-            form = self.rule.form(layer, (self.sizes[layer], self.sizes[layer - 1]), kept)
-            assert form is not None
-            parts = (form.weight_share or None, form.fixed, form.magnitudes)
-            self._forms[key] = tuple(
-                None if part is None else _matrix(part, numbers) for part in parts
-            )
-        return self._forms[key]
+    def parts(
+        self, layer: int, numbers: Numbers, kept: dict[str, np.ndarray] | None = None
+    ) -> tuple[Jet | None, ...]:
+        """Return a, B and M of the form of a rule (C-12), each None where it is zero."""
+        if kept is None:
+            key = (layer, id(numbers))
+            if key not in self._forms:
+                alone = {name: matrix[None] for name, matrix in self.kept.items()}
+                self._forms[key] = self.parts(layer, numbers, alone)
+            return self._forms[key]
+        tensors = {name: torch.as_tensor(matrix) for name, matrix in kept.items()}
+        form = self.rule.form(layer, (self.sizes[layer], self.sizes[layer - 1]), tensors)
+        assert form is not None
+        parts = (form.weight_share or None, form.fixed, form.magnitudes)
+        exact = [matrix for matrix in kept.values() if matrix.ndim == 3]
+        return tuple(None if part is None else _matrix(part, numbers, exact) for part in parts)
 
     def _traced(
         self, layer: int, weight: Jet, signs: np.ndarray, kept: dict[str, np.ndarray]
@@ -185,9 +181,54 @@ def _of_exact_rank(matrix: np.ndarray, source: np.random.Generator) -> np.ndarra
     return (left @ source.integers(1, 2**10, (rank, matrix.shape[1]))).astype(np.float64)
 
 
-def _matrix(part: object, numbers: Numbers) -> Jet:
-    array = part.numpy() if isinstance(part, torch.Tensor) else np.asarray(float(part))  # pyright: ignore[reportArgumentType]
-    return Jet(numbers.of(array.reshape((1,) * (3 - array.ndim) + array.shape))[None], numbers)
+def simple_fraction(value: float) -> Fraction | None:
+    """Return the fraction of small terms that a float is the nearest to, or None."""
+    near = Fraction(value).limit_denominator(LARGEST_TERM)
+    return near if float(near) == value and abs(near.numerator) <= LARGEST_TERM else None
+
+
+def _matrix(part: object, numbers: Numbers, kept: list[np.ndarray]) -> Jet:
+    """Return a part of a form, (batch, n_{l-1}, n_l).
+
+    0.3 B in floating point is 3/10 B and rounding, which would be another matrix.
+    """
+    if isinstance(part, torch.Tensor):
+        array = part.detach().numpy()
+        array = array.reshape((1,) * (3 - array.ndim) + array.shape)
+        for matrix in kept:
+            if matrix.shape == array.shape and matrix.all():
+                ratio = simple_fraction(float(f"{float((array / matrix).flat[0]):.14g}"))
+                if ratio is not None and np.allclose(float(ratio) * matrix, array, 1e-13, 0.0):
+                    product = numbers.of(matrix) * _number(numbers, ratio)
+                    return Jet(numbers.reduce(product)[None], numbers)
+        return Jet(numbers.of(array)[None], numbers)
+    assert isinstance(part, int | float)
+    ratio = simple_fraction(float(part))
+    value = numbers.of(np.array(float(part))) if ratio is None else _number(numbers, ratio)
+    return Jet(value.reshape(1, 1, 1, 1), numbers)
+
+
+def _number(numbers: Numbers, ratio: Fraction) -> np.ndarray:
+    below = numbers.inverse(numbers.of(np.array(ratio.denominator)))
+    return numbers.reduce(numbers.of(np.array(ratio.numerator)) * below)
+
+
+def _sum_of_parts(parts: tuple[Jet | None, ...], weight: Jet, signs: np.ndarray) -> Jet:
+    share, fixed, magnitudes = parts
+    terms = []
+    if share is not None:
+        terms.append(share * weight.mapped(_transposed))
+    if fixed is not None:
+        terms.append(fixed)
+    if magnitudes is not None:
+        sign = Jet(_transposed(weight.numbers.of(signs))[None], weight.numbers)
+        terms.append(magnitudes * sign)
+    if not terms:
+        return weight.mapped(lambda values: 0 * _transposed(values))
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
 
 
 def _transposed(values: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ class Samples:
     drift : Jet
         How much of what moves without data is in the field, (batch, 1).
     kept : dict or None
-        Of a rule that draws anew at each step: what it keeps then, (batch, ...).
+        What the rule keeps for each, (batch, ...); None: the same as the motion has.
     """
 
     inputs: Jet
@@ -89,8 +89,12 @@ class Motion:
         state = constant(self.numbers, self.numbers.random(self.source, shape))
         return Points(state, self.source.choice([-1, 1], shape))
 
-    def samples(self, batch: int) -> Samples:
-        """Draw samples; of given data all have their turn."""
+    def samples(self, batch: int, fresh: bool = False) -> Samples:
+        """Draw samples; of given data all have their turn.
+
+        With `fresh`, what the rule keeps is drawn anew for each, as it is for a rule that draws at
+        each step.
+        """
         sizes, draw = self.dynamics.sizes, self._drawn
         if self.dynamics.inputs is None:
             inputs = draw((batch, sizes[0]))
@@ -100,7 +104,7 @@ class Motion:
             inputs = constant(self.numbers, self.numbers.of(self.dynamics.inputs[turn]))
         slopes = tuple(draw((batch, width)) for width in sizes[1:-1])
         kept = None
-        if self.dynamics.rule.redrawn:
+        if fresh or self.dynamics.rule.redrawn:
             each = [kept_matrices(self.dynamics, self.source) for _ in range(batch)]
             kept = {name: np.stack([one[name] for one in each]) for name in each[0]}
         return Samples(inputs, draw((batch, sizes[-1])), slopes, draw((batch, 1)), kept)
