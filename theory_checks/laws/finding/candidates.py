@@ -71,6 +71,12 @@ class Candidates:
                 own = [*self._singles(into), *self._squares(into)[::-1]]
                 yield self._timed([*monomials, *own], layer, (neuron,))
 
+    def rows(self) -> Iterator[Dictionary]:
+        """Yield the in-weights and the bias of each neuron of the first layer, as they are."""
+        for neuron in range(self.dynamics.sizes[1]):
+            singles = [(entry,) for entry in self._into(1, neuron)]
+            yield Dictionary(tuple(singles), 1, (neuron,))
+
     def columns(self) -> Iterator[Dictionary]:
         """Yield the entries of one column of a weight matrix, or of a bias."""
         for layer in self._hidden():

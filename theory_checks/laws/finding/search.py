@@ -75,6 +75,8 @@ class Search:
 
         A kind of dictionary is searched to its end, so that families are whole.
         """
+        if self.dynamics.inputs is not None:
+            self._outside_the_data()
         kinds = [
             (self.fresh, self.candidates.entries),
             (self.fresh, self.candidates.neurons),
@@ -114,7 +116,11 @@ class Search:
                 columns = [vectors[place], *(other[place] for other, _ in others)]
                 law = _named(names, columns, leading, dictionary)
                 if law is not None:
-                    kind = law.kind if not draws[0].one_orthant else "on one orthant"
+                    kind = law.kind
+                    if draws[0].one_orthant:
+                        kind = "on one orthant"
+                    elif kind == "universal" and self.dynamics.inputs is not None:
+                        kind = "these data only"
                     self._keep(replace(law, kind=kind), names if draws[0].one_orthant else None)
                 elif draws is self.fixed and self._enters(vectors[place], dictionary.candidates):
                     self.found.independent += 1
@@ -134,6 +140,31 @@ class Search:
         if independent or (len(law.neurons) > 1 and law.kind == "universal"):
             self.found.laws.append(replace(law, independent=independent))
         self.found.independent += independent
+
+    def _outside_the_data(self) -> None:
+        """Add the part of each row of W_1, with its bias, that no given sample moves."""
+        inputs = self.dynamics.inputs
+        assert inputs is not None
+        if self.dynamics.has_bias[0]:
+            inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
+        directions = np.linalg.svd(inputs)[2]
+        for dictionary in self.candidates.rows():
+            vectors, free = self.fixed[0].null_vectors(dictionary.candidates)
+            for vector, direction in zip(vectors, directions[::-1], strict=False):
+                terms = tuple(
+                    Term(Coefficient(Fraction(float(entry))), monomial)
+                    for entry, monomial in zip(direction, dictionary.candidates, strict=True)
+                )
+                law = Law(
+                    terms,
+                    dictionary.layer,
+                    dictionary.neurons,
+                    "outside the data",
+                    tuple(direction.tolist()),
+                    self._enters(vector, dictionary.candidates),
+                )
+                self.found.laws.append(law)
+                self.found.independent += law.independent
 
     def _enters(self, vector: np.ndarray, candidates: tuple[Monomial, ...]) -> bool:
         columns = np.flatnonzero(vector)
