@@ -18,7 +18,6 @@ from flowfa.simulation.run import Run
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
 from theory_checks.evidence.evidence import Evidence
-from theory_checks.evidence.from_run import evidence_of_run
 from theory_checks.evidence.networks import Networks
 from theory_checks.laws.formulas.evaluation import Arrays, Evaluator
 from theory_checks.laws.formulas.law import Law
@@ -27,8 +26,7 @@ from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
-from theory_checks.statements.statement import chosen
-from theory_checks.verdicts.check import check_evidence
+from theory_checks.verdicts.check import check
 from theory_checks.verdicts.report import Report
 
 FOLLOWED = ("universal",)
@@ -175,12 +173,7 @@ def check_laws(
     InputError
         If the file has no laws that a run can be held to.
     """
-    checks = law_checks(laws)
-    names = only if only is None or isinstance(only, str) else tuple(only)
-    beside = () if names == () else chosen(names)
-    return check_evidence(
-        evidence_of_run(run, ladder), (*checks, *beside), watch=watch, confirm=True
-    )
+    return check(run, only, ladder, watch=watch, beside=law_checks(laws))
 
 
 def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[LawCheck, ...]:

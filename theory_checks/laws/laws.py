@@ -155,7 +155,7 @@ def laws(
     seed : int
         Of the random point and fields.
     watch : callable, optional
-        Is shown the count after each level.
+        Is shown the count as it grows.
 
     Returns
     -------

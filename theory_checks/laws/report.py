@@ -57,10 +57,19 @@ def rank_line(counted: Count) -> str:
     )
 
 
+def so_far(counted: Count) -> str:
+    """Return what is known of a count that was stopped."""
+    known = max(counted.rank, counted.so_far)
+    return (
+        f"stopped: the rank is at least {known}, so that there are at most "
+        f"{_plural(counted.parameters - known, 'law')} of {counted.parameters} parameters"
+    )
+
+
 def describe(dynamics: Dynamics) -> str:
     """Return what the laws are of, in a line."""
     leak = dynamics.activation.leak
-    leaky = "" if leak in (None, 0.1, 1.0) else f" {leak:g}"
+    leaky = f" {leak:g}" if dynamics.activation.name == "leaky-relu" and leak != 0.1 else ""
     biased = [str(layer) for layer, has in enumerate(dynamics.has_bias, 1) if has]
     parts = [
         dynamics.rule.name,

@@ -22,6 +22,8 @@ SPARE_ROWS = 8
 """Fields beyond the rank that is missing: all of them in the span are no accident."""
 IDLE_LEVELS = 2
 """Levels of brackets that are tried after one that added nothing."""
+MOST_ROWS = 200
+"""Fields that are added at a time."""
 MOST_LEVELS = 9
 SIGN_DRAWS = 24
 """Orthants among which one is chosen where the signs make matrices of the largest rank."""
@@ -40,6 +42,8 @@ class Count:
     prime, seed : int
     finished : bool
         Whether the last levels added nothing, or the rank is full.
+    so_far : int
+        The rank found up to now, within a level too: a lower bound.
     """
 
     parameters: int
@@ -47,11 +51,12 @@ class Count:
     seed: int
     rank_by_level: list[int] = field(default_factory=list)
     finished: bool = False
+    so_far: int = 0
 
     @property
     def rank(self) -> int:
         """The largest rank found."""
-        return max(self.rank_by_level, default=0)
+        return max(self.rank_by_level, default=self.so_far)
 
     @property
     def laws(self) -> int:
@@ -75,7 +80,7 @@ def count_laws(
     seed : int
         Of the random point, feedback and fields.
     watch : callable, optional
-        Is shown the count after each level; it may raise to stop.
+        Is shown the count as it grows; it may raise to stop.
     """
     numbers = Modular(PRIMES[0])
     motion = Motion(dynamics, numbers, np.random.default_rng(seed))
@@ -85,8 +90,10 @@ def count_laws(
     for level in range(MOST_LEVELS):
         idle = 0
         while span.rank < width and idle < _idle_rounds(dynamics):
-            wanted = width - span.rank + SPARE_ROWS
+            wanted = min(width - span.rank + SPARE_ROWS, MOST_ROWS)
             idle = 0 if span.add(_bracket_rows(motion, points, level, wanted)) else idle + 1
+            count.so_far = span.rank
+            watch(count)
         count.rank_by_level.append(span.rank)
         tried = len(count.rank_by_level) - 1 - count.last_level
         count.finished = span.rank == width or tried >= IDLE_LEVELS
