@@ -73,7 +73,8 @@ class LawCheck:
         )
         sizes = "-".join(map(str, of.sizes))
         plain = of.friction is None and not of.decays and len(set(of.rates)) == 1
-        whole = evidence.flow.layout.sizes[0] == of.sizes[0] or not self._names_inputs
+        reduced = evidence.flow.layout.sizes[0] < of.sizes[0]
+        columns = {_input_column(law) for law in self.laws} - {None}
         return (
             Hypothesis.of("rule", f"the rule is {name}, as of the laws", evidence.under(*same_rule)),
             Hypothesis.of(
@@ -89,7 +90,7 @@ class LawCheck:
             Hypothesis.of(
                 "whole-inputs",
                 "single inputs are seen: there are as many samples as features",
-                evidence.for_all(whole),
+                evidence.for_all(not reduced or len(columns) in (0, of.sizes[0])),
             ),
         )
 
@@ -106,27 +107,20 @@ class LawCheck:
         def size(law: Law, moving: Arrays, kept: Arrays) -> Tensor:
             return torch.stack([term.abs() for term in evaluator.terms(law, moving, kept)]).sum(0)
 
+        # Of laws of all columns of W_1 those in the span of the data are seen, in coordinates.
+        seen = [(_input_column(law) or 0) < evidence.flow.layout.sizes[0] for law in self.laws]
         return constant(
             evidence,
             lambda networks: self._of_rows(networks, value),
             lambda networks: self._of_rows(networks, evaluator.turnover),
             items,
             size=lambda networks: self._of_rows(networks, size),
+            speaks_of=torch.tensor(seen).expand(len(evidence), -1),
         )
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that break the laws."""
         return {"weight decay": broken(self.dynamics.rule.name, "weight decay")}
-
-    @property
-    def _names_inputs(self) -> bool:
-        """Whether single columns of W_1 are in the laws, which are seen in the span only."""
-        return any(
-            factor.name == "W1" and not law.neurons
-            for law in self.laws
-            for term in law.terms
-            for factor in term.monomial
-        )
 
     def _has_parameters(self, rule: Rule) -> bool:
         return json.loads(json.dumps(rule.parameters())) == self.parameters
@@ -143,10 +137,22 @@ class LawCheck:
                 parts.append(empty)
                 continue
             moving = {name: array[rows] for name, array in networks.parameters.items()}
-            parts.append(
-                torch.stack([function(law, moving, group.kept) for law in self.laws], 1)
-            )
+            nothing = networks.state.new_zeros(group.stop - group.start)
+            columns = networks.field.layout.sizes[0]
+            values = [
+                function(law, moving, group.kept)
+                if (_input_column(law) or 0) < columns
+                else nothing
+                for law in self.laws
+            ]
+            parts.append(torch.stack(values, 1))
         return torch.cat(parts)
+
+
+def _input_column(law: Law) -> int | None:
+    """Return which column of W_1 a law is of; None if of none alone."""
+    factor = law.terms[0].monomial[0]
+    return factor.index[1] if factor.name == "W1" and not law.neurons else None
 
 
 def check_laws(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from flowfa.errors import InputError
 from flowfa.problems.activations.stored import describe_activation
 from flowfa.problems.problem import Problem
 from theory_checks.laws.counting.rank import Count, count_laws
@@ -16,6 +17,7 @@ from theory_checks.laws.formulas.families import Family, families
 from theory_checks.laws.formulas.law import Law
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.feedback import check_no_noise
+from theory_checks.laws.motion.traced import NotFollowed
 from theory_checks.laws.report import lines
 
 FORMAT = "flowfa laws 1"
@@ -62,7 +64,7 @@ class Laws:
     @property
     def complete(self) -> bool:
         """Whether as many laws were found as there can be."""
-        return self.independent == self.count
+        return self.independent == self.count and self.counted.exact
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -115,8 +117,9 @@ class Laws:
             "found": self.independent,
             "unnamed": self.unnamed,
             "complete": self.complete,
-            "proof": True,
-            "prime": self.counted.prime,
+            "proof": self.counted.exact,
+            "singular_values": self.counted.gap,
+            "prime": self.counted.prime or None,
             "seed": self.counted.seed,
             "formulas": [
                 {
@@ -178,10 +181,27 @@ def laws(
     """
     dynamics = problem if isinstance(problem, Dynamics) else Dynamics.of(problem)
     check_no_noise(dynamics)
-    counted = count_laws(dynamics, seed, watch)
+    try:
+        counted = count_laws(dynamics, seed, watch)
+    except NotFollowed:
+        return Laws(dynamics, _estimated(dynamics, seed, watch), (), 0, 0)
     known = ()
     if dynamics.inputs is not None:
         # What holds for all data comes first, so that the rest is of these data.
         known = laws(replace(dynamics, inputs=None), degree=degree, seed=seed, watch=watch).found
     found = Search(dynamics, seed, degree, known).run(counted.laws)
     return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed)
+
+
+def _estimated(dynamics: Dynamics, seed: int, watch: Callable[[Count], None]) -> Count:
+    """Return the count of a rule that exact arithmetic cannot follow."""
+    from theory_checks.laws.counting.evidence import estimate_count
+
+    try:
+        return estimate_count(dynamics, seed, watch)
+    except NotFollowed as function:
+        raise InputError(
+            f"the feedback of {dynamics.rule.name} uses {function}, which laws cannot follow: write "
+            "it with + - * / @, powers, sums, transpose, sign of a weight, exp, log, sqrt, tanh, "
+            "sigmoid, sin and cos"
+        ) from None

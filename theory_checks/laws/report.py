@@ -17,10 +17,11 @@ def lines(result: Laws, steps: bool = False) -> list[str]:
     text = [
         f"{describe(result.dynamics)}: {_plural(count, 'law')} of {_numbers(result)}",
         f"rank by level: {rank_line(counted)}",
-        f"modulo {counted.prime} at a random point, seed {counted.seed}: there are at most "
-        f"{_plural(count, 'law')}",
+        _ground(counted),
     ]
-    if result.complete:
+    if not counted.exact:
+        text.append("no formulas are searched for a rule that exact arithmetic cannot follow")
+    elif result.complete:
         text.append(f"complete: {count} of {count}")
     else:
         text.append(
@@ -43,6 +44,20 @@ def lines(result: Laws, steps: bool = False) -> list[str]:
         places = ", ".join(f"neuron {neuron} of layer {layer}" for layer, neuron in missing)
         text.append(f"without a law of its own: {places}")
     return text
+
+
+def _ground(counted: Count) -> str:
+    """Return what the count rests on."""
+    if counted.gap is None:
+        return (
+            f"modulo {counted.prime} at a random point, seed {counted.seed}: there are at most "
+            f"{_plural(counted.laws, 'law')}"
+        )
+    above, below = counted.gap
+    fall = f"the least singular value is {above:.1e}"
+    if below:
+        fall = f"singular values fall from {above:.1e} to {below:.1e}"
+    return f"{fall} in 50 digits, seed {counted.seed}: this is evidence, not proof"
 
 
 def rank_line(counted: Count) -> str:

@@ -39,11 +39,15 @@ class Count:
         The numbers that move.
     rank_by_level : list of int
         Of the fields alone, then with brackets of two fields, of three, and so on.
-    prime, seed : int
+    prime : int
+        0 for a rank that singular values tell.
+    seed : int
     finished : bool
         Whether the last levels added nothing, or the rank is full.
     so_far : int
         The rank found up to now, within a level too: a lower bound.
+    gap : tuple of float or None
+        Of a rank that singular values tell: the last one above the gap, and the first one below.
     """
 
     parameters: int
@@ -52,6 +56,12 @@ class Count:
     rank_by_level: list[int] = field(default_factory=list)
     finished: bool = False
     so_far: int = 0
+    gap: tuple[float, float] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is a proof: arithmetic was modulo a prime."""
+        return self.gap is None
 
     @property
     def rank(self) -> int:

@@ -84,10 +84,12 @@ class Search:
             (self.fresh, self.candidates.pairs),
             (self.fixed, self.candidates.whole_neurons),
         ]
+        linear = self.dynamics.activation.leak == 1.0 and wanted > 0
         for draws, dictionaries in kinds:
-            if self.found.independent >= wanted:
-                return self.found
-            self._search(draws, dictionaries())
+            # The laws of pairs are those of linear networks (C-5), also where they follow.
+            whole = linear and dictionaries == self.candidates.pairs
+            if self.found.independent < wanted or whole:
+                self._search(draws, dictionaries())
         for degree in range(2, self.degree + 1):
             whole = self.candidates.whole(degree)
             if whole is not None and self.found.independent < wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,9 +41,11 @@ class Feedback:
     _forms: dict[tuple[int, int], tuple[Jet | None, ...]] = field(default_factory=dict)
 
     @classmethod
-    def drawn(cls, dynamics: Dynamics, source: np.random.Generator) -> Feedback:
-        """Return feedback in general position, from random weights of whole numbers."""
-        kept = kept_matrices(dynamics, source)
+    def drawn(
+        cls, dynamics: Dynamics, source: np.random.Generator, largest: int = LARGEST
+    ) -> Feedback:
+        """Return feedback in general position, from random weights."""
+        kept = kept_matrices(dynamics, source, largest)
         return cls(dynamics.rule, dynamics.sizes, kept)
 
     def matrix(
@@ -118,18 +121,20 @@ class Feedback:
         return result.jet
 
 
-def kept_matrices(dynamics: Dynamics, source: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return what the rule keeps, drawn from random weights of whole numbers.
+def kept_matrices(
+    dynamics: Dynamics, source: np.random.Generator, largest: int = LARGEST
+) -> dict[str, np.ndarray]:
+    """Return what the rule keeps, drawn from random weights: whole numbers, if `largest` is not 1.
 
     A matrix that the rule makes of low rank, in floating point, is replaced by one of whole numbers
     that has this rank exactly.
     """
 
     def draw(kind: str, layer: int, shape: tuple[int, int]) -> np.ndarray:
-        return _whole(source, shape)
+        return _whole(source, shape, largest)
 
     sizes = dynamics.sizes
-    weights = tuple(_whole(source, (out, into)) for into, out in zip(sizes, sizes[1:]))
+    weights = tuple(_whole(source, (out, into), largest) for into, out in pairwise(sizes))
     kept = dynamics.rule.draw_feedback(weights, draw)
     return {name: _of_exact_rank(np.asarray(matrix), source) for name, matrix in kept.items()}
 
@@ -165,9 +170,11 @@ def _noise(rule: Rule) -> str:
     )
 
 
-def _whole(source: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _whole(source: np.random.Generator, shape: tuple[int, ...], largest: int) -> np.ndarray:
     signs = source.choice([-1.0, 1.0], shape)
-    return signs * source.integers(1, LARGEST, shape)
+    if largest == 1:
+        return signs * source.uniform(0.5, 1.0, shape)
+    return signs * source.integers(1, largest, shape)
 
 
 def _of_exact_rank(matrix: np.ndarray, source: np.random.Generator) -> np.ndarray:

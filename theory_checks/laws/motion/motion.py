@@ -10,7 +10,7 @@ import numpy as np
 from theory_checks.laws.arithmetic.jets import Jet, Numbers, constant, joined
 from theory_checks.laws.motion.activations import forward_of
 from theory_checks.laws.motion.dynamics import Dynamics
-from theory_checks.laws.motion.feedback import Feedback, kept_matrices
+from theory_checks.laws.motion.feedback import LARGEST, Feedback, kept_matrices
 from theory_checks.laws.motion.layout import Layout
 
 
@@ -64,15 +64,22 @@ class Motion:
     numbers : Numbers
     source : numpy.random.Generator
         Of everything that is in general position.
+    largest : int
+        Size of what the rule keeps: whole numbers for exact arithmetic, or 1 for numbers below it.
     """
 
     def __init__(
-        self, dynamics: Dynamics, numbers: Numbers, source: np.random.Generator
+        self,
+        dynamics: Dynamics,
+        numbers: Numbers,
+        source: np.random.Generator,
+        largest: int = LARGEST,
     ) -> None:
         self.dynamics = dynamics
         self.numbers = numbers
         self.source = source
-        self.feedback = Feedback.drawn(dynamics, source)
+        self.feedback = Feedback.drawn(dynamics, source, largest)
+        self.largest = largest
         self._forward = forward_of(dynamics.activation)
         self._rates = [self._number(rate) for rate in dynamics.rates]
         self._decay = [self._number(rate) for rate in dynamics.weight_decay]
@@ -105,7 +112,7 @@ class Motion:
         slopes = tuple(draw((batch, width)) for width in sizes[1:-1])
         kept = None
         if fresh or self.dynamics.rule.redrawn:
-            each = [kept_matrices(self.dynamics, self.source) for _ in range(batch)]
+            each = [kept_matrices(self.dynamics, self.source, self.largest) for _ in range(batch)]
             kept = {name: np.stack([one[name] for one in each]) for name in each[0]}
         return Samples(inputs, draw((batch, sizes[-1])), slopes, draw((batch, 1)), kept)
 

@@ -197,6 +197,14 @@ class Traced:
         """Return the natural logarithm."""
         return self._function("log", lambda argument, _: argument.inverse())
 
+    def sin(self) -> Traced:
+        """Return the sine."""
+        return self._function("sin", lambda argument, _: Traced(argument).cos().jet)
+
+    def cos(self) -> Traced:
+        """Return the cosine."""
+        return self._function("cos", lambda argument, _: -Traced(argument).sin().jet)
+
     def _function(self, name: str, derivative: Callable[[Jet, Jet], Jet]) -> Traced:
         value = getattr(self.jet.numbers, name, None)
         if value is None:
