@@ -119,8 +119,13 @@ class LawCheck:
         )
 
     def controls(self) -> Mapping[str, Control]:
-        """Return flows that break the laws."""
-        return {"weight decay": broken(self.dynamics.rule.name, "weight decay")}
+        """Return flows that break the laws, of networks with four inputs and one output."""
+        of = self.dynamics
+        if of.sizes[0] != 4 or of.sizes[-1] != 1 or of.activation.leak is None:
+            return {}
+        bias = "all" if of.has_bias[-1] else "hidden" if of.has_bias[0] else "none"
+        leak, widths = of.activation.leak, of.sizes[1:-1]
+        return {"weight decay": broken(of.rule, "weight decay", bias, leak, widths)}
 
     def _has_parameters(self, rule: Rule) -> bool:
         return json.loads(json.dumps(rule.parameters())) == self.parameters

@@ -102,4 +102,4 @@ class Extended:
         return rows[:count]
 
     def _each(self, function: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
-        return np.frompyfunc(function, 1, 1)(values)
+        return np.asarray(np.frompyfunc(function, 1, 1)(values), dtype=object)

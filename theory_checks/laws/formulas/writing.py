@@ -130,6 +130,8 @@ class Writer:
             return style.square(names[0])
         if len(moving) == 1 and moving[0].form == "abs" and not above:
             return style.one_norm(names[0])
+        if len(moving) > 2 and len(set(moving)) == 1 and moving[0].form == "value" and not above:
+            return f"{style.inner(f'{names[0]}^{len(moving)}', '1')}"
         if square:
             shown = [f"{names[0]}^2"]
         parts = [*shown, *above]

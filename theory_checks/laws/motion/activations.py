@@ -90,7 +90,7 @@ def _smoothed(z: Jet, activation: SmoothedLeakyReLU) -> tuple[Jet, Jet]:
 
 
 def _filled(like: Jet, value: np.ndarray) -> Jet:
-    return Jet(value.reshape((1,) * (len(like.shape) + 1)), like.numbers)
+    return Jet(np.asarray(value, dtype=like.values.dtype).reshape((1,) * like.values.ndim), like.numbers)
 
 
 def _one(like: Jet) -> Jet:

@@ -211,13 +211,13 @@ def _matrix(part: object, numbers: Numbers, kept: list[np.ndarray]) -> Jet:
         return Jet(numbers.of(array)[None], numbers)
     assert isinstance(part, int | float)
     ratio = simple_fraction(float(part))
-    value = numbers.of(np.array(float(part))) if ratio is None else _number(numbers, ratio)
-    return Jet(value.reshape(1, 1, 1, 1), numbers)
+    value = numbers.of(np.array([[[float(part)]]])) if ratio is None else _number(numbers, ratio)
+    return Jet(value[None], numbers)
 
 
 def _number(numbers: Numbers, ratio: Fraction) -> np.ndarray:
-    below = numbers.inverse(numbers.of(np.array(ratio.denominator)))
-    return numbers.reduce(numbers.of(np.array(ratio.numerator)) * below)
+    below = numbers.inverse(numbers.of(np.array([[[ratio.denominator]]])))
+    return numbers.reduce(numbers.of(np.array([[[ratio.numerator]]])) * below)
 
 
 def _sum_of_parts(parts: tuple[Jet | None, ...], weight: Jet, signs: np.ndarray) -> Jet:
