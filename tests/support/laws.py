@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import flowfa
-from flowfa.problems.activations import Identity, LeakyReLU
+from flowfa.problems.activations import Activation, Identity, LeakyReLU
 from theory_checks.laws import Dynamics
 
 LEAKY, LINEAR = LeakyReLU(0.1), Identity()
@@ -17,7 +17,7 @@ def random_sizes(source: np.random.Generator) -> tuple[int, ...]:
     return tuple(int(size) for size in source.integers(1, 9, int(source.integers(3, 6))))
 
 
-def dynamics(rule, *sizes, activation=LEAKY, **more) -> Dynamics:
+def dynamics(rule, *sizes, activation: Activation = LEAKY, **more) -> Dynamics:
     """The flow of a network."""
     return Dynamics(rule, sizes, activation, **more)
 

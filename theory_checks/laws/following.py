@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
+from theory_checks.statements.statement import Check
 from theory_checks.verdicts.check import check
 from theory_checks.verdicts.report import Report
 
@@ -76,7 +77,9 @@ class LawCheck:
         reduced = evidence.flow.layout.sizes[0] < of.sizes[0]
         columns = {_input_column(law) for law in self.laws} - {None}
         return (
-            Hypothesis.of("rule", f"the rule is {name}, as of the laws", evidence.under(*same_rule)),
+            Hypothesis.of(
+                "rule", f"the rule is {name}, as of the laws", evidence.under(*same_rule)
+            ),
             Hypothesis.of(
                 "architecture",
                 f"sizes {sizes}, biases and activation are those of the laws",
@@ -97,15 +100,10 @@ class LawCheck:
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the drift of each law leaves."""
         evaluator = Evaluator(self.dynamics)
-        items = tuple(
-            Item(law.layer, law.neurons[0] if law.neurons else None) for law in self.laws
-        )
+        items = tuple(Item(law.layer, law.neurons[0] if law.neurons else None) for law in self.laws)
 
         def value(law: Law, moving: Arrays, kept: Arrays) -> Tensor:
             return evaluator.value(law, moving, kept)
-
-        def size(law: Law, moving: Arrays, kept: Arrays) -> Tensor:
-            return torch.stack([term.abs() for term in evaluator.terms(law, moving, kept)]).sum(0)
 
         # Of laws of all columns of W_1 those in the span of the data are seen, in coordinates.
         seen = [(_input_column(law) or 0) < evidence.flow.layout.sizes[0] for law in self.laws]
@@ -114,7 +112,6 @@ class LawCheck:
             lambda networks: self._of_rows(networks, value),
             lambda networks: self._of_rows(networks, evaluator.turnover),
             items,
-            size=lambda networks: self._of_rows(networks, size),
             speaks_of=torch.tensor(seen).expand(len(evidence), -1),
         )
 
@@ -138,7 +135,9 @@ class LawCheck:
         for group in networks.field.groups:
             rows = slice(group.start, group.stop)
             if group.rule.name != self.dynamics.rule.name:
-                empty = networks.state.new_full((group.stop - group.start, len(self.laws)), torch.nan)
+                empty = networks.state.new_full(
+                    (group.stop - group.start, len(self.laws)), torch.nan
+                )
                 parts.append(empty)
                 continue
             moving = {name: array[rows] for name, array in networks.parameters.items()}
@@ -187,7 +186,7 @@ def check_laws(
     return check(run, only, ladder, watch=watch, beside=law_checks(laws))
 
 
-def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[LawCheck, ...]:
+def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[Check, ...]:
     """Return the statements of a file of laws.
 
     Raises
@@ -214,7 +213,8 @@ def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[LawCheck, ...]:
         checks.append(check)
     if not checks:
         raise InputError("the laws have no formula that a run can be held to")
-    return tuple(checks)
+    # Their names and statements are of each object, those of other checks are of the class.
+    return cast("tuple[Check, ...]", tuple(checks))
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -26,7 +26,9 @@ def test_the_primes_are_primes_of_26_bits():
     assert all(isprime(prime) and prime.bit_length() == 26 for prime in PRIMES)
 
 
-@pytest.mark.parametrize("value", [Fraction(1, 2), Fraction(-3, 7), Fraction(0), Fraction(999, 998)])
+@pytest.mark.parametrize(
+    "value", [Fraction(1, 2), Fraction(-3, 7), Fraction(0), Fraction(999, 998)]
+)
 def test_fractions_are_recovered(value):
     assert NUMBERS.as_fraction(NUMBERS.of_fraction(value)) == value
 

@@ -98,6 +98,8 @@ def test_scalar_outputs_of_linear_fa_share_one_drive():
 
 def test_signs_have_a_matrix_law_with_signs():
     found = laws(dynamics("frsf", 3, 2, 2, activation=LINEAR))
+    # The sign of one weight times another jumps where it flips.
+    assert [family.kind for family in found.families] == ["universal", "while no sign flips"]
     assert found.families[1].text == (
         "<W1[j,:], W1[k,:]> - <W2[:,j], M2[k,:] * sign(W2[:,k])> "
         "- <W2[:,k], M2[j,:] * sign(W2[:,j])>"

@@ -70,6 +70,7 @@ def test_singular_values_and_primes_count_the_same():
         of = dynamics(rule, 2, 2, 2)
         exact, estimated = count_laws(of), estimate_count(of)
         assert estimated.rank_by_level == exact.rank_by_level
+        assert estimated.gap is not None
         above, below = estimated.gap
         assert above > 1e-6
         assert below < 1e-40

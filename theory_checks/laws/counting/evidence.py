@@ -7,6 +7,7 @@ magnitude after the r-th; how many is shown. That is evidence for the rank, and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def estimate_count(
 def _unit(rows: np.ndarray) -> np.ndarray:
     """Return rows of length one, so that singular values are of one scale."""
     squares = (rows * rows).sum(1)
-    return rows / np.array([value ** 0.5 if value else 1 for value in squares], dtype=object)[:, None]
+    return rows / np.array([value**0.5 if value else 1 for value in squares], dtype=object)[:, None]
 
 
 def _rank(numbers: Extended, rows: np.ndarray) -> tuple[int, tuple[float, float]]:
@@ -75,7 +76,7 @@ def _rank(numbers: Extended, rows: np.ndarray) -> tuple[int, tuple[float, float]
     values = numbers.singular_values(rows)
     tiny = values[0] * numbers.context.mpf(10) ** -45
     floored = [max(value, tiny) for value in values]
-    falls = [above / below for above, below in zip(floored, floored[1:], strict=False)]
+    falls = [above / below for above, below in pairwise(floored)]
     most = max(range(len(falls)), key=falls.__getitem__) if falls else 0
     if falls and falls[most] >= LEAST_GAP:
         return most + 1, (float(values[most]), float(values[most + 1]))

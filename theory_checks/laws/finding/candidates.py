@@ -43,9 +43,7 @@ class Candidates:
         The shape of each matrix that the rule keeps, by name.
     """
 
-    def __init__(
-        self, dynamics: Dynamics, signed: bool, kept: dict[str, tuple[int, ...]]
-    ) -> None:
+    def __init__(self, dynamics: Dynamics, signed: bool, kept: dict[str, tuple[int, ...]]) -> None:
         self.dynamics = dynamics
         self.signed = signed
         self.kept = {} if dynamics.rule.redrawn else kept

@@ -39,9 +39,12 @@ class Names:
         self.kept = frozenset(kept)
         self._places = {entry: place for place, entry in enumerate(self.entries)}
         self._values = [
-            np.concatenate([np.zeros(0, dtype=np.int64), *(
-                one.numbers.of(one.motion.feedback.kept[name]).ravel() for name in kept
-            )])
+            np.concatenate(
+                [
+                    np.zeros(0, dtype=np.int64),
+                    *(one.numbers.of(one.motion.feedback.kept[name]).ravel() for name in kept),
+                ]
+            )
             for one in draws
         ]
         self._inverses = [
@@ -115,9 +118,10 @@ class Names:
             return None
         rows = tuple(one.index[0] for one in factors)
         for matrices in self._products(layer):
+            vectors = [_null_vector(draw, matrices, rows) for draw in self.draws]
             same = all(
-                np.array_equal(_null_vector(draw, matrices, rows), residue)
-                for draw, residue in zip(self.draws, residues, strict=True)
+                vector is not None and np.array_equal(vector, residue)
+                for vector, residue in zip(vectors, residues, strict=True)
             )
             if same:
                 return [Coefficient(component=Component(matrices, rows, row)) for row in rows]
@@ -174,7 +178,7 @@ class Names:
             above = first.numbers.reduce(self._values[0][place] * self._inverses[0])
             for number in (1, -1):
                 found = np.flatnonzero(
-                    first.numbers.reduce(number * above) == first.numbers.reduce(residues[0])
+                    first.numbers.reduce(number * above) == residues[0] % first.numbers.prime
                 )
                 for other in found.tolist():
                     if self._is_ratio(residues, number, place, other):

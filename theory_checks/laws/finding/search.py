@@ -120,7 +120,7 @@ class Search:
                 if law is not None:
                     kind = law.kind
                     if draws[0].one_orthant:
-                        kind = "on one orthant"
+                        kind = "while no sign flips"
                     elif kind == "universal" and self.dynamics.inputs is not None:
                         kind = "these data only"
                     self._keep(replace(law, kind=kind), names if draws[0].one_orthant else None)
@@ -151,7 +151,7 @@ class Search:
             inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
         directions = np.linalg.svd(inputs)[2]
         for dictionary in self.candidates.rows():
-            vectors, free = self.fixed[0].null_vectors(dictionary.candidates)
+            vectors, _ = self.fixed[0].null_vectors(dictionary.candidates)
             for vector, direction in zip(vectors, directions[::-1], strict=False):
                 terms = tuple(
                     Term(Coefficient(Fraction(float(entry))), monomial)
@@ -218,6 +218,9 @@ def _named(
         if one is not None
     ]
     kind = "trivial" if len(terms) == 1 and len(candidates[leading]) == 1 else "universal"
+    # abs(w) has no jump where w changes its sign, but the sign of one weight times another has.
+    if any(factor.form == "sign" for term in terms for factor in term.monomial):
+        kind = "while no sign flips"
     return Law(tuple(terms), *place, kind)
 
 

@@ -58,9 +58,7 @@ class Evaluator:
         if law.terms[0].coefficient.component is not None:
             return terms[-1]
         own = {f"W{law.layer}", f"c{law.layer}"}
-        of_own = [
-            all(part.name in own for part in piece.parts) for piece in self._pieces.of(law)
-        ]
+        of_own = [all(part.name in own for part in piece.parts) for piece in self._pieces.of(law)]
         if all(of_own) or not any(of_own):
             return terms[0]
         return torch.stack([term for term, own in zip(terms, of_own, strict=True) if own]).sum(0)
@@ -103,7 +101,9 @@ def gradients(
     InputError
         If an array is missing or has another shape.
     """
-    arrays = {name: torch.as_tensor(np.asarray(value, dtype=float)) for name, value in point.items()}
+    arrays = {
+        name: torch.as_tensor(np.asarray(value, dtype=float)) for name, value in point.items()
+    }
     moving = {}
     for name, shape in dynamics.layout.shapes.items():
         if name not in arrays or tuple(arrays[name].shape) != tuple(shape):

@@ -1,4 +1,4 @@
-"""A law as a sum of terms: a coefficient, made of a rational number and feedback, and a monomial."""
+"""A law as a sum of terms: a coefficient, of numbers and feedback, and a monomial."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ class Law:
     neurons : tuple of int
         The neurons that it is of, from 0 on; empty if of no single ones.
     kind : str
-        ``"universal"``; ``"trivial"`` for a number that never moves; ``"on one orthant"``, while no
-        weight changes its sign; ``"outside the data"``, or ``"these data only"``.
+        ``"universal"``; ``"trivial"`` for a number that never moves; ``"while no sign flips"``;
+        ``"outside the data"``, or ``"these data only"``.
     vector : tuple of float
         For a law outside the data: the entries of the vector v with X v = 0 of `W1[j,:] v`.
     independent : bool

@@ -81,9 +81,7 @@ class Pieces:
         parts = self._parts(term, law, axis, values.pop())
         return Piece(term.coefficient.number, term.coefficient.scalar, parts, True)
 
-    def _parts(
-        self, term: Term, law: Law, axis: int | None, value: int | None
-    ) -> tuple[Part, ...]:
+    def _parts(self, term: Term, law: Law, axis: int | None, value: int | None) -> tuple[Part, ...]:
         moving = [
             Part(one.name, self._index(one.name, one.index, law, axis), one.form, one.power)
             for one in term.monomial

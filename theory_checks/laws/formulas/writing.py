@@ -9,6 +9,7 @@ from theory_checks.laws.formulas.pieces import LETTERS, Part, Piece, Pieces
 from theory_checks.laws.formulas.style import Style
 from theory_checks.laws.motion.dynamics import Dynamics
 
+
 class Writer:
     """Writes the laws of a training flow.
 

@@ -23,7 +23,7 @@ from flowfa.problems.activations import (
 from theory_checks.laws.arithmetic.jets import Jet
 
 Forward = Callable[[Jet, Jet], tuple[Jet, Jet | None]]
-"""From z and the numbers that the sample has for its neurons to h and slope; no slope is slope 1."""
+"""From z and the numbers that a sample has for its neurons to h and slope; none is slope 1."""
 
 
 def forward_of(activation: Activation) -> Forward:
@@ -90,7 +90,9 @@ def _smoothed(z: Jet, activation: SmoothedLeakyReLU) -> tuple[Jet, Jet]:
 
 
 def _filled(like: Jet, value: np.ndarray) -> Jet:
-    return Jet(np.asarray(value, dtype=like.values.dtype).reshape((1,) * like.values.ndim), like.numbers)
+    return Jet(
+        np.asarray(value, dtype=like.values.dtype).reshape((1,) * like.values.ndim), like.numbers
+    )
 
 
 def _one(like: Jet) -> Jet:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import gcd, lcm
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,8 @@ class Dynamics:
         If a part does not fit the others, or the network is too large.
     """
 
-    rule: Rule
+    # A name becomes a Rule at once, so that it is one wherever it is read.
+    rule: Any
     sizes: tuple[int, ...]
     activation: Activation = field(default_factory=LeakyReLU)
     has_bias: tuple[bool, ...] = ()
@@ -140,7 +142,7 @@ def _check_sizes(sizes: object) -> None:
             raise InputError(f"`sizes` has {size!r}: expected whole numbers of at least 1")
 
 
-def _of_layers(name: str, given: object, layers: int) -> tuple[float, ...]:
+def _of_layers(name: str, given: Any, layers: int) -> tuple[float, ...]:
     """Return one number for each layer; the neutral one if none was given."""
     neutral = 1.0 if name == "rates" else 0.0
     values = tuple(given) if isinstance(given, list | tuple) else (given,)

@@ -178,7 +178,8 @@ def _whole(source: np.random.Generator, shape: tuple[int, ...], largest: int) ->
 
 
 def _of_exact_rank(matrix: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    if matrix.ndim != 2 or not matrix.size:
+    if matrix.ndim != 2 or not matrix.size or (matrix == matrix.round()).all():
+        # Whole numbers are as they were drawn, in general position.
         return matrix
     values = np.linalg.svd(matrix, compute_uv=False)
     rank = int((values > 1e-10 * values[0]).sum())

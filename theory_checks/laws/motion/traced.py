@@ -151,7 +151,7 @@ class Traced:
     swapaxes = transpose
 
     @property
-    def mT(self) -> Traced:  # noqa: N802 - the name is torch's
+    def mT(self) -> Traced:
         """The transposed matrices."""
         return self.transpose(-1, -2)
 
