@@ -39,7 +39,7 @@ class WithFeedback(flowfa.Rule):
 
     keeps = "B"
 
-    def __init__(self, function=None):
+    def __init__(self, function):
         self.function = function
 
     def draw_feedback(self, weights, draw):

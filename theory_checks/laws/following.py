@@ -197,7 +197,7 @@ def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[Check, ...]:
     document = laws if isinstance(laws, Mapping) else _read(Path(laws))
     dynamics, formulas = _dynamics_of(document), document["formulas"]
     if not isinstance(formulas, list):
-        raise InputError("the laws have no list of formulas: write them with `flowfa laws --out`")
+        raise InputError("the laws have no list of formulas: write them with flowfa laws")
     checks = []
     for number, formula in enumerate(formulas, 1):
         if not isinstance(formula, Mapping) or formula.get("kind") not in FOLLOWED:
@@ -223,9 +223,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except (UnicodeDecodeError, json.JSONDecodeError):
         document = None
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise InputError(
-            f"{path} has no laws: expected a file that flowfa laws --out LAWS.json wrote"
-        )
+        raise InputError(f"{path} has no laws: expected a file that flowfa laws wrote")
     return document
 
 
@@ -245,6 +243,4 @@ def _dynamics_of(document: Mapping[str, Any]) -> Dynamics:
             document["readouts"],
         )
     except (KeyError, TypeError) as error:
-        raise InputError(
-            f"the laws lack {error}: write them with flowfa laws --out LAWS.json"
-        ) from None
+        raise InputError(f"the laws lack {error}: write them with flowfa laws") from None

@@ -202,6 +202,6 @@ def _estimated(dynamics: Dynamics, seed: int, watch: Callable[[Count], None]) ->
     except NotFollowed as function:
         raise InputError(
             f"the feedback of {dynamics.rule.name} uses {function}, which laws cannot follow: "
-            "write it with + - * / @, powers, sums, transpose, sign of a weight, exp, log, sqrt, tanh, "
-            "sigmoid, sin and cos"
+            "write it with + - * / @, powers, sums, transpose, sign of a weight, exp, log, sqrt, "
+            "tanh, sigmoid, sin and cos"
         ) from None

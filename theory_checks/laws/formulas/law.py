@@ -151,7 +151,7 @@ class Law:
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise InputError(
                 f"a law of the file cannot be read ({type(error).__name__}: {error}): write it "
-                "with `flowfa laws --out`"
+                "with flowfa laws"
             ) from None
 
 
