@@ -107,6 +107,16 @@ def test_signs_have_a_matrix_law_with_signs():
     assert found.complete
 
 
+@pytest.mark.parametrize("rule", ["signfa", "frsf"])
+def test_combinations_that_no_signal_reaches_are_laws_of_one_orthant(rule):
+    """The feedback M * sign(W)^T has null vectors, until a sign flips; they are no numbers."""
+    found = laws(dynamics(rule, 3, 4, 2, activation=LINEAR))
+    assert (found.count, found.complete) == (13, True)
+    last = found.families[-1]
+    assert (last.text, last.condition) == ("<n, W1[:,k]>", "n^T F2 = 0")
+    assert last.kind == "while no sign flips"
+
+
 def test_the_neuron_without_a_law_is_named():
     found = laws(dynamics(WithFeedback(one_entry_drifts), 2, 3, 2))
     assert (found.count, found.complete) == (2, True)

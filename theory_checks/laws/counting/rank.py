@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from theory_checks.laws.arithmetic.elimination import Span, rank
+from theory_checks.laws.arithmetic.elimination import Span
 from theory_checks.laws.arithmetic.modular import PRIMES, Modular
 from theory_checks.laws.counting.brackets import nested_bracket
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.motion import Motion, Points
+from theory_checks.laws.motion.orthants import generic_signs
 
 SPARE_ROWS = 8
 """Fields beyond the rank that is missing: all of them in the span are no accident."""
@@ -25,8 +26,6 @@ IDLE_LEVELS = 2
 MOST_ROWS = 200
 """Fields that are added at a time."""
 MOST_LEVELS = 9
-SIGN_DRAWS = 24
-"""Orthants among which one is chosen where the signs make matrices of the largest rank."""
 
 
 @dataclass
@@ -94,7 +93,8 @@ def count_laws(
     """
     numbers = Modular(PRIMES[0])
     motion = Motion(dynamics, numbers, np.random.default_rng(seed))
-    points = _point(motion)
+    drawn = motion.points(1)
+    points = Points(drawn.state, generic_signs(motion, drawn.signs))
     width = motion.layout.size
     span, count = Span(numbers, width), Count(width, numbers.prime, seed)
     for level in range(MOST_LEVELS):
@@ -127,26 +127,3 @@ def _idle_rounds(dynamics: Dynamics) -> int:
     if dynamics.inputs is None:
         return 1
     return 2 + len(dynamics.inputs) // SPARE_ROWS
-
-
-def _point(motion: Motion) -> Points:
-    """Return a random point, in an orthant where sign matrices have the largest rank.
-
-    Signs are no random residues, and small matrices of them are often singular, which would be a
-    law of that orthant alone.
-    """
-    draws = [motion.points(1) for _ in range(1 if not _has_signs(motion) else SIGN_DRAWS)]
-    return max(draws, key=lambda points: _sign_rank(motion, points))
-
-
-def _has_signs(motion: Motion) -> bool:
-    in_form = motion.dynamics.rule.in_form
-    return not in_form or motion.feedback.has_magnitudes(motion.numbers)
-
-
-def _sign_rank(motion: Motion, points: Points) -> int:
-    numbers = Modular(PRIMES[0])
-    names = [name for name in motion.layout.shapes if name[0] == "W"]
-    return sum(
-        rank(numbers, numbers.of(motion.layout.view_of(points.signs, name)[0])) for name in names
-    )

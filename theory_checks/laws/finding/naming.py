@@ -142,7 +142,7 @@ class Names:
     def _is_signs(self, first: int, last: int) -> bool:
         """Return whether the feedback of some layers is M * sign(W)^T and nothing else."""
         draw = self.draws[0]
-        if not draw.one_orthant or not draw.motion.dynamics.rule.in_form:
+        if draw.orthant is None or not draw.motion.dynamics.rule.in_form:
             return False
         parts = [
             draw.motion.feedback.parts(layer, draw.numbers) for layer in range(first, last + 1)

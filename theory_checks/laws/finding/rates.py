@@ -11,6 +11,7 @@ from theory_checks.laws.arithmetic.modular import Modular
 from theory_checks.laws.formulas.law import Factor, Monomial
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.motion import Motion
+from theory_checks.laws.motion.orthants import generic_signs
 
 SPARE_ROWS = 12
 """Fields beyond the number of candidates: what passes all of them is no accident."""
@@ -28,8 +29,8 @@ class Rates:
     fresh : bool
         Whether each row has feedback of its own: then coefficients of laws are numbers, and
         feedback is a factor of candidates. By default all rows have the same feedback.
-    one_orthant : bool
-        Whether all points are in one orthant.
+    orthant : numpy.ndarray, optional
+        The signs of all points, (1, number); by default each point has its own.
     """
 
     def __init__(
@@ -38,12 +39,12 @@ class Rates:
         prime: int,
         seed: int,
         fresh: bool = False,
-        one_orthant: bool = False,
+        orthant: np.ndarray | None = None,
     ) -> None:
         self.numbers = Modular(prime)
         self.motion = Motion(dynamics, self.numbers, np.random.default_rng(seed))
         self.fresh = fresh
-        self.one_orthant = one_orthant
+        self.orthant = orthant
         self._states = np.zeros((0, dynamics.layout.size), dtype=np.int64)
         self._signs, self._fields = self._states, self._states
         self._kept = {
@@ -157,9 +158,10 @@ class Rates:
         missing = max(missing, 64)
         points, samples = self.motion.points(missing), self.motion.samples(missing, self.fresh)
         signs = points.signs
-        if self.one_orthant:
-            first = self._signs[:1] if len(self._signs) else signs[:1]
-            signs = np.broadcast_to(first, signs.shape)
+        if not len(self._signs):
+            signs[:1] = generic_signs(self.motion, signs[:1])
+        if self.orthant is not None:
+            signs = np.broadcast_to(self.orthant, signs.shape)
         field = self.motion.field(points.state, signs, samples).values[0]
         for name, matrix in self.motion.feedback.kept.items():
             drawn = matrix[None] if samples.kept is None else samples.kept[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from theory_checks.laws.finding.naming import Names
 from theory_checks.laws.finding.rates import Rates
 from theory_checks.laws.formulas.law import Coefficient, Law, Monomial, Term
 from theory_checks.laws.motion.dynamics import Dynamics
+from theory_checks.laws.motion.orthants import has_signs
 
 TRIALS = 40
 """Fields that try a law once more, in every draw."""
@@ -61,7 +63,7 @@ class Search:
         self.fixed = self._draws((PRIMES[0], PRIMES[0], PRIMES[1]), 11)
         first = self.fixed[0]
         feedback = first.motion.feedback
-        self.signed = not dynamics.rule.in_form or feedback.has_magnitudes(first.numbers)
+        self.signed = has_signs(first.motion)
         shapes = {name: matrix.shape for name, matrix in feedback.kept.items()}
         self.candidates = Candidates(dynamics, self.signed, shapes)
         self.span = Span(first.numbers, dynamics.layout.size)
@@ -95,11 +97,12 @@ class Search:
             if whole is not None and self.found.independent < wanted:
                 self._search(self.fixed, (whole,))
         if self.signed and self.found.independent < wanted:
-            orthant = self._draws((PRIMES[0], PRIMES[0], PRIMES[1]), 11, one_orthant=True)
+            signs = self.fixed[0].signs
+            orthant = self._draws((PRIMES[0], PRIMES[0], PRIMES[1]), 11, orthant=signs)
             self._search(orthant, self.candidates.columns())
         return self.found
 
-    def _draws(self, primes: tuple[int, ...], shift: int, **kinds: bool) -> list[Rates]:
+    def _draws(self, primes: tuple[int, ...], shift: int, **kinds: Any) -> list[Rates]:
         return [
             Rates(self.dynamics, prime, self.seed + shift + number, **kinds)
             for number, prime in enumerate(primes)
@@ -119,11 +122,13 @@ class Search:
                 law = _named(names, columns, leading, dictionary)
                 if law is not None:
                     kind = law.kind
-                    if draws[0].one_orthant:
+                    if draws[0].orthant is not None:
                         kind = "while no sign flips"
                     elif kind == "universal" and self.dynamics.inputs is not None:
                         kind = "these data only"
-                    self._keep(replace(law, kind=kind), names if draws[0].one_orthant else None)
+                    self._keep(
+                        replace(law, kind=kind), names if draws[0].orthant is not None else None
+                    )
                 elif draws is self.fixed and self._enters(vectors[place], dictionary.candidates):
                     self.found.independent += 1
                     self.found.unnamed += 1
@@ -136,7 +141,8 @@ class Search:
         names = self.names if names is None else names
         if not all(_conserved(names, number, law) for number in range(len(names.draws))):
             return
-        gradient = law_gradient(names, law)
+        # All gradients are taken at one point, with one draw of the feedback.
+        gradient = law_gradient(self.names, law)
         independent = bool(self.span.add(gradient[None]))
         # Of laws that follow from others only whole families are of interest.
         if independent or (len(law.neurons) > 1 and law.kind == "universal"):
@@ -201,7 +207,8 @@ def _named(
     candidates = dictionary.candidates
     coefficients = [names.of([int(vector[column]) for vector in vectors]) for column in columns]
     place = (dictionary.layer, dictionary.neurons)
-    if any(coefficient is None for coefficient in coefficients):
+    # A number that was found on one orthant may have another sign on the next.
+    if names.draws[0].orthant is not None or None in coefficients:
         together = sorted((*columns, leading))
         members = [candidates[column] for column in together]
         residues = [vector[together] for vector in vectors]

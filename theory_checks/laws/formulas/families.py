@@ -97,8 +97,11 @@ def _members(dynamics: Dynamics, laws: list[Law]) -> str:
     part = first.terms[0].coefficient.component
     if len(factor.index) < 2:
         return f" of layer {first.layer}"
-    columns = len({law.terms[0].monomial[0].index[1] for law in laws})
-    every = "every k" if columns == dynamics.sizes[first.layer - 1] else f"{columns} columns k"
+    named = sorted({law.terms[0].monomial[0].index[1] for law in laws})
+    columns = len(named)
+    whole = columns == dynamics.sizes[first.layer - 1]
+    every = "every k" if whole else f"k = {', '.join(map(str, named))}"
     if part is None:
         return f" for {every} of layer {first.layer}"
-    return f" for {every} of layer {first.layer}, {len(laws) // columns} independent n"
+    each = "" if len(laws) % columns else f", {len(laws) // columns} independent n"
+    return f" for {every} of layer {first.layer}{each}"
