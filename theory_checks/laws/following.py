@@ -21,8 +21,8 @@ from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.laws.formulas.evaluation import Arrays, Evaluator
 from theory_checks.laws.formulas.law import Law
-from theory_checks.laws.laws import FORMAT
 from theory_checks.laws.motion.dynamics import Dynamics
+from theory_checks.laws.result import FORMAT
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT

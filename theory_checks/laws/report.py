@@ -8,7 +8,7 @@ from theory_checks.laws.counting.rank import IDLE_LEVELS, Count
 from theory_checks.laws.motion.dynamics import Dynamics
 
 if TYPE_CHECKING:
-    from theory_checks.laws.laws import Laws
+    from theory_checks.laws.result import Laws
 
 
 def lines(result: Laws, steps: bool = False) -> list[str]:
