@@ -11,6 +11,7 @@ from flowfa.settings.limits import (
     at_least,
     ends_in,
     fraction,
+    from_to_below,
     not_empty,
     not_negative,
     one_of,
@@ -178,7 +179,7 @@ class LawMotionSettings:
 class LawSearchSettings:
     """How laws are searched, and where they go."""
 
-    degree: Annotated[int, at_least(2), arg(metavar="INT")] = 2
+    degree: Annotated[int, from_to_below(2, 9), arg(metavar="INT")] = 2
     """Largest degree of monomials, of small networks: 4 tries all up to degree 4."""
     steps: bool = False
     """Say what a discrete step adds to each law."""

@@ -115,6 +115,21 @@ def test_given_samples_leave_the_part_of_w1_outside_their_span():
     assert laws("fa", 5, 3, 1, inputs=np.vstack([inputs, np.eye(5)])) == 3
 
 
+def test_two_samples_meet_in_brackets():
+    """On two samples a linear network is one with two inputs, and a part that never moves."""
+    inputs = np.random.default_rng(0).normal(size=(2, 4))
+    for rule, outputs in (("gd", 1), ("gd", 2), ("fa", 2)):
+        given = laws(rule, 4, 2, outputs, activation=LINEAR, inputs=inputs)
+        assert given == laws(rule, 2, 2, outputs, activation=LINEAR) + 2 * 2
+
+
+def test_one_sample_among_many_is_seen():
+    inputs = np.repeat([[1.0, 0.0]], 200, axis=0)
+    assert laws("fa", 2, 2, 1, inputs=inputs) == 2 + 2
+    inputs[-1] = [0.0, 1.0]
+    assert laws("fa", 2, 2, 1, inputs=inputs) == 2
+
+
 def test_every_seed_counts_the_same():
     counts = {count_laws(dynamics("gd", 3, 4, 3, 2, activation=LINEAR), s).laws for s in range(5)}
     assert counts == {16}

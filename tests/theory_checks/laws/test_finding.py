@@ -153,6 +153,28 @@ def test_laws_of_given_samples_are_told_apart():
         np.testing.assert_allclose(inputs @ np.array(law.vector), 0.0, atol=1e-12)
 
 
+def test_no_law_is_found_that_one_sample_among_many_breaks():
+    inputs = np.repeat([[1.0, 0.0]], 200, axis=0)
+    inputs[-1] = [0.0, 1.0]
+    found = laws(dynamics("fa", 2, 2, 1, inputs=inputs))
+    assert [family.kind for family in found.families] == ["universal"]
+    assert (found.count, found.complete) == (2, True)
+
+
+def test_the_law_of_a_layer_is_the_sum_of_those_of_its_neurons():
+    """C-3: 1/2 ||W_1||^2 - <W_2, B_2^T>, by torch."""
+    found, source = laws(dynamics("fa", 3, 4, 2)), np.random.default_rng(0)
+    point = {"W1": source.normal(size=(4, 3)), "W2": source.normal(size=(2, 4))}
+    point["B2"] = source.normal(size=(4, 2))
+    expected = np.concatenate([point["W1"].ravel(), -point["B2"].T.ravel()])
+    np.testing.assert_allclose(found.gradient(point).sum(0), expected)
+
+
+def test_rates_of_decay_without_a_common_measure_are_no_obstacle():
+    found = laws(dynamics("fa", 2, 2, 1, weight_decay=(0.123457, 0.246914)))
+    assert found.formulas[0].startswith("exp(0.246914 t) (")
+
+
 def test_an_input_that_no_sample_has_never_moves_its_weights():
     inputs = np.array([[1.0, 0.0], [2.0, 0.0]])
     found = laws(dynamics("fa", 2, 2, 1, inputs=inputs))

@@ -116,8 +116,9 @@ def count_laws(
 def _bracket_rows(motion: Motion, points: Points, level: int, number: int) -> np.ndarray:
     """Return brackets of level + 1 random fields each, (number, parameter)."""
     fields = []
-    for _ in range(level + 1):
-        samples = motion.samples(number)
+    for position in range(level + 1):
+        # In turn all together, samples would meet at one distance only.
+        samples = motion.samples(number, in_turn=position == 0)
         fields.append(lambda state, samples=samples: motion.field(state, points.signs, samples))
     return nested_bracket(fields, points.state).values[0]
 

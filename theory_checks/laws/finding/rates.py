@@ -53,6 +53,12 @@ class Rates:
         }
 
     @property
+    def least_rows(self) -> int:
+        """How many fields there have to be so that every given sample is in one."""
+        inputs = self.motion.dynamics.inputs
+        return 0 if inputs is None else len(inputs)
+
+    @property
     def signs(self) -> np.ndarray:
         """The signs of the numbers at the first point, (1, number)."""
         self._grow(1)
@@ -69,9 +75,7 @@ class Rates:
             The free candidates.
         """
         span = Span(self.numbers, len(candidates))
-        self._grow(len(candidates) + SPARE_ROWS)
-        # A few fields at a time: most candidates without a law are done after the first ones.
-        span.add(self.rates(candidates, len(candidates) + SPARE_ROWS))
+        span.add(self.rates(candidates, max(len(candidates) + SPARE_ROWS, self.least_rows)))
         return span.null_vectors()
 
     def rates(self, candidates: Sequence[Monomial], rows: int) -> np.ndarray:
@@ -145,9 +149,12 @@ class Rates:
         return self.numbers.reduce(factor.power * power)
 
     def _power(self, values: np.ndarray, exponent: int) -> np.ndarray:
-        result = np.ones_like(values)
-        for _ in range(exponent):
-            result = self.numbers.reduce(result * values)
+        result, power = np.ones_like(values), values
+        while exponent:
+            if exponent & 1:
+                result = self.numbers.reduce(result * power)
+            power = self.numbers.reduce(power * power)
+            exponent >>= 1
         return result
 
     def _grow(self, rows: int) -> None:

@@ -195,7 +195,8 @@ def _conserved(names: Names, number: int, law: Law) -> bool:
     """Return whether no field of a draw changes a law."""
     draw = names.draws[number]
     weights = np.array([names.residue(term.coefficient, number) for term in law.terms])
-    rates = draw.rates([term.monomial for term in law.terms], TRIALS)
+    rows = max(TRIALS, draw.least_rows)
+    rates = draw.rates([term.monomial for term in law.terms], rows)
     return not draw.numbers.reduce(draw.numbers.reduce(weights * rates).sum(1)).any()
 
 

@@ -96,8 +96,8 @@ class Motion:
         state = constant(self.numbers, self.numbers.random(self.source, shape))
         return Points(state, self.source.choice([-1, 1], shape))
 
-    def samples(self, batch: int, fresh: bool = False) -> Samples:
-        """Draw samples; of given data all have their turn.
+    def samples(self, batch: int, fresh: bool = False, in_turn: bool = True) -> Samples:
+        """Draw samples; given data have their turn one after the other, or are drawn at random.
 
         With `fresh`, what the rule keeps is drawn anew for each, as it is for a rule that draws at
         each step.
@@ -106,8 +106,12 @@ class Motion:
         if self.dynamics.inputs is None:
             inputs = draw((batch, sizes[0]))
         else:
-            turn = (self._seen + np.arange(batch)) % len(self.dynamics.inputs)
-            self._seen += batch
+            number = len(self.dynamics.inputs)
+            turn = (self._seen + np.arange(batch)) % number
+            if in_turn:
+                self._seen += batch
+            else:
+                turn = self.source.integers(0, number, batch)
             inputs = constant(self.numbers, self.numbers.of(self.dynamics.inputs[turn]))
         slopes = tuple(draw((batch, width)) for width in sizes[1:-1])
         kept = None
