@@ -15,12 +15,15 @@ import numpy as np
 from theory_checks.laws.arithmetic.elimination import Span
 from theory_checks.laws.arithmetic.modular import PRIMES, Modular
 from theory_checks.laws.counting.brackets import nested_bracket
+from theory_checks.laws.motion.activations import switches_of
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.motion import Motion, Points
 from theory_checks.laws.motion.orthants import generic_signs
 
 SPARE_ROWS = 8
 """Fields beyond the rank that is missing: all of them in the span are no accident."""
+SWITCH_ROUNDS = 20
+"""Rounds that have to add nothing where slopes are switches and no arbitrary numbers."""
 IDLE_LEVELS = 2
 """Levels of brackets that are tried after one that added nothing."""
 MOST_ROWS = 200
@@ -124,7 +127,10 @@ def _bracket_rows(motion: Motion, points: Points, level: int, number: int) -> np
 
 
 def _idle_rounds(dynamics: Dynamics) -> int:
-    """Return how many rounds of fields have to add nothing: given samples all have their turn."""
+    """Return how many rounds of fields have to add nothing.
+
+    Given samples all have their turn, and patterns of switches some chance.
+    """
     if dynamics.inputs is None:
-        return 1
+        return SWITCH_ROUNDS if switches_of(dynamics.activation) else 1
     return 2 + len(dynamics.inputs) // SPARE_ROWS

@@ -45,15 +45,27 @@ def forward_of(activation: Activation) -> Forward:
     if isinstance(activation, Tanh):
         return _tanh
     if isinstance(activation, SmoothedLeakyReLU):
-        return lambda z, _: _smoothed(z, activation)
+        return lambda z, zone: _smoothed(z, zone, activation)
     raise InputError(
         f"`activation` is {activation.name!r}, which exact arithmetic does not know: expected "
         "leaky-relu, smoothed-leaky-relu, identity, squared-relu or tanh"
     )
 
 
+def switches_of(activation: Activation) -> tuple[int, ...]:
+    """Return the numbers among which those of a sample are drawn; empty if they may be any.
+
+    A squared ReLU is off or on: of two, one after the other, the field has the square of a switch,
+    which is the switch itself. A smoothed leaky ReLU is below, within or above the zone of its
+    kink.
+    """
+    if isinstance(activation, SquaredReLU):
+        return (0, 1, 1, 1, 1)
+    return (0, 1, 2) if isinstance(activation, SmoothedLeakyReLU) else ()
+
+
 def _squared(z: Jet, on: Jet) -> tuple[Jet, Jet]:
-    """Return on z^2 and 2 on z: `on` is 1 or 0, and the field is linear in it."""
+    """Return on z^2 and 2 on z: `on` is 1 or 0."""
     half = on * z
     return half * z, half + half
 
@@ -69,12 +81,8 @@ def _tanh(z: Jet, value: Jet) -> tuple[Jet, Jet]:
     return result, _one(z) - result * result
 
 
-def _smoothed(z: Jet, activation: SmoothedLeakyReLU) -> tuple[Jet, Jet]:
-    """Return s(z) z and s(z) in the zone where s is a polynomial between the two slopes.
-
-    Outside of the zone the slope is constant; the fields of samples in the zone are enough for a
-    lower bound of the rank.
-    """
+def _smoothed(z: Jet, zone: Jet, activation: SmoothedLeakyReLU) -> tuple[Jet, Jet]:
+    """Return s(z) z and s(z): a polynomial within the zone of the kink, else a constant."""
     number = z.numbers.of
 
     def times(jet: Jet, factor: float) -> Jet:
@@ -85,8 +93,15 @@ def _smoothed(z: Jet, activation: SmoothedLeakyReLU) -> tuple[Jet, Jet]:
     square = u * u
     inner = times(square * square, 3.0) - times(square, 10.0) + _filled(z, number(np.array(15)))
     step = times(inner * u, 1.0 / 16.0) + _filled(z, number(np.array(0.5)))
-    slope = times(step, 1.0 - activation.leak) + _filled(z, number(np.array(activation.leak)))
+    leak = _filled(z, number(np.array(activation.leak)))
+    below, within, above = (_where(zone, each) for each in range(3))
+    slope = within * (times(step, 1.0 - activation.leak) + leak) + below * leak + above
     return slope * z, slope
+
+
+def _where(zone: Jet, number: int) -> Jet:
+    """Return 1 where a switch has a number, and 0 elsewhere."""
+    return Jet(zone.numbers.of((zone.values == number).astype(np.int64)), zone.numbers)
 
 
 def _filled(like: Jet, value: np.ndarray) -> Jet:

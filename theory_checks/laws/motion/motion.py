@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from theory_checks.laws.arithmetic.jets import Jet, Numbers, constant, joined
-from theory_checks.laws.motion.activations import forward_of
+from theory_checks.laws.motion.activations import forward_of, switches_of
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.feedback import LARGEST, Feedback, kept_matrices
 from theory_checks.laws.motion.layout import Layout
@@ -113,7 +113,7 @@ class Motion:
             else:
                 turn = self.source.integers(0, number, batch)
             inputs = constant(self.numbers, self.numbers.of(self.dynamics.inputs[turn]))
-        slopes = tuple(draw((batch, width)) for width in sizes[1:-1])
+        slopes = tuple(self._slopes((batch, width)) for width in sizes[1:-1])
         kept = None
         if fresh or self.dynamics.rule.redrawn:
             each = [kept_matrices(self.dynamics, self.source, self.largest) for _ in range(batch)]
@@ -190,6 +190,13 @@ class Motion:
             self.numbers.of(np.array([[exact.denominator]]))
         )
         return constant(self.numbers, self.numbers.reduce(quotient))
+
+    def _slopes(self, shape: tuple[int, ...]) -> Jet:
+        """Return what the activation asks for: any numbers, or switches."""
+        switches = switches_of(self.dynamics.activation)
+        if not switches:
+            return self._drawn(shape)
+        return constant(self.numbers, self.numbers.of(self.source.choice(switches, shape)))
 
     def _drawn(self, shape: tuple[int, ...]) -> Jet:
         return constant(self.numbers, self.numbers.random(self.source, shape))
