@@ -43,7 +43,8 @@ def laws(settings: LawsSettings) -> int:
 
     def watch(count: Count) -> None:
         known[:] = [count]
-        status.show(f"counting, rank at least {count.so_far} of {count.parameters}")
+        doing = "searching laws" if count.finished else "counting"
+        status.show(f"{doing}, rank at least {count.so_far} of {count.parameters}")
 
     try:
         with StatusLine(quiet=settings.json) as status:
