@@ -1,6 +1,6 @@
 """theory_checks says of each statement of the theory whether it holds along a run of flowfa."""
 
-from theory_checks import statements
+from theory_checks import laws, statements
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.evidence.from_run import evidence_of_run
@@ -33,6 +33,7 @@ __all__ = [
     "chosen",
     "evidence_of_flow",
     "evidence_of_run",
+    "laws",
     "register",
     "statements",
     "store",

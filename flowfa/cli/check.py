@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flowfa.cli.commands import CheckSettings
 from flowfa.cli.console import columns, say, say_json
@@ -35,6 +36,7 @@ def check(settings: CheckSettings) -> int:
     from theory_checks.statements.statement import chosen
 
     chosen(settings.only)  # refuses unknown statements before anything is read
+    checks = _law_checks(settings)
     if settings.html is not None:
         check_place(settings.html, settings.overwrite, "html")
     unfinished = find_unfinished(settings.run)
@@ -47,10 +49,12 @@ def check(settings: CheckSettings) -> int:
     with StatusLine(quiet=settings.json) as status:
         report = theory_checks.check(
             run,
-            settings.only,
+            # The laws of a file stand alone unless statements are named beside them.
+            settings.only if settings.only is not None or not checks else (),
             settings.ladder,
             watch=lambda doing: status.show(f"checking {doing}"),
             traces=traces,
+            beside=checks,
         )
         if settings.html is not None and traces is not None:
             from theory_checks.pages import save_page
@@ -70,3 +74,12 @@ def check(settings: CheckSettings) -> int:
     if report.exit_code != 1 and run.failed:
         return SOLVER_FAILED
     return report.exit_code
+
+
+def _law_checks(settings: CheckSettings) -> tuple[Any, ...]:
+    """Return the laws of a file as statements; none if no file is given."""
+    if settings.laws is None:
+        return ()
+    from theory_checks.laws.following import law_checks
+
+    return law_checks(settings.laws)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from flowfa.settings.limits import at_least, ends_in, positive
+from flowfa.settings.limits import (
+    at_least,
+    ends_in,
+    fraction,
+    from_to_below,
+    not_empty,
+    not_negative,
+    one_of,
+    positive,
+    strict_fraction,
+)
 from flowfa.settings.naming import optional_flag
 from flowfa.settings.output import (
     DebugSettings,
@@ -56,6 +66,8 @@ class CheckingSettings:
     """Repeat the run at rtol / 100 too: slower, sharper."""
     store: bool = False
     """Add the verdicts to the file, as group /checks."""
+    laws: Annotated[str | None, optional_flag(metavar="LAWS.json")] = None
+    """Check the laws of this file, which flowfa laws --out wrote; with --only statements too."""
     html: Annotated[str | None, optional_flag(metavar="REPORT.html")] = None
     """Write a page with verdicts, figures and how the run was made; everything is inside it."""
 
@@ -112,6 +124,80 @@ class FalsifySettings(
 
     quiet: bool = False
     """Print counterexamples and errors only."""
+
+
+@dataclass(frozen=True)
+class LawNetworkSettings:
+    """The rule and the network whose laws are asked for."""
+
+    rule: Annotated[str, arg(metavar="NAME")]
+    """Learning rule: gd, fa, adafa, signfa, dfa, frsf, brsf, kolen-pollack, low-rank-fa."""
+    sizes: Annotated[
+        tuple[int, ...],
+        not_empty("number", "give inputs, hidden widths and outputs"),
+        at_least(1),
+        arg(metavar="INT INT INT [INT ...]"),
+    ]
+    """Numbers of inputs, of neurons of each hidden layer, and of outputs: 3 4 3 2."""
+    activation: Annotated[str, arg(metavar="NAME")] = "leaky-relu"
+    """Activation of hidden layers: leaky-relu, identity, squared-relu, tanh."""
+    leak: Annotated[
+        float | None,
+        fraction("a slope between 0 (ReLU) and 1 (linear)"),
+        optional_flag(metavar="FLOAT"),
+    ] = None
+    """Slope of the leaky ReLU, by default 0.1; only whether it is 1 (linear) matters."""
+    bias: Annotated[str, one_of("none", "hidden", "all"), arg(metavar="none|hidden|all")] = "none"
+    """Which layers have a bias."""
+    signfa_scale: Annotated[float | Literal["xavier"], positive(), arg(metavar="FLOAT|xavier")] = (
+        1.0
+    )
+    """Scale s of signfa's feedback s sign(W)^T."""
+
+
+@dataclass(frozen=True)
+class LawMotionSettings:
+    """What else moves the weights."""
+
+    dataset: Annotated[str | None, optional_flag(metavar="FILE.npz")] = None
+    """These samples only, each with any residual; by default any data."""
+    momentum: Annotated[float | None, strict_fraction(), optional_flag(metavar="FLOAT")] = None
+    """Heavy-ball momentum mu, as the flow with friction 1 - mu: laws of weights and velocities."""
+    weight_decay: Annotated[
+        tuple[float, ...] | None, not_negative(), optional_flag(metavar="FLOAT [FLOAT ...]")
+    ] = None
+    """Weight decay, one rate for all layers or one for each: laws may depend on time."""
+    rates: Annotated[
+        tuple[float, ...] | None, positive(), optional_flag(metavar="FLOAT [FLOAT ...]")
+    ] = None
+    """Learning rate of each layer; by default 1 for all."""
+    readouts: bool = False
+    """Add the virtual readouts of earlier layers to the state, with which dfa has laws there."""
+
+
+@dataclass(frozen=True)
+class LawSearchSettings:
+    """How laws are searched, and where they go."""
+
+    degree: Annotated[int, from_to_below(2, 9), arg(metavar="INT")] = 2
+    """Largest degree of monomials, of small networks: 4 tries all up to degree 4."""
+    steps: bool = False
+    """Say what a discrete step adds to each law."""
+    out: Annotated[str | None, ends_in(".json"), optional_flag(metavar="LAWS.json")] = None
+    """File for the laws, for flowfa check --laws."""
+
+
+@dataclass(frozen=True)
+class LawsSettings(
+    DebugSettings,
+    JsonSettings,
+    OverwriteSettings,
+    LawSearchSettings,
+    SeedSettings,
+    LawMotionSettings,
+    LawNetworkSettings,
+):
+    """Count and find what a rule's flow conserves, over all data and losses."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from flowfa.cli.commands import (
     DataMakeSettings,
     FalsifySettings,
     InfoSettings,
+    LawsSettings,
     PlotSettings,
 )
 from flowfa.cli.console import fits, say
@@ -41,6 +42,7 @@ Command = (
     | ExperimentSettings
     | CheckSettings
     | FalsifySettings
+    | LawsSettings
     | PlotSettings
     | InfoSettings
     | DataMakeSettings
@@ -54,6 +56,7 @@ SETTINGS: dict[str, type] = {
     "experiment": ExperimentFlags,
     "check": CheckSettings,
     "falsify": FalsifySettings,
+    "laws": LawsSettings,
     "plot": PlotSettings,
     "info": InfoSettings,
     "data make": DataMakeSettings,
@@ -171,6 +174,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
         Annotated[CheckSettings, subcommand("check")],
         Annotated[FalsifySettings, subcommand("falsify")],
+        Annotated[LawsSettings, subcommand("laws")],
         Annotated[PlotSettings, subcommand("plot")],
         Annotated[InfoSettings, subcommand("info")],
         data,

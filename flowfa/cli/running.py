@@ -14,6 +14,7 @@ from flowfa.cli.commands import (
     DataMakeSettings,
     FalsifySettings,
     InfoSettings,
+    LawsSettings,
     PlotSettings,
 )
 from flowfa.cli.console import complain
@@ -66,6 +67,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.falsify import falsify
 
         return falsify(command)
+    if isinstance(command, LawsSettings):
+        from flowfa.cli.laws import laws
+
+        return laws(command)
     if isinstance(command, InfoSettings):
         from flowfa.cli.info import info
 

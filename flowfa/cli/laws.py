@@ -1,0 +1,105 @@
+"""``flowfa laws``: what a rule's flow conserves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowfa.cli.commands import LawsSettings
+from flowfa.cli.console import say, say_json
+from flowfa.cli.progress import StatusLine
+from flowfa.errors import InputError
+from flowfa.files.atomic import check_place, replacing
+
+if TYPE_CHECKING:
+    from theory_checks.laws import Dynamics
+    from theory_checks.laws.counting.rank import Count
+
+
+def laws(settings: LawsSettings) -> int:
+    """Count and find laws, and print or write them.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    InputError
+        If the rule or the network cannot be used, or the file cannot be written.
+    KeyboardInterrupt
+        After what was known has been printed.
+    """
+    if settings.out is not None:
+        check_place(settings.out, settings.overwrite)
+    dynamics = _dynamics(settings)
+
+    from theory_checks.laws import laws as laws_of
+    from theory_checks.laws.report import lines, so_far
+
+    known: list[Count] = []
+
+    def watch(count: Count) -> None:
+        known[:] = [count]
+        doing = "searching laws" if count.finished else "counting"
+        status.show(f"{doing}, rank at least {count.so_far} of {count.parameters}")
+
+    try:
+        with StatusLine(quiet=settings.json) as status:
+            result = laws_of(dynamics, degree=settings.degree, seed=settings.seed, watch=watch)
+    except KeyboardInterrupt:
+        if known:
+            say(so_far(known[0]))
+        raise
+    if settings.out is not None:
+        with replacing(Path(settings.out)) as partial:
+            text = json.dumps(result.to_json_dict(), indent=1, ensure_ascii=False)
+            partial.write_text(text + "\n", encoding="utf-8")
+    if settings.json:
+        say_json(result.to_json_dict())
+        return 0
+    for line in lines(result, settings.steps):
+        say(line)
+    if settings.out is not None:
+        say(f"saved to {settings.out}; next: flowfa check RUN.nc --laws {settings.out}")
+    return 0
+
+
+def _dynamics(settings: LawsSettings) -> Dynamics:
+    """Return the flow that is asked about."""
+    from flowfa.problems.activations import ACTIVATIONS, LeakyReLU
+    from flowfa.problems.rules import configured_rule
+    from theory_checks.laws import Dynamics
+
+    if settings.activation == LeakyReLU.name:
+        activation = LeakyReLU(0.1 if settings.leak is None else settings.leak)
+    elif settings.leak is not None:
+        raise InputError(
+            f"`leak` is {settings.leak} and `activation` is {settings.activation!r}: give one of "
+            "them, since `leak` is of the leaky ReLU"
+        )
+    else:
+        activation = ACTIVATIONS.get(settings.activation)()
+    inputs = None
+    if settings.dataset is not None:
+        from flowfa.datasets import load_npz
+
+        inputs = load_npz(settings.dataset).X
+        if inputs.ndim != 2:
+            raise InputError(
+                f"`dataset` {settings.dataset} has a set for each start: give one of them"
+            )
+    hidden = len(settings.sizes) - 2
+    return Dynamics(
+        configured_rule(settings.rule, settings),
+        settings.sizes,
+        activation,
+        (settings.bias != "none",) * hidden + (settings.bias == "all",),
+        inputs,
+        None if settings.momentum is None else round(1.0 - settings.momentum, 12),
+        settings.weight_decay or (),
+        settings.rates or (),
+        settings.readouts,
+    )

@@ -1,0 +1,178 @@
+"""Laws as statements along runs: they hold where C-1 and C-5 do, and a tampered run is violated."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import pytest
+import torch
+
+import flowfa
+from flowfa.errors import InputError
+from flowfa.problems.activations import LeakyReLU
+from flowfa.problems.rules import RULES, SignFeedbackAlignment
+from tests.support.checksums import forget_checksums
+from tests.support.laws import LINEAR, HalfFA, dynamics
+from theory_checks import CHECKS, Verdict
+from theory_checks.controls import small_flow
+from theory_checks.controls.flows import BREAKS
+from theory_checks.evidence.from_flow import evidence_of_flow
+from theory_checks.laws import laws
+from theory_checks.laws.following import check_laws, law_checks
+from theory_checks.verdicts.check import check_evidence
+
+LEAKY = LeakyReLU(0.3)
+
+
+def of_small_flow(rule, leak=0.3, bias="none"):
+    has_bias = {"none": (), "hidden": (True, True, False)}[bias]
+    activation = LeakyReLU(leak)
+    return law_checks(
+        laws(dynamics(rule, 4, 4, 3, 1, activation=activation, has_bias=has_bias)).to_json_dict()
+    )
+
+
+def verdicts(checks, flow, motion=None, t_end=1.0):
+    evidence = evidence_of_flow(flow, t_end=t_end, motion=motion, rtol=1e-5, saves=9)
+    report = check_evidence(evidence, checks)
+    return {finding.spec: finding.verdict for finding in report.findings}
+
+
+@pytest.mark.parametrize(
+    ("rule", "leak", "bias"),
+    [
+        ("fa", 0.3, "none"),
+        ("gd", 0.3, "none"),
+        ("fa", 1.0, "hidden"),
+        ("signfa", 1.0, "none"),
+        ("frsf", 0.3, "none"),
+        ("dfa", 1.0, "none"),
+        ("fa", 1.0, "none"),
+        (HalfFA(), 0.3, "none"),
+    ],
+    ids=str,
+)
+def test_laws_of_two_hidden_layers_hold_and_break_with_weight_decay(monkeypatch, rule, leak, bias):
+    if isinstance(rule, HalfFA):
+        monkeypatch.setattr(HalfFA, "name", "half-fa")
+        monkeypatch.setitem(RULES._entries, "half-fa", HalfFA)
+    checks, flow = of_small_flow(rule, leak, bias), small_flow(rule, bias, leak)
+    assert set(verdicts(checks, flow).values()) == {Verdict.HOLDS}
+    decayed = BREAKS["weight decay"](flow.field)
+    assert set(verdicts(checks, flow, decayed, t_end=2.0).values()) == {Verdict.VIOLATED}
+
+
+def test_built_in_statements_come_out_as_special_cases():
+    """The same flow, sound and broken: the law of each neuron says what C-1 says, pairs C-5."""
+    checks, flow = of_small_flow("fa", 1.0), small_flow("fa", leak=1.0)
+    built_in = (CHECKS.get("C-1")(), CHECKS.get("C-5")())
+    for motion in (None, BREAKS["drifting feedback"](flow.field)):
+        said = verdicts((*checks, *built_in), flow, motion)
+        assert said["law-1"] == said["C-1"]
+        assert said["law-6"] == said["C-5"]
+
+
+def test_the_drift_of_a_law_is_that_of_the_built_in_check():
+    checks, flow = of_small_flow("fa"), small_flow("fa")
+    evidence = evidence_of_flow(flow, t_end=1.0, rtol=1e-5, saves=9)
+    built_in = CHECKS.get("C-1")().measure(evidence)[0].margin
+    own = torch.cat([check.measure(evidence)[0].margin for check in checks], 2)
+    torch.testing.assert_close(own, built_in, rtol=1e-3, atol=1e-12)
+
+
+@pytest.mark.parametrize("bend", ["tanh", "drifting feedback"])
+def test_other_breaks_are_seen(bend):
+    checks, flow = of_small_flow("fa"), small_flow("fa")
+    found = verdicts(checks, flow, BREAKS[bend](flow.field))
+    assert Verdict.VIOLATED in found.values()
+
+
+def run_of(rule, **more):
+    data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
+    problem = flowfa.Problem(data, widths=(3,), leak=0.1, rule=rule)
+    return flowfa.simulate(problem, trajectories=2, t_end=2.0, save=9, solver="hybrid", **more)
+
+
+@pytest.mark.parametrize("rule", ["fa", "gd", "signfa"])
+def test_laws_hold_along_runs_of_one_hidden_layer(rule):
+    report = check_laws(run_of(rule), laws(dynamics(rule, 4, 3, 1)).to_json_dict(), only=["C-1"])
+    assert [finding.verdict for finding in report.findings] == [Verdict.HOLDS] * 2
+
+
+def test_weights_changed_in_a_file_violate_the_law(tmp_path):
+    run_of("fa").save(tmp_path / "run.nc")
+    with h5py.File(tmp_path / "run.nc", "r+") as file:
+        file["weights/W2"][:, -1] = file["weights/W2"][:, -1] * 1.01
+        forget_checksums(file)
+    document = laws(dynamics("fa", 4, 3, 1)).to_json_dict()
+    finding = check_laws(tmp_path / "run.nc", document).findings[0]
+    assert finding.verdict is Verdict.VIOLATED
+    assert "weights in the file" in finding.where
+
+
+def test_a_law_with_another_coefficient_is_violated():
+    document = laws(dynamics("fa", 4, 4, 3, 1, activation=LEAKY)).to_json_dict()
+    document["formulas"][0]["members"][2]["terms"][0]["number"] = "3/5"
+    found = verdicts(law_checks(document), small_flow("fa"))
+    assert found == {"law-1": Verdict.VIOLATED, "law-2": Verdict.HOLDS}
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        small_flow("gd"),
+        small_flow("fa", leak=1.0),
+        small_flow("fa", widths=(4, 4)),
+    ],
+    ids=["rule", "activation", "sizes"],
+)
+def test_laws_of_another_flow_do_not_apply(flow):
+    assert set(verdicts(of_small_flow("fa"), flow).values()) == {Verdict.NOT_APPLICABLE}
+
+
+def test_laws_without_biases_do_not_apply_with_them():
+    found = verdicts(of_small_flow("fa", 1.0), small_flow("fa", bias="hidden", leak=1.0))
+    assert set(found.values()) == {Verdict.NOT_APPLICABLE}
+
+
+def test_a_scale_of_signs_is_part_of_the_rule():
+    checks = of_small_flow("signfa")
+    assert set(verdicts(checks, small_flow(SignFeedbackAlignment(0.5))).values()) == {
+        Verdict.NOT_APPLICABLE
+    }
+
+
+def test_linear_laws_are_seen_in_the_span_of_few_samples():
+    """W_1 outside of the data never moves, and is in no state."""
+    data = flowfa.datasets.gaussian(samples=3, dim=6, seed=0)
+    problem = flowfa.Problem(data, widths=(4,), leak=1.0, rule="fa")
+    run = flowfa.simulate(problem, trajectories=2, t_end=2.0, save=9, solver="gauss4")
+    document = laws(dynamics("fa", 6, 4, 1, activation=LeakyReLU(1.0))).to_json_dict()
+    report = check_laws(run, document)
+    assert {finding.verdict for finding in report.findings} == {Verdict.HOLDS}
+    assert any("W1[1,k]" in finding.statement for finding in report.findings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "has no laws"),
+        ("no json", "has no laws"),
+        ('{"format": "flowfa laws 1"}', "the laws lack"),
+    ],
+)
+def test_files_without_laws_are_refused(tmp_path, text, message):
+    path = tmp_path / "laws.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        law_checks(path)
+
+
+def test_laws_that_cannot_be_read_are_refused():
+    document = json.loads(json.dumps(laws(dynamics("fa", 2, 2, 1)).to_json_dict()))
+    del document["formulas"][0]["members"][0]["terms"][0]["number"]
+    with pytest.raises(InputError, match="a law of the file cannot be read"):
+        law_checks(document)
+    with pytest.raises(InputError, match="no formula that a run can be held to"):
+        law_checks(laws(dynamics("brsf", 2, 2, 1, activation=LINEAR)).to_json_dict())

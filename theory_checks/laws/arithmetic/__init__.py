@@ -1,0 +1,1 @@
+"""Exact arithmetic modulo a prime: numbers, their derivatives, elimination."""

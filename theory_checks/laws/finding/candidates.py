@@ -1,0 +1,209 @@
+"""Dictionaries of candidates, from the most local to all monomials of a degree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations, combinations_with_replacement
+from math import comb
+
+from theory_checks.laws.formulas.law import Factor, Monomial
+from theory_checks.laws.motion.dynamics import Dynamics
+
+MOST_CANDIDATES = 700
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Candidates that are tried together.
+
+    Attributes
+    ----------
+    candidates : tuple of Monomial
+        What a law is solved for stands last.
+    layer : int or None
+    neurons : tuple of int
+        What a law of these candidates is of.
+    """
+
+    candidates: tuple[Monomial, ...]
+    layer: int | None = None
+    neurons: tuple[int, ...] = ()
+
+
+class Candidates:
+    """The dictionaries of a training flow.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+    signed : bool
+        Whether the feedback has signs of weights in it, so that abs(w) and sign(w) are candidates.
+    kept : dict
+        The shape of each matrix that the rule keeps, by name.
+    """
+
+    def __init__(self, dynamics: Dynamics, signed: bool, kept: dict[str, tuple[int, ...]]) -> None:
+        self.dynamics = dynamics
+        self.signed = signed
+        self.kept = {} if dynamics.rule.redrawn else kept
+        self.layout = dynamics.layout
+
+    def entries(self) -> Iterator[Dictionary]:
+        """Yield each number alone: one that never moves."""
+        yield from (Dictionary(((Factor(*entry),),)) for entry in self._moving())
+
+    def neurons(self) -> Iterator[Dictionary]:
+        """Yield numbers and squares of one neuron's weights, the numbers with feedback too."""
+        for layer in self._hidden():
+            for neuron in range(self.dynamics.sizes[layer]):
+                into, out = self._into(layer, neuron), self._out(layer, neuron)
+                singles = self._singles(out)
+                weighted = [
+                    (*monomial, one)
+                    for monomial in singles
+                    for one in self._feedback(layer, neuron, monomial[0])
+                ]
+                monomials = [*singles, *weighted, *self._squares(out)]
+                # The first in-weight stands last, so that it leads.
+                own = [*self._singles(into), *self._squares(into)[::-1]]
+                yield self._timed([*monomials, *own], layer, (neuron,))
+
+    def rows(self) -> Iterator[Dictionary]:
+        """Yield the in-weights and the bias of each neuron of the first layer, as they are."""
+        for neuron in range(self.dynamics.sizes[1]):
+            singles = [(entry,) for entry in self._into(1, neuron)]
+            yield Dictionary(tuple(singles), 1, (neuron,))
+
+    def columns(self) -> Iterator[Dictionary]:
+        """Yield the entries of one column of a weight matrix, or of a bias."""
+        for layer in self._hidden():
+            rows = range(self.dynamics.sizes[layer])
+            for column in range(self.dynamics.sizes[layer - 1]):
+                entries = [Factor(f"W{layer}", (row, column)) for row in rows]
+                yield self._timed(self._singles(entries), layer)
+            if self.dynamics.has_bias[layer - 1]:
+                entries = [Factor(f"c{layer}", (row,)) for row in rows]
+                yield self._timed(self._singles(entries), layer)
+
+    def pairs(self) -> Iterator[Dictionary]:
+        """Yield products of entries of two neurons that stand at the same place, and feedback."""
+        for layer in self._hidden():
+            for first, second in combinations(range(self.dynamics.sizes[layer]), 2):
+                monomials = self._pair(layer, first, second)
+                yield self._timed(monomials, layer, (first, second))
+
+    def whole_neurons(self) -> Iterator[Dictionary]:
+        """Yield all monomials of degree 1 and 2 of each neuron's in- and out-weights."""
+        for layer in self._hidden():
+            for neuron in range(self.dynamics.sizes[layer]):
+                own = [*self._out(layer, neuron), *self._into(layer, neuron)]
+                if comb(len(own) + 2, 2) <= MOST_CANDIDATES:
+                    monomials = [*self._singles(own), *_monomials(own, 2)]
+                    yield self._timed(monomials, layer, (neuron,))
+
+    def whole(self, degree: int) -> Dictionary | None:
+        """Return all monomials up to a degree; None if these are too many."""
+        entries = [Factor(*entry) for entry in self._moving()]
+        if comb(len(entries) + degree, degree) > MOST_CANDIDATES:
+            return None
+        monomials = [*self._singles(entries)]
+        for power in range(2, degree + 1):
+            monomials += _monomials(entries, power)
+        dictionary = self._timed(monomials)
+        return dictionary if len(dictionary.candidates) <= MOST_CANDIDATES else None
+
+    def _hidden(self) -> range:
+        return range(1, self.dynamics.layers)
+
+    def _moving(self) -> list[tuple[str, tuple[int, ...]]]:
+        return [entry for entry in self.layout.entries if entry[0] != "u"]
+
+    def _into(self, layer: int, neuron: int) -> list[Factor]:
+        """Return in-weights and bias of a neuron."""
+        width = self.dynamics.sizes[layer - 1]
+        entries = [Factor(f"W{layer}", (neuron, column)) for column in range(width)]
+        if self.dynamics.has_bias[layer - 1]:
+            entries.append(Factor(f"c{layer}", (neuron,)))
+        return entries
+
+    def _out(self, layer: int, neuron: int) -> list[Factor]:
+        """Return out-weights and virtual readouts of a neuron."""
+        after = layer + 1
+        out = [Factor(f"W{after}", (row, neuron)) for row in range(self.dynamics.sizes[after])]
+        if f"A{layer}" in self.layout.shapes:
+            outputs = range(self.dynamics.sizes[-1])
+            out += [Factor(f"A{layer}", (row, neuron)) for row in outputs]
+        return out
+
+    def _feedback(self, layer: int, neuron: int, out: Factor) -> Iterator[Factor]:
+        """Yield feedback into a neuron that stands where one of its out-weights does."""
+        for name, shape in self.kept.items():
+            if shape == (self.dynamics.sizes[layer], self.layout.shapes[out.name][0]):
+                yield Factor(name, (neuron, out.index[0]))
+
+    def _singles(self, entries: Iterable[Factor]) -> list[Monomial]:
+        """Return monomials of degree 1, absolute values and velocities beside the numbers."""
+        entries = list(entries)
+        singles: list[Monomial] = [(entry,) for entry in entries]
+        if self.signed:
+            singles += [(Factor(one.name, one.index, "abs"),) for one in entries]
+        if self.dynamics.friction is not None:
+            singles += [
+                (Factor(f"V{one.name}", one.index),) for one in entries if one.name[0] != "V"
+            ]
+        return list(dict.fromkeys(singles))
+
+    def _squares(self, entries: list[Factor]) -> list[Monomial]:
+        squares: list[Monomial] = [(entry, entry) for entry in entries]
+        if self.dynamics.friction is not None:
+            velocities = [Factor(f"V{one.name}", one.index) for one in entries]
+            squares += [(one, one) for one in velocities]
+            squares += list(zip(entries, velocities, strict=True))
+        return squares
+
+    def _pair(self, layer: int, first: int, second: int) -> list[Monomial]:
+        """Return products of entries of two neurons that stand at the same place."""
+        out = (self._out(layer, first), self._out(layer, second))
+        into = (self._into(layer, first), self._into(layer, second))
+        crossed: list[Monomial] = []
+        for one, other in zip(*out, strict=True):
+            crossed += [(one,), (other,)]
+            if self.signed:
+                crossed.append((other, Factor(one.name, one.index, "sign")))
+                crossed.append((one, Factor(other.name, other.index, "sign")))
+        weighted = [
+            (*monomial, feedback)
+            for monomial in crossed
+            for neuron in (first, second)
+            for feedback in self._feedback(layer, neuron, monomial[0])
+        ]
+        products = [*zip(*out, strict=True), *reversed(list(zip(*into, strict=True)))]
+        return [*crossed, *weighted, *products]
+
+    def _timed(
+        self, monomials: list[Monomial], layer: int | None = None, neurons: tuple[int, ...] = ()
+    ) -> Dictionary:
+        """Return a dictionary, each monomial with the exponential of time that may belong to it.
+
+        Where there are no data a monomial decays as exp(-k unit t), k the sum over its factors, so
+        that no other exponential can make a law of it.
+        """
+        if not self.dynamics.decays:
+            return Dictionary(tuple(monomials), layer, neurons)
+        timed = []
+        for monomial in monomials:
+            power = sum(self._decay(factor.name) for factor in monomial if factor.form != "sign")
+            timed.append((*monomial, Factor("u", (), "value", power)) if power else monomial)
+        return Dictionary(tuple(timed), layer, neurons)
+
+    def _decay(self, name: str) -> int:
+        if name not in self.layout.shapes or name[0] not in "Wc":
+            return 0
+        rate = self.dynamics.weight_decay[int(name[1:]) - 1]
+        return int(Fraction(str(rate)) / self.dynamics.time_unit)
+
+
+def _monomials(entries: list[Factor], degree: int) -> list[Monomial]:
+    return list(combinations_with_replacement(entries, degree))

@@ -1,0 +1,1 @@
+"""What a law is, and how it is written."""

@@ -1,0 +1,147 @@
+"""The value of a law at given weights, as torch computes and differentiates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowfa.errors import InputError
+from theory_checks.laws.formulas.law import Component, Law
+from theory_checks.laws.formulas.pieces import Part, Piece, Pieces
+from theory_checks.laws.motion.dynamics import Dynamics
+
+Arrays = Mapping[str, Tensor]
+"""Arrays by name, each (row, ...)."""
+
+
+class Evaluator:
+    """Evaluates laws of a training flow, many networks at once.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+    """
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        self.dynamics = dynamics
+        self._pieces = Pieces(dynamics, letters=False)
+
+    def value(self, law: Law, moving: Arrays, kept: Arrays, time: Tensor | None = None) -> Tensor:
+        """Return a law, (row,).
+
+        Parameters
+        ----------
+        law : Law
+        moving : mapping
+            Weights and biases.
+        kept : mapping
+            What the rule keeps.
+        time : Tensor, optional
+            (row,), of a law that depends on time.
+        """
+        total = sum(self.terms(law, moving, kept), torch.zeros(()))
+        return total if time is None else total * torch.exp(self._growth(law) * time)
+
+    def terms(self, law: Law, moving: Arrays, kept: Arrays) -> list[Tensor]:
+        """Return the sums that a law is made of, (row,) each."""
+        part = law.terms[0].coefficient.component if law.terms else None
+        if part is not None:
+            return self._null_terms(law, part, moving, kept)
+        return [_of_piece(piece, moving, kept) for piece in self._pieces.of(law)]
+
+    def turnover(self, law: Law, moving: Arrays, kept: Arrays) -> Tensor:
+        """Return the terms of the in-weights, which the others balance, (row,)."""
+        terms = self.terms(law, moving, kept)
+        if law.terms[0].coefficient.component is not None:
+            return terms[-1]
+        own = {f"W{law.layer}", f"c{law.layer}"}
+        of_own = [all(part.name in own for part in piece.parts) for piece in self._pieces.of(law)]
+        if all(of_own) or not any(of_own):
+            return terms[0]
+        return torch.stack([term for term, own in zip(terms, of_own, strict=True) if own]).sum(0)
+
+    def _growth(self, law: Law) -> float:
+        power = sum(one.power for one in law.terms[0].monomial if one.name == "u")
+        return float(power * self.dynamics.time_unit)
+
+    def _null_terms(self, law: Law, part: Component, moving: Arrays, kept: Arrays) -> list[Tensor]:
+        vector = null_vector(part, kept)
+        terms = []
+        for place, term in enumerate(law.terms):
+            factor = term.monomial[0]
+            terms.append(vector[:, place] * moving[factor.name][(slice(None), *factor.index)])
+        return terms
+
+
+def null_vector(part: Component, kept: Arrays) -> Tensor:
+    """Return n on its rows, (row, entry): n^T (product of matrices) = 0, the last entry one."""
+    product = None
+    for name in part.matrices:
+        if name not in kept:
+            raise InputError(f"the law has the feedback {name}, which the run does not keep")
+        product = kept[name] if product is None else product @ kept[name]
+    assert product is not None
+    some = product[:, list(part.rows)]
+    # n = (m, 1) with m^T (the rows before the last) = - the last row.
+    before, last = some[:, :-1], some[:, -1:]
+    solved = torch.linalg.lstsq(before.transpose(1, 2), -last.transpose(1, 2)).solution
+    return torch.cat([solved[:, :, 0], torch.ones_like(solved[:, :1, 0])], 1)
+
+
+def gradients(
+    dynamics: Dynamics, laws: Sequence[Law], point: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Return the gradients of laws at a point, (law, number).
+
+    Raises
+    ------
+    InputError
+        If an array is missing or has another shape.
+    """
+    arrays = {
+        name: torch.as_tensor(np.asarray(value, dtype=float)) for name, value in point.items()
+    }
+    moving = {}
+    for name, shape in dynamics.layout.shapes.items():
+        if name not in arrays or tuple(arrays[name].shape) != tuple(shape):
+            raise InputError(f"`point` has no {name} of shape {tuple(shape)}: give every array")
+        moving[name] = arrays[name].clone().requires_grad_()
+    kept = {name: array[None] for name, array in arrays.items() if name not in moving}
+    evaluator = Evaluator(dynamics)
+    rows = []
+    for law in laws:
+        at = {name: array[None] for name, array in moving.items()}
+        value = evaluator.value(law, at, kept).sum()
+        parts = torch.autograd.grad(value, list(moving.values()), allow_unused=True)
+        flat = [
+            torch.zeros(array.numel()) if part is None else part.flatten()
+            for part, array in zip(parts, moving.values(), strict=True)
+        ]
+        rows.append(torch.cat(flat).double())
+    return torch.stack(rows).numpy() if rows else np.zeros((0, dynamics.layout.size))
+
+
+def _of_piece(piece: Piece, moving: Arrays, kept: Arrays) -> Tensor:
+    product = None
+    for part in piece.parts:
+        factor = _entries(part, kept if part.form == "fixed" else moving)
+        product = factor if product is None else product * factor
+    assert product is not None
+    number = float(piece.number) * (1.0 if piece.scalar is None else piece.scalar[1])
+    return number * (product.sum(1) if piece.summed else product)
+
+
+def _entries(part: Part, arrays: Arrays) -> Tensor:
+    """Return entries of an array, (row,), or (row, entry) of a sum."""
+    if part.name not in arrays:
+        raise InputError(f"the law has {part.name}, which the run does not have")
+    index = tuple(slice(None) if one == ":" else int(one) for one in part.index)
+    values = arrays[part.name][(slice(None), *index)]
+    if part.form == "abs":
+        return values.abs()
+    if part.form == "sign":
+        return values.sign()
+    return values.pow(part.power) if part.power != 1 else values

@@ -1,0 +1,1 @@
+"""The vector fields of training, over all data and losses, in any arithmetic."""
