@@ -50,6 +50,8 @@ def simulate(
     max_steps: int = FlowSettings.max_steps,
     save: int = FlowSettings.save,
     spacing: str = FlowSettings.spacing,
+    first_save: float | None = FlowSettings.first_save,
+    save_at: Sequence[float] | None = FlowSettings.save_at,
     snapshots: int | None = FlowSettings.snapshots,
     observe: Sequence[str] = FlowSettings.observe,
     device: str | torch.device = FlowSettings.device,
@@ -95,7 +97,12 @@ def simulate(
     save : int
         Number of times at which the flow is recorded, both ends included, at least 2.
     spacing : {"linear", "log"}
-        Of those times; logarithmic ones cover the last four decades before t_end, and 0.
+        Of those times; logarithmic ones go from `first_save` to t_end, and there is 0.
+    first_save : float, optional
+        First of the logarithmic times after 0; by default t_end / 10^4.
+    save_at : sequence of float, optional
+        The times at which the flow is recorded, increasing, instead of `save` evenly spaced ones;
+        0 and t_end are recorded too.
     snapshots : int, optional
         Number of recorded times at which all weights are kept, from 2 to `save`; by default 5,
         or all if there are fewer.
@@ -158,7 +165,7 @@ def simulate(
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
     snapshot_columns = spread_columns(
-        settings.save, kept_snapshots(settings.snapshots, settings.save)
+        settings.saves, kept_snapshots(settings.snapshots, settings.saves)
     )
     job = Job(
         flow=flow,

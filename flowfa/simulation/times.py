@@ -13,13 +13,18 @@ DEFAULT_SNAPSHOTS = 5
 def save_times(settings: FlowSettings) -> np.ndarray:
     """Return the save times, (save,), from 0 to t_end exactly.
 
-    Logarithmic times cover the last four decades before t_end, and 0.
+    Logarithmic times begin at `first_save`, by default four decades before t_end, and have 0 too.
     """
+    if settings.save_at is not None:
+        return np.array(sorted({0.0, *settings.save_at, settings.t_end}))
     if settings.spacing == "linear":
         return np.linspace(0.0, settings.t_end, settings.save)
     if settings.save == 2:
         return np.array([0.0, settings.t_end])
-    times = settings.t_end * np.logspace(-LOG_SPACING_DECADES, 0.0, settings.save - 1)
+    if settings.first_save is None:
+        times = settings.t_end * np.logspace(-LOG_SPACING_DECADES, 0.0, settings.save - 1)
+    else:
+        times = np.geomspace(settings.first_save, settings.t_end, settings.save - 1)
     times[-1] = settings.t_end
     return np.concatenate([[0.0], times])
 
