@@ -59,7 +59,7 @@ def observe(
         if correct is None
         else correct.to(state.dtype).mean(1),
         "weight_norm": measured.weight_norm2.sqrt(),
-        "alignment": _alignment(field, forward),
+        "alignment": alignment(field, forward),
         "conserved": conserved(field, forward, outside_norm2),
         **{observable.name: observable.measure(measured) for observable in observables},
     }
@@ -97,7 +97,7 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
     return torch.cat(columns, dim=1)
 
 
-def _alignment(field: NetworkField, forward: ForwardPass) -> Tensor:
+def alignment(field: NetworkField, forward: ForwardPass) -> Tensor:
     """Return cos(W_l, B_l^T) by layer (A-1, P-1); direct feedback has it in layer L only."""
     last = field.layout.layers
     size = len(forward.output)

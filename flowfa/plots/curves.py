@@ -9,15 +9,15 @@ import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
-from flowfa.records.names import STEPS_DONE, TRAINING_TIME
+from flowfa.records.names import CONDITION_LABELS, STEPS_DONE, TRAINING_TIME
 from flowfa.records.series import series_labels
 
 _TIME_LABELS = {
     TRAINING_TIME: r"training time $\sum_k \eta_k$",
     STEPS_DONE: "steps",
 }
-# Trajectories that reached the end, and those of an unfinished run that have not yet.
-_STILL_GOOD = ("ok", "running")
+# Trajectories that ended where they were to, and those of an unfinished run that have not yet.
+_STILL_GOOD = ("ok", "running", *CONDITION_LABELS)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ TRAINING_AXES = ("rate", "momentum", "step", "training_time")
 
 Kind = Literal["float64", "int64", "text"]
 
+CONDITION_LABELS = ("loss-reached", "gradient-reached", "alignment-reached")
+"""What /solver/status says of trajectories that a condition stopped."""
+
 GROUPS = ("trajectory", "weights", "neurons", "data", "solver")
 """Groups that every result has."""
 

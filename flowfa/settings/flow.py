@@ -8,7 +8,15 @@ from typing import Annotated
 from tyro.conf import arg
 
 from flowfa.errors import InputError
-from flowfa.settings.limits import at_least, increasing, not_empty, not_negative, one_of, positive
+from flowfa.settings.limits import (
+    at_least,
+    from_to_below,
+    increasing,
+    not_empty,
+    not_negative,
+    one_of,
+    positive,
+)
 from flowfa.settings.naming import optional_flag
 from flowfa.settings.recording import DeviceSettings, PrecisionSettings, RecordingSettings
 from flowfa.settings.validation import condition
@@ -35,6 +43,20 @@ class SolverSettings:
     """Step size control of adaptive solvers."""
     max_steps: Annotated[int, at_least(1)] = 100_000
     """Steps after which a trajectory is given up."""
+
+
+@dataclass(frozen=True)
+class StopSettings:
+    """Where a trajectory stops before the end."""
+
+    until_loss: Annotated[float | None, positive(), optional_flag(metavar="FLOAT")] = None
+    """Stop a trajectory where its mean loss has fallen to this."""
+    until_gradient: Annotated[float | None, positive(), optional_flag(metavar="FLOAT")] = None
+    """Stop a trajectory where the norm of the gradient has fallen to this."""
+    until_alignment: Annotated[
+        float | None, from_to_below(-1.0, 1.0), optional_flag(metavar="FLOAT")
+    ] = None
+    """Stop a trajectory where cos(W_l, B_l^T) has risen to this, in each layer that has one."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +119,7 @@ class FlowTimesSettings(SolverSettings, RecordingSettings):
 
 
 @dataclass(frozen=True)
-class FlowSettings(PrecisionSettings, DeviceSettings, FlowTimesSettings):
+class FlowSettings(PrecisionSettings, DeviceSettings, FlowTimesSettings, StopSettings):
     """How a flow is integrated, and what is kept of it."""
 
     @condition

@@ -188,7 +188,7 @@ class Job:
     def _finish(
         self, run: Integration, recorder: Recorder, origin: dict[str, str], seconds: float
     ) -> dict[str, Any]:
-        """Record the last states of failures, and return everything else a result holds."""
+        """Record the last states of early ends, and return everything else a result holds."""
         early = [row for row, status in enumerate(run.status) if status is not Status.OK]
         if early:
             rows = torch.tensor(early, device=run.state.device)
@@ -201,7 +201,7 @@ class Job:
             **run.counters,
             "t_reached": run.time.cpu().numpy(),
         }
-        failed = len(early)
+        failed = sum(not status.as_asked for status in run.status)
         contents = self._known_before_run(origin)
         contents["attributes"] |= {
             "solve_seconds": seconds,

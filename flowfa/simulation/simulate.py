@@ -15,7 +15,8 @@ from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
-from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen
+from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen, values_of
+from flowfa.settings.flow import StopSettings
 from flowfa.settings.recording import ThreadsSettings
 from flowfa.simulation.arguments import shared_settings
 from flowfa.simulation.description import describe
@@ -26,6 +27,7 @@ from flowfa.simulation.times import kept_snapshots, save_times, spread_columns
 from flowfa.solvers.choice import build_solver, choose
 from flowfa.solvers.registry import check_solver
 from flowfa.solvers.stepping.integration import Solver
+from flowfa.solvers.stepping.stopping import Condition, Stopping, refuse_reached_starts
 from flowfa.studies.progress import Progress
 
 
@@ -48,6 +50,9 @@ def simulate(
     step: float | None = FlowSettings.step,
     controller: str = FlowSettings.controller,
     max_steps: int = FlowSettings.max_steps,
+    until_loss: float | None = FlowSettings.until_loss,
+    until_gradient: float | None = FlowSettings.until_gradient,
+    until_alignment: float | None = FlowSettings.until_alignment,
     save: int = FlowSettings.save,
     spacing: str = FlowSettings.spacing,
     first_save: float | None = FlowSettings.first_save,
@@ -94,6 +99,10 @@ def simulate(
         Step size control of adaptive solvers.
     max_steps : int
         Steps after which a trajectory is given up.
+    until_loss, until_gradient : float, optional
+        Stop a trajectory where its mean loss, or the norm of the gradient, has fallen to this.
+    until_alignment : float, optional
+        Stop a trajectory where cos(W_l, B_l^T) has risen to this in each layer that has one.
     save : int
         Number of times at which the flow is recorded, both ends included, at least 2.
     spacing : {"linear", "log"}
@@ -153,17 +162,32 @@ def simulate(
     choice = choose(
         settings.solver, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
     )
-    stepper = custom_solver or build_solver(
-        choice.name,
-        choice.by_rule,
-        rtol=settings.rtol,
-        atol=settings.atol,
-        step=settings.step,
-        control=settings.controller,
-        max_steps=settings.max_steps,
+    conditions = tuple(
+        Condition(setting, threshold)
+        for setting, threshold in values_of(StopSettings, settings).items()
+        if threshold is not None
+    )
+
+    def around(solver: Solver) -> Solver:
+        return Stopping(solver, conditions) if conditions else solver
+
+    stepper = (
+        around(custom_solver)
+        if custom_solver
+        else build_solver(
+            choice.name,
+            choice.by_rule,
+            around,
+            rtol=settings.rtol,
+            atol=settings.atol,
+            step=settings.step,
+            control=settings.controller,
+            max_steps=settings.max_steps,
+        )
     )
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
+    refuse_reached_starts(conditions, flow.field, flow.initial)
     snapshot_columns = spread_columns(
         settings.saves, kept_snapshots(settings.snapshots, settings.saves)
     )

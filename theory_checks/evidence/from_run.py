@@ -26,6 +26,7 @@ from flowfa.problems.parameters import rebuilt, recorded
 from flowfa.problems.rules import RULES, Rule
 from flowfa.problems.starts import given_start
 from flowfa.records.checksums import find_changes
+from flowfa.records.names import CONDITION_LABELS
 from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
 from flowfa.simulation.train import step_rule
@@ -112,8 +113,12 @@ def _evidence(
     times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     reached = _reached(tree, label)
     # In float32 the last time is the requested one but for rounding.
-    ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
+    statuses = Run(tree).statuses
+    ended = torch.tensor([status == "ok" for status in statuses])
     reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
+    # The weights of the moment at which a condition stopped a trajectory are looked at like others.
+    stopped = torch.tensor([status in CONDITION_LABELS for status in statuses])
+    mesh = torch.cat([times, reached[stopped]]).unique()
     by_rule = configuration.get("solver_by_rule") or {}
     for solver in dict.fromkeys(by_rule.values()) or (configuration["solver"],):
         if not is_registered(solver):
@@ -139,7 +144,7 @@ def _evidence(
         initial=flow.initial,
         rungs=rungs,
         run_rung=run_rung,
-        times=with_midpoints(times),
+        times=with_midpoints(mesh),
         rows=torch.arange(len(flow)),
         reached=reached,
         record=_record(tree, flow, times, configuration.get("dtype", "float64")),
