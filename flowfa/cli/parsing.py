@@ -16,6 +16,7 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
+    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     PlotSettings,
@@ -39,6 +40,7 @@ Command = (
     | TrainSettings
     | DeviationStudySettings
     | ExperimentSettings
+    | ExtendSettings
     | CheckSettings
     | FalsifySettings
     | PlotSettings
@@ -52,6 +54,7 @@ SETTINGS: dict[str, type] = {
     "train": TrainSettings,
     "deviation": DeviationStudySettings,
     "experiment": ExperimentFlags,
+    "extend": ExtendSettings,
     "check": CheckSettings,
     "falsify": FalsifySettings,
     "plot": PlotSettings,
@@ -169,6 +172,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[TrainSettings, subcommand("train", default=defaults["train"])],
         Annotated[DeviationStudySettings, subcommand("deviation", default=defaults["deviation"])],
         Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
+        Annotated[ExtendSettings, subcommand("extend")],
         Annotated[CheckSettings, subcommand("check")],
         Annotated[FalsifySettings, subcommand("falsify")],
         Annotated[PlotSettings, subcommand("plot")],

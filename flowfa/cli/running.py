@@ -12,6 +12,7 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
+    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     PlotSettings,
@@ -66,6 +67,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.falsify import falsify
 
         return falsify(command)
+    if isinstance(command, ExtendSettings):
+        from flowfa.cli.extend import extend
+
+        return extend(command, argv)
     if isinstance(command, InfoSettings):
         from flowfa.cli.info import info
 

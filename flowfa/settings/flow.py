@@ -122,6 +122,9 @@ class FlowTimesSettings(SolverSettings, RecordingSettings):
 class FlowSettings(PrecisionSettings, DeviceSettings, FlowTimesSettings, StopSettings):
     """How a flow is integrated, and what is kept of it."""
 
+    extendable: Annotated[bool, arg(help_behavior_hint="")] = True
+    """Leave out what flowfa extend needs, which may take as much room as some snapshots."""
+
     @condition
     def resolve_the_tolerance(self) -> None:
         """Refuse a tolerance that the floating point type does not resolve."""

@@ -15,19 +15,19 @@ from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
-from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen, values_of
-from flowfa.settings.flow import StopSettings
+from flowfa.settings import FlowSettings, StartsSettings, StorageSettings, chosen
 from flowfa.settings.recording import ThreadsSettings
 from flowfa.simulation.arguments import shared_settings
 from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import flow_observer, record_layout
 from flowfa.simulation.run import Run
+from flowfa.simulation.stepper import conditions_of, flow_stepper
 from flowfa.simulation.times import kept_snapshots, save_times, spread_columns
-from flowfa.solvers.choice import build_solver, choose
+from flowfa.solvers.choice import choose
 from flowfa.solvers.registry import check_solver
 from flowfa.solvers.stepping.integration import Solver
-from flowfa.solvers.stepping.stopping import Condition, Stopping, refuse_reached_starts
+from flowfa.solvers.stepping.stopping import refuse_reached_starts
 from flowfa.studies.progress import Progress
 
 
@@ -59,6 +59,7 @@ def simulate(
     save_at: Sequence[float] | None = FlowSettings.save_at,
     snapshots: int | None = FlowSettings.snapshots,
     observe: Sequence[str] = FlowSettings.observe,
+    extendable: bool = FlowSettings.extendable,
     device: str | torch.device = FlowSettings.device,
     dtype: str | torch.dtype = FlowSettings.dtype,
     threads: int | None = ThreadsSettings.threads,
@@ -117,6 +118,8 @@ def simulate(
         or all if there are fewer.
     observe : sequence of str
         Names of observables that are recorded beside what every run records.
+    extendable : bool
+        Keep what `flowfa.extend` needs to continue the run beyond its end, bit for bit.
     device : str or torch.device
         ``cpu``, ``cuda`` or ``cuda:N``.
     dtype : {"float64", "float32"} or torch.dtype
@@ -162,32 +165,10 @@ def simulate(
     choice = choose(
         settings.solver, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
     )
-    conditions = tuple(
-        Condition(setting, threshold)
-        for setting, threshold in values_of(StopSettings, settings).items()
-        if threshold is not None
-    )
-
-    def around(solver: Solver) -> Solver:
-        return Stopping(solver, conditions) if conditions else solver
-
-    stepper = (
-        around(custom_solver)
-        if custom_solver
-        else build_solver(
-            choice.name,
-            choice.by_rule,
-            around,
-            rtol=settings.rtol,
-            atol=settings.atol,
-            step=settings.step,
-            control=settings.controller,
-            max_steps=settings.max_steps,
-        )
-    )
+    stepper = flow_stepper(settings, choice.name, choice.by_rule, custom_solver)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
-    refuse_reached_starts(conditions, flow.field, flow.initial)
+    refuse_reached_starts(conditions_of(settings), flow.field, flow.initial)
     snapshot_columns = spread_columns(
         settings.saves, kept_snapshots(settings.snapshots, settings.saves)
     )
