@@ -209,6 +209,7 @@ def _quantities(layout: RecordLayout) -> list[Variable]:
         "trajectory": ("trajectory", ()),
         "layer": ("trajectory", ("layer",)),
         "neuron": ("neurons", ("neuron",)),
+        "sample": ("trajectory", ("sample",)),
     }
     for observed in layout.observed:
         group, extra_dims = group_and_dims[observed.per]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from flowfa.errors import InputError
 from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.observable_registry import observables_of
+from flowfa.flow.observable_registry import Function, Observable, observables_of
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
@@ -58,7 +58,7 @@ def simulate(
     first_save: float | None = FlowSettings.first_save,
     save_at: Sequence[float] | None = FlowSettings.save_at,
     snapshots: int | None = FlowSettings.snapshots,
-    observe: Sequence[str] = FlowSettings.observe,
+    observe: Sequence[str] | Mapping[str, Function | Observable] = FlowSettings.observe,
     extendable: bool = FlowSettings.extendable,
     device: str | torch.device = FlowSettings.device,
     dtype: str | torch.dtype = FlowSettings.dtype,
@@ -116,8 +116,9 @@ def simulate(
     snapshots : int, optional
         Number of recorded times at which all weights are kept, from 2 to `save`; by default 5,
         or all if there are fewer.
-    observe : sequence of str
-        Names of observables that are recorded beside what every run records.
+    observe : sequence of str, or mapping
+        Names of observables that are recorded beside what every run records; or functions by name,
+        from a `flowfa.flow.measured.MeasuredState` to a number for each row.
     extendable : bool
         Keep what `flowfa.extend` needs to continue the run beyond its end, bit for bit.
     device : str or torch.device
@@ -152,6 +153,8 @@ def simulate(
     names = {"device": name_of(device), "dtype": name_of(dtype)}
     if custom_solver is not None:
         names["solver"] = custom_solver.name
+    if isinstance(observe, Mapping):
+        names["observe"] = tuple(observe)
     arguments = {**locals(), **names}
     settings = chosen(FlowSettings, arguments)
     starts, storage = shared_settings(problem, path, arguments)
@@ -161,7 +164,7 @@ def simulate(
                 f"the rule {rule.name} draws its feedback anew at every step, and a flow has no "
                 "steps: train with it (flowfa train, flowfa.train), or choose frsf"
             )
-    observables = observables_of(settings.observe)
+    observables = observables_of(observe if isinstance(observe, Mapping) else settings.observe)
     choice = choose(
         settings.solver, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
     )
