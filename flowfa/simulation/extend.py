@@ -37,6 +37,7 @@ from flowfa.solvers.stepping.status import Status
 from flowfa.studies.progress import Progress
 
 if TYPE_CHECKING:
+    import xarray as xr
     from xarray import DataTree
 
 
@@ -122,7 +123,7 @@ class _Extension:
         self._rows = self._kept[NEXT_SAVE].nonzero().flatten()
         known = declarations(FlowSettings)
         settings = {name: v for name, v in self._configuration.items() if name in known}
-        old_times = np.asarray(tree["trajectory"]["time"].values, dtype=np.float64)
+        old_times = np.asarray(self._group("trajectory")["time"].values, dtype=np.float64)
         self._old_times = old_times
         if not t_end > old_times[-1]:
             raise self._refusal(f"ends at t = {old_times[-1]:g}", "give a later `t_end`")
@@ -142,6 +143,9 @@ class _Extension:
         self._settings = validated(FlowSettings(**{**settings, **self._new}))
         self._refuse_what_depends_on_the_end()
 
+    def _group(self, name: str) -> xr.Dataset:
+        return self._tree.children[name].to_dataset()
+
     def _refusal(self, what: str, mend: str) -> InputError:
         return InputError(f"{self._label} cannot be continued as one run: it {what}; {mend}")
 
@@ -157,7 +161,7 @@ class _Extension:
                 "that does not tell its steps)",
                 "make it again with the later `t_end`",
             )
-        group = self._tree["continuation"].to_dataset()
+        group = self._group("continuation")
         kept = {
             str(name): torch.tensor(variable.values.astype(variable.attrs["stored"]))
             for name, variable in group.data_vars.items()
@@ -165,11 +169,11 @@ class _Extension:
         return kept
 
     def _none_came_to_the_end(self) -> bool:
-        return not (self._tree["solver"]["status"].values.astype(str) == Status.OK.label).any()
+        return not (self._group("solver")["status"].values.astype(str) == Status.OK.label).any()
 
     def _refuse_what_depends_on_the_end(self) -> None:
         """Refuse runs in which a decision took the whole time into account: chattering."""
-        statuses = self._tree["solver"]["status"].values.astype(str)
+        statuses = self._group("solver")["status"].values.astype(str)
         remedy = "make it again with the later `t_end`"
         if Status.CHATTERING.label in statuses:
             row = int(np.flatnonzero(statuses == Status.CHATTERING.label)[0])
@@ -189,7 +193,7 @@ class _Extension:
 
     def _old_columns(self) -> tuple[int, ...]:
         """Return the columns of the snapshots among the recorded times."""
-        when = self._tree["weights"]["snapshot_time"].values
+        when = self._group("weights")["snapshot_time"].values
         snapshots = when.shape[1]
         spread = np.linspace(0, len(self._old_times) - 1, snapshots).round().astype(int)
         stored = self._configuration.get("snapshot_columns")
@@ -260,7 +264,7 @@ class _Extension:
         """Return all trajectories where the end did not touch them yet."""
         flow, kept = job.flow, self._kept
         device, dtype = flow.initial.device, flow.initial.dtype
-        solver = self._tree["solver"].to_dataset()
+        solver = self._group("solver")
         times = torch.tensor(self._times, dtype=dtype, device=device)
         run = Integration.begin(kept["last_state"].to(device), times)
         going_on = torch.zeros(len(run.state), dtype=torch.bool)
@@ -300,12 +304,12 @@ class _Extension:
 
     def _record(self, layout: RecordLayout, recorder: Recorder, run: Integration) -> None:
         """Record what the old end had no part in."""
-        trajectory, neurons = self._tree["trajectory"], self._tree["neurons"]
+        trajectory, neurons = self._group("trajectory"), self._group("neurons")
         values = {
             name: (trajectory if name in trajectory.data_vars else neurons)[name].values
             for name in layout.row_shapes
         }
-        weights = self._tree["weights"].to_dataset()
+        weights = self._group("weights")
         old_when = weights["snapshot_time"].values
         for row in range(layout.trajectories):
             saves = np.arange(min(int(run.next_save[row]), len(self._old_times)))

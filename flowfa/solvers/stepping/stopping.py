@@ -114,7 +114,11 @@ class Stopping:
         working = run.working
         before = {name: value.clone() for name, value in run.memory.items()}
         held: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.solver.advance(field, run, lambda *saved: held.append(saved))
+
+        def hold(rows: Tensor, saves: Tensor, states: Tensor) -> None:
+            held.append((rows, saves, states))
+
+        self.solver.advance(field, run, hold)
         staying = torch.isin(working, run.working)
         state, time = run.state[working], run.time[working]
         state[staying], time[staying] = run.memory["state"], run.memory["time"]
@@ -284,14 +288,14 @@ class _Step:
         begin = run.time.cpu().numpy()
         run.next_save = np.searchsorted(run.save_times.cpu().numpy(), begin, side="right")
         offset = int(run.next_save[0])
-        states = self._memory["state"].repeat(len(times), 1)
+        found = self._memory["state"].repeat(len(times), 1)
 
-        def keep(rows: Tensor, saves: Tensor, saved: Tensor) -> None:
+        def keep(rows: Tensor, saves: Tensor, states: Tensor) -> None:
             within = saves - offset < len(times)
-            states[(saves - offset)[within]] = saved[within]
+            found[(saves - offset)[within]] = states[within]
 
         self._stopping.solver.advance(self._field, run, keep)
-        return states
+        return found
 
 
 def refuse_reached_starts(
