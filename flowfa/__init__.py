@@ -27,6 +27,7 @@ _HOMES = {
     "drawn_for_each_layer": "flowfa.problems.rules",
     "load": "flowfa.records",
     "loss": "flowfa.problems.losses",
+    "extend": "flowfa.simulation",
     "observable": "flowfa.flow.observable_registry",
     "rule": "flowfa.problems.rules",
     "simulate": "flowfa.simulation",
@@ -62,6 +63,7 @@ __all__ = [
     "dataset",
     "datasets",
     "drawn_for_each_layer",
+    "extend",
     "flow",
     "load",
     "loss",
@@ -90,7 +92,7 @@ if TYPE_CHECKING:
     from flowfa.problems.rules import FeedbackForm, Rule, RuleInForm, drawn_for_each_layer, rule
     from flowfa.problems.starts import RandomStart, start
     from flowfa.records import load
-    from flowfa.simulation import Run, simulate, train
+    from flowfa.simulation import Run, extend, simulate, train
     from flowfa.solvers.registry import solver
 
 

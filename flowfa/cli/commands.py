@@ -12,6 +12,7 @@ from flowfa.settings.limits import (
     ends_in,
     fraction,
     from_to_below,
+    increasing,
     not_empty,
     not_negative,
     one_of,
@@ -54,6 +55,39 @@ class PlotSettings(DebugSettings, OverwriteSettings, FigureSettings, RunFileSett
 @dataclass(frozen=True)
 class InfoSettings(DebugSettings, JsonSettings, RunFileSettings):
     """Show what is in a result file, and how it was made."""
+
+
+@dataclass(frozen=True)
+class ExtensionSettings:
+    """How far a run is continued, and where the result goes."""
+
+    t_end: Annotated[float, positive()]
+    """Time at which the flow ends now."""
+    save_at: Annotated[
+        tuple[float, ...] | None,
+        increasing(),
+        positive(),
+        optional_flag(metavar="FLOAT [FLOAT ...]"),
+    ] = None
+    """Recorded times after the old end; by default spaced as those before. The end is one too."""
+    out: Annotated[str | None, optional_flag(metavar="RUN.nc")] = None
+    """Result file; by default the run itself, which is replaced when the new one is complete."""
+
+
+@dataclass(frozen=True)
+class ExtendSettings(
+    DebugSettings,
+    JsonSettings,
+    QuietSettings,
+    OverwriteSettings,
+    ExtensionSettings,
+    RunFileSettings,
+):
+    """Continue a complete flow to a later end, bit for bit as if asked for at first.
+
+    Interrupted, it goes on when the same command is given again. Exit status: 0 done, 3 a
+    trajectory did not reach the end.
+    """
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
+    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     LawsSettings,
@@ -40,6 +41,7 @@ Command = (
     | TrainSettings
     | DeviationStudySettings
     | ExperimentSettings
+    | ExtendSettings
     | CheckSettings
     | FalsifySettings
     | LawsSettings
@@ -54,6 +56,7 @@ SETTINGS: dict[str, type] = {
     "train": TrainSettings,
     "deviation": DeviationStudySettings,
     "experiment": ExperimentFlags,
+    "extend": ExtendSettings,
     "check": CheckSettings,
     "falsify": FalsifySettings,
     "laws": LawsSettings,
@@ -172,6 +175,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[TrainSettings, subcommand("train", default=defaults["train"])],
         Annotated[DeviationStudySettings, subcommand("deviation", default=defaults["deviation"])],
         Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
+        Annotated[ExtendSettings, subcommand("extend")],
         Annotated[CheckSettings, subcommand("check")],
         Annotated[FalsifySettings, subcommand("falsify")],
         Annotated[LawsSettings, subcommand("laws")],

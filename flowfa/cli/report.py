@@ -47,7 +47,7 @@ def rule_table(summary: dict[str, Any]) -> list[str]:
 
 
 def failure_lines(summary: dict[str, Any]) -> list[str]:
-    """Return a line for each way in which trajectories of a rule failed, with the remedy.
+    """Return a line for each way in which trajectories of a rule failed or were stopped.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def failure_lines(summary: dict[str, Any]) -> list[str]:
         What `Run.summary` returns.
     """
     kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for failure in summary["failures"]:
+    for failure in (*summary["failures"], *summary.get("stopped", ())):
         kinds.setdefault((failure["rule"], failure["status"]), []).append(failure)
     lines = []
     for (rule, status), failures in kinds.items():

@@ -12,6 +12,7 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
+    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     LawsSettings,
@@ -71,6 +72,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.laws import laws
 
         return laws(command)
+    if isinstance(command, ExtendSettings):
+        from flowfa.cli.extend import extend
+
+        return extend(command, argv)
     if isinstance(command, InfoSettings):
         from flowfa.cli.info import info
 

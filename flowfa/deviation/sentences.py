@@ -15,6 +15,8 @@ CLOSE = (0.01, 0.1)
 NEAR_ONE = 0.03
 NARROW = 0.2
 """A slope counts as 1 if it is so near or its interval has 1 in it, where that is so short."""
+FEWEST_STARTS = 5
+"""Starts below which a wide interval says little but that they are few (Student's t)."""
 TENDS = 0.6
 """A slope tends to 1 if, at the smallest rates, no more than this share of its gap is left."""
 LATE = 0.5
@@ -134,6 +136,12 @@ def _power(case: Case) -> Iterator[str]:
         f"up to {100 * crossed:.2g} % of the preactivations of the step run are on another side of "
         f"zero than in the flow{_events(case)}"
     )
+    if disagree and slope.starts < FEWEST_STARTS:
+        yield (
+            f"{text}; {slope.starts} starts are too few to tell whether they agree on a power: "
+            f"take at least {FEWEST_STARTS}."
+        )
+        return
     if disagree:
         reason = f": {sides}, and which, and when, depends on where a step ends" * (crossed > 0.0)
         yield f"{text}; the starts do not agree on a power{reason}."

@@ -10,6 +10,26 @@ from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField
 from flowfa.flow.sliding import with_sliding_slopes
+from flowfa.flow.span import InputSpan
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where measured networks come from.
+
+    Attributes
+    ----------
+    start : Tensor
+        Their states at time 0, (row, parameter).
+    span : InputSpan or None
+        The reduction of W_1 to the span of the data; None where only the start is known.
+    trajectories : Tensor or None
+        Which trajectory of the span each row is, (row,).
+    """
+
+    start: Tensor
+    span: InputSpan | None = None
+    trajectories: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +46,14 @@ class MeasuredState:
     outside_norm2 : Tensor
         Squared norm of each row of W_1 outside the span of the data, (row, n_1): what
         ``parameters["W1"]``, which is in coordinates of the span, does not have.
+    origin : Origin or None
+        Where the networks come from, where that is known.
     """
 
     field: NetworkField
     state: Tensor
     outside_norm2: Tensor
+    origin: Origin | None = None
 
     @property
     def parameters(self) -> dict[str, Tensor]:

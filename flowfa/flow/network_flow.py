@@ -10,6 +10,7 @@ from torch import Tensor
 
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
+from flowfa.flow.measured import Origin
 from flowfa.flow.observable_registry import Observable
 from flowfa.flow.observables import observe
 from flowfa.flow.span import InputSpan
@@ -129,4 +130,9 @@ class NetworkFlow:
     ) -> dict[str, Tensor]:
         """Measure states (row, parameter) of trajectories `rows`, which must not decrease."""
         field, outside_norm2 = self.field.select(rows), self.span.outside_norm2[rows]
-        return observe(field, states, outside_norm2, observables)
+        origin = self.origin(rows) if observables else None
+        return observe(field, states, outside_norm2, observables, origin)
+
+    def origin(self, rows: Tensor) -> Origin:
+        """Return where trajectories come from, for what is measured of them."""
+        return Origin(self.initial[rows], self.span, rows)

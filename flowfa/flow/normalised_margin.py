@@ -1,4 +1,4 @@
-"""The normalised margin: how safely the worst sample is classified, whatever the weights' size."""
+"""Margins: how safely each sample is classified, and the worst one whatever the weights' size."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ def normalised_margin(measured: MeasuredState) -> Tensor:
         # Powers are taken by exp and log: torch's pow rounds a row by the rows beside it.
         scale = scale * (norm if power == 1.0 else torch.exp(power * norm.log()))
     return margins.amin(1) / scale
+
+
+@observable("sample-margin", per="sample", title="margin of each sample")
+def sample_margin(measured: MeasuredState) -> Tensor:
+    """Return m_k of each sample, (row, sample); NaN for targets that are no classes."""
+    margins = _margins(measured.output, measured.field.targets)
+    if margins is None:
+        return measured.output[:, 0] * torch.nan
+    return margins
 
 
 def _margins(output: Tensor, target: Tensor) -> Tensor | None:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-import flowfa.flow.normalised_margin  # noqa: F401 - it registers itself
+import flowfa.flow.curvature
+import flowfa.flow.layer_observables
+import flowfa.flow.normalised_margin  # noqa: F401 - each import registers observables
 from flowfa.flow.field import ForwardPass, NetworkField
-from flowfa.flow.measured import MeasuredState
+from flowfa.flow.measured import MeasuredState, Origin
 from flowfa.flow.observable_registry import Observable
 
 
@@ -18,6 +20,7 @@ def observe(
     state: Tensor,
     outside_norm2: Tensor,
     observables: Sequence[Observable] = (),
+    origin: Origin | None = None,
 ) -> dict[str, Tensor]:
     """Measure networks at given states.
 
@@ -31,6 +34,8 @@ def observe(
         Squared norm of each row of W_1 outside the span of the data, (row, n_1).
     observables : sequence of Observable
         What else is to be measured.
+    origin : Origin, optional
+        Where the networks come from.
 
     Returns
     -------
@@ -41,7 +46,7 @@ def observe(
         no matrix stands in for W_l^T. (row, hidden neuron): ``conserved``, the invariant of C-1.
         And each of `observables`, by its name.
     """
-    measured = MeasuredState(field, state, outside_norm2)
+    measured = MeasuredState(field, state, outside_norm2, origin)
     forward, update, gradient = measured.forward, measured.update, measured.steepest
     update_norm = update.norm(dim=1)
     gradient_norm = gradient.norm(dim=1)
@@ -59,7 +64,7 @@ def observe(
         if correct is None
         else correct.to(state.dtype).mean(1),
         "weight_norm": measured.weight_norm2.sqrt(),
-        "alignment": _alignment(field, forward),
+        "alignment": alignment(field, forward),
         "conserved": conserved(field, forward, outside_norm2),
         **{observable.name: observable.measure(measured) for observable in observables},
     }
@@ -97,7 +102,7 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
     return torch.cat(columns, dim=1)
 
 
-def _alignment(field: NetworkField, forward: ForwardPass) -> Tensor:
+def alignment(field: NetworkField, forward: ForwardPass) -> Tensor:
     """Return cos(W_l, B_l^T) by layer (A-1, P-1); direct feedback has it in layer L only."""
     last = field.layout.layers
     size = len(forward.output)

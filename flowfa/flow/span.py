@@ -54,12 +54,20 @@ class InputSpan:
         self._basis, triangle = torch.linalg.qr(inputs.transpose(-1, -2))
         self.inputs = triangle.transpose(-1, -2).contiguous()
         rows = torch.arange(first_weight.shape[0], device=first_weight.device)
-        self.coordinates = first_weight @ self._basis_of(rows)
-        outside = first_weight - self.coordinates @ self._basis_of(rows).transpose(-1, -2)
+        basis = self._basis_of(rows)
+        self.coordinates = torch.bmm(first_weight, basis)
+        outside = first_weight - torch.bmm(self.coordinates, basis.transpose(-1, -2))
         self.outside_norm2 = outside.square().sum(-1)
 
     def _basis_of(self, rows: Tensor) -> Tensor:
-        return self._basis if self._starts is None else self._basis[self._starts[rows]]
+        """Return Q of some trajectories, (row, feature, r).
+
+        Products with it are batched, because the one of all rows with a shared matrix rounds each
+        by how many they are.
+        """
+        if self._starts is None:
+            return self._basis.expand(len(rows), *self._basis.shape)
+        return self._basis[self._starts[rows]]
 
     def restore(self, coordinates: Tensor, rows: Tensor) -> Tensor:
         """Return W_1 in the user's coordinates.
@@ -80,7 +88,7 @@ class InputSpan:
         if not self.reduced:
             return coordinates
         moved = coordinates - self.coordinates[rows]
-        return self._initial[rows] + moved @ self._basis_of(rows).transpose(-1, -2)
+        return self._initial[rows] + torch.bmm(moved, self._basis_of(rows).transpose(-1, -2))
 
     def other_inputs(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs that are not in the data, as networks see them.

@@ -9,15 +9,15 @@ import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
-from flowfa.records.names import STEPS_DONE, TRAINING_TIME
+from flowfa.records.names import CONDITION_LABELS, STEPS_DONE, TRAINING_TIME
 from flowfa.records.series import series_labels
 
 _TIME_LABELS = {
     TRAINING_TIME: r"training time $\sum_k \eta_k$",
     STEPS_DONE: "steps",
 }
-# Trajectories that reached the end, and those of an unfinished run that have not yet.
-_STILL_GOOD = ("ok", "running")
+# Trajectories that ended where they were to, and those of an unfinished run that have not yet.
+_STILL_GOOD = ("ok", "running", *CONDITION_LABELS)
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,19 @@ def neuron_curves(tree: xr.DataTree, name: str, layer: int) -> list[RuleCurves]:
         One entry for each rule, whose values have a row for each neuron of each trajectory.
     """
     neurons = group(tree, "neurons")
-    variable = neurons[name].isel(neuron=neurons["layer"].values == layer)
-    stacked = variable.transpose("trajectory", "neuron", "time").values.astype(np.float64)
+    return _stacked(tree, neurons[name].isel(neuron=neurons["layer"].values == layer), "neuron")
+
+
+def sample_curves(tree: xr.DataTree, name: str) -> list[RuleCurves]:
+    """Read one quantity of each sample, rule by rule; as `neuron_curves`."""
+    return _stacked(tree, group(tree, "trajectory")[name], "sample")
+
+
+def _stacked(tree: xr.DataTree, variable: xr.DataArray, dim: str) -> list[RuleCurves]:
+    """Return curves of all entries along a dimension, those of a rule together."""
+    stacked = variable.transpose("trajectory", dim, "time").values.astype(np.float64)
     values = np.where(np.isfinite(stacked), stacked, np.nan)
-    width, times = values.shape[1], neurons["time"].values.astype(np.float64)
+    width, times = values.shape[1], variable["time"].values.astype(np.float64)
     by_rule = []
     for curves in read_curves(tree, "loss"):
         chosen = series_labels(group(tree, "trajectory")) == curves.rule

@@ -16,6 +16,7 @@ from flowfa.plots.curves import (
     neuron_curves,
     neuron_layers,
     read_curves,
+    sample_curves,
     tree_of,
 )
 from flowfa.plots.panel import draw_panel
@@ -33,7 +34,7 @@ def panel_of(result: xr.DataTree | HasTree, *names: str) -> Figure:
     *names : str
         Variables of /trajectory or /neurons that change with time, such as ``"loss"`` or an
         observable that the run was asked for. One that has a value for each layer or neuron has
-        a panel for each layer; the neurons of a rule are summarised together.
+        a panel for each layer; the neurons or samples of a rule are summarised together.
 
     Returns
     -------
@@ -75,6 +76,8 @@ def variable_panels(tree: xr.DataTree, name: str) -> list[Draw]:
             partial(_neurons, tree=tree, name=name, layer=layer, title=title, label=label)
             for layer in neuron_layers(tree)
         ]
+    if "sample" in variable.dims:
+        return [partial(_samples, tree=tree, name=name, title=title, label=label)]
     if "layer" not in variable.dims:
         return [partial(_curves, tree=tree, name=name, layer=None, title=title, label=label)]
     return [
@@ -88,6 +91,10 @@ def _curves(
 ) -> None:
     heading = title if layer is None else f"{title}, layer {layer}"
     draw_panel(axes, read_curves(tree, name, layer), heading, label)
+
+
+def _samples(axes: Axes, *, tree: xr.DataTree, name: str, title: str, label: str) -> None:
+    draw_panel(axes, sample_curves(tree, name), title, label)
 
 
 def _neurons(

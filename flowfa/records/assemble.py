@@ -17,7 +17,7 @@ from flowfa.records.schema import Variable
 Key = tuple[str, str]
 """Group and name of a variable."""
 
-FILL: dict[Kind, Any] = {"float64": np.nan, "int64": -1, "text": ""}
+FILL: dict[Kind, Any] = {"float64": np.nan, "int64": -1, "int8": 0, "text": ""}
 """The value where nothing was recorded."""
 
 
@@ -90,7 +90,7 @@ def constant_values(
 
 def memory_type(kind: Kind) -> type:
     """Return the NumPy type that holds a kind of variable in memory."""
-    return {"float64": np.float64, "int64": np.int64, "text": object}[kind]
+    return {"float64": np.float64, "int64": np.int64, "int8": np.int8, "text": object}[kind]
 
 
 def fill(

@@ -46,14 +46,14 @@ class Observed:
     Parameters
     ----------
     name : str
-    per : {"trajectory", "layer", "neuron"}
+    per : {"trajectory", "layer", "neuron", "sample"}
         What it has one value of at each save time.
     attrs : dict
         ``long_name``, ``source`` (the function it came from) and, if it has one, ``units``.
     """
 
     name: str
-    per: Literal["trajectory", "layer", "neuron"]
+    per: Literal["trajectory", "layer", "neuron", "sample"]
     attrs: dict[str, str]
 
 
@@ -85,6 +85,8 @@ class RecordLayout:
         Of discrete training; None for a flow.
     observed : tuple of Observed
         What is recorded beside the variables that every result has.
+    samples : int
+        Number of samples, which something observed may have a value of each of.
 
     Raises
     ------
@@ -106,6 +108,7 @@ class RecordLayout:
     starts: np.ndarray
     training: TrainingAxes | None = None
     observed: tuple[Observed, ...] = ()
+    samples: int = 0
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -151,9 +154,13 @@ class RecordLayout:
         )
 
     def _shape_of(self, observed: Observed) -> tuple[int, ...]:
-        if observed.per == "trajectory":
-            return ()
-        return (self.layers,) if observed.per == "layer" else (len(self.neuron_layer),)
+        shapes = {
+            "trajectory": (),
+            "layer": (self.layers,),
+            "neuron": (len(self.neuron_layer),),
+            "sample": (self.samples,),
+        }
+        return shapes[observed.per]
 
     def _check_names(self) -> None:
         """Refuse observables called like another variable of the groups they go into."""

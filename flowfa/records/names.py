@@ -12,7 +12,10 @@ STEPS_DONE = "steps done; the times of trajectories differ, see training_time"
 TRAINING_AXES = ("rate", "momentum", "step", "training_time")
 """Coordinates of /trajectory in discrete training."""
 
-Kind = Literal["float64", "int64", "text"]
+Kind = Literal["float64", "int64", "int8", "text"]
+
+CONDITION_LABELS = ("loss-reached", "gradient-reached", "alignment-reached")
+"""What /solver/status says of trajectories that a condition stopped."""
 
 GROUPS = ("trajectory", "weights", "neurons", "data", "solver")
 """Groups that every result has."""

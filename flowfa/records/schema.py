@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,7 +58,11 @@ class Variable:
         return math.prod(self.shape) * (64 if self.kind == "text" else 8)
 
 
-def describe(layout: RecordLayout, data: dict[str, np.ndarray] | None = None) -> list[Variable]:
+def describe(
+    layout: RecordLayout,
+    data: dict[str, np.ndarray] | None = None,
+    continuation: Mapping[str, np.ndarray] | None = None,
+) -> list[Variable]:
     """Return every variable of a result, coordinates first.
 
     Parameters
@@ -65,6 +70,8 @@ def describe(layout: RecordLayout, data: dict[str, np.ndarray] | None = None) ->
     layout : RecordLayout
     data : dict, optional
         The samples ``X`` and ``y``; left out, the group /data is left out too.
+    continuation : mapping, optional
+        What a longer run begins from, (trajectory, ...); likewise.
 
     Raises
     ------
@@ -78,6 +85,7 @@ def describe(layout: RecordLayout, data: dict[str, np.ndarray] | None = None) ->
     ]
     if data is not None:
         variables += _data(data)
+    variables += [_kept(name, array) for name, array in (continuation or {}).items()]
     dimensions(variables)
     return variables
 
@@ -201,6 +209,7 @@ def _quantities(layout: RecordLayout) -> list[Variable]:
         "trajectory": ("trajectory", ()),
         "layer": ("trajectory", ("layer",)),
         "neuron": ("neurons", ("neuron",)),
+        "sample": ("trajectory", ("sample",)),
     }
     for observed in layout.observed:
         group, extra_dims = group_and_dims[observed.per]
@@ -250,6 +259,18 @@ def _feedback(name: str, output_layer: int, ndim: int) -> tuple[tuple[str, ...],
     letter, layer = match[1], int(match[2])
     dims = (layer, output_layer) if letter == "D" else (layer - 1, layer)
     return tuple(f"neuron_{index}" for index in dims), _FEEDBACK[letter].format(layer)
+
+
+def _kept(name: str, array: np.ndarray) -> Variable:
+    """Return a variable of /continuation; its attribute ``stored`` is the type before storing."""
+    axes = tuple(f"{name}_{axis}" for axis in range(1, array.ndim))
+    kind: Kind = "int64"
+    if array.dtype.kind == "f":
+        kind = "float64"
+    elif array.dtype in (np.bool_, np.int8):
+        kind = "int8"
+    attrs = {"long_name": "kept for a later end", "stored": str(array.dtype)}
+    return Variable("continuation", name, ("trajectory", *axes), array.shape, kind, attrs)
 
 
 def _data(data: dict[str, np.ndarray]) -> list[Variable]:

@@ -34,6 +34,7 @@ def write_run(
     feedback: Mapping[str, np.ndarray],
     data: Mapping[str, np.ndarray],
     solver: Mapping[str, np.ndarray],
+    continuation: Mapping[str, np.ndarray] | None = None,
     overwrite: bool,
 ) -> None:
     """Write a result file, atomically; the record passes through memory chunk by chunk.
@@ -51,6 +52,8 @@ def write_run(
         ``X`` and ``y``, with a leading dimension where each start has samples of its own.
     solver : dict
         Variables of /solver, (trajectory,).
+    continuation : dict, optional
+        Variables of /continuation, (trajectory, ...): what a longer run begins from.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -61,8 +64,9 @@ def write_run(
         part of the new file is left then, and an old one is as it was.
     """
     check_place(path, overwrite)
-    variables = describe(layout, dict(data))
+    variables = describe(layout, dict(data), continuation)
     constant = constant_values(layout, feedback, data, solver)
+    constant |= {("continuation", name): array for name, array in (continuation or {}).items()}
     room = sum(_stored_bytes(variable.shape) for variable in variables)
     room += sum(len(str(value)) for value in attributes.values()) + _FORMAT_BYTES
     with replacing(Path(path), room) as partial:
@@ -90,11 +94,14 @@ def build_tree(
     feedback: Mapping[str, np.ndarray],
     data: Mapping[str, np.ndarray],
     solver: Mapping[str, np.ndarray],
+    continuation: Mapping[str, np.ndarray] | None = None,
 ) -> xr.DataTree:
     """Return in memory what `write_run` writes and `load` reads back; parameters as there."""
-    variables = describe(layout, dict(data))
+    variables = describe(layout, dict(data), continuation)
     arrays = allocate(variables)
-    fill(layout, recorder, constant_values(layout, feedback, data, solver), arrays)
+    constant = constant_values(layout, feedback, data, solver)
+    constant |= {("continuation", name): array for name, array in (continuation or {}).items()}
+    fill(layout, recorder, constant, arrays)
     tree = xr.DataTree(xr.Dataset(attrs=dict(attributes)))
     for group in dimensions(variables):
         in_group = [variable for variable in variables if variable.group == group]

@@ -29,11 +29,18 @@ class RecordingSettings:
     @condition
     def keep_weights_at_recorded_times(self) -> None:
         """Refuse more snapshots than there are recorded times."""
-        if self.snapshots is not None and self.snapshots > self.save:
+        if self.snapshots is not None and self.snapshots > self.saves:
+            listed = self.saves != self.save
+            count = f"there are {self.saves} recorded times" if listed else f"`save` is {self.save}"
             raise InputError(
-                f"`snapshots` is {self.snapshots} but `save` is {self.save}: weights are kept at "
-                "recorded times, so ask for no more snapshots than those"
+                f"`snapshots` is {self.snapshots} but {count}: weights are kept at recorded times, "
+                "so ask for no more snapshots than those"
             )
+
+    @property
+    def saves(self) -> int:
+        """Number of recorded times (of training: the most)."""
+        return self.save
 
 
 @dataclass(frozen=True)

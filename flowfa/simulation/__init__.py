@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "Run": "run",
+    "extend": "extending",
     "simulate": "flow_run",
     "simulate_from": "from_settings",
     "train": "training_run",
@@ -18,6 +19,7 @@ _HOMES = {
 
 __all__ = [
     "Run",
+    "extend",
     "simulate",
     "simulate_from",
     "train",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from flowfa.simulation.extending import extend
     from flowfa.simulation.flow_run import simulate
     from flowfa.simulation.from_settings import simulate_from, train_from
     from flowfa.simulation.run import Run

@@ -48,7 +48,8 @@ def describe(
     if choice.by_rule:
         resolved["solver_by_rule"] = dict(choice.by_rule)
     resolved["atol"] = absolute_tolerance(settings.rtol, settings.atol)
-    resolved["snapshots"] = kept_snapshots(settings.snapshots, settings.save)
+    resolved["save"] = settings.saves
+    resolved["snapshots"] = kept_snapshots(settings.snapshots, settings.saves)
     return {**describe_problem(problem, ensemble, seed), **resolved}
 
 

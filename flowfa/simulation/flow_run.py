@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from flowfa.errors import InputError
 from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.observable_registry import observables_of
+from flowfa.flow.observable_registry import Function, Observable, observables_of
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
@@ -22,10 +22,12 @@ from flowfa.simulation.description import describe
 from flowfa.simulation.job import Job
 from flowfa.simulation.recording import flow_observer, record_layout
 from flowfa.simulation.run import Run
+from flowfa.simulation.stepper import conditions_of, flow_stepper
 from flowfa.simulation.times import kept_snapshots, save_times, spread_columns
-from flowfa.solvers.choice import build_solver, choose
+from flowfa.solvers.choice import choose
 from flowfa.solvers.registry import check_solver
 from flowfa.solvers.stepping.integration import Solver
+from flowfa.solvers.stepping.stopping import refuse_reached_starts
 from flowfa.studies.progress import Progress
 
 
@@ -48,10 +50,16 @@ def simulate(
     step: float | None = FlowSettings.step,
     controller: str = FlowSettings.controller,
     max_steps: int = FlowSettings.max_steps,
+    until_loss: float | None = FlowSettings.until_loss,
+    until_gradient: float | None = FlowSettings.until_gradient,
+    until_alignment: float | None = FlowSettings.until_alignment,
     save: int = FlowSettings.save,
     spacing: str = FlowSettings.spacing,
+    first_save: float | None = FlowSettings.first_save,
+    save_at: Sequence[float] | None = FlowSettings.save_at,
     snapshots: int | None = FlowSettings.snapshots,
-    observe: Sequence[str] = FlowSettings.observe,
+    observe: Sequence[str] | Mapping[str, Function | Observable] = FlowSettings.observe,
+    extendable: bool = FlowSettings.extendable,
     device: str | torch.device = FlowSettings.device,
     dtype: str | torch.dtype = FlowSettings.dtype,
     threads: int | None = ThreadsSettings.threads,
@@ -92,15 +100,27 @@ def simulate(
         Step size control of adaptive solvers.
     max_steps : int
         Steps after which a trajectory is given up.
+    until_loss, until_gradient : float, optional
+        Stop a trajectory where its mean loss, or the norm of the gradient, has fallen to this.
+    until_alignment : float, optional
+        Stop a trajectory where cos(W_l, B_l^T) has risen to this in each layer that has one.
     save : int
         Number of times at which the flow is recorded, both ends included, at least 2.
     spacing : {"linear", "log"}
-        Of those times; logarithmic ones cover the last four decades before t_end, and 0.
+        Of those times; logarithmic ones go from `first_save` to t_end, and there is 0.
+    first_save : float, optional
+        First of the logarithmic times after 0; by default t_end / 10^4.
+    save_at : sequence of float, optional
+        The times at which the flow is recorded, increasing, instead of `save` evenly spaced ones;
+        0 and t_end are recorded too.
     snapshots : int, optional
         Number of recorded times at which all weights are kept, from 2 to `save`; by default 5,
         or all if there are fewer.
-    observe : sequence of str
-        Names of observables that are recorded beside what every run records.
+    observe : sequence of str, or mapping
+        Names of observables that are recorded beside what every run records; or functions by name,
+        from a `flowfa.flow.measured.MeasuredState` to a number for each row.
+    extendable : bool
+        Keep what `flowfa.extend` needs to continue the run beyond its end, bit for bit.
     device : str or torch.device
         ``cpu``, ``cuda`` or ``cuda:N``.
     dtype : {"float64", "float32"} or torch.dtype
@@ -133,6 +153,8 @@ def simulate(
     names = {"device": name_of(device), "dtype": name_of(dtype)}
     if custom_solver is not None:
         names["solver"] = custom_solver.name
+    if isinstance(observe, Mapping):
+        names["observe"] = tuple(observe)
     arguments = {**locals(), **names}
     settings = chosen(FlowSettings, arguments)
     starts, storage = shared_settings(problem, path, arguments)
@@ -142,23 +164,16 @@ def simulate(
                 f"the rule {rule.name} draws its feedback anew at every step, and a flow has no "
                 "steps: train with it (flowfa train, flowfa.train), or choose frsf"
             )
-    observables = observables_of(settings.observe)
+    observables = observables_of(observe if isinstance(observe, Mapping) else settings.observe)
     choice = choose(
         settings.solver, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
     )
-    stepper = custom_solver or build_solver(
-        choice.name,
-        choice.by_rule,
-        rtol=settings.rtol,
-        atol=settings.atol,
-        step=settings.step,
-        control=settings.controller,
-        max_steps=settings.max_steps,
-    )
+    stepper = flow_stepper(settings, choice.name, choice.by_rule, custom_solver)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
+    refuse_reached_starts(conditions_of(settings), flow.field, flow.initial)
     snapshot_columns = spread_columns(
-        settings.save, kept_snapshots(settings.snapshots, settings.save)
+        settings.saves, kept_snapshots(settings.snapshots, settings.saves)
     )
     job = Job(
         flow=flow,

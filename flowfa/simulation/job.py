@@ -160,7 +160,7 @@ class Job:
         checkpoint.remove()
         recorder = Recorder(self.layout, checkpoint.folder)
         origin = attributes(self.argv, self.flow.initial.device)
-        write_outline(checkpoint.folder, self.layout, **self._known_before_run(origin))
+        write_outline(checkpoint.folder, self.layout, **self.known_before_run(origin))
         return _Streamed(self._begin(), recorder, origin)
 
     def _resumed(
@@ -170,7 +170,7 @@ class Job:
         run = Integration.from_arrays(arrays, self.flow.initial.device)
         return _Streamed(run, recorder, notes["origin"])
 
-    def _known_before_run(self, origin: dict[str, str]) -> dict[str, Any]:
+    def known_before_run(self, origin: dict[str, str]) -> dict[str, Any]:
         """Return what a result holds that is known before the run."""
         return {
             "attributes": {
@@ -188,7 +188,7 @@ class Job:
     def _finish(
         self, run: Integration, recorder: Recorder, origin: dict[str, str], seconds: float
     ) -> dict[str, Any]:
-        """Record the last states of failures, and return everything else a result holds."""
+        """Record the last states of early ends, and return everything else a result holds."""
         early = [row for row, status in enumerate(run.status) if status is not Status.OK]
         if early:
             rows = torch.tensor(early, device=run.state.device)
@@ -201,12 +201,16 @@ class Job:
             **run.counters,
             "t_reached": run.time.cpu().numpy(),
         }
-        failed = len(early)
-        contents = self._known_before_run(origin)
+        failed = sum(not status.as_asked for status in run.status)
+        contents = self.known_before_run(origin)
         contents["attributes"] |= {
             "solve_seconds": seconds,
             "status": "ok" if not failed else f"{failed} of {len(labels)} ended early",
         }
+        if run.kept:
+            # A trajectory with nothing kept ended before, in a longer run with the same last state.
+            kept = {name: value.cpu().numpy() for name, value in run.kept.items()}
+            contents["continuation"] = {**kept, "last_state": run.state.cpu().numpy()}
         return {**contents, "solver": solver}
 
 

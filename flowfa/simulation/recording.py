@@ -56,6 +56,7 @@ def record_layout(
             Observed(observable.name, observable.per, observable.attributes)
             for observable in observables
         ),
+        samples=flow.field.samples,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from flowfa.documents.display import html_table, one_line
 from flowfa.files.paths import as_path
 from flowfa.records import load, save_tree, series_labels
+from flowfa.records.names import CONDITION_LABELS
 from flowfa.solvers.stepping.status import Status
 
 if TYPE_CHECKING:
@@ -96,13 +97,16 @@ class Run:
             )
             for rule, entry in summary["rules"].items()
         ]
-        messages = dict.fromkeys(failure["message"] for failure in summary["failures"])
+        messages = dict.fromkeys(
+            failure["message"] for failure in (*summary["failures"], *summary["stopped"])
+        )
         return html_table(repr(self), header, rows, " ".join([*messages, _NOTE]))
 
     @property
     def failed(self) -> bool:
-        """Whether the solver of a trajectory did not reach the end; divergence is a result."""
-        return any(label not in ("ok", Status.DIVERGED.label) for label in self.statuses)
+        """Whether a solver got neither to the end nor to a condition; divergence is a result."""
+        results = ("ok", Status.DIVERGED.label, *CONDITION_LABELS)
+        return any(label not in results for label in self.statuses)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the record to a file, atomically.
@@ -126,11 +130,12 @@ class Run:
             of trajectories, their statuses, the medians of the last finite ``loss``,
             ``accuracy``, ``alignment`` (output layer), and the factors of Eq. (1), the worst
             ``conservation_drift`` (C-1), and the medians of the counters.
-            ``failures``: message and trajectories, for each message.
+            ``failures``: message and trajectories, for each message; ``stopped``: the same of
+            trajectories that a condition stopped.
         """
         trajectory, solver = self._group("trajectory"), self._group("solver")
         rules = series_labels(trajectory)
-        result: dict[str, Any] = {"rules": {}, "failures": []}
+        result: dict[str, Any] = {"rules": {}, "failures": [], "stopped": []}
         for rule in dict.fromkeys(rules.tolist()):
             rows = np.flatnonzero(rules == rule)
             statuses = [self.statuses[i] for i in rows]
@@ -151,7 +156,8 @@ class Run:
         messages = [str(message) for message in solver["message"].values]
         for row, message in enumerate(messages):
             if self.statuses[row] != "ok":
-                result["failures"].append(
+                stopped = self.statuses[row] in CONDITION_LABELS
+                result["stopped" if stopped else "failures"].append(
                     {
                         "trajectory": row,
                         "rule": str(rules[row]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.observable_registry import Observable, observables_of
+from flowfa.flow.observable_registry import Function, Observable, observables_of
 from flowfa.flow.observables import observe
 from flowfa.machine.device import DTYPES, find_device, name_of
 from flowfa.machine.memory import check_fits
@@ -70,7 +70,7 @@ def train(
     save: int = TrainingSettings.save,
     spacing: str = TrainingSettings.spacing,
     snapshots: int | None = TrainingSettings.snapshots,
-    observe: Sequence[str] = TrainingSettings.observe,
+    observe: Sequence[str] | Mapping[str, Function | Observable] = TrainingSettings.observe,
     device: str | torch.device = TrainingSettings.device,
     dtype: str | torch.dtype = TrainingSettings.dtype,
     threads: int | None = ThreadsSettings.threads,
@@ -138,11 +138,13 @@ def train(
     names = {"device": name_of(device), "dtype": name_of(dtype)}
     if isinstance(schedule, Schedule):
         names["schedule"] = str(schedule)
+    if isinstance(observe, Mapping):
+        names["observe"] = tuple(observe)
     arguments = {**locals(), **names}
     settings = chosen(TrainingSettings, arguments)
     starts, storage = shared_settings(problem, path, arguments)
     Schedule.parse(settings.schedule)  # refuses a bad schedule before networks are drawn
-    observables = observables_of(settings.observe)
+    observables = observables_of(observe if isinstance(observe, Mapping) else settings.observe)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(
         problem,
@@ -261,7 +263,8 @@ def _observer(
         # All states of a call belong to one step, because they are recorded step by step.
         step = int(steps[rows[:1].cpu(), saves[:1].cpu()])
         field = rule.select(rows).redrawn(flow.field.select(rows), step)
-        return observe(field, states, flow.span.outside_norm2[rows], observables)
+        outside_norm2 = flow.span.outside_norm2[rows]
+        return observe(field, states, outside_norm2, observables, flow.origin(rows))
 
     return measure
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 UNFINISHED = "unfinished"
 """The root attribute ``status`` of a run that is not finished."""
 _META = "meta.json"
-_PLAIN = ("trajectories", "snapshot_columns", "layers", "weights", "feedback", "rules")
+_PLAIN = ("trajectories", "snapshot_columns", "layers", "weights", "feedback", "rules", "samples")
 _ARRAYS = ("save_times", "neuron_layer", "neuron_index", "starts")
 _AXES = tuple(entry.name for entry in dataclasses.fields(TrainingAxes))
 
@@ -136,6 +136,7 @@ def _layout(outline: dict[str, Any], outline_arrays: dict[str, np.ndarray]) -> R
         weights={name: tuple(shape) for name, shape in outline["weights"].items()},
         feedback={name: tuple(shape) for name, shape in outline["feedback"].items()},
         rules=tuple(outline["rules"]),
+        samples=outline.get("samples", 0),
         training=TrainingAxes(**axes) if axes else None,
         observed=tuple(Observed(**observed) for observed in outline.get("observed", ())),
         **{name: outline_arrays[name] for name in _ARRAYS},

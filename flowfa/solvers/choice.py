@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,7 +100,12 @@ def choose(
     )
 
 
-def build_solver(name: str, by_rule: Mapping[str, str], **settings: Any) -> Solver:
+def build_solver(
+    name: str,
+    by_rule: Mapping[str, str],
+    around: Callable[[Solver], Solver] = lambda solver: solver,
+    **settings: Any,
+) -> Solver:
     """Build the solver of a `Choice`.
 
     Parameters
@@ -108,6 +113,8 @@ def build_solver(name: str, by_rule: Mapping[str, str], **settings: Any) -> Solv
     name : str
     by_rule : mapping
         Not empty where rules have different solvers.
+    around : callable
+        What is put around each solver, such as `stepping.stopping.Stopping`.
     **settings
         As `flowfa.solvers.registry.make_solver`, the same for all.
 
@@ -117,8 +124,9 @@ def build_solver(name: str, by_rule: Mapping[str, str], **settings: Any) -> Solv
         As `flowfa.solvers.registry.make_solver`.
     """
     if not by_rule:
-        return make_solver(name, **settings)
+        return around(make_solver(name, **settings))
     solvers = {
-        method: make_solver(method, **settings) for method in dict.fromkeys(by_rule.values())
+        method: around(make_solver(method, **settings))
+        for method in dict.fromkeys(by_rule.values())
     }
     return SideBySide({rule: solvers[method] for rule, method in by_rule.items()})

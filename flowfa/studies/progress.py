@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from flowfa.solvers.stepping.integration import Integration
-from flowfa.solvers.stepping.status import Status
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def state_of(run: Integration, ends: np.ndarray | None = None) -> ProgressState:
         The end time of each trajectory, where they differ, (trajectory,).
     """
     running = len(run.working)
-    done = run.status.count(Status.OK)
+    done = sum(status.as_asked for status in run.status)
     share, slowest = 1.0, run.end
     if running:
         times = run.memory["time"].cpu().numpy()

@@ -316,14 +316,16 @@ class Evidence:
                 state = path.states.flatten(0, 1)[indices]
                 time = self.times[indices % times]
                 outside_of_rows = outside[rows]
+                start = self.initial[self.rows][rows]
 
                 def at(
                     state: Tensor,
                     time: Tensor,
                     field: NetworkField = field,
                     outside_of_rows: Tensor = outside_of_rows,
+                    start: Tensor = start,
                 ) -> Tensor:
-                    return quantity(Networks(field, state, outside_of_rows, time))
+                    return quantity(Networks(field, state, outside_of_rows, time, start))
 
                 if velocities is None:
                     values.append(at(state, time))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +11,16 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.span import InputSpan
 from flowfa.machine.device import DTYPES
 from flowfa.problems import Problem
-from flowfa.problems.activations import ACTIVATIONS, Activation
-from flowfa.problems.activations.stored import describe_activation, stored_activation
-from flowfa.problems.ensemble import Ensemble
-from flowfa.problems.losses import LOSSES, Loss
-from flowfa.problems.parameters import rebuilt, recorded
-from flowfa.problems.rules import RULES, Rule
-from flowfa.problems.starts import given_start
 from flowfa.records.checksums import find_changes
+from flowfa.records.names import CONDITION_LABELS
 from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
+from flowfa.simulation.stored import stored_configuration, stored_problem
 from flowfa.simulation.training_run import step_rule
 from flowfa.simulation.unfinished import UNFINISHED, load_run
 from flowfa.solvers.hybrid import HybridSolver
@@ -41,8 +34,6 @@ from theory_checks.evidence.shape import check_soundness
 if TYPE_CHECKING:
     from xarray import DataTree
 
-FORMATS = ("0.1",)
-"""Versions of flowfa whose files are understood, without the last number."""
 UNFIT = (
     ArithmeticError,
     AttributeError,
@@ -77,7 +68,7 @@ def evidence_of_run(run: Run | DataTree | str | FilePath, ladder: bool = False) 
     """
     tree, label = _tree(run)
     made_of = run.problem if isinstance(run, Run) else None
-    configuration = _configuration(tree, label)
+    configuration = stored_configuration(tree, label)
     if changed := find_changes(tree):
         more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise InputError(f"{label}: {changed[0]}{more}: make the run again, or use a copy")
@@ -108,12 +99,16 @@ def _evidence(
     label: str,
     made_of: Problem | None,
 ) -> Evidence:
-    flow = NetworkFlow(*_problem(tree, configuration, label, made_of))
+    flow = NetworkFlow(*stored_problem(tree, configuration, label, made_of))
     times = _tensor(tree.children["trajectory"].to_dataset()["time"].values)
     reached = _reached(tree, label)
     # In float32 the last time is the requested one but for rounding.
-    ended = torch.tensor([status == "ok" for status in Run(tree).statuses])
+    statuses = Run(tree).statuses
+    ended = torch.tensor([status == "ok" for status in statuses])
     reached = torch.where(ended, reached.clamp_min(float(times[-1])), reached)
+    # The weights of the moment at which a condition stopped a trajectory are looked at like others.
+    stopped = torch.tensor([status in CONDITION_LABELS for status in statuses])
+    mesh = torch.cat([times, reached[stopped]]).unique()
     by_rule = configuration.get("solver_by_rule") or {}
     for solver in dict.fromkeys(by_rule.values()) or (configuration["solver"],):
         if not is_registered(solver):
@@ -139,7 +134,7 @@ def _evidence(
         initial=flow.initial,
         rungs=rungs,
         run_rung=run_rung,
-        times=with_midpoints(times),
+        times=with_midpoints(mesh),
         rows=torch.arange(len(flow)),
         reached=reached,
         record=_record(tree, flow, times, configuration.get("dtype", "float64")),
@@ -175,7 +170,7 @@ def _evidence_of_steps(
     known = declarations(TrainingSettings)
     settings = validated(TrainingSettings(**{k: v for k, v in configuration.items() if k in known}))
     variants = len(settings.variants)
-    problem, ensemble = _problem(tree, configuration, label, made_of, variants)
+    problem, ensemble = stored_problem(tree, configuration, label, made_of, variants)
     flow = NetworkFlow(
         problem,
         ensemble,
@@ -219,113 +214,6 @@ def _tree(run: Run | DataTree | str | FilePath) -> tuple[DataTree, str]:
             "returns, or the name of its file"
         )
     return run, "the run"
-
-
-def _configuration(tree: DataTree, label: str) -> dict[str, Any]:
-    """Return the stored configuration of a file that can be understood."""
-    try:
-        version = str(json.loads(tree.attrs["versions"])["flowfa"])
-        configuration = json.loads(tree.attrs["config"])
-        assert isinstance(configuration, dict)
-    except (KeyError, ValueError, TypeError, AssertionError):
-        raise InputError(
-            f"{label} does not say how it was made (attributes config and versions): give a file "
-            "written by flowfa simulate"
-        ) from None
-    if version.rpartition(".")[0] not in FORMATS:
-        raise InputError(
-            f"{label} was written by flowfa {version}, whose files this version does not know "
-            f"(known: {', '.join(FORMATS)}.x): check it with that version, or make it again"
-        )
-    return configuration
-
-
-def _problem(
-    tree: DataTree,
-    configuration: dict[str, Any],
-    label: str,
-    made_of: Problem | None,
-    repeats: int = 1,
-) -> tuple[Problem, Ensemble]:
-    """Return the problem and its networks at time 0, as stored, `repeats` times in a row each.
-
-    A rule, loss or activation that is not registered is taken from the problem at hand, if any.
-    """
-    data = tree.children["data"].to_dataset()
-    weights = tree["weights"].to_dataset()
-    rules = tuple(_rule(name, configuration, label, made_of) for name in configuration["rule"])
-    members = weights.sizes["trajectory"] // len(rules)
-    first = slice(0, members, repeats)
-    known = {
-        str(name): np.array(array.values[first, 0])
-        for name, array in weights.data_vars.items()
-        if "snapshot" in array.dims and str(name)[0] in "Wc"
-    }
-    # `given_start` accepts NaN in a start only among several, and the start of a run may have it:
-    # each is given twice.
-    start = given_start({name: _twice(array) for name, array in known.items()}, label)
-    X, y = data["X"].values, data["y"].values
-    # If a class has no sample, only the number of outputs tells that it exists.
-    outputs = start.sizes[-1]
-    classes = outputs if outputs > 1 and y.ndim < X.ndim else 0
-    problem = Problem(
-        Dataset(X, y, label, classes=classes),
-        activation=_activation(configuration, label, made_of),
-        rule=rules,
-        loss=_loss(configuration, label, made_of),
-        initial=start,
-    )
-    kept = tuple(
-        {
-            str(name): np.array(array.values[index * members : (index + 1) * members : repeats])
-            for name, array in weights.data_vars.items()
-            if rule.keeps and str(name)[0] == rule.keeps and "snapshot" not in array.dims
-        }
-        for index, rule in enumerate(rules)
-    )
-    return problem, Ensemble(
-        tuple(known[f"W{layer}"] for layer in range(1, problem.layers + 1)),
-        tuple(known.get(f"c{layer}") for layer in range(1, problem.layers + 1)),
-        kept,
-    )
-
-
-def _loss(configuration: dict[str, Any], label: str, made_of: Problem | None) -> Loss:
-    name, parameters = configuration["loss"], configuration.get("loss_parameters", {})
-    if name not in LOSSES.names() and made_of is not None:
-        loss = made_of.loss
-        if (loss.name, recorded(loss)) == (name, parameters):
-            return loss
-    return rebuilt(LOSSES.get(name), parameters, label)
-
-
-def _activation(configuration: dict[str, Any], label: str, made_of: Problem | None) -> Activation:
-    if made_of is not None and configuration.get("activation") not in ACTIVATIONS.names():
-        activation = made_of.activation
-        if describe_activation(activation).items() <= configuration.items():
-            return activation
-    try:
-        return stored_activation(configuration)
-    except InputError as error:
-        raise InputError(f"{label}: {error}") from None
-
-
-def _twice(array: np.ndarray) -> np.ndarray:
-    return np.concatenate([array, array])
-
-
-def _rule(name: str, configuration: dict[str, Any], label: str, made_of: Problem | None) -> Rule:
-    parameters = configuration["rule_parameters"][name]
-    if name not in RULES.names():
-        for rule in () if made_of is None else made_of.rules:
-            if (rule.name, recorded(rule)) == (name, parameters):
-                return rule
-        raise InputError(
-            f"{label} follows the rule {name!r}, which is not known here (known: "
-            f"{', '.join(RULES.names())}): register its class with @flowfa.rule({name!r}), and "
-            "check again"
-        )
-    return rebuilt(RULES.get(name), parameters, label)
 
 
 def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Record:

@@ -27,12 +27,15 @@ class Networks:
         in `state`, (row, n_1).
     time : Tensor
         (row,).
+    start : Tensor or None
+        The states at time 0, (row, parameter), where something is measured from there.
     """
 
     field: NetworkField
     state: Tensor
     outside_norm2: Tensor
     time: Tensor
+    start: Tensor | None = None
 
     @property
     def parameters(self) -> dict[str, Tensor]:

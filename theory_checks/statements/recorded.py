@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from flowfa.flow.measured import Origin
 from flowfa.flow.observable_registry import OBSERVABLES
 from flowfa.flow.observables import observe
 from theory_checks.evidence.evidence import Evidence
@@ -134,7 +135,9 @@ def _items(evidence: Evidence, count: int) -> tuple[Item, ...]:
         return (Item(),)
     if count == evidence.flow.layout.layers:
         return tuple(Item(layer) for layer in range(1, count + 1))
-    return neurons(evidence)
+    if count == evidence.flow.layout.hidden_neurons:
+        return neurons(evidence)
+    return (Item(),) * count
 
 
 def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -157,6 +160,7 @@ def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor
             states + sizes * change,
             outside * (1.0 + change_outside),
             record.snapshot_time.flatten(),
+            evidence.initial[evidence.rows][rows],
         )
         with torch.no_grad():
             found = _observed(networks, names)
@@ -204,7 +208,8 @@ def _sizes(evidence: Evidence, states: Tensor) -> Tensor:
 
 def _observed(networks: Networks, names: list[str]) -> dict[str, Tensor]:
     observables = tuple(OBSERVABLES.get(name) for name in names if name in OBSERVABLES.names())
-    return observe(networks.field, networks.state, networks.outside_norm2, observables)
+    origin = None if networks.start is None else Origin(networks.start)
+    return observe(networks.field, networks.state, networks.outside_norm2, observables, origin)
 
 
 def _as_items(values: Tensor) -> Tensor:

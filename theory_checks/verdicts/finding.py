@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -123,8 +124,10 @@ class Finding:
         """What would have to hold for the statement to apply, and by how much it does not."""
         if self.failed_hypothesis is None:
             return None
-        # A strict inequality that is an equality fails by 0, which tells a reader nothing.
-        amount = f" (by {number(self.failed_by)})" if self.failed_by else ""
+        # A strict inequality that is an equality fails by 0, or by the least number that stands for
+        # it, which tells a reader nothing.
+        tells = self.failed_by is not None and abs(self.failed_by) > sys.float_info.min
+        amount = f" (by {number(self.failed_by)})" if tells else ""
         return self.failed_hypothesis + amount
 
     def to_json_dict(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from flowfa.solvers.collocation.step import (
 from flowfa.solvers.factory import SOLVERS, SolverSettings
 from flowfa.solvers.runge_kutta.step import Step
 from flowfa.solvers.stepping.chattering import find_chattering, start_watching
+from flowfa.solvers.stepping.continuing import reach_of_step
 from flowfa.solvers.stepping.controller import Controller, Tolerance, controller
 from flowfa.solvers.stepping.ending import find_ended
 from flowfa.solvers.stepping.first_step import start_stepping
@@ -79,6 +80,10 @@ class GaussCollocation:
         memory["slopes_size"] = memory["step"].clone()
         memory["slow"] = torch.zeros_like(run.working)
         memory["unsolved"] = torch.zeros_like(memory["after_rejection"])
+
+    def reach(self, run: Integration) -> Tensor:
+        """Return how far the next steps go; see `stepping.continuing.Reaching`."""
+        return reach_of_step(run)
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Try a step of each working trajectory; see `stepping.integration.Solver`."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy.integrate import DOP853
+from torch import Tensor
 
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
@@ -28,6 +29,7 @@ from flowfa.solvers.one_hidden_layer.network import (
     network,
     pack,
 )
+from flowfa.solvers.stepping.continuing import reach_of_step
 from flowfa.solvers.stepping.controller import Tolerance
 from flowfa.solvers.stepping.integration import EVENT_COUNTERS, Integration, SaveCallback
 from flowfa.solvers.stepping.status import Status
@@ -78,6 +80,10 @@ class EventSolver:
         rate = velocity.abs().amax(1).clamp_min(1e-300)
         memory["step"] = (0.01 * memory["state"].abs().amax(1) / rate).clamp(1e-12, run.end / 10.0)
         memory["stuck"] = torch.zeros(len(v), dtype=torch.int64)
+
+    def reach(self, run: Integration) -> Tensor:
+        """Return how far the next steps go; see `stepping.continuing.Reaching`."""
+        return reach_of_step(run)
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Take one step of each working trajectory; see `stepping.integration.Solver`."""

@@ -31,6 +31,7 @@ from flowfa.solvers.one_hidden_layer.network import (
     pack,
     sample_preactivations,
 )
+from flowfa.solvers.stepping.continuing import reach_of_step
 from flowfa.solvers.stepping.controller import Tolerance
 from flowfa.solvers.stepping.integration import (
     ERROR_ESTIMATE,
@@ -147,6 +148,10 @@ class HybridSolver:
         down = (np.where(zeta > 0.0, 1.0, leak) * G + H) @ surfaces.gram
         up = down + (1.0 - leak) * G
         return ((zeta == 0.0) & (G > 0.0) & (up > 0.0) & (down <= 0.0)).sum(axis=(1, 2))
+
+    def reach(self, run: Integration) -> Tensor:
+        """Return how far the next steps go; see `stepping.continuing.Reaching`."""
+        return reach_of_step(run)
 
     # A trajectory that overflows is rejected by its error, without a warning and by itself.
     @np.errstate(over="ignore", invalid="ignore")

@@ -12,6 +12,7 @@ from flowfa.flow.base import Field
 from flowfa.solvers.runge_kutta.step import Step, scaled_error, take_step
 from flowfa.solvers.runge_kutta.tableau import Tableau
 from flowfa.solvers.stepping.chattering import find_chattering, start_watching
+from flowfa.solvers.stepping.continuing import reach_of_step
 from flowfa.solvers.stepping.controller import Controller, Tolerance
 from flowfa.solvers.stepping.ending import find_ended
 from flowfa.solvers.stepping.first_step import start_stepping
@@ -52,6 +53,10 @@ class AdaptiveRungeKutta:
         """Choose first steps by Hairer's rule (Hairer, Norsett & Wanner II.4)."""
         start_stepping(field, run, self.tolerance, self.error_order)
         start_watching(run)
+
+    def reach(self, run: Integration) -> Tensor:
+        """Return how far the next steps go; see `stepping.continuing.Reaching`."""
+        return reach_of_step(run)
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Try a step of each working trajectory; see `stepping.integration.Solver`."""
@@ -116,6 +121,10 @@ class FixedStepRungeKutta:
     def start(self, field: Field, run: Integration) -> None:
         """Keep nothing but the number of steps."""
         run.memory["trials"] = torch.zeros_like(run.working)
+
+    def reach(self, run: Integration) -> Tensor:
+        """Return how far the next steps go; see `stepping.continuing.Reaching`."""
+        return (run.memory["trials"] + 1).to(run.memory["time"].dtype) * self.step * (1.0 + 1e-11)
 
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Take one step of each working trajectory; see `stepping.integration.Solver`."""

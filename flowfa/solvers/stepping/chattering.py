@@ -39,6 +39,7 @@ def start_watching(run: Integration) -> None:
     for name in ("trials", "window_rejected", "quiet_windows", "watched", "strikes"):
         run.memory[name] = torch.zeros(size, dtype=torch.int64, device=device)
     run.memory["watch_time"] = run.memory["time"].clone()
+    run.memory["excused"] = torch.zeros(size, dtype=torch.bool, device=device)
 
 
 def find_chattering(field: Field, run: Integration, step: Step, accepted: Tensor) -> dict[int, str]:
@@ -82,7 +83,10 @@ def _judge(field: Field, run: Integration, finished: Tensor) -> dict[int, str]:
     memory = run.memory
     most, surface = memory["watch_hits"].max(1)
     progress = memory["time"] - memory["watch_time"]
-    suspects = finished & (most >= HITS) & (progress < PROGRESS * run.end)
+    hit = finished & (most >= HITS)
+    suspects = hit & (progress < PROGRESS * run.end)
+    # What a longer run, of which the progress is a smaller share, might have judged otherwise.
+    memory["excused"] |= hit & ~suspects
     sliding = suspects & attracts(field, run, surface)
     strikes = torch.where(sliding, memory["strikes"] + 1, 0)
     memory["strikes"] = torch.where(finished, strikes, memory["strikes"])

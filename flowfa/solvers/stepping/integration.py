@@ -53,6 +53,8 @@ class Integration:
     memory : dict of Tensor
         What the solver keeps, each with one row for each member of the working set;
         `stepping.side_by_side.SideBySide` keeps entries of its parts too, with rows for theirs.
+    kept : dict of Tensor
+        What `stepping.continuing.Continuable` keeps for a later end, (trajectory, ...).
     """
 
     save_times: Tensor
@@ -64,6 +66,7 @@ class Integration:
     next_save: np.ndarray
     working: Tensor
     memory: dict[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, state: Tensor, save_times: Tensor) -> Integration:
@@ -131,6 +134,7 @@ class Integration:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as plain arrays, for a checkpoint."""
         arrays = {f"memory_{name}": value.cpu().numpy() for name, value in self.memory.items()}
+        arrays |= {f"kept_{name}": value.cpu().numpy() for name, value in self.kept.items()}
         arrays |= {f"count_{name}": value for name, value in self.counters.items()}
         return arrays | {
             "save_times": self.save_times.cpu().numpy(),
@@ -151,6 +155,7 @@ class Integration:
             return torch.tensor(array, device=device)
 
         memory = {k[7:]: tensor(v) for k, v in arrays.items() if k.startswith("memory_")}
+        kept = {k[5:]: tensor(v) for k, v in arrays.items() if k.startswith("kept_")}
         counters = {k[6:]: v.copy() for k, v in arrays.items() if k.startswith("count_")}
         return cls(
             save_times=tensor(arrays["save_times"]),
@@ -162,6 +167,7 @@ class Integration:
             next_save=arrays["next_save"].copy(),
             working=tensor(arrays["working"]),
             memory=memory,
+            kept=kept,
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from flowfa.records.names import CONDITION_LABELS
+
 
 class Status(Enum):
     """The state of one trajectory; the value is its message, with the remedy.
@@ -52,6 +54,15 @@ class Status(Enum):
         "diverged: the next discrete step makes weights that are not finite, which is a result of "
         "this rate and no error; smaller rates (`rate`) tell whether the flow stays finite"
     )
+
+    LOSS_REACHED = "stopped where its loss reached `until_loss`"
+    GRADIENT_REACHED = "stopped where the norm of its gradient reached `until_gradient`"
+    ALIGNMENT_REACHED = "stopped where its alignment reached `until_alignment`"
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether a trajectory ended where it was to: at the end, or at a condition."""
+        return self is Status.OK or self.label in CONDITION_LABELS
 
     @property
     def code(self) -> int:

@@ -141,6 +141,19 @@ def test_starts_that_disagree_are_not_called_a_power_of_one(found):
     torn["parameters"] = torn["parameters"] * factor
     text = "\n".join(sentences(torn))
     assert "as that of a first-order method does" not in text
+    assert "3 starts are too few to tell whether they agree on a power" in text
+    assert "do not agree on a power" not in text
+
+
+def test_enough_starts_that_disagree_are_said_to(found, monkeypatch):
+    monkeypatch.setattr("flowfa.deviation.sentences.FEWEST_STARTS", 3)
+    torn = found.copy(deep=True)
+    power = np.array([0.0, 1.0, 2.0])[:, None, None] - 1.0
+    rate = found["rate"].values / found["rate"].values.max()
+    torn["parameters"] = torn["parameters"] * rate[:, :, None, :, None] ** power
+    text = "\n".join(sentences(torn))
+    assert "the starts do not agree on a power" in text
+    assert "too few" not in text
 
 
 def test_what_the_flow_cannot_resolve_is_marked_in_the_report(found, tmp_path):

@@ -228,8 +228,8 @@ def test_a_name_of_the_record_itself_is_refused(name):
 def test_names_and_kinds_that_no_record_can_have_are_refused():
     with pytest.raises(InputError, match="cannot be called 'a/b'"):
         flowfa.observable("a/b")
-    with pytest.raises(InputError, match="`per` is 'sample': expected one of trajectory, layer"):
-        flowfa.observable("fine", per="sample")
+    with pytest.raises(InputError, match="`per` is 'output': expected one of trajectory, layer"):
+        flowfa.observable("fine", per="output")
     with pytest.raises(InputError, match="the observable name 'normalised-margin' is taken"):
         flowfa.observable("normalised-margin")(lambda measured: measured.state[:, 0])
 

@@ -22,6 +22,7 @@ from flowfa.problems.rules import (
     rule,
 )
 from flowfa.testing import RuleTestCase
+from tests.support.rules import Doubled
 
 
 class TestGradientDescent(RuleTestCase):
@@ -67,6 +68,49 @@ class TestKolenPollack(RuleTestCase):
 class TestLowRankFeedbackAlignment(RuleTestCase):
     def make(self) -> Rule:
         return LowRankFeedbackAlignment(rank=2)
+
+
+class Lawless(Doubled):
+    """A rule of which no law is known."""
+
+    def conserved(self, layer, incoming, out_weight, kept):
+        return None
+
+
+class TestLawless(RuleTestCase):
+    has_law = False
+
+    def make(self):
+        return Lawless()
+
+
+class _Careless(RuleTestCase):
+    """Nothing is said of a law that is not there."""
+
+    def make(self):
+        return Lawless()
+
+
+class _Modest(RuleTestCase):
+    """A law is kept from the template."""
+
+    has_law = False
+
+    def make(self):
+        return Doubled()
+
+
+@pytest.mark.parametrize(
+    ("template", "test", "fault"),
+    [
+        (_Careless, "test_conserves_what_it_claims", "claims no law: state it"),
+        (_Careless, "test_law_fails_without_the_bias", "claims no law: say"),
+        (_Modest, "test_conserves_what_it_claims", "claims a law: leave out"),
+    ],
+)
+def test_a_template_says_what_is_wrong_with_a_law(template, test, fault):
+    with pytest.raises(AssertionError, match=fault):
+        getattr(template(), test)()
 
 
 def test_rule_name_cannot_be_taken_twice():

@@ -64,6 +64,12 @@ def test_strict_inequality_that_is_an_equality_fails_by_nothing_to_tell(evidence
     assert str(finding["failed_by"]) == "0.0"
 
 
+def test_the_least_number_stands_for_an_equality_and_is_not_told(evidence):
+    excess = torch.full((3,), torch.finfo(torch.float64).tiny, dtype=torch.float64)
+    outcomes = outcomes_of(Assuming(Hypothesis.measured("kappa", "kappa >= 0", excess)), evidence)
+    assert explained(outcomes).endswith("does not apply unless kappa >= 0")
+
+
 def test_first_hypothesis_that_fails_is_named(evidence):
     first = Hypothesis.of("first", "the first", torch.tensor([True, False, False]))
     second = Hypothesis.of("second", "the second", torch.tensor([False, True, False]))
