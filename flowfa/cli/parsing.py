@@ -33,12 +33,22 @@ from flowfa.settings import (
     validated,
 )
 from flowfa.settings.experiment import EXPERIMENTS, ExperimentFlags
+from flowfa.settings.sweep import (
+    SweepCollectSettings,
+    SweepResumeSettings,
+    SweepSettings,
+    SweepStatusSettings,
+)
 
 Command = (
     SimulateSettings
     | TrainSettings
     | DeviationStudySettings
     | ExperimentSettings
+    | SweepSettings
+    | SweepStatusSettings
+    | SweepResumeSettings
+    | SweepCollectSettings
     | CheckSettings
     | FalsifySettings
     | PlotSettings
@@ -52,6 +62,10 @@ SETTINGS: dict[str, type] = {
     "train": TrainSettings,
     "deviation": DeviationStudySettings,
     "experiment": ExperimentFlags,
+    "sweep": SweepSettings,
+    "sweep status": SweepStatusSettings,
+    "sweep resume": SweepResumeSettings,
+    "sweep collect": SweepCollectSettings,
     "check": CheckSettings,
     "falsify": FalsifySettings,
     "plot": PlotSettings,
@@ -107,7 +121,14 @@ def parse(argv: list[str]) -> Command:
         group = SETTINGS[command]
         words = argv[len(command.split()) :]
         check_words(command, words, group, defaults.get(command, group), SETTINGS)
-    return validated(_parse(argv, defaults))
+    return validated(_parse(_with_one_word(argv), defaults))
+
+
+def _with_one_word(argv: list[str]) -> list[str]:
+    """Return the words with ``sweep status`` as one, since ``sweep`` is a command of its own."""
+    named = " ".join(argv[:2])
+    both = named in SETTINGS and argv[0] in SETTINGS
+    return [named, *argv[2:]] if both else argv
 
 
 def _config_file(argv: list[str]) -> str | None:
@@ -141,7 +162,9 @@ def _check_command(argv: Sequence[str]) -> str | None:
         raise unknown_name("command", words[0], commands)
     if len(words) == 2 and words[0] in WORDS and words[1] not in WORDS[words[0]]:
         raise unknown_name(f"command flowfa {words[0]}", words[1], WORDS[words[0]])
-    named = " ".join(argv[:2]) if argv[:1] == ["data"] else " ".join(argv[:1])
+    named = " ".join(argv[:2])
+    if named not in SETTINGS and argv[:1] != ["data"]:
+        named = " ".join(argv[:1])
     if named in SETTINGS:
         return named
     if any(word in HELP for word in argv):
@@ -169,6 +192,10 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[TrainSettings, subcommand("train", default=defaults["train"])],
         Annotated[DeviationStudySettings, subcommand("deviation", default=defaults["deviation"])],
         Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
+        Annotated[SweepSettings, subcommand("sweep")],
+        Annotated[SweepStatusSettings, subcommand("sweep status")],
+        Annotated[SweepResumeSettings, subcommand("sweep resume")],
+        Annotated[SweepCollectSettings, subcommand("sweep collect")],
         Annotated[CheckSettings, subcommand("check")],
         Annotated[FalsifySettings, subcommand("falsify")],
         Annotated[PlotSettings, subcommand("plot")],

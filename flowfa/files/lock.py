@@ -22,6 +22,11 @@ from pathlib import Path
 
 from flowfa.errors import InputError
 
+
+class BusyError(InputError):
+    """Somebody else is writing there."""
+
+
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 
 _depth: dict[tuple[Path, int], int] = {}
@@ -47,7 +52,7 @@ def sole_writer(path: str | Path, setting: str = "path") -> Iterator[None]:
 
     Raises
     ------
-    InputError
+    BusyError
         If somebody else is writing: which process, and since when.
     OSError
         If the file of the lock cannot be made.
@@ -78,7 +83,7 @@ def _acquired(file: Path, path: Path, setting: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(
+        raise BusyError(
             f"{path} is being written by {_holder(file)}: wait until it ends, or choose another "
             f"`{setting}`"
         ) from None
@@ -112,6 +117,15 @@ def _sign(file: Path) -> None:
     # On a full disk the lock counts all the same, but does not tell who holds it.
     with contextlib.suppress(OSError):
         file.write_text(json.dumps(holder), encoding="utf-8")
+
+
+def holder_of(file: Path) -> int | None:
+    """Return the process that a lock file names; None where it names none of this machine."""
+    try:
+        holder = json.loads(file.read_text(encoding="utf-8"))
+        return int(holder["process"]) if holder["machine"] == platform.node() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _holder(file: Path) -> str:
