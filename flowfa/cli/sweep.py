@@ -129,7 +129,8 @@ def collect(settings: SweepCollectSettings) -> int:
     InputError
         If there is no sweep, or the data set cannot be written.
     """
-    from flowfa.sweeps import SweepFolder, collect, write_collection
+    from flowfa.records.collection import write_collection
+    from flowfa.sweeps import SweepFolder, collect
 
     folder = SweepFolder(settings.folder)
     plan = folder.plan()

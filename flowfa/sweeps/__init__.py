@@ -5,7 +5,7 @@ are; `work_through` computes those that are missing, as do any number of workers
 `collect` makes one data set of them.
 """
 
-from flowfa.sweeps.collecting import collect, write_collection
+from flowfa.sweeps.collecting import collect
 from flowfa.sweeps.definition import Definition, read_definition
 from flowfa.sweeps.folder import SweepFolder
 from flowfa.sweeps.plan import Cell, Plan, make_plan
@@ -20,5 +20,4 @@ __all__ = [
     "make_plan",
     "read_definition",
     "work_through",
-    "write_collection",
 ]

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError
-from flowfa.registry import unknown_name
+from flowfa.problems.activations import ACTIVATIONS
+from flowfa.problems.losses import LOSSES
+from flowfa.problems.rules import RULES
+from flowfa.registry import Registry, unknown_name
 from flowfa.settings import SimulateSettings, TrainSettings, declarations, key_of, valid
 from flowfa.settings.toml import load_toml
 
@@ -23,6 +26,8 @@ _TABLES = ("settings", "grid", "zip", "list")
 _KEYS = ("command", "seeds", "checkpoint_every", *_TABLES)
 _OWN = ("out", "plot", "check", "config", "overwrite", "resume", "checkpoint_every")
 _SAID = ("quiet", "json", "debug")
+_NAMED: dict[str, Registry[Any]] = {"rule": RULES, "loss": LOSSES, "activation": ACTIVATIONS}
+"""Settings whose values are names of registered things."""
 MOST_CELLS = 1_000_000
 Values = dict[str, Any]
 """Settings by field name, in the types that they are declared with."""
@@ -260,13 +265,19 @@ class _Reader:
         return values
 
     def _valid(self, name: str, place: str, value: Any) -> Any:
+        where = f"{place} in {self.source}"
         try:
-            return valid(self.group, name, value, place)
+            value = valid(self.group, name, value, place)
         except InputError as error:
             # The name is a place in the file here, and no setting that a flag could give.
-            raise InputError(
-                str(error).replace(f"`{place}`", f"{place} in {self.source}")
-            ) from error
+            raise InputError(str(error).replace(f"`{place}`", where)) from error
+        if name in _NAMED and value is not None:
+            try:
+                for entry in value if isinstance(value, tuple) else (value,):
+                    _NAMED[name].get(entry)
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
+        return value
 
     def _distinct(self, points: list[Values], place: str) -> tuple[Values, ...]:
         for index, point in enumerate(points):
