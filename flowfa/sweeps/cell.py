@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import xarray as xr
 
 from flowfa.errors import InputError, Interrupted
 from flowfa.records import load
-from flowfa.records.checksums import CHECKSUMS
 from flowfa.records.template import save_alike
 from flowfa.settings import FlowSettings, TrainingSettings, TrainSettings, values_of
 from flowfa.simulation.from_settings import problem_from
@@ -110,39 +108,18 @@ def _computed(folder: SweepFolder, plan: Plan, cell: Cell, progress: Progress | 
 
 
 def _write(run: Run, path: Path, checker: Checker | None) -> None:
-    tree = _in_order(run.tree)
+    attributes = {str(n): v for n, v in run.tree.attrs.items() if n not in _OF_THE_MOMENT}
     if checker is None:
-        save_alike(tree, path)
+        save_alike(run.tree, path, attributes)
         return
     # The verdicts are added before the file gets its name, so that it has them or is not there.
     unchecked = path.with_suffix(".unchecked.nc")
     try:
-        save_alike(tree, unchecked)
+        save_alike(run.tree, unchecked, attributes)
         checker(run, unchecked)
         os.replace(unchecked, path)
     finally:
         unchecked.unlink(missing_ok=True)
-
-
-def _in_order(tree: xr.DataTree) -> xr.DataTree:
-    """Return a record in the order of names, whether it comes from memory or from a file."""
-    attributes = {name: tree.attrs[name] for name in sorted(tree.attrs, key=str)}
-    for name in (*_OF_THE_MOMENT, CHECKSUMS):
-        attributes.pop(name, None)
-    ordered = xr.DataTree(xr.Dataset(attrs=attributes))
-    for group in sorted(tree.children):
-        data = tree.children[group].to_dataset(inherit=False)
-        variables = {
-            name: xr.Variable(
-                data.variables[name].dims,
-                data.variables[name].values,
-                dict(sorted(data.variables[name].attrs.items())),
-            )
-            for name in sorted(data.variables, key=str)
-        }
-        coordinates = sorted(data.coords, key=str)
-        ordered[group] = xr.DataTree(xr.Dataset(variables).set_coords(coordinates))
-    return ordered
 
 
 def _is_full(error: BaseException | None) -> bool:

@@ -184,10 +184,10 @@ def test_a_cell_without_memory_is_tried_again_alone(tmp_path, monkeypatch):
 def test_a_full_disk_stops_the_sweep_and_the_cells_so_far_are_whole(whole, tmp_path, monkeypatch):
     folder, save = begun(tmp_path / "sweep", whole.plan()), cells.save_alike
 
-    def fill_up(tree, path):
+    def fill_up(tree, path, attributes):
         if folder.counts(folder.plan()).done == 2:
             raise InputError("no room") from OSError(errno.ENOSPC, "no space left")
-        save(tree, path)
+        save(tree, path, attributes)
 
     monkeypatch.setattr(cells, "save_alike", fill_up)
     with pytest.raises(InputError, match=r"disk of .* is full.*flowfa sweep resume"):
