@@ -13,6 +13,8 @@ import xarray as xr
 
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
+from flowfa.files.sizes import physical_memory
+from flowfa.records.checksums import of_variables
 from flowfa.records.collection import KIND
 from flowfa.settings import key_of
 from flowfa.sweeps.folder import SweepFolder
@@ -90,11 +92,16 @@ def read_end(path: Path) -> dict[str, Any]:
             trajectory: Any = file["trajectory"]
             solver: Any = file["solver"]
             saves = len(trajectory["time"])
+            digests = json.loads(trajectory.attrs["checksums"])
             end: dict[str, Any] = {}
+            if lost := digests.keys() - trajectory.keys():
+                raise ValueError(f"{min(lost)} is missing")
             for name, variable in trajectory.items():
-                over_time = variable.ndim in (2, 3) and variable.shape[1] == saves
-                if over_time and variable.dtype.kind == "f" and name not in _AXES:
-                    end[name] = _last_finite(variable[...])
+                if variable.ndim < 2 or variable.dtype.kind != "f" or name in _AXES:
+                    continue
+                if variable.ndim > 3 or variable.shape[1] != saves:
+                    raise ValueError(f"{name} has the shape {variable.shape}")
+                end[name] = _last_finite(_read(name, variable, digests))
             end["trajectory_rule"] = trajectory["rule"].asstr()[...]
             end["ended"] = solver["status"].asstr()[...]
             for name in ("rate", "momentum"):
@@ -114,6 +121,16 @@ def read_end(path: Path) -> dict[str, Any]:
             f"{path} is damaged ({reason(error)}): delete it, and let flowfa sweep resume make it "
             "again"
         ) from error
+
+
+def _read(name: str, variable: Any, digests: Mapping[str, str]) -> np.ndarray:
+    """Return the values of a variable, if they are those that were written."""
+    if variable.nbytes > physical_memory():
+        raise ValueError(f"{name} asks for {variable.nbytes / 1e9:.3g} GB")
+    values = variable[...]
+    if json.loads(of_variables({name: values}))[name] != digests.get(name):
+        raise ValueError(f"{name} was changed after it was written")
+    return values
 
 
 def _last_finite(values: np.ndarray) -> np.ndarray:
