@@ -64,7 +64,7 @@ def resume(settings: SweepResumeSettings) -> int:
 
     folder = SweepFolder(settings.folder)
     plan = folder.plan(same_code=True)
-    with sole_writer(folder.path, "folder"):
+    with sole_writer(folder.path, None):
         return _work(folder, plan, settings)
 
 

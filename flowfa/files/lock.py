@@ -40,15 +40,15 @@ def lock_path(path: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def sole_writer(path: str | Path, setting: str = "path") -> Iterator[None]:
+def sole_writer(path: str | Path, setting: str | None = "path") -> Iterator[None]:
     """Hold the lock of a file or folder; a thread that holds it already may enter again.
 
     Parameters
     ----------
     path : str or Path
         What is written. It need not be there, but the folder that it is in must.
-    setting : str
-        The setting that chooses another place, for messages.
+    setting : str or None
+        The setting that chooses another place, for messages; None if there is none.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def sole_writer(path: str | Path, setting: str = "path") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _acquired(file: Path, path: Path, setting: str) -> Iterator[None]:
+def _acquired(file: Path, path: Path, setting: str | None) -> Iterator[None]:
     # Imported only now, because most commands that are asked for help write nothing.
     from filelock import FileLock, Timeout
 
@@ -83,9 +83,9 @@ def _acquired(file: Path, path: Path, setting: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
+        other = "" if setting is None else f", or choose another `{setting}`"
         raise BusyError(
-            f"{path} is being written by {_holder(file)}: wait until it ends, or choose another "
-            f"`{setting}`"
+            f"{path} is being written by {_holder(file)}: wait until it ends{other}"
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:

@@ -67,7 +67,7 @@ def work_on_cluster(
     needs = _resource(resource)
     place = address if address is not None else f"of {file}"
     if file is not None and not Path(file).is_file():
-        raise InputError(f"there is no file {file}: start the scheduler with --scheduler-file")
+        raise InputError(f"there is no file {file}: let the scheduler write its address there")
     try:
         client = distributed.Client(address, scheduler_file=file, timeout=CONNECT_SECONDS)
     except (OSError, ValueError, TypeError) as error:
