@@ -29,8 +29,8 @@ _SAID = ("quiet", "json", "debug")
 _NAMED: dict[str, Registry[Any]] = {"rule": RULES, "loss": LOSSES, "activation": ACTIVATIONS}
 """Settings whose values are names of registered things."""
 MOST_CELLS = 1_000_000
+# Settings by field name, in the types that they are declared with.
 Values = dict[str, Any]
-"""Settings by field name, in the types that they are declared with."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,8 @@ def has_begun(place):
     return any(place.glob("run.nc.checkpoint/state.npz")) or (place / "run" / "plan.json").exists()
 
 
+# Slow: more of what is shown where an interruption at one moment is tried within the process.
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_killed_command_goes_on_to_the_same_files(tmp_path, command):
     words = [word for part in COMMANDS[command] for word in part]
