@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from typing import Annotated, Any, Union
 
@@ -206,7 +206,8 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     help_text = io.StringIO()
     shown = nullcontext() if fits(sys.stdout, "\u2022") else redirect_stdout(help_text)
     try:
-        with shown:
+        # What is wrong is told below, in one line, also where help was asked for in a wrong place.
+        with shown, redirect_stderr(io.StringIO()):
             return tyro.cli(
                 kinds,
                 prog="flowfa",

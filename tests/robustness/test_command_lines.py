@@ -70,6 +70,12 @@ def test_a_command_line_is_understood_or_refused_in_a_line(place, capsys, words)
     assert list(place.iterdir()) == []
 
 
+def test_help_in_the_place_of_a_value_is_refused_in_a_line(place, capsys):
+    assert main(["simulate", "--seed", "-h"]) == 64
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1
+
+
 def test_an_error_that_is_no_refusal_is_seen(place, capsys, monkeypatch):
     """The property above would fail."""
 
