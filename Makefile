@@ -9,7 +9,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 FLOWFA_THREADS=1 MPLBACKEND=Agg
 # pyright runs on the node of PATH from the files inside its wheel; ask nobody for newer ones.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
-.PHONY: demo test test-nightly lint format docs bench clean
+.PHONY: demo test test-nightly soak lint format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -21,6 +21,10 @@ test: $(VENV)/.installed-dev
 # Slow tests too, and other random problems each time: see tests/README.md.
 test-nightly: $(VENV)/.installed-dev
 	HYPOTHESIS_PROFILE=nightly $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
+
+# The long part of tests/robustness/: see docs/reliability.md.
+soak: $(VENV)/.installed-dev
+	FLOWFA_SOAK=1 $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal tests/robustness $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -44,7 +44,10 @@ class FigureSettings:
     out: Annotated[str | None, optional_flag(metavar="FIGURE")] = None
     """Figure (.png, .pdf or .svg); by default RUN.png beside the result file."""
     panel: Annotated[tuple[str, ...] | None, optional_flag(metavar="NAME [NAME ...]")] = None
-    """Draw these variables of the file over time, such as loss or an observable, instead."""
+    """Draw these variables of the file over time, such as loss or an observable, instead; of the
+    collection of a sweep the one whose final value is drawn, by default alignment."""
+    over: Annotated[tuple[str, ...] | None, optional_flag(metavar="SETTING [SETTING]")] = None
+    """Of the collection of a sweep: draw over this setting as curves, over two as a heat map."""
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,36 @@ def plot(settings: PlotSettings) -> int:
     path = figure_beside(settings.run) if settings.out is None else Path(settings.out)
     figure_format(path)
     check_place(path, settings.overwrite)
+    if _drawn_from_collection(settings, path):
+        say(f"figure: {path}")
+        return 0
     tree = load(settings.run)
     _check_recorded(tree, settings.panel or ())
     draw(tree, path, settings.panel)
     say(f"figure: {path}")
     return 0
+
+
+def _drawn_from_collection(settings: PlotSettings, path: Path) -> bool:
+    """Draw the phase diagram of a sweep; return False where there is no collection."""
+    from flowfa.plots.phase import phase_diagram
+    from flowfa.plots.saving import save
+    from flowfa.records.collection import read_collection
+
+    collection = read_collection(settings.run)
+    if collection is None:
+        if settings.over is not None:
+            raise InputError(
+                f"`over` is for the collection of a sweep, and {settings.run} is none: leave it out"
+            )
+        return False
+    variable, *others = settings.panel or ("alignment",)
+    if others:
+        raise InputError(
+            f"`panel` names {len(others) + 1} variables: a phase diagram shows one, so give one"
+        )
+    save(phase_diagram(collection, variable, settings.over), path)
+    return True
 
 
 def _check_recorded(tree: DataTree, names: Sequence[str]) -> None:

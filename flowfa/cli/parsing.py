@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from typing import Annotated, Any, Union
 
@@ -35,6 +35,12 @@ from flowfa.settings import (
     validated,
 )
 from flowfa.settings.experiment import EXPERIMENTS, ExperimentFlags
+from flowfa.settings.sweep import (
+    SweepCollectSettings,
+    SweepResumeSettings,
+    SweepSettings,
+    SweepStatusSettings,
+)
 
 Command = (
     SimulateSettings
@@ -42,6 +48,10 @@ Command = (
     | DeviationStudySettings
     | ExperimentSettings
     | ExtendSettings
+    | SweepSettings
+    | SweepStatusSettings
+    | SweepResumeSettings
+    | SweepCollectSettings
     | CheckSettings
     | FalsifySettings
     | LawsSettings
@@ -57,6 +67,10 @@ SETTINGS: dict[str, type] = {
     "deviation": DeviationStudySettings,
     "experiment": ExperimentFlags,
     "extend": ExtendSettings,
+    "sweep": SweepSettings,
+    "sweep status": SweepStatusSettings,
+    "sweep resume": SweepResumeSettings,
+    "sweep collect": SweepCollectSettings,
     "check": CheckSettings,
     "falsify": FalsifySettings,
     "laws": LawsSettings,
@@ -113,7 +127,14 @@ def parse(argv: list[str]) -> Command:
         group = SETTINGS[command]
         words = argv[len(command.split()) :]
         check_words(command, words, group, defaults.get(command, group), SETTINGS)
-    return validated(_parse(argv, defaults))
+    return validated(_parse(_with_one_word(argv), defaults))
+
+
+def _with_one_word(argv: list[str]) -> list[str]:
+    """Return the words with ``sweep status`` as one, since ``sweep`` is a command of its own."""
+    named = " ".join(argv[:2])
+    both = named in SETTINGS and argv[0] in SETTINGS
+    return [named, *argv[2:]] if both else argv
 
 
 def _config_file(argv: list[str]) -> str | None:
@@ -147,7 +168,9 @@ def _check_command(argv: Sequence[str]) -> str | None:
         raise unknown_name("command", words[0], commands)
     if len(words) == 2 and words[0] in WORDS and words[1] not in WORDS[words[0]]:
         raise unknown_name(f"command flowfa {words[0]}", words[1], WORDS[words[0]])
-    named = " ".join(argv[:2]) if argv[:1] == ["data"] else " ".join(argv[:1])
+    named = " ".join(argv[:2])
+    if named not in SETTINGS and argv[:1] != ["data"]:
+        named = " ".join(argv[:1])
     if named in SETTINGS:
         return named
     if any(word in HELP for word in argv):
@@ -176,6 +199,10 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[DeviationStudySettings, subcommand("deviation", default=defaults["deviation"])],
         Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
         Annotated[ExtendSettings, subcommand("extend")],
+        Annotated[SweepSettings, subcommand("sweep")],
+        Annotated[SweepStatusSettings, subcommand("sweep status")],
+        Annotated[SweepResumeSettings, subcommand("sweep resume")],
+        Annotated[SweepCollectSettings, subcommand("sweep collect")],
         Annotated[CheckSettings, subcommand("check")],
         Annotated[FalsifySettings, subcommand("falsify")],
         Annotated[LawsSettings, subcommand("laws")],
@@ -187,7 +214,8 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
     help_text = io.StringIO()
     shown = nullcontext() if fits(sys.stdout, "\u2022") else redirect_stdout(help_text)
     try:
-        with shown:
+        # What is wrong is told below, in one line, also where help was asked for in a wrong place.
+        with shown, redirect_stderr(io.StringIO()):
             return tyro.cli(
                 kinds,
                 prog="flowfa",

@@ -26,6 +26,12 @@ from flowfa.settings import (
     ExperimentSettings,
     TrainSettings,
 )
+from flowfa.settings.sweep import (
+    SweepCollectSettings,
+    SweepResumeSettings,
+    SweepSettings,
+    SweepStatusSettings,
+)
 
 
 def run(command: Command, argv: Sequence[str]) -> int:
@@ -100,6 +106,11 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.deviation import deviation
 
         return deviation(command, argv)
+    if isinstance(
+        command,
+        SweepSettings | SweepStatusSettings | SweepResumeSettings | SweepCollectSettings,
+    ):
+        return _sweep(command)
     if isinstance(command, ExperimentSettings):
         from flowfa.cli.experiment import experiment
 
@@ -107,6 +118,20 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
     from flowfa.cli.simulate import simulate
 
     return simulate(command, argv)
+
+
+def _sweep(
+    command: SweepSettings | SweepStatusSettings | SweepResumeSettings | SweepCollectSettings,
+) -> int:
+    from flowfa.cli import sweep as sweeps
+
+    if isinstance(command, SweepStatusSettings):
+        return sweeps.status(command)
+    if isinstance(command, SweepResumeSettings):
+        return sweeps.resume(command)
+    if isinstance(command, SweepCollectSettings):
+        return sweeps.collect(command)
+    return sweeps.sweep(command)
 
 
 def _show_warning(group: type, message: Warning | str, *location: Any, **more: Any) -> None:

@@ -13,6 +13,7 @@ from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
 from flowfa.errors import FlowfaError
 from flowfa.files.atomic import check_place
+from flowfa.files.lock import sole_writer
 from flowfa.settings import ProblemSettings, SimulateSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -74,6 +75,19 @@ def carry_out(
     check_place(settings.out, replace)
     if figure is not None:
         check_place(figure, replace, "plot")
+    # Until the verdicts are in the file too, not only until it is written.
+    with sole_writer(settings.out, "out"):
+        return _make(settings, opening, make, start)
+
+
+def _make(
+    settings: SimulateSettings | TrainSettings,
+    opening: str,
+    make: Callable[..., Run],
+    start: float,
+) -> int:
+    """Do what `carry_out` says, from a time `start` of the clock on."""
+    figure = settings.figure
     verbose = not (settings.quiet or settings.json)
 
     def announce() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from flowfa.deviation.memory import check_memory
 from flowfa.deviation.study import check_problem, study
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place, make_folder
+from flowfa.files.lock import sole_writer
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import build_ensemble
 from flowfa.problems.problem import Problem
@@ -90,10 +92,30 @@ def sweep(
     if resume and result.exists() and not parts.begun():
         # The sweep was killed between its last part and its report: all numbers are there.
         return _complete(result, asked)
-    if _begin(folder, parts, resume, overwrite):
-        parts.go_on(asked)
-    else:
-        parts.begin(asked)
+    with _begun(folder, parts, resume, overwrite) as go_on:
+        if go_on:
+            parts.go_on(asked)
+        else:
+            parts.begin(asked)
+        merged = _studied(problems, trajectories, settings, seed, parts, result, progress)
+        merged.attrs.update(attributes(list(argv), torch.device("cpu")))
+        merged.attrs["config"] = json.dumps(asked)
+        merged.attrs["threads"] = torch.get_num_threads()
+        write_dataset(merged, result)
+        parts.remove()
+    return merged
+
+
+def _studied(
+    problems: Mapping[str, Problem],
+    trajectories: int,
+    settings: DeviationSettings,
+    seed: int,
+    parts: Parts,
+    result: Path,
+    progress: Progress | None,
+) -> xr.Dataset:
+    """Study what is not among the finished parts; return all of them as one data set."""
     units = {
         f"{name}-{rule.name}": (name, index, rule.name)
         for name, problem in problems.items()
@@ -117,13 +139,7 @@ def sweep(
                 parts.write(unit, measured)
             datasets[name, rule] = parts.read(unit)
             session.finish(what)
-    merged = _merged(problems, datasets)
-    merged.attrs.update(attributes(list(argv), torch.device("cpu")))
-    merged.attrs["config"] = json.dumps(asked)
-    merged.attrs["threads"] = torch.get_num_threads()
-    write_dataset(merged, result)
-    parts.remove()
-    return merged
+    return _merged(problems, datasets)
 
 
 def _pause(session: Session, unit: str, what: str, share: float) -> None:
@@ -149,21 +165,29 @@ def _complete(result: Path, asked: dict[str, Any]) -> xr.Dataset:
     return data
 
 
-def _begin(folder: Path, parts: Parts, resume: bool, overwrite: bool) -> bool:
-    """Make the folder unless that would replace something; return whether the sweep goes on."""
+@contextlib.contextmanager
+def _begun(folder: Path, parts: Parts, resume: bool, overwrite: bool) -> Iterator[bool]:
+    """Make the folder unless that would replace something, and hold its lock.
+
+    Yields whether the sweep goes on.
+    """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give another `out`")
-    go_on = goes_on(
-        folder / RESULT,
-        parts.folder,
-        begun=parts.begun(),
-        resume=resume,
-        overwrite=overwrite,
-    )
-    if not go_on:
-        make_folder(folder)
-        check_place(folder / RESULT, overwrite)
-    return go_on
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {folder.parent}: create it, or choose another `out`")
+    # The lock is beside the folder, which is not made before it is known that the sweep begins.
+    with sole_writer(folder, "out"):
+        go_on = goes_on(
+            folder / RESULT,
+            parts.folder,
+            begun=parts.begun(),
+            resume=resume,
+            overwrite=overwrite,
+        )
+        if not go_on:
+            make_folder(folder)
+            check_place(folder / RESULT, overwrite)
+        yield go_on
 
 
 def _merged(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place, replacing
+from flowfa.files.sizes import check_archive
+
+_OF_ARCHIVES = (zipfile.BadZipFile, zlib.error, SyntaxError, NotImplementedError, MemoryError)
+"""What the layers below raise for damage: the archive, its compression, the header of an array."""
 
 
 def read_npz(path: str | Path, contents: str) -> dict[str, np.ndarray]:
@@ -37,6 +42,7 @@ def read_npz(path: str | Path, contents: str) -> dict[str, np.ndarray]:
                 f"{path} is not an .npz file (a zip archive of arrays), or it is truncated: write "
                 f"{contents} with numpy.savez"
             )
+        check_archive(path)
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except PermissionError:
@@ -48,7 +54,7 @@ def read_npz(path: str | Path, contents: str) -> dict[str, np.ndarray]:
                 "with numpy.savez"
             ) from None
         raise InputError(f"{path} cannot be read ({error}): write it with numpy.savez") from None
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, RuntimeError, TypeError, KeyError, *_OF_ARCHIVES) as error:
         raise InputError(
             f"{path} is damaged ({error}): write {contents} again with numpy.savez"
         ) from None

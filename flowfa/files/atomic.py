@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flowfa.errors import InputError
+from flowfa.files.lock import sole_writer
 
 SUFFIX = ".unfinished"
 """Ending of a file that is still being written. No other ending that flowfa adds to names is
@@ -18,7 +19,8 @@ longer, so that a name that can take this one can take all."""
 def partial_path(path: Path) -> Path:
     """Return where `path` is written before it takes its place.
 
-    The name is always the same, so what a killed process left is replaced by the next one.
+    The name is always the same, so what a killed process left is replaced by the next one. Only who
+    holds the lock of `path` writes to it.
     """
     return path.with_name(f".{path.name}{SUFFIX}")
 
@@ -43,24 +45,31 @@ def replacing(path: Path, room: int = 0) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the file system refuses: no room, no permission, no such folder. The old file, if
-        there was one, is as it was.
+        If the file system refuses: no room, no permission, no such folder; or if somebody else
+        is writing it. The old file, if there was one, is as it was.
     """
     path = Path(os.path.realpath(path))
     partial = partial_path(path)
     try:
-        if room:
-            _try_room(partial, room)
-        yield partial
-        _sync(partial)
-        os.replace(partial, path)
-        # The new name is an entry of the folder, which has to be synced too.
-        _sync(path.parent)
-    except BaseException as error:
+        with sole_writer(path), _removed_on_failure(partial):
+            if room:
+                _try_room(partial, room)
+            yield partial
+            _sync(partial)
+            os.replace(partial, path)
+            # The new name is an entry of the folder, which has to be synced too.
+            _sync(path.parent)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+@contextlib.contextmanager
+def _removed_on_failure(partial: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _refused(path, error) from error
         raise
 
 
@@ -86,7 +95,9 @@ def check_place(path: str | Path, overwrite: bool, setting: str = "path") -> Non
     # disks and quotas are found only by an attempt to write.
     try:
         _check_kind(path, overwrite, setting)
-        probe = partial_path(Path(os.path.realpath(path)))
+        # As long as the name that is written to, but another one: that may be in use just now.
+        place = Path(os.path.realpath(path))
+        probe = place.with_name(f".{place.name}.{os.getpid():0{len(SUFFIX) - 1}d}")
         probe.open("ab").close()
         probe.unlink()
     except OSError as error:

@@ -5,6 +5,7 @@ from flowfa.plots.conservation import conservation
 from flowfa.plots.factors import factors
 from flowfa.plots.loss import loss
 from flowfa.plots.overview import overview
+from flowfa.plots.phase import phase_diagram
 from flowfa.plots.saving import FORMATS, figure_format, save
 from flowfa.plots.variables import panel_of
 
@@ -18,5 +19,6 @@ __all__ = [
     "loss",
     "overview",
     "panel_of",
+    "phase_diagram",
     "save",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from flowfa.files.atomic import reason, replacing
+from flowfa.files.sizes import check_archive
 
 # Without a prefix, names would clash with the parameters of numpy.savez, such as "file".
 _PREFIX = "array/"
@@ -46,6 +48,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         If the file is missing, truncated, or not such a file.
     """
     try:
+        check_archive(path)
         # The stream is opened here, because NumPy leaves its own open when the archive is damaged.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name.removeprefix(_PREFIX): archive[name] for name in archive.files}
@@ -57,6 +60,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         KeyError,
         EOFError,
         RuntimeError,
+        SyntaxError,
+        NotImplementedError,
+        MemoryError,
         zipfile.BadZipFile,
+        zlib.error,
     ) as error:
         raise DamagedError(reason(error)) from error

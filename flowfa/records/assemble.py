@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flowfa.errors import InputError
 from flowfa.records.layout import RecordLayout
 from flowfa.records.names import SOLVER, Kind
 from flowfa.records.recorder import Chunk, Recorder
@@ -110,13 +111,20 @@ def fill(
     targets : dict
         Every variable of the result, an array in memory or a variable of a file: something that
         is read and written in rectangular parts. Memory is needed for about three chunks.
+
+    Raises
+    ------
+    InputError
+        If a save time that a trajectory has reached is not in the record.
     """
     for key, array in constant.items():
         targets[key][...] = array
     snapshot_time = np.full((layout.trajectories, len(layout.snapshot_columns)), np.nan)
     kappa = np.full((layout.trajectories, len(layout.neuron_layer)), np.nan)
+    saved = np.zeros((layout.trajectories, layout.saves), dtype=bool)
     for chunk in recorder.chunks():
         if "row/save" in chunk:
+            saved[chunk["row/trajectory"], chunk["row/save"]] = True
             _place_rows(chunk, "row", "save", layout.row_shapes, targets)
             at_start = chunk["row/save"] == 0
             kappa[chunk["row/trajectory"][at_start]] = -chunk["row/conserved"][at_start]
@@ -124,8 +132,42 @@ def fill(
             _place_rows(chunk, "snapshot", "column", layout.weights, targets)
             cells = chunk["snapshot/trajectory"], chunk["snapshot/column"]
             snapshot_time[cells] = chunk["snapshot/time"]
+    _check_complete(layout, constant, saved, np.isfinite(snapshot_time))
     targets["weights", "snapshot_time"][...] = snapshot_time
     targets["neurons", "kappa"][...] = kappa
+
+
+def _check_complete(
+    layout: RecordLayout,
+    constant: Mapping[Key, np.ndarray],
+    saved: np.ndarray,
+    kept: np.ndarray,
+) -> None:
+    """Refuse a record that lacks a save time which its trajectory has reached.
+
+    Parameters
+    ----------
+    layout : RecordLayout
+    constant : dict
+        What `constant_values` returns.
+    saved, kept : numpy.ndarray
+        Whether there are a row, (trajectory, save), and weights, (trajectory, snapshot).
+    """
+    times = layout.times_of_trajectories
+    reached = times < constant["solver", "t_reached"][:, None]
+    reached |= (constant["solver", "status"] == "ok")[:, None]
+    reached[:, 0] = True
+    columns = list(layout.snapshot_columns)
+    missing = reached & ~saved
+    missing[:, columns] |= reached[:, columns] & ~kept
+    if not missing.any():
+        return
+    trajectory, save = (int(index) for index in np.argwhere(missing)[0])
+    raise InputError(
+        f"the record lacks {missing.sum()} of {reached.sum()} saved states that were reached, the "
+        f"first that of trajectory {trajectory} at t = {times[trajectory, save]:g}: another "
+        "process has changed the checkpoint, so start again with `overwrite=True`"
+    )
 
 
 def allocate(variables: list[Variable]) -> dict[Key, np.ndarray]:

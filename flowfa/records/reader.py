@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import h5py
@@ -10,6 +11,7 @@ import xarray as xr
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
 from flowfa.files.paths import as_path
+from flowfa.files.sizes import physical_memory
 from flowfa.records.attributes import check_variables, checked_attributes
 from flowfa.records.names import GROUPS
 
@@ -43,6 +45,8 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
         # h5py looks first, because a file that xarray opened only in part gives warnings later.
         with h5py.File(path, "r") as file:
             missing = [name for name in GROUPS if not isinstance(file.get(name), h5py.Group)]
+            if not lazy:
+                _check_sizes(file)
         if not missing:
             # In a file that was changed, parts that netCDF did not write have no named dimensions.
             tree = xr.open_datatree(path, engine="h5netcdf", phony_dims="sort")
@@ -69,6 +73,20 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
         tree.close()
         raise
     return tree
+
+
+def _check_sizes(file: h5py.File) -> None:
+    """Refuse variables that ask for more than the memory of the machine, such as by damage."""
+    asked = 0
+
+    def add(name: str, entry: object) -> None:
+        nonlocal asked
+        if isinstance(entry, h5py.Dataset) and entry.shape is not None:
+            asked += math.prod(entry.shape) * entry.dtype.itemsize
+
+    file.visititems(add)
+    if asked > physical_memory():
+        raise ValueError(f"it asks for {asked / 1e9:.3g} GB, more than the memory of this machine")
 
 
 def _check_file(path: Path) -> None:

@@ -39,7 +39,7 @@ def from_toml(path: str | Path, group: type) -> dict[str, Any]:
     # A file that named another file would leave open which of them counts.
     del names["config"]
     settings: dict[str, Any] = {}
-    for key, value in _load(path).items():
+    for key, value in load_toml(path).items():
         name = names.get(key.replace("-", "_"))
         if name is None:
             raise unknown_name(
@@ -51,18 +51,36 @@ def from_toml(path: str | Path, group: type) -> dict[str, Any]:
     return settings
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """Parse a file, or say why it cannot be parsed."""
+def load_toml(path: Path, setting: str = "config") -> dict[str, Any]:
+    """Parse a file, or say why it cannot be parsed.
+
+    Parameters
+    ----------
+    path : Path
+    setting : str
+        What named the file, for messages.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no file {path}: give `config` an existing TOML file") from None
+        raise InputError(
+            f"there is no file {path}: give `{setting}` an existing TOML file"
+        ) from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a directory: give `config` a TOML file") from None
+        raise InputError(f"{path} is a directory: give `{setting}` a TOML file") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file in UTF-8: give `config` a TOML file") from None
+        raise InputError(
+            f"{path} is not a text file in UTF-8: give `{setting}` a TOML file"
+        ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
         # The parser's message ends with the line and column.
         raise InputError(f"{path} is not TOML: {error}; expected lines like t-end = 50.0") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply: give `{setting}` a TOML file") from None

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from flowfa.errors import InputError
+from flowfa.files.lock import sole_writer
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.records import (
     Checkpoint,
@@ -90,9 +91,14 @@ class Job:
             raise InputError(
                 f"`checkpoint_every` is {checkpoint_every}: expected a positive number of seconds"
             )
+        check_output(path, overwrite or resume, None if resume else self.layout)
+        with sole_writer(path):
+            return self._alone_on_disk(path, overwrite, resume, checkpoint_every)
+
+    def _alone_on_disk(
+        self, path: Path, overwrite: bool, resume: bool, checkpoint_every: float
+    ) -> Run:
         checkpoint = Checkpoint(checkpoint_folder(path))
-        if not resume:
-            check_output(path, overwrite, self.layout)
         goes_on(
             path,
             checkpoint.folder,

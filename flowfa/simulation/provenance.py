@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import json
 import platform
@@ -14,8 +15,12 @@ import torch
 PACKAGES = ("flowfa", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "h5netcdf")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a result depends on."""
+    """Return the versions of Python and of the packages that a result depends on.
+
+    Looked up once, because the code that is loaded stays the same.
+    """
     installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -25,6 +30,7 @@ def versions() -> dict[str, str]:
     return installed
 
 
+@functools.cache
 def git_revision() -> str:
     """Return the commit flowfa runs from, with ``-dirty`` if changed; empty if not a checkout."""
     folder = Path(__file__).resolve().parent

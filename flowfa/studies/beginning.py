@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place, make_folder
+from flowfa.files.lock import sole_writer
 from flowfa.studies.parts import any_checkpoint, remove_checkpoints
 
 
@@ -60,8 +63,9 @@ def goes_on(
     return False
 
 
-def open_output(result: Path, kept: Path, resume: bool, overwrite: bool) -> bool:
-    """Make the folders of a study of several units; return whether it goes on.
+@contextlib.contextmanager
+def open_output(result: Path, kept: Path, resume: bool, overwrite: bool) -> Iterator[bool]:
+    """Make the folders of a study of several units, and hold the lock of its result.
 
     Parameters
     ----------
@@ -75,17 +79,24 @@ def open_output(result: Path, kept: Path, resume: bool, overwrite: bool) -> bool
     overwrite : bool
         Replace a result, and drop the checkpoints of an unfinished study.
 
+    Yields
+    ------
+    bool
+        Whether the study goes on.
+
     Raises
     ------
     InputError
-        As `goes_on`, or if the result cannot be written.
+        As `goes_on`; if the result cannot be written; or if somebody else is writing it.
     """
     make_folder(result.parent)
-    if not resume:
-        check_place(result, overwrite)
-    begun = any_checkpoint(kept)
-    go_on = goes_on(result, kept, begun=begun, resume=resume, overwrite=overwrite, may_begin=True)
-    if not go_on:
-        remove_checkpoints(kept)
-    make_folder(kept)
-    return go_on
+    check_place(result, overwrite or resume)
+    with sole_writer(result, "out"):
+        begun = any_checkpoint(kept)
+        go_on = goes_on(
+            result, kept, begun=begun, resume=resume, overwrite=overwrite, may_begin=True
+        )
+        if not go_on:
+            remove_checkpoints(kept)
+        make_folder(kept)
+        yield go_on

@@ -373,4 +373,5 @@ def _with_rate(
     """
     tangents = velocity, torch.ones_like(time)
     value, rate = torch.autograd.functional.jvp(function, (state, time), tangents)
+    assert isinstance(value, Tensor) and isinstance(rate, Tensor)
     return value, rate

@@ -90,33 +90,33 @@ def run_study(
     if checkpoint_every < 1:
         raise InputError(f"`checkpoint_every` is {checkpoint_every}: expected at least 1 epoch")
     splits = load_splits(settings, data_dir)
-    go_on = open_output(path, folder, resume, overwrite)
-    # The time of a step is proportional to the number of images, thus to that of classes.
-    efforts = {_unit(classes): float(classes) for classes in settings.classes}
-    study = Study(efforts, result=path, kept=folder, progress=progress, unit_done=unit_done)
-    by_classes: list[xr.Dataset] = []
-    with study:
-        for classes in settings.classes:
-            session = study.session(
-                _unit(classes),
-                checkpoint=Checkpoint(folder / _unit(classes)),
-                configuration=settings.to_json_dict(),
-                every=checkpoint_every,
-                resume=go_on,
-            )
-            records = within_memory(
-                partial(_train_part, settings, classes, splits, torch_device, session),
-                shortage(settings, classes, torch_device),
-                partial(fitting_repeats, settings, classes, splits, torch_device),
-            )
-            by_classes.append(records)
-            session.finish(f"{classes} classes: {settings.epochs} epochs")
-    data: xr.Dataset = xr.concat(by_classes, dim="classes")
-    data.attrs.update(_attributes_of(settings))
-    data.attrs.update(attributes(list(argv), torch_device))
-    write_dataset(data, path)
-    remove_checkpoints(folder)
-    return data
+    with open_output(path, folder, resume, overwrite) as go_on:
+        # The time of a step is proportional to the number of images, thus to that of classes.
+        efforts = {_unit(classes): float(classes) for classes in settings.classes}
+        study = Study(efforts, result=path, kept=folder, progress=progress, unit_done=unit_done)
+        by_classes: list[xr.Dataset] = []
+        with study:
+            for classes in settings.classes:
+                session = study.session(
+                    _unit(classes),
+                    checkpoint=Checkpoint(folder / _unit(classes)),
+                    configuration=settings.to_json_dict(),
+                    every=checkpoint_every,
+                    resume=go_on,
+                )
+                records = within_memory(
+                    partial(_train_part, settings, classes, splits, torch_device, session),
+                    shortage(settings, classes, torch_device),
+                    partial(fitting_repeats, settings, classes, splits, torch_device),
+                )
+                by_classes.append(records)
+                session.finish(f"{classes} classes: {settings.epochs} epochs")
+        data: xr.Dataset = xr.concat(by_classes, dim="classes")
+        data.attrs.update(_attributes_of(settings))
+        data.attrs.update(attributes(list(argv), torch_device))
+        write_dataset(data, path)
+        remove_checkpoints(folder)
+        return data
 
 
 def _attributes_of(settings: ImageNetworkSettings) -> dict[str, Any]:

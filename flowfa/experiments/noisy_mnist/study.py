@@ -93,46 +93,46 @@ def run_study(
     if checkpoint_every < 1:
         raise InputError(f"`checkpoint_every` is {checkpoint_every}: expected at least 1 epoch")
     images = draw_images(settings, data_dir)
-    go_on = open_output(path, folder, resume, overwrite)
-    study = Study(
-        _efforts(settings), result=path, kept=folder, progress=progress, unit_done=unit_done
-    )
-    records, seconds, flows, flow_seconds = [], [], {}, {}
-
-    def session_of(unit: str, every: float) -> Session:
-        return study.session(
-            unit,
-            checkpoint=Checkpoint(folder / unit),
-            configuration=settings.to_json_dict(),
-            every=every,
-            resume=go_on,
+    with open_output(path, folder, resume, overwrite) as go_on:
+        study = Study(
+            _efforts(settings), result=path, kept=folder, progress=progress, unit_done=unit_done
         )
+        records, seconds, flows, flow_seconds = [], [], {}, {}
 
-    with study:
-        for width in settings.widths:
-            session = session_of(_steps(width), checkpoint_every)
-            standing = within_memory(
-                partial(_train_width, settings, width, images, torch_device, session),
-                shortage(settings, width, torch_device),
-                partial(fitting_runs, settings, width, images, torch_device),
+        def session_of(unit: str, every: float) -> Session:
+            return study.session(
+                unit,
+                checkpoint=Checkpoint(folder / unit),
+                configuration=settings.to_json_dict(),
+                every=every,
+                resume=go_on,
             )
-            records.append(standing.records)
-            seconds.append(session.seconds)
-            session.finish(f"width {width}: {settings.epochs} epochs")
-            if width in settings.flow_widths:
-                session = session_of(_flows(width), CHECKPOINT_SECONDS)
-                ends = standing.state.cpu()
-                flows[width] = _integrate_width(settings, width, images, ends, session)
-                flow_seconds[width] = session.seconds
-                count = settings.runs * len(settings.rules)
-                session.finish(f"width {width}: {count} flows")
-    data = assemble(settings, records, seconds, flows)
-    spent = [flow_seconds.get(width, 0.0) for width in settings.widths]
-    data["flow_seconds"] = (("width",), np.array(spent), {"units": "s"})
-    data.attrs.update(attributes(list(argv), torch_device))
-    write_dataset(data, path)
-    remove_checkpoints(folder)
-    return data
+
+        with study:
+            for width in settings.widths:
+                session = session_of(_steps(width), checkpoint_every)
+                standing = within_memory(
+                    partial(_train_width, settings, width, images, torch_device, session),
+                    shortage(settings, width, torch_device),
+                    partial(fitting_runs, settings, width, images, torch_device),
+                )
+                records.append(standing.records)
+                seconds.append(session.seconds)
+                session.finish(f"width {width}: {settings.epochs} epochs")
+                if width in settings.flow_widths:
+                    session = session_of(_flows(width), CHECKPOINT_SECONDS)
+                    ends = standing.state.cpu()
+                    flows[width] = _integrate_width(settings, width, images, ends, session)
+                    flow_seconds[width] = session.seconds
+                    count = settings.runs * len(settings.rules)
+                    session.finish(f"width {width}: {count} flows")
+        data = assemble(settings, records, seconds, flows)
+        spent = [flow_seconds.get(width, 0.0) for width in settings.widths]
+        data["flow_seconds"] = (("width",), np.array(spent), {"units": "s"})
+        data.attrs.update(attributes(list(argv), torch_device))
+        write_dataset(data, path)
+        remove_checkpoints(folder)
+        return data
 
 
 def assemble(

@@ -191,7 +191,12 @@ def test_tree_survives_being_saved_over_the_file_it_is_read_from(path, tree):
 
 def test_lazy_tree_keeps_its_values_when_the_file_is_replaced(path, layout, contents, tree):
     lazy = load(path, lazy=True)
-    write_run(path, layout, Recorder(layout, None), **contents, overwrite=True)
+    unknown = [
+        (rows, saves, {name: array * np.nan for name, array in values.items()})
+        for rows, saves, values in events(layout)
+    ]
+    other = finish(record(Recorder(layout, None), layout, unknown), layout)
+    write_run(path, layout, other, **contents, overwrite=True)
     np.testing.assert_array_equal(lazy["trajectory"]["loss"], tree["trajectory"]["loss"])
     lazy.close()
     assert np.isnan(load(path)["trajectory"]["loss"].values).all()

@@ -1,0 +1,206 @@
+"""One data set of the cells of a sweep: what each ended with, beside its swept settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from flowfa.errors import InputError
+from flowfa.files.atomic import reason
+from flowfa.files.sizes import physical_memory
+from flowfa.records.checksums import of_variables
+from flowfa.records.collection import KIND
+from flowfa.settings import key_of
+from flowfa.sweeps.folder import SweepFolder
+from flowfa.sweeps.plan import Cell, Plan, shown
+
+_AXES = ("time", "training_time", "step", "trajectory", "layer", "rule", "start")
+_OF_SOLVER = ("t_reached", "steps", "rejected", "evaluations")
+_TEXTS = {"trajectory_rule": "rule of the trajectory", "ended": "how the trajectory ended"}
+
+
+def collect(folder: SweepFolder, plan: Plan) -> xr.Dataset:
+    """Return what the cells that are done ended with; others are NaN, with their status.
+
+    Parameters
+    ----------
+    folder : SweepFolder
+    plan : Plan
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (cell, trajectory[, layer]): the last finite value of every variable that runs have
+        over time; coordinates of ``cell`` are the swept settings. ``status`` is done, failed,
+        running or missing, and ``message`` says why a cell failed. With verdicts, ``verdict`` and
+        ``margin`` are over (cell, statement).
+    """
+    running = {cell.digest for cell in folder.being_computed(plan)}
+    ends: list[dict[str, Any]] = []
+    status, messages = [], []
+    for cell in plan.cells:
+        failure = folder.failure(cell)
+        end: dict[str, Any] = {}
+        if folder.has(cell):
+            try:
+                end = read_end(folder.file(cell))
+            except InputError as error:
+                failure = {"message": str(error)}
+        ends.append(end)
+        messages.append("" if failure is None else failure["message"])
+        if failure is not None:
+            status.append("failed")
+        elif end:
+            status.append("done")
+        else:
+            status.append("running" if cell.digest in running else "missing")
+    variables = {name: _stacked(ends, name) for name in _names(ends)}
+    data = xr.Dataset(variables, coords=_coordinates(plan.cells))
+    for name, long_name in _TEXTS.items():
+        if name in data:
+            data[name].attrs["long_name"] = long_name
+    data["status"] = ("cell", _texts(status))
+    data["message"] = ("cell", _texts(messages))
+    data = data.assign(_verdicts(ends))
+    data.attrs = {
+        "kind": KIND,
+        "command": plan.command,
+        "swept": json.dumps([key_of(name) for name in plan.swept]),
+        "fixed": json.dumps({key_of(name): value for name, value in plan.fixed.items()}),
+        "code": plan.code,
+    }
+    return data
+
+
+def read_end(path: Path) -> dict[str, Any]:
+    """Return what a cell ended with: ``(dims, values)`` of each variable, and its verdicts.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    # Read by h5py, because opening a tree of groups takes xarray a hundred times as long.
+    try:
+        with h5py.File(path, "r") as file:
+            trajectory: Any = file["trajectory"]
+            solver: Any = file["solver"]
+            saves = len(trajectory["time"])
+            digests = json.loads(trajectory.attrs["checksums"])
+            end: dict[str, Any] = {}
+            if lost := digests.keys() - trajectory.keys():
+                raise ValueError(f"{min(lost)} is missing")
+            for name, variable in trajectory.items():
+                if variable.ndim < 2 or variable.dtype.kind != "f" or name in _AXES:
+                    continue
+                if variable.ndim > 3 or variable.shape[1] != saves:
+                    raise ValueError(f"{name} has the shape {variable.shape}")
+                end[name] = _last_finite(_read(name, variable, digests))
+            end["trajectory_rule"] = trajectory["rule"].asstr()[...]
+            end["ended"] = solver["status"].asstr()[...]
+            for name in ("rate", "momentum"):
+                if name in trajectory:
+                    end[f"trajectory_{name}"] = trajectory[name][...]
+            end |= {f"solver_{name}": solver[name][...].astype(float) for name in _OF_SOLVER}
+            end["t_reached"] = end.pop("solver_t_reached")
+            if "checks" in file:
+                checks: Any = file["checks"]
+                end["checks"] = {
+                    name: checks[name].asstr()[...] if name != "margin" else checks[name][...]
+                    for name in ("statement", "verdict", "margin")
+                }
+            return end
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is damaged ({reason(error)}): delete it, and let flowfa sweep resume make it "
+            "again"
+        ) from error
+
+
+def _read(name: str, variable: Any, digests: Mapping[str, str]) -> np.ndarray:
+    """Return the values of a variable, if they are those that were written."""
+    if variable.nbytes > physical_memory():
+        raise ValueError(f"{name} asks for {variable.nbytes / 1e9:.3g} GB")
+    values = variable[...]
+    if json.loads(of_variables({name: values}))[name] != digests.get(name):
+        raise ValueError(f"{name} was changed after it was written")
+    return values
+
+
+def _last_finite(values: np.ndarray) -> np.ndarray:
+    """Return the last finite value along the times, the second dimension; NaN if there is none."""
+    finite = np.isfinite(values)
+    last = values.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)
+    taken = np.take_along_axis(values, np.expand_dims(last, 1), axis=1).squeeze(1)
+    return np.where(finite.any(axis=1), taken, np.nan)
+
+
+def _names(ends: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        name for name in dict.fromkeys(name for end in ends for name in end) if name != "checks"
+    ]
+
+
+def _stacked(ends: Sequence[Mapping[str, Any]], name: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return a variable of all cells, filled up where a cell is smaller or has none."""
+    values = [np.asarray(end[name]) for end in ends if name in end]
+    shape = tuple(max(sizes) for sizes in zip(*(v.shape for v in values), strict=True))
+    text = values[0].dtype.kind in "OU"
+    full = np.full((len(ends), *shape), "" if text else np.nan, dtype=object if text else float)
+    for index, end in enumerate(ends):
+        if name in end:
+            place = (index, *(slice(size) for size in np.shape(end[name])))
+            full[place] = end[name]
+    dims = ("cell", "trajectory", "layer")[: full.ndim]
+    return dims, _texts(full) if text else full
+
+
+def _texts(values: Any) -> np.ndarray:
+    """Return texts of one length, which every format stores without pickling."""
+    return np.asarray(values, dtype=np.str_)
+
+
+def _coordinates(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the swept settings of the cells: numbers where all are, else words."""
+    coordinates: dict[str, Any] = {"digest": ("cell", _texts([cell.digest for cell in cells]))}
+    for name in dict.fromkeys(name for cell in cells for name in cell.swept):
+        values = [_single(cell.swept.get(name)) for cell in cells]
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            coordinates[key_of(name)] = ("cell", np.array(values))
+        else:
+            words = ["" if value is None else shown(value) for value in values]
+            coordinates[key_of(name)] = ("cell", _texts(words))
+    return coordinates
+
+
+def _single(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+def _verdicts(ends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return verdicts and margins over (cell, statement); nothing if there are none."""
+    checks = [end.get("checks") for end in ends]
+    statements = list(
+        dict.fromkeys(str(name) for entry in checks if entry for name in entry["statement"])
+    )
+    if not statements:
+        return {}
+    verdict = np.full((len(ends), len(statements)), "", dtype=object)
+    margin = np.full(verdict.shape, np.nan)
+    for row, entry in enumerate(checks):
+        if not entry:
+            continue
+        for statement, word, number in zip(*entry.values(), strict=True):
+            column = statements.index(str(statement))
+            verdict[row, column], margin[row, column] = str(word), number
+    return {
+        "verdict": (("cell", "statement"), _texts(verdict)),
+        "margin": (("cell", "statement"), margin),
+        "statement": ("statement", _texts(statements)),
+    }

@@ -1,0 +1,217 @@
+"""The cells of a sweep: their settings, and the names of their files."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flowfa.errors import InputError
+from flowfa.settings import SimulateSettings, TrainSettings, declarations, key_of, validated
+from flowfa.simulation.provenance import versions
+from flowfa.sweeps.definition import COMMANDS, Definition, Values
+
+_DIGITS = 24
+_NO_NUMBERS = (
+    *("out", "plot", "check", "config", "overwrite", "resume", "checkpoint_every"),
+    *("quiet", "json", "debug"),
+)
+"""Settings on which the numbers of a cell do not depend."""
+_FILES = ("dataset", "init")
+"""Settings that may name a file, which counts by what is in it."""
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes
+    ----------
+    digest : str
+        Of its configuration and of the code: the name of its file.
+    swept : dict
+        Its values of the settings that are swept over, by field.
+    """
+
+    digest: str
+    swept: Values
+
+    @property
+    def title(self) -> str:
+        """Its settings in words: ``leak = 0.1, rule = fa``."""
+        return ", ".join(f"{key_of(name)} = {shown(value)}" for name, value in self.swept.items())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a sweep, and what they have in common.
+
+    Attributes
+    ----------
+    command : str
+    fixed : dict
+        Settings of all cells, by field.
+    cells : tuple of Cell
+    checkpoint_every : float or None
+    check : bool
+        Whether each cell gets verdicts.
+    code : str
+        Digest of the code and of the versions that it was made for.
+    """
+
+    command: str
+    fixed: Values
+    cells: tuple[Cell, ...]
+    checkpoint_every: float | None
+    check: bool
+    code: str
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The fields that are swept over."""
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.swept))
+
+    def settings_of(self, cell: Cell) -> SimulateSettings | TrainSettings:
+        """Return the settings of a cell, valid."""
+        return validated(COMMANDS[self.command](**{**self.fixed, **cell.swept}))
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return it ready for JSON."""
+        return {
+            "format": _FORMAT,
+            "command": self.command,
+            "fixed": self.fixed,
+            "cells": [{"digest": cell.digest, "swept": cell.swept} for cell in self.cells],
+            "checkpoint_every": self.checkpoint_every,
+            "check": self.check,
+            "code": self.code,
+        }
+
+    @classmethod
+    def from_json_dict(cls, document: Mapping[str, Any]) -> Plan:
+        """Return what `to_json_dict` returned, after JSON has turned tuples into lists."""
+        if document["format"] != _FORMAT:
+            raise ValueError(f"format {document['format']} is not {_FORMAT}")
+        cells = tuple(
+            Cell(_digest_text(entry["digest"]), _tuples(entry["swept"]))
+            for entry in document["cells"]
+        )
+        return cls(
+            command=document["command"],
+            fixed=_tuples(document["fixed"]),
+            cells=cells,
+            checkpoint_every=document["checkpoint_every"],
+            check=bool(document["check"]),
+            code=str(document["code"]),
+        )
+
+
+def make_plan(definition: Definition, check: bool = False) -> Plan:
+    """Return the cells of a sweep.
+
+    Parameters
+    ----------
+    definition : Definition
+    check : bool
+        Whether each cell gets verdicts.
+
+    Raises
+    ------
+    InputError
+        If the settings of a cell do not go together; the message names its place in the grid.
+    """
+    # The number of threads decides how sums are rounded; cells side by side have one each.
+    fixed = {"threads": 1, **{name: _absolute(name, v) for name, v in definition.fixed.items()}}
+    code = code_digest(check)
+    cells: dict[str, Cell] = {}
+    for point in definition.points():
+        swept = {name: _absolute(name, value) for name, value in point.items()}
+        cell = Cell("", swept)
+        try:
+            settings = validated(definition.group(**{**fixed, **swept}))
+        except InputError as error:
+            raise InputError(f"{definition.source}, the cell {cell.title}: {error}") from error
+        digest = _digest(definition.command, settings, check, code)
+        if digest in cells:
+            raise InputError(
+                f"{definition.source} has the cell {cell.title} twice: leave one of them out"
+            )
+        cells[digest] = Cell(digest, swept)
+    return Plan(
+        command=definition.command,
+        fixed=fixed,
+        cells=tuple(cells.values()),
+        checkpoint_every=definition.checkpoint_every,
+        check=check,
+        code=code,
+    )
+
+
+@functools.cache
+def code_digest(check: bool = False) -> str:
+    """Return the digest of the code of flowfa, and of the versions of what it is built on.
+
+    Parameters
+    ----------
+    check : bool
+        Whether the code of the checks counts too.
+    """
+    summary = hashlib.sha256(json.dumps(versions(), sort_keys=True).encode())
+    place = Path(__file__).resolve().parents[2]
+    for package in ("flowfa", "theory_checks") if check else ("flowfa",):
+        for file in sorted((place / package).rglob("*.py")):
+            summary.update(str(file.relative_to(place)).encode())
+            summary.update(file.read_bytes())
+    return summary.hexdigest()[:_DIGITS]
+
+
+def shown(value: Any) -> str:
+    """Return the value of a setting in a word: a list with hyphens."""
+    if isinstance(value, tuple | list):
+        return "-".join(map(shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _digest(command: str, settings: Any, check: bool, code: str) -> str:
+    values = {
+        key_of(name): getattr(settings, name)
+        for name in declarations(type(settings))
+        if name not in _NO_NUMBERS
+    }
+    for name in _FILES:
+        if Path(values[name]).is_file():
+            values[name] = _file_digest(Path(values[name]))
+    document = {"command": command, "settings": values, "check": check, "code": code}
+    text = json.dumps(document, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+@functools.lru_cache(maxsize=64)
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _absolute(name: str, value: Any) -> Any:
+    """Return the name of a file from the root, since a worker may run in another folder."""
+    if name in _FILES and Path(value).is_file():
+        return str(Path(value).resolve())
+    return value
+
+
+def _tuples(values: Mapping[str, Any]) -> Values:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+
+
+def _digest_text(value: Any) -> str:
+    """Return a digest; nothing else becomes the name of a file."""
+    text = str(value)
+    if len(text) != _DIGITS or not set(text) <= set("0123456789abcdef"):
+        raise ValueError(f"{text[:40]!r} is no digest")
+    return text

@@ -1,0 +1,134 @@
+"""``flowfa sweep`` as a user gives it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flowfa.cli import sweep as command
+from flowfa.cli.main import main
+from flowfa.sweeps import SweepFolder
+from tests.support.writers import other_writer
+
+TEXT = """
+seeds = 1
+[settings]
+samples = 4
+dim = 6
+t_end = 1.0
+save = 3
+trajectories = 2
+width = 3
+[grid]
+rule = ["fa", "gd"]
+leak = [0.5, 1.0]
+"""
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text(TEXT)
+    return tmp_path / "s.toml"
+
+
+def told(capsys, *words):
+    status = main(list(words))
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_a_sweep_from_its_file_to_a_figure(file, capsys):
+    status, out, err = told(capsys, "sweep", "s.toml")
+    assert (status, err) == (0, "")
+    assert "4 cells: 4 done, 0 running, 0 failed, 0 missing" in out
+    status, out, _ = told(capsys, "sweep", "status", "s", "--json")
+    assert status == 0 and json.loads(out)["done"] == 4
+    status, out, err = told(capsys, "sweep", "collect", "s")
+    assert status == 0 and "4 done" in out and err == ""
+    status, out, err = told(capsys, "plot", "s.nc", "--panel", "loss")
+    assert (status, err) == (0, "") and (file.parent / "s.png").stat().st_size > 1000
+    status, _, err = told(capsys, "plot", "s.nc", "--over", "leek", "--overwrite")
+    assert status == 64 and "'leak'" in err
+
+
+def test_the_plan_is_told_without_computing_anything(file, capsys):
+    status, out, _ = told(capsys, "sweep", "s.toml", "--dry-run", "--json")
+    found = json.loads(out)
+    assert status == 0 and found["cells"] == 4 and found["seconds"] > 0.0
+    assert found["batches"] >= 1 and found["megabytes"] > 10.0
+    assert sorted(entry.name for entry in file.parent.iterdir()) == ["s.toml"]
+
+
+def test_a_larger_sweep_keeps_the_cells_of_the_smaller_one(file, capsys):
+    assert told(capsys, "sweep", "s.toml")[0] == 0
+    cells = file.parent / "s" / "cells"
+    written = {entry.name: entry.stat().st_mtime_ns for entry in cells.iterdir()}
+    file.write_text(TEXT.replace("[0.5, 1.0]", "[0.5, 0.7, 1.0]"))
+    status, out, _ = told(capsys, "sweep", "s.toml")
+    assert status == 0 and "6 cells, 2 to compute" in out
+    for name, moment in written.items():
+        assert (cells / name).stat().st_mtime_ns == moment
+
+
+def test_failed_cells_end_with_status_3_and_are_tried_again_by_resume(file, capsys, monkeypatch):
+    from flowfa.sweeps import cell
+
+    def poisoned(settings):
+        raise ZeroDivisionError("poison")
+
+    monkeypatch.setattr(cell, "problem_from", poisoned)
+    status, out, _ = told(capsys, "sweep", "s.toml")
+    assert status == 3 and "4 failed" in out
+    assert "failed: rule = fa, leak = 0.5, seed = 0: ZeroDivisionError: poison" in out
+    assert told(capsys, "sweep", "status", "s")[0] == 3
+    monkeypatch.undo()
+    monkeypatch.chdir(file.parent)
+    status, out, _ = told(capsys, "sweep", "resume", "s")
+    assert status == 0 and "4 done" in out
+
+
+@pytest.mark.parametrize("words", [["sweep", "s.toml"], ["sweep", "resume", "s"]])
+def test_a_second_sweep_in_one_folder_is_refused_in_one_line(file, capsys, words):
+    from flowfa.sweeps import make_plan, read_definition
+
+    SweepFolder(file.parent / "s").begin(make_plan(read_definition(file)))
+    with other_writer(file.parent / "s") as process:
+        status, out, err = told(capsys, *words)
+    assert status == 64 and out == "" and err.count("\n") == 1
+    assert f"is being written by process {process.pid}, which began" in err
+    assert not any((file.parent / "s/cells").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["sweep"], "needs SWEEP.toml"),
+        (["sweep", "none.toml"], "no file none.toml"),
+        (["sweep", "s.toml", "--workers", "0"], "--workers"),
+        (["sweep", "s.toml", "--workers", "2", "--scheduler", "tcp://x:1"], "both given"),
+        (["sweep", "s.toml", "--detach"], "--scheduler"),
+        (["sweep", "s.toml", "--out", "none/x"], "no folder none"),
+        (["sweep", "status", "none"], "no folder of a sweep"),
+        (["sweep", "resume", "."], "no folder of a sweep"),
+        (["sweep", "collect", "none"], "no folder of a sweep"),
+        (["sweep", "status"], "needs DIR"),
+    ],
+)
+def test_slips_are_told_in_one_line(file, capsys, words, expected):
+    status, out, err = told(capsys, *words)
+    assert status == 64 and out == ""
+    assert err.count("\n") == 1 and expected in err
+
+
+def test_the_engine_is_the_one_that_is_asked_for(file, capsys, monkeypatch):
+    from flowfa.sweeps import cluster, local
+
+    asked = []
+    monkeypatch.setattr(local, "work_side_by_side", lambda *a, **k: asked.append(a[2]))
+    monkeypatch.setattr(cluster, "work_on_cluster", lambda *a, **k: asked.append(k["address"]))
+    told(capsys, "sweep", "s.toml", "--workers", "3")
+    told(capsys, "sweep", "s.toml", "--scheduler", "tcp://x:1", "--detach")
+    assert asked == [3, "tcp://x:1"]
+    assert f"{command.add_verdicts.__module__}:{command.add_verdicts.__name__}" == command.CHECKER
