@@ -21,6 +21,7 @@ from flowfa.solvers.hybrid.error_units import reach, sizes_of
 from flowfa.solvers.hybrid.newton import correct, residual_slope, tangent_kernel
 from flowfa.solvers.hybrid.setting import Setting
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integrals, to_polynomial
+from flowfa.solvers.hybrid.surfaces import put_on_surfaces
 from flowfa.solvers.hybrid.sweep import Guess, Path, sweep
 from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 from flowfa.solvers.one_hidden_layer.network import (
@@ -271,6 +272,9 @@ class HybridSolver:
         after = self._states(of_accepted, before, path.Y[rows, -1], path.v[rows], last)
         zeta = self._preactivations(of_accepted, after).numpy()
         modes, exact = path.modes[rows], path.zeta[rows]
+        if setting.net.leak < 1.0 and (modes == 0).any():
+            farthest = memory["farthest"][rows]
+            after = put_on_surfaces(of_accepted, after, zeta, modes, farthest)
         if setting.net.leak < 1.0:
             # Computed anew from W, but zeros and signs are those of the exact path.
             zeta[(modes == 0) | (exact == 0.0) | (zeta * modes < 0.0)] = 0.0

@@ -143,3 +143,34 @@ def test_a_preactivation_is_zero_or_not_whatever_the_units_of_features(unit):
     assert float(forward.preactivations[0][0, :, 0].min()) > 0.0
     assert with_sliding_slopes(field, forward, field.output_signal(forward)).slopes == ()
     assert torch.isfinite(forward.output).all()
+
+
+def test_rates_stay_right_where_the_rounding_of_many_steps_would_leave_the_surface():
+    """A neuron slides for long, on samples whose features have unlike units."""
+    X = np.array(
+        [
+            [-9.61209084e-02, -1.63023113e-02, 6.18823611e00, -1.35154455e00],
+            [-1.66098798e-01, -1.27621558e-02, -1.42862860e01, 1.31330125e00],
+            [8.45113615e-02, 8.48596725e-03, 2.60910504e01, -1.40729986e01],
+            [3.49683148e-01, -2.90324377e-02, -1.15181014e01, -1.17031939e-01],
+            [-3.00323639e-01, 2.14393962e-03, 3.64210629e01, -1.01730229e01],
+            [-5.91439454e-02, 2.64286866e-02, 2.93589737e01, 1.40962401e01],
+        ]
+    )
+    start = {
+        "W1": np.array([[0.00012126, -0.00032458, 0.00058295, -0.00087342]]),
+        "W2": np.array([[6.13928906e-06]]),
+        "D1": np.array([[-2.61241285]]),
+    }
+    problem = flowfa.Problem(
+        flowfa.Dataset(X, np.array([1.0, 1.0, 1.0, 1.0, -1.0, 1.0])),
+        leak=0.0,
+        rule="dfa",
+        loss="logistic",
+        initial=flowfa.problems.starts.given_start(start),
+    )
+    run = flowfa.simulate(problem, t_end=100.0, save_at=[99.0, 99.5], rtol=1e-7)
+    assert run.tree["solver"]["slidings"].values[0] >= 2
+    seen = run.tree["trajectory"]
+    _, before, _, after = seen["loss"].values[0]
+    assert seen["loss_rate"].values[0, 2] == pytest.approx(after - before, rel=1e-3)
