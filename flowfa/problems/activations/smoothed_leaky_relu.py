@@ -62,11 +62,11 @@ def smooth_slope(preactivation: Tensor, leak: float, width: float) -> Tensor:
     10 t^3: twice differentiable, and that of the leaky ReLU from |z| = `width` on. With
     h = s(z) z forward and s(z) backward the one property that C-1 uses holds: slope * z = h.
     """
-    u = (preactivation / width).clamp_(-1.0, 1.0)
+    u = (preactivation / width).clamp(-1.0, 1.0)
     # S in u = 2 t - 1 is 1/2 + u (15 - 10 u^2 + 3 u^4) / 16, exactly 0 and 1 at the ends.
     square = u * u
-    step = square.mul(3.0).sub_(10.0).mul_(square).add_(15.0).mul_(u).div_(16.0).add_(0.5)
-    return step.mul_(1.0 - leak).add_(leak)
+    step = square.mul(3.0).sub(10.0).mul(square).add(15.0).mul(u).div(16.0).add(0.5)
+    return step.mul(1.0 - leak).add(leak)
 
 
 def smooth_derivative(slope: Tensor, preactivation: Tensor, leak: float, width: float) -> Tensor:
@@ -75,6 +75,6 @@ def smooth_derivative(slope: Tensor, preactivation: Tensor, leak: float, width: 
     It differs from s(z) by 15/16 (1 - leak) u (1 - u^2)^2, u = z / `width` within [-1, 1]: by
     3 / (5 sqrt(5)) (1 - leak) = 0.268 (1 - leak) at most, where z^2 = `width`^2 / 5.
     """
-    u = (preactivation / width).clamp_(-1.0, 1.0)
-    bump = u.square().neg_().add_(1.0)
-    return slope + bump.mul_(bump).mul_(u).mul_(15.0 / 16.0 * (1.0 - leak))
+    u = (preactivation / width).clamp(-1.0, 1.0)
+    bump = u.square().neg().add(1.0)
+    return slope + bump.mul(bump).mul(u).mul(15.0 / 16.0 * (1.0 - leak))
