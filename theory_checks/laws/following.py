@@ -20,7 +20,7 @@ from theory_checks.controls.control import Control
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.laws.formulas.evaluation import Arrays, Evaluator
-from theory_checks.laws.formulas.law import Law
+from theory_checks.laws.formulas.law import Law, Term
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.result import FORMAT
 from theory_checks.margins.bounds import constant
@@ -30,6 +30,8 @@ from theory_checks.statements.statement import Check
 from theory_checks.verdicts.check import check
 from theory_checks.verdicts.report import Report
 
+LARGEST = 1e300
+"""Of a coefficient."""
 FOLLOWED = ("universal",)
 """Kinds of laws that the states of a run show; what never moves is not in them."""
 
@@ -195,17 +197,17 @@ def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[Check, ...]:
         If it is no such file, or has no laws that a run can be held to.
     """
     document = laws if isinstance(laws, Mapping) else _read(Path(laws))
-    dynamics, formulas = _dynamics_of(document), document["formulas"]
+    dynamics, formulas = _dynamics_of(document), document.get("formulas")
     if not isinstance(formulas, list):
         raise InputError("the laws have no list of formulas: write them with flowfa laws")
     checks = []
     for number, formula in enumerate(formulas, 1):
         if not isinstance(formula, Mapping) or formula.get("kind") not in FOLLOWED:
             continue
-        members = tuple(Law.from_json_dict(law) for law in formula["members"])
+        members = _members_of(formula)
         check = LawCheck(
             f"law-{number}",
-            f"{formula['text']} is constant",
+            f"{formula.get('text')} is constant",
             dynamics,
             dict(document["rule_parameters"]),
             members,
@@ -215,6 +217,26 @@ def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[Check, ...]:
         raise InputError("the laws have no formula that a run can be held to")
     # Their names and statements are of each object, those of other checks are of the class.
     return cast("tuple[Check, ...]", tuple(checks))
+
+
+def _members_of(formula: Mapping[str, Any]) -> tuple[Law, ...]:
+    listed = formula.get("members")
+    if not isinstance(listed, list) or not listed:
+        raise InputError(
+            f"the formula {formula.get('text')} has no members: write it with flowfa laws"
+        )
+    laws = tuple(Law.from_json_dict(law) for law in listed)
+    for law in laws:
+        if not law.terms or not all(_usable(term) for term in law.terms):
+            raise InputError(
+                f"the formula {formula.get('text')} has a law without terms, or with a coefficient "
+                "beyond all numbers: write it with flowfa laws"
+            )
+    return laws
+
+
+def _usable(term: Term) -> bool:
+    return bool(term.monomial) and abs(term.coefficient.number) < LARGEST
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -242,5 +264,5 @@ def _dynamics_of(document: Mapping[str, Any]) -> Dynamics:
             tuple(document["rates"]),
             document["readouts"],
         )
-    except (KeyError, TypeError) as error:
+    except (IndexError, KeyError, TypeError) as error:
         raise InputError(f"the laws lack {error}: write them with flowfa laws") from None

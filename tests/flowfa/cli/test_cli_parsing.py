@@ -146,7 +146,7 @@ def test_settings_from_a_file_are_validated(empty_folder):
     [
         ("", "name one of simulate"),
         ("simulat", "did you mean 'simulate'?"),
-        ("sweep L-1", "unknown command 'sweep'"),
+        ("swipe L-1", "unknown command 'swipe'"),
         ("data", "name one of make, fetch, certify"),
         ("data certfy x.npz", "did you mean 'certify'?"),
         ("simulate extra", "cannot use the word 'extra'"),
@@ -251,7 +251,7 @@ def test_negative_numbers_are_values():
 @pytest.mark.parametrize(
     ("words", "status", "shown"),
     [
-        (["--help"], 0, "simulate    Integrate"),
+        (["--help"], 0, "simulate       Integrate"),
         (["simulate", "--help"], 0, "--rule"),
         (["simulate", "--config", "\udcff.toml"], 64, "there is no file \\udcff.toml"),
         (["simulate", "--config", "\N{GREEK SMALL LETTER ALPHA}.toml"], 64, "file \\u03b1.toml"),

@@ -7,6 +7,7 @@ import pytest
 
 from flowfa.errors import InputError
 from flowfa.problems.activations import SmoothedLeakyReLU, SquaredReLU, Tanh
+from flowfa.problems.rules import FeedbackAlignment
 from tests.support.laws import LINEAR, WithFeedback, dynamics, one_entry_drifts, random_sizes
 from theory_checks.laws.counting.rank import count_laws
 
@@ -165,3 +166,50 @@ def test_bad_input_is_refused_in_one_line(arguments, message):
     with pytest.raises(InputError, match=message) as caught:
         Dynamics(**{"rule": "fa", "sizes": (3, 4, 2)} | arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_given_samples_under_tanh_are_refused():
+    """The same sample has the same tanh in every field."""
+    with pytest.raises(InputError, match="the same tanh in every field"):
+        laws("gd", 3, 2, 1, activation=Tanh(), inputs=np.array([[0.3, 0.7, -0.2]]))
+
+
+def test_samples_that_are_dependent_but_for_rounding_are_refused():
+    X = np.random.default_rng(0).normal(size=(3, 4))
+    with pytest.raises(InputError, match="rank 2 but for rounding, and 3 with it"):
+        laws("fa", 4, 2, 1, inputs=X - X.mean(axis=0))
+    whole = np.array([[2.0, -1.0, 3.0, 0.0], [-1.0, 2.0, 0.0, 1.0], [-1.0, -1.0, -3.0, -1.0]])
+    assert laws("fa", 4, 2, 1, inputs=whole) == 2 + 2 * 2
+
+
+class Drawn(FeedbackAlignment):
+    """Feedback that is made of what `fa` draws."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def draw_feedback(self, weights, draw):
+        return {name: self.change(B) for name, B in super().draw_feedback(weights, draw).items()}
+
+
+def test_a_neuron_without_feedback_never_moves_whatever_the_scale_of_the_others():
+    def first_row_zero(B):
+        return np.concatenate([0.0 * B[:1], B[1:] / 7.0**0.5])
+
+    assert laws(Drawn(first_row_zero), 2, 2, 2) == 3
+
+
+def test_products_beyond_whole_doubles_keep_their_rank():
+    def of_rank_one(B):
+        return np.outer(B[:, 0], B[0]) * B[0, 0] * 2.0**20 / 3.0
+
+    counted = laws(Drawn(of_rank_one), 2, 4, 3, activation=LINEAR)
+    assert counted == laws("low-rank-fa", 2, 4, 3, activation=LINEAR)
+
+
+def test_low_rank_with_zeros_in_between_is_refused():
+    def checkered(B):
+        return np.where((np.add.outer(range(len(B)), range(B.shape[1])) % 2) == 0, 0.3, 0.0)
+
+    with pytest.raises(InputError, match="return whole numbers"):
+        laws(Drawn(checkered), 3, 4, 4)

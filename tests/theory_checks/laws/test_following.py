@@ -176,3 +176,25 @@ def test_laws_that_cannot_be_read_are_refused():
         law_checks(document)
     with pytest.raises(InputError, match="no formula that a run can be held to"):
         law_checks(laws(dynamics("brsf", 2, 2, 1, activation=LINEAR)).to_json_dict())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda document: document.pop("formulas"),
+        lambda document: document["formulas"][0].pop("members"),
+        lambda document: document["formulas"][0].update(members=3),
+        lambda document: document["formulas"][0].update(members=[]),
+        lambda document: document["formulas"][0]["members"][0].update(terms=[]),
+        lambda document: document["formulas"][0]["members"][0]["terms"][0].update(monomial=[]),
+        lambda document: document["formulas"][0]["members"][0]["terms"][0].update(number="1e400"),
+        lambda document: document["formulas"][0]["members"][0].update(layer="x"),
+        lambda document: document.update(bias=[1]),
+    ],
+)
+def test_damaged_laws_are_refused_in_one_line(damage):
+    document = json.loads(json.dumps(laws(dynamics("fa", 2, 2, 1)).to_json_dict()))
+    damage(document)
+    with pytest.raises(InputError) as caught:
+        law_checks(document)
+    assert "\n" not in str(caught.value)

@@ -142,13 +142,21 @@ class Law:
         try:
             return cls(
                 tuple(_term_from_json(term) for term in document["terms"]),
-                document["layer"],
+                None if document["layer"] is None else int(document["layer"]),
                 tuple(int(neuron) for neuron in document["neurons"]),
                 str(document["kind"]),
                 tuple(float(entry) for entry in document["vector"]),
                 bool(document["independent"]),
             )
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except (
+            AttributeError,
+            IndexError,
+            KeyError,
+            OverflowError,
+            TypeError,
+            ValueError,
+            ZeroDivisionError,
+        ) as error:
             raise InputError(
                 f"a law of the file cannot be read ({type(error).__name__}: {error}): write it "
                 "with flowfa laws"

@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 
 from flowfa.errors import InputError
-from flowfa.problems.activations import Activation, LeakyReLU
+from flowfa.problems.activations import Activation, LeakyReLU, Tanh
 from flowfa.problems.problem import Problem
 from flowfa.problems.rules import RULES, Rule
+from theory_checks.laws.arithmetic.elimination import rank
+from theory_checks.laws.arithmetic.modular import Modular
 from theory_checks.laws.motion.layout import Layout, network_shapes
 
 MOST_PARAMETERS = 1000
+NEARLY_DEPENDENT = 1e-10
+"""Share of the largest singular value below which another is zero but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Dynamics:
                 f"the samples have {self.inputs.shape[-1]} features and `sizes` begins with "
                 f"{self.sizes[0]}: they must be equal"
             )
+        if self.inputs is not None:
+            _check_samples(self.inputs, self.activation)
         if self.layout.size > MOST_PARAMETERS:
             raise InputError(
                 f"`sizes` {'-'.join(map(str, self.sizes))} has {self.layout.size} numbers that "
@@ -130,6 +136,25 @@ class Dynamics:
         if self.decays:
             shapes["u"] = ()
         return Layout(shapes)
+
+
+def _check_samples(inputs: np.ndarray, activation: Activation) -> None:
+    if isinstance(activation, Tanh):
+        raise InputError(
+            "given samples have the same tanh in every field, which the count does not follow: "
+            "count over all data (leave the samples out), or take another `activation`"
+        )
+    sizes = np.abs(inputs).max(axis=1, keepdims=True, initial=0.0)
+    values = np.linalg.svd(inputs / np.where(sizes > 0.0, sizes, 1.0), compute_uv=False)
+    nearly = int((values > NEARLY_DEPENDENT * values[:1]).sum()) if len(values) else 0
+    numbers = Modular()
+    exact = rank(numbers, numbers.of(inputs))
+    if exact > nearly:
+        raise InputError(
+            f"the samples have rank {nearly} but for rounding, and {exact} with it, so that laws "
+            "would be counted as of independent samples: round them to whole numbers or to "
+            "multiples of a power of two, in which the dependence is exact"
+        )
 
 
 def _check_sizes(sizes: object) -> None:

@@ -17,6 +17,8 @@ from theory_checks.laws.motion.traced import NotFollowed, Traced, traced_constan
 
 LARGEST = 2**20
 """Entries of what a rule keeps are whole numbers below it: exact, also after a product or two."""
+LARGEST_WHOLE = 2.0**53
+"""From here on all doubles are whole, by rounding."""
 LARGEST_TERM = 1000
 """Of numerator and denominator of a fraction that a float stands for."""
 BROKEN_BY = ("round", "floor", "ceil", "trunc", "frac", "argmax", "argmin", "argsort", "sort")
@@ -178,15 +180,34 @@ def _whole(source: np.random.Generator, shape: tuple[int, ...], largest: int) ->
 
 
 def _of_exact_rank(matrix: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    if matrix.ndim != 2 or not matrix.size or (matrix == matrix.round()).all():
+    """Return an exact matrix of the same rank, with the same rows and columns of zeros.
+
+    In floating point a matrix of low rank has full rank, by rounding.
+
+    Raises
+    ------
+    InputError
+        If it has a low rank and other zeros, so that no matrix drawn at random is like it.
+    """
+    whole = (matrix == matrix.round()) & (np.abs(matrix) < LARGEST_WHOLE)
+    if matrix.ndim != 2 or not matrix.any() or whole.all():
         # Whole numbers are as they were drawn, in general position.
         return matrix
-    values = np.linalg.svd(matrix, compute_uv=False)
+    rows, columns = np.flatnonzero(matrix.any(axis=1)), np.flatnonzero(matrix.any(axis=0))
+    dense = matrix[np.ix_(rows, columns)]
+    values = np.linalg.svd(dense, compute_uv=False)
     rank = int((values > 1e-10 * values[0]).sum())
-    if rank in (0, min(matrix.shape)):
+    if rank == min(dense.shape):
         return matrix
-    left = source.integers(1, 2**10, (matrix.shape[0], rank))
-    return (left @ source.integers(1, 2**10, (rank, matrix.shape[1]))).astype(np.float64)
+    if not dense.all():
+        raise InputError(
+            f"draw_feedback returns a matrix of rank {rank} with zeros among its entries, in "
+            "floating point, in which its rank is not exact: return whole numbers"
+        )
+    left = source.integers(1, 2**10, (len(rows), rank))
+    result = np.zeros(matrix.shape)
+    result[np.ix_(rows, columns)] = left @ source.integers(1, 2**10, (rank, len(columns)))
+    return result
 
 
 def simple_fraction(value: float) -> Fraction | None:
