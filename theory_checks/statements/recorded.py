@@ -31,6 +31,8 @@ REPEATED = (
 """Observables of the repeated run; loss, loss_rate and conserved have checks of their own."""
 DIRECTIONS = 2
 """Ways in which weights are changed, each up and down."""
+MOST = 1e300
+"""Terms in units of a vector in which they cancel."""
 LEAST = 1e-300
 """What is allowed where nothing is left to rounding, so that equal numbers count as equal."""
 SEED = 20260801
@@ -52,9 +54,8 @@ def in_snapshots(evidence: Evidence) -> tuple[Measurement, ...]:
         places = index[:, :, None].expand(-1, -1, stored.shape[2])
         wrong = (stored.gather(1, places) - found).abs()
         there = ~(stored.gather(1, places).isnan() & found.isnan())
-        measurements.append(
-            _measurement(evidence, name, wrong, allowed[name], when, recorded[:, :, None] & there)
-        )
+        there &= recorded[:, :, None] & _is_told(name, allowed[name])
+        measurements.append(_measurement(evidence, name, wrong, allowed[name], when, there))
     kappa = record.observables["kappa"][:, None]
     found = -values["conserved"][:, :1]
     wrong, there = (kappa - found).abs(), ~(kappa.isnan() & found.isnan())
@@ -93,6 +94,7 @@ def in_repetition(evidence: Evidence) -> tuple[Measurement, ...]:
         begin = part.stop
         found = on_run_rung[:, :, part]
         there = free[:, :, None] & ~(stored.isnan() & found.isnan())
+        there &= _is_told(name, allowed[:, :, part])
         wrong = (stored - found).abs()
         measurements.append(_measurement(evidence, name, wrong, allowed[:, :, part], when, there))
     return tuple(measurements)
@@ -109,8 +111,19 @@ def _terms(networks: Networks, values: Tensor, names: list[str]) -> Tensor:
     gradient, update = (values[:, names.index(name)] for name in ("gradient_norm", "update_norm"))
     sizes[:, names.index("gradient_norm")] = of_gradient
     sizes[:, names.index("update_norm")] = of_update
-    sizes[:, names.index("cosine")] = 1.0 + of_gradient / gradient + of_update / update
+    sizes[:, names.index("cosine")] = 1.0 + _in_norms(of_gradient, gradient)
+    sizes[:, names.index("cosine")] += _in_norms(of_update, update)
     return sizes
+
+
+def _in_norms(terms: Tensor, norm: Tensor) -> Tensor:
+    """Return how many times larger the terms of a vector are than it is."""
+    return (terms / norm).nan_to_num(MOST).clamp_max(MOST)
+
+
+def _is_told(name: str, allowed: Tensor) -> Tensor:
+    """Return where a value says anything: no angle of a vector that is rounding."""
+    return allowed < 1.0 if name == "cosine" else torch.ones_like(allowed, dtype=torch.bool)
 
 
 def _measurement(
@@ -187,6 +200,23 @@ def _of_weights(evidence: Evidence) -> tuple[dict[str, Tensor], dict[str, Tensor
         name: 2.0 * spread[name] + record.rounding * value.abs().nan_to_num(0.0)
         for name, value in values.items()
     }
+    of_gradient, of_update = (
+        size.unflatten(0, shape)[:, :, None]
+        for size in term_sizes(Networks(field, states, outside, record.snapshot_time.flatten()))
+    )
+    of_gradient, of_update = record.rounding * of_gradient, record.rounding * of_update
+    allowed["gradient_norm"] = allowed["gradient_norm"] + of_gradient
+    allowed["update_norm"] = allowed["update_norm"] + of_update
+    # The error of a product, of which both factors may be rounding.
+    allowed["loss_rate"] = allowed["loss_rate"] + (
+        of_gradient * values["update_norm"]
+        + of_update * values["gradient_norm"]
+        + of_gradient * of_update
+    )
+    allowed["cosine"] = allowed["cosine"] + (
+        _in_norms(of_gradient, values["gradient_norm"])
+        + _in_norms(of_update, values["update_norm"])
+    )
     # The largest of differences moves by as much as any of them.
     of_invariants = allowed["conserved"] + allowed["conserved"][:, :1]
     allowed["conservation_drift"] = _by_layer(evidence, of_invariants).nan_to_num(0.0)
