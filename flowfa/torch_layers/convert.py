@@ -10,7 +10,7 @@ from flowfa.errors import InputError
 from flowfa.problems.rules import Rule
 from flowfa.torch_layers.direct import direct_feedback
 from flowfa.torch_layers.feedback import for_layer, resolved
-from flowfa.torch_layers.graph import FirstPass
+from flowfa.torch_layers.graph import PassInspector
 from flowfa.torch_layers.layers import FEEDBACK_CLASSES, give_feedback
 from flowfa.torch_layers.suitable import check_module
 
@@ -75,5 +75,5 @@ def convert(
         if type(layer) in FEEDBACK_CLASSES:
             assert isinstance(layer, nn.Linear | nn.Conv2d)
             give_feedback(layer, for_layer(chosen, redrawn, seed, name, layer.weight))
-    model.register_forward_hook(FirstPass(module))
+    model.register_forward_hook(PassInspector(module))
     return model

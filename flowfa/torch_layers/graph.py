@@ -59,7 +59,7 @@ def leaves(tensors: Iterable[Tensor], stop: Iterable[Any] = ()) -> set[int]:
     return {id(tensor) for tensor in (*below, *themselves)}
 
 
-class FirstPass:
+class PassInspector:
     """Looks at forward passes with gradients of a converted model, as its hook.
 
     Signals may pass a weight outside of its layer (a forward pass that uses ``layer.weight``), or
@@ -84,7 +84,7 @@ class FirstPass:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Weak references cannot be stored; a stored model has no original beside it.
-        return (FirstPass, (nn.Module(),))
+        return (PassInspector, (nn.Module(),))
 
     def __call__(self, model: nn.Module, inputs: Any, outputs: Any) -> None:
         """Inspect the graph of `outputs`, once in each mode.

@@ -34,3 +34,14 @@ def stops_when(words):
             signal.raise_signal(signal.SIGINT)
 
     return Watch(act)
+
+
+def stops_after(rounds):
+    """Return a display that asks to stop, as Ctrl-C does, when so many things were told."""
+
+    def act(state):
+        if len(watch.states) == rounds:
+            signal.raise_signal(signal.SIGINT)
+
+    watch = Watch(act)
+    return watch

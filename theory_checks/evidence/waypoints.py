@@ -196,10 +196,7 @@ class Waypoints:
             name: torch.stack([stretch.stop.memory[name][stretch.position] for stretch in batch])
             for name in batch[0].stop.memory
         }
-        ends = torch.tensor([0.0, self._end], dtype=times.dtype)
-        run = Integration.begin(memory["state"], torch.cat([ends[:1], times, ends[1:]]).unique())
-        run.memory, run.time = memory, memory["time"].clone()
-        run.next_save = np.searchsorted(run.save_times.numpy(), run.time.numpy(), side="right")
+        run = Integration.going_on(memory, times, self._end)
         index = torch.tensor([stretch.index for stretch in batch])
         last = torch.tensor([stretch.last for stretch in batch], dtype=times.dtype)
 

@@ -99,7 +99,7 @@ class Rule(ABC):
             Such as ``{"B2": (n_1, n_2), ..., "BL": (n_{L-1}, n_L)}``; empty if it keeps none.
         """
 
-    def check_kept(self, kept: Mapping[str, np.ndarray]) -> None:  # noqa: B027
+    def check_kept(self, kept: Mapping[str, np.ndarray]) -> None:  # noqa: B027  # not abstract
         """Refuse matrices of a given start that the rule cannot have kept; most take any.
 
         Parameters

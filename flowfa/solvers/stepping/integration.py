@@ -93,6 +93,31 @@ class Integration:
             working=torch.arange(size, device=state.device),
         )
 
+    @classmethod
+    def going_on(cls, memory: dict[str, Tensor], times: Tensor, end: float) -> Integration:
+        """Set trajectories where a solver's memory has them, to be looked at at other times.
+
+        Solvers choose their steps without looking at save times, so that these are the steps that
+        they took from there.
+
+        Parameters
+        ----------
+        memory : dict of Tensor
+            A row for each trajectory; it is changed as the solver goes on.
+        times : Tensor
+            Where states are saved, increasing, after 0 and at most `end`, (time,). They follow the
+            save time 0, which the trajectories have behind them.
+        end : float
+            Of the integration in which the memory was taken, where steps are cut.
+        """
+        outer = times.new_tensor([0.0, end])
+        run = cls.begin(memory["state"], torch.cat([outer[:1], times, outer[1:]]).unique())
+        run.memory, run.time = memory, memory["time"].clone()
+        run.next_save = np.searchsorted(
+            run.save_times.cpu().numpy(), run.time.cpu().numpy(), side="right"
+        )
+        return run
+
     @property
     def end(self) -> float:
         """The end time."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -239,7 +238,7 @@ class _Step:
         self._stopping = stopping
         self._memory = {name: value[position : position + 1] for name, value in before.items()}
         self._field = field.select(torch.tensor([position], device=run.working.device))
-        self._ends = run.save_times[[0, -1]]
+        self._end = run.end
         self.begin, self.arrival = before["time"][position], arrival
 
     def first_reached(self) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -279,14 +278,8 @@ class _Step:
 
     def _states(self, times: Tensor) -> Tensor:
         """Return states at times within the step, (time, parameter)."""
-        first, last = self._ends
-        run = Integration.begin(
-            self._memory["state"], torch.cat([first[None], times, last[None]]).unique()
-        )
-        run.memory = {name: value.clone() for name, value in self._memory.items()}
-        run.time = run.memory["time"].clone()
-        begin = run.time.cpu().numpy()
-        run.next_save = np.searchsorted(run.save_times.cpu().numpy(), begin, side="right")
+        memory = {name: value.clone() for name, value in self._memory.items()}
+        run = Integration.going_on(memory, times, self._end)
         offset = int(run.next_save[0])
         found = self._memory["state"].repeat(len(times), 1)
 

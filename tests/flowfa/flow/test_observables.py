@@ -19,9 +19,9 @@ from flowfa.flow.observable_registry import OBSERVABLES
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.starts import given_start
 from flowfa.simulation.unfinished import load_run
-from flowfa.studies.progress import Progress
 from flowfa.testing import ObservableTestCase
 from tests.support.nightly import some_now
+from tests.support.watching import stops_after
 
 
 class TestNormalisedMargin(ObservableTestCase):
@@ -164,21 +164,6 @@ def test_other_numbers_are_those_of_a_run_without():
             assert variable.identical(with_it.tree[group].to_dataset()[name])
 
 
-class StopAfter(Progress):
-    """Stops the run after some rounds of steps, as a signal would."""
-
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def update(self, state):
-        self.rounds -= 1
-        if self.rounds == 0:
-            raise KeyboardInterrupt
-
-    def close(self):
-        pass
-
-
 @pytest.mark.parametrize("command", some_now(["simulate", "train"], ["train"]))
 def test_a_stopped_run_resumes_with_its_observables_bit_for_bit(
     command, in_norms, out_norms, tmp_path
@@ -191,7 +176,7 @@ def test_a_stopped_run_resumes_with_its_observables_bit_for_bit(
 
     whole = made("whole.nc")
     with pytest.raises(Interrupted):
-        made("run.nc", progress=StopAfter(4), checkpoint_every=1e-9)
+        made("run.nc", progress=stops_after(4), checkpoint_every=1e-9)
     unfinished = load_run(tmp_path / "run.nc")
     assert np.isfinite(unfinished["trajectory"]["out-norm"].to_numpy()[0, 0]).all()
     with pytest.raises(InputError, match="the unfinished run has observe"):

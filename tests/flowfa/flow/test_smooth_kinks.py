@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import signal
 
 import numpy as np
 import pytest
@@ -25,8 +24,8 @@ from flowfa.seeds import generator
 from flowfa.settings import SimulateSettings, from_toml, to_json_dict
 from flowfa.solvers.choice import choose
 from flowfa.solvers.stepping.status import Status
-from flowfa.studies.progress import Progress
 from tests.support.sliding import RULES, integrate, network
+from tests.support.watching import stops_after
 
 leaks = st.floats(0.0, 1.0, exclude_max=True)
 half_widths = st.floats(1e-8, 1e3)
@@ -238,21 +237,6 @@ def test_the_message_of_chattering_names_both_remedies():
     assert "`smooth_kinks=EPS`" in Status.CHATTERING.value
 
 
-class StopAfter(Progress):
-    """Raises the signal that a terminal would send, after some rounds of steps."""
-
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def update(self, state):
-        self.rounds -= 1
-        if self.rounds == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    def close(self):
-        pass
-
-
 def test_a_stopped_run_resumes_bit_for_bit_and_only_with_its_own_width(tmp_path):
     def simulated(name, smooth_kinks: float | None = 0.1, **more):
         problem = smoothed((5, 4), smooth_kinks, rules=("gd", "fa")).problem
@@ -260,7 +244,7 @@ def test_a_stopped_run_resumes_bit_for_bit_and_only_with_its_own_width(tmp_path)
 
     whole = simulated("whole.nc")
     with pytest.raises(Interrupted):
-        simulated("run.nc", progress=StopAfter(5))
+        simulated("run.nc", progress=stops_after(5))
     for other in (0.2, None):
         with pytest.raises(InputError, match=r"has smooth_kinks = 0\.1, this command"):
             simulated("run.nc", other, resume=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 
 import h5py
 import numpy as np
@@ -16,8 +15,8 @@ from flowfa.datasets.dataset import Dataset
 from flowfa.errors import InputError, Interrupted
 from flowfa.problems.rules import RULES
 from flowfa.problems.starts import given_start
-from flowfa.studies.progress import Progress
 from tests.support.rules import Doubled
+from tests.support.watching import stops_after
 
 SOLVERS = {
     "hybrid": {},
@@ -135,24 +134,11 @@ def test_the_spacing_goes_on(tmp_path):
     np.testing.assert_allclose(times, [0, 1, 2, 4, 8, 16, 32, 64])
 
 
-class StopAfter(Progress):
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def update(self, state):
-        self.rounds -= 1
-        if self.rounds == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    def close(self):
-        pass
-
-
 def test_an_interrupted_extension_goes_on(tmp_path):
     path = tmp_path / "run.nc"
     flowfa.simulate(problem(), 2, t_end=15.0, save=7, path=path, rtol=1e-6)
     with pytest.raises(Interrupted):
-        flowfa.extend(path, 31.0, progress=StopAfter(5))
+        flowfa.extend(path, 31.0, progress=stops_after(5))
     assert flowfa.load(path)["trajectory"]["time"].values[-1] == 15.0
     with pytest.raises(InputError, match="t_end = 31"):
         flowfa.extend(path, 32.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import signal
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from flowfa.solvers.choice import choose
 from flowfa.solvers.stepping.status import Status
 from tests.support.nightly import some_now
 from tests.support.rules import Doubled, DoubledForm
+from tests.support.watching import stops_after
 from theory_checks.verdicts.verdict import Verdict
 
 
@@ -152,23 +151,6 @@ def test_rules_in_form_have_the_numbers_that_they_have_alone():
     _same(together, flowfa.simulate(_problem(Doubled()), 2, **settings), [2, 3], [0, 1])
 
 
-class _StopAfter:
-    """A progress display that stops the run at an update, as Ctrl-C does."""
-
-    def __init__(self, updates: int) -> None:
-        self.left = updates
-        self.fractions = []
-
-    def update(self, state):
-        self.fractions.append(state.share)
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def close(self):
-        pass
-
-
 SETTINGS = {"t_end": 5.0, "rtol": 1e-5, "save": 11}
 
 
@@ -182,10 +164,10 @@ def _whole():
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, updates):
     problem = _problem("gd", RegisteredDoubled())
     path = tmp_path / "run.nc"
-    stop = _StopAfter(updates)
+    stop = stops_after(updates)
     with pytest.raises(Interrupted):
         flowfa.simulate(problem, 2, path=path, progress=stop, **SETTINGS)
-    assert 0.0 < stop.fractions[-1] < 1.0
+    assert 0.0 < stop.states[-1].share < 1.0
     resumed = flowfa.simulate(problem, 2, path=path, resume=True, **SETTINGS)
     _same(resumed, _whole(), [0, 1, 2, 3], [0, 1, 2, 3])
 

@@ -14,8 +14,8 @@ from flowfa.errors import InputError, Interrupted
 from flowfa.problems.starts import given_start
 from flowfa.settings import FlowSettings
 from flowfa.simulation.times import save_times
-from flowfa.studies.progress import Progress
 from tests.support.nightly import some_now
+from tests.support.watching import stops_after
 
 RULES = ("gd", "fa", "adafa", "signfa")
 
@@ -45,23 +45,6 @@ def assert_same_record(first, second, tolerance=0.0):
             np.testing.assert_array_equal(values, right[name], err_msg=name)
 
 
-class StopAfter(Progress):
-    """Raises the signal that a terminal would send, after some rounds of steps."""
-
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def update(self, state):
-        import signal
-
-        self.rounds -= 1
-        if self.rounds == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    def close(self):
-        pass
-
-
 def test_record_on_disk_is_the_record_in_memory(tmp_path):
     in_memory = flowfa.simulate(problem(), 3, t_end=5.0, save=20)
     on_disk = flowfa.simulate(problem(), 3, t_end=5.0, save=20, path=tmp_path / "run.nc")
@@ -86,7 +69,7 @@ def test_interrupted_and_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_pa
     whole = flowfa.simulate(problem(), 3, path=tmp_path / "whole.nc", **settings)
     path = tmp_path / "stopped.nc"
     with pytest.raises(Interrupted, match="resume=True"):
-        flowfa.simulate(problem(), 3, path=path, progress=StopAfter(rounds), **settings)
+        flowfa.simulate(problem(), 3, path=path, progress=stops_after(rounds), **settings)
     assert not path.exists()
     resumed = flowfa.simulate(problem(), 3, path=path, resume=True, **settings)
     assert_same_record(whole.tree, resumed.tree)
@@ -96,7 +79,7 @@ def test_interrupted_and_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_pa
 def test_resuming_with_other_settings_names_the_key(tmp_path):
     path = tmp_path / "run.nc"
     with pytest.raises(Interrupted):
-        flowfa.simulate(problem(), 3, path=path, progress=StopAfter(3), rtol=1e-5)
+        flowfa.simulate(problem(), 3, path=path, progress=stops_after(3), rtol=1e-5)
     for changes, key in [({"rtol": 1e-6}, "rtol"), ({"seed": 1}, "seed"), ({"save": 7}, "save")]:
         settings = {"rtol": 1e-5} | changes
         with pytest.raises(InputError, match=f"has {key} ="):

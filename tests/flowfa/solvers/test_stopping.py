@@ -15,7 +15,7 @@ from flowfa.errors import InputError, Interrupted
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import build_ensemble
 from flowfa.solvers.stepping.status import CONDITION_LABELS, Status
-from flowfa.studies.progress import Progress
+from tests.support.watching import stops_after
 
 SOLVERS = {
     "hybrid": {},
@@ -197,28 +197,13 @@ def test_trajectories_that_reach_nothing_go_to_the_end():
     assert not run.failed
 
 
-class StopAfter(Progress):
-    def __init__(self, rounds):
-        self.rounds = rounds
-
-    def update(self, state):
-        import signal
-
-        self.rounds -= 1
-        if self.rounds == 0:
-            signal.raise_signal(signal.SIGINT)
-
-    def close(self):
-        pass
-
-
 @pytest.mark.parametrize("rounds", [2, 9])
 def test_a_resumed_run_stops_as_the_uninterrupted_one(tmp_path, rounds):
     settings = {"t_end": 400.0, "until_loss": LOSS, "rtol": 1e-6}
     whole = flowfa.simulate(problem(), 2, **settings)
     path = tmp_path / "run.nc"
     with pytest.raises(Interrupted):
-        flowfa.simulate(problem(), 2, path=path, progress=StopAfter(rounds), **settings)
+        flowfa.simulate(problem(), 2, path=path, progress=stops_after(rounds), **settings)
     with pytest.raises(InputError, match="until_loss"):
         flowfa.simulate(problem(), 2, path=path, resume=True, **settings | {"until_loss": 0.3})
     resumed = flowfa.simulate(problem(), 2, path=path, resume=True, **settings)
