@@ -101,6 +101,15 @@ def test_ctrl_c_while_checking_keeps_the_result(monkeypatch, capsys):
     assert flowfa.load("run.nc").attrs["status"] == "ok"
 
 
+@pytest.fixture
+def heeded():
+    """Give SIGINT Python's own handler: a shell lets what it starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_while_checking_is_told(monkeypatch, capsys, number, status):
     """Left alone, SIGTERM ends Python without a word."""
