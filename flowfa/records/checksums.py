@@ -1,8 +1,9 @@
-"""Checksums in a result, by which a later change of any variable or root attribute is found.
+"""Checksums in a result, by which a later change of any variable or attribute is found.
 
-Each group has an attribute ``checksums``, a JSON object of digests by variable; that of the root
-has them by attribute. Readers of other languages pass over it. A file without it is as good, but
-what was changed in it shows only where the numbers contradict each other.
+Each group has an attribute ``checksums``, a JSON object of digests by variable, and by attribute
+of the group behind ``attributes/``; that of the root has them by attribute. Readers of other
+languages pass over it. A file without it is as good, but what was changed in it shows only where
+the numbers contradict each other.
 """
 
 from __future__ import annotations
@@ -24,17 +25,24 @@ CHECKSUMS = "checksums"
 _BLOCK_BYTES = 2**26
 """Most bytes of a variable that are looked at together, which bounds the memory."""
 _DIGITS = 32
+OF_ATTRIBUTES = "attributes/"
+"""Before the name of an attribute of a group; no variable has a name with a slash in it."""
 
 
-def of_variables(variables: Mapping[str, Any]) -> str:
+def of_group(variables: Mapping[str, Any], attributes: Mapping[Any, Any] | None = None) -> str:
     """Return the attribute of a group.
 
     Parameters
     ----------
     variables : mapping
         Arrays, or variables of an open file, by name.
+    attributes : mapping, optional
+        The other attributes of the group: texts and numbers.
     """
-    return json.dumps({name: _of_array(variables[name]) for name in sorted(variables)})
+    digests = {name: _of_array(variables[name]) for name in sorted(variables)}
+    named = {str(name): value for name, value in (attributes or {}).items() if name != CHECKSUMS}
+    digests |= {OF_ATTRIBUTES + name: _of_value(named[name]) for name in sorted(named)}
+    return json.dumps(digests)
 
 
 def of_attributes(attributes: Mapping[Any, Any]) -> str:
@@ -61,10 +69,18 @@ def find_changes(tree: DataTree) -> list[str]:
     for node in tree.children.values():
         variables = node.to_dataset(inherit=False).variables
         for name, digest in _stored(node.attrs).items():
-            if name not in variables:
-                found.append(f"{node.path}/{name} was removed after it was written")
-            elif _of_array(variables[name].values) != digest:
-                found.append(f"{node.path}/{name} was changed after it was written")
+            if name.startswith(OF_ATTRIBUTES):
+                attribute = name.removeprefix(OF_ATTRIBUTES)
+                there = attribute in node.attrs
+                same = there and _of_value(node.attrs[attribute]) == digest
+                what = f"the attribute {attribute} of {node.path}"
+            else:
+                there = name in variables
+                same = there and _of_array(variables[name].values) == digest
+                what = f"{node.path}/{name}"
+            if not same:
+                change = "changed" if there else "removed"
+                found.append(f"{what} was {change} after it was written")
     return found
 
 
@@ -79,8 +95,8 @@ def with_checksums(tree: DataTree) -> DataTree:
     for node in tree.children.values():
         if CHECKSUMS not in node.attrs:
             variables = node.to_dataset(inherit=False).variables
-            node.attrs[CHECKSUMS] = of_variables(
-                {str(name): variable.values for name, variable in variables.items()}
+            node.attrs[CHECKSUMS] = of_group(
+                {str(name): variable.values for name, variable in variables.items()}, node.attrs
             )
     return tree
 

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from flowfa.files.atomic import replacing
-from flowfa.records.checksums import CHECKSUMS, of_attributes, of_variables
+from flowfa.records.checksums import CHECKSUMS, of_attributes, of_group
 from flowfa.records.writer import save_tree
 
 MOST_BYTES = 2**22
@@ -95,7 +95,7 @@ def _fill(target: Any, group: _Group) -> None:
         if values.size:
             # HDF5 takes texts of different lengths as objects only.
             target[name][...] = values.astype(object) if values.dtype.kind in "OU" else values
-    target.attrs[CHECKSUMS] = of_variables({n: v.values for n, v in group.variables.items()})
+    target.attrs[CHECKSUMS] = of_group({n: v.values for n, v in group.variables.items()})
 
 
 def _template(groups: Mapping[str, _Group], path: Path) -> bytes:

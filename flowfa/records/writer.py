@@ -14,7 +14,7 @@ import xarray as xr
 
 from flowfa.files.atomic import check_place, replacing
 from flowfa.records.assemble import FILL, allocate, constant_values, fill
-from flowfa.records.checksums import CHECKSUMS, of_attributes, of_variables, with_checksums
+from flowfa.records.checksums import CHECKSUMS, of_attributes, of_group, with_checksums
 from flowfa.records.layout import RecordLayout
 from flowfa.records.recorder import Recorder
 from flowfa.records.schema import Variable, describe, dimensions
@@ -82,7 +82,7 @@ def write_run(
             fill(layout, recorder, constant, targets)
             for group in dimensions(variables):
                 named = {name: targets[of, name] for of, name in targets if of == group}
-                file[group].attrs[CHECKSUMS] = of_variables(named)
+                file[group].attrs[CHECKSUMS] = of_group(named)
             file.attrs[CHECKSUMS] = of_attributes(attributes)
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
 from flowfa.files.sizes import physical_memory
-from flowfa.records.checksums import of_variables
+from flowfa.records.checksums import of_group
 from flowfa.records.collection import KIND
 from flowfa.settings import key_of
 from flowfa.sweeps.folder import SweepFolder
@@ -128,7 +128,7 @@ def _read(name: str, variable: Any, digests: Mapping[str, str]) -> np.ndarray:
     if variable.nbytes > physical_memory():
         raise ValueError(f"{name} asks for {variable.nbytes / 1e9:.3g} GB")
     values = variable[...]
-    if json.loads(of_variables({name: values}))[name] != digests.get(name):
+    if json.loads(of_group({name: values}))[name] != digests.get(name):
         raise ValueError(f"{name} was changed after it was written")
     return values
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 from flowfa.files.atomic import replacing
 from flowfa.records import load
-from flowfa.records.checksums import CHECKSUMS, of_variables
+from flowfa.records.checksums import CHECKSUMS, of_group
 from theory_checks.verdicts.report import Report
 
 GROUP = "checks"
@@ -53,8 +53,9 @@ def store(report: Report, path: str | Path) -> None:
         coords={"statement": texts([finding.spec for finding in findings])},
         attrs={"report": json.dumps(report.to_json_dict())},
     )
-    verdicts.attrs[CHECKSUMS] = of_variables(
-        {str(name): variable.values for name, variable in verdicts.variables.items()}
+    verdicts.attrs[CHECKSUMS] = of_group(
+        {str(name): variable.values for name, variable in verdicts.variables.items()},
+        verdicts.attrs,
     )
     # The file is copied, because results may be larger than memory and the rest must not change.
     with replacing(Path(path), Path(path).stat().st_size + ROOM) as partial:

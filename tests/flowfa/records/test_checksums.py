@@ -17,7 +17,7 @@ import theory_checks
 from flowfa.cli.main import main
 from flowfa.errors import Interrupted
 from flowfa.records import checksums, load
-from flowfa.records.checksums import CHECKSUMS, find_changes, of_variables
+from flowfa.records.checksums import CHECKSUMS, OF_ATTRIBUTES, find_changes, of_group
 from tests.support.watching import Watch
 from theory_checks.verdicts.stored import store
 
@@ -43,6 +43,7 @@ def variables(path):
             f"{group}/{name}"
             for group in stored
             for name in json.loads(stored[group].attrs[CHECKSUMS])
+            if not name.startswith(OF_ATTRIBUTES)
         ]
 
 
@@ -96,6 +97,21 @@ def test_every_change_of_an_attribute_is_named(whole):
         assert find_changes(copy) == [f"the attribute {name} was changed after it was written"]
         del copy.attrs[name]
         assert find_changes(copy) == [f"the attribute {name} was removed after it was written"]
+
+
+def test_every_change_of_an_attribute_of_a_group_is_named(whole):
+    tree = load(whole)
+    assert "report" in tree["checks"].attrs
+    for node in tree.children.values():
+        for name, value in node.attrs.items():
+            if name == CHECKSUMS:
+                continue
+            copy = tree.copy()
+            copy[node.name].attrs[name] = value.replace("holds", "violated", 1)
+            what = f"the attribute {name} of {node.path}"
+            assert find_changes(copy) == [f"{what} was changed after it was written"]
+            del copy[node.name].attrs[name]
+            assert find_changes(copy) == [f"{what} was removed after it was written"]
 
 
 CHANGES = {
@@ -217,9 +233,9 @@ def test_digest_does_not_depend_on_the_blocks_that_are_looked_at(monkeypatch, tm
     # Another pattern of bits, with the sign set, that is no number either.
     values[1, 2, 3] = -np.nan
     text = np.array(["ok", "\N{GREEK SMALL LETTER ALPHA}"], dtype=object)
-    expected = of_variables({"a": values, "b": text, "c": np.float64(3.0), "d": np.zeros((0, 2))})
+    expected = of_group({"a": values, "b": text, "c": np.float64(3.0), "d": np.zeros((0, 2))})
     monkeypatch.setattr(checksums, "_BLOCK_BYTES", block)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["a"], file["c"], file["d"] = np.where(values > 9, 0, values), 3.0, np.zeros((0, 2))
         file.create_dataset("b", data=text, dtype=h5py.string_dtype("utf-8"))
-        assert of_variables(file) == expected
+        assert of_group(file) == expected
