@@ -13,7 +13,7 @@ from flowfa.errors import InputError
 from flowfa.files.atomic import check_place, replacing
 
 if TYPE_CHECKING:
-    from theory_checks.laws import Dynamics
+    from theory_checks.laws import Dynamics, Laws
     from theory_checks.laws.counting.rank import Count
 
 
@@ -63,8 +63,19 @@ def laws(settings: LawsSettings) -> int:
     for line in lines(result, settings.steps):
         say(line)
     if settings.out is not None:
-        say(f"saved to {settings.out}; next: flowfa check RUN.nc --laws {settings.out}")
+        say(f"saved to {settings.out}{_next(result, settings.out)}")
     return 0
+
+
+def _next(result: Laws, out: str) -> str:
+    """Return what can be done with the file; a run cannot be held to laws of every kind."""
+    from theory_checks.laws.following import FOLLOWED
+    from theory_checks.laws.same_flow import moving_otherwise
+
+    followed = any(family.kind in FOLLOWED for family in result.families)
+    if not followed or any(moving_otherwise(result.dynamics)):
+        return "; no run can be held to these laws"
+    return f"; next: flowfa check RUN.nc --laws {out}"
 
 
 def _dynamics(settings: LawsSettings) -> Dynamics:

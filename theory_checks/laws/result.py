@@ -19,8 +19,7 @@ from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.feedback import check_no_noise
 from theory_checks.laws.motion.traced import NotFollowed
 from theory_checks.laws.report import lines
-
-FORMAT = "flowfa laws 1"
+from theory_checks.laws.stored import FORMAT
 
 
 @dataclass(frozen=True)
@@ -121,17 +120,7 @@ class Laws:
             "singular_values": self.counted.gap,
             "prime": self.counted.prime or None,
             "seed": self.counted.seed,
-            "formulas": [
-                {
-                    "text": str(family),
-                    "latex": family.latex,
-                    "kind": family.kind,
-                    "step": family.step,
-                    "independent": family.independent,
-                    "members": [law.to_json_dict() for law in family.laws],
-                }
-                for family in self.families
-            ],
+            "formulas": [family.to_json_dict() for family in self.families],
         }
 
     def __repr__(self) -> str:

@@ -77,6 +77,10 @@ class Dynamics:
         object.__setattr__(self, "has_bias", tuple(self.has_bias) or (False,) * layers)
         for name in ("weight_decay", "rates"):
             object.__setattr__(self, name, _of_layers(name, getattr(self, name), layers))
+        if self.friction is not None and not _is_number(self.friction):
+            raise InputError(
+                f"`friction` is {self.friction!r}: expected a non-negative finite number"
+            )
         if self.inputs is not None and self.inputs.shape[-1] != self.sizes[0]:
             raise InputError(
                 f"the samples have {self.inputs.shape[-1]} features and `sizes` begins with "
@@ -181,8 +185,14 @@ def _of_layers(name: str, given: Any, layers: int) -> tuple[float, ...]:
             "for all"
         )
     for value in values:
-        usable = isinstance(value, int | float) and np.isfinite(value)
-        if not usable or value < 0 or (name == "rates" and value == 0):
+        if not _is_number(value) or (name == "rates" and value == 0):
             kind = "positive" if name == "rates" else "non-negative"
             raise InputError(f"`{name}` has {value!r}: expected {kind} finite numbers")
     return tuple(float(value) for value in values)
+
+
+def _is_number(value: object) -> bool:
+    """Return whether it is a non-negative finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return bool(np.isfinite(value)) and value >= 0
