@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations, combinations_with_replacement
 from math import comb
 
@@ -201,8 +200,7 @@ class Candidates:
     def _decay(self, name: str) -> int:
         if name not in self.layout.shapes or name[0] not in "Wc":
             return 0
-        rate = self.dynamics.weight_decay[int(name[1:]) - 1]
-        return int(Fraction(str(rate)) / self.dynamics.time_unit)
+        return self.dynamics.in_units(self.dynamics.weight_decay[int(name[1:]) - 1])
 
 
 def _monomials(entries: list[Factor], degree: int) -> list[Monomial]:

@@ -42,15 +42,24 @@ class Evaluator:
         time : Tensor, optional
             (row,), of a law that depends on time.
         """
-        total = sum(self.terms(law, moving, kept), torch.zeros(()))
-        return total if time is None else total * torch.exp(self._growth(law) * time)
+        return sum(self.terms(law, moving, kept, time), torch.zeros(()))
 
-    def terms(self, law: Law, moving: Arrays, kept: Arrays) -> list[Tensor]:
+    def terms(
+        self, law: Law, moving: Arrays, kept: Arrays, time: Tensor | None = None
+    ) -> list[Tensor]:
         """Return the sums that a law is made of, (row,) each."""
         part = law.terms[0].coefficient.component if law.terms else None
         if part is not None:
             return self._null_terms(law, part, moving, kept)
-        return [_of_piece(piece, moving, kept) for piece in self._pieces.of(law)]
+        pieces = self._pieces.of(law)
+        terms = [_of_piece(piece, moving, kept) for piece in pieces]
+        if time is None:
+            return terms
+        unit = float(self.dynamics.time_unit)
+        return [
+            term * torch.exp(unit * piece.growth * time)
+            for piece, term in zip(pieces, terms, strict=True)
+        ]
 
     def turnover(self, law: Law, moving: Arrays, kept: Arrays) -> Tensor:
         """Return the terms of the in-weights, which the others balance, (row,)."""
@@ -62,10 +71,6 @@ class Evaluator:
         if all(of_own) or not any(of_own):
             return terms[0]
         return torch.stack([term for term, own in zip(terms, of_own, strict=True) if own]).sum(0)
-
-    def _growth(self, law: Law) -> float:
-        power = sum(one.power for one in law.terms[0].monomial if one.name == "u")
-        return float(power * self.dynamics.time_unit)
 
     def _null_terms(self, law: Law, part: Component, moving: Arrays, kept: Arrays) -> list[Tensor]:
         vector = null_vector(part, kept)
@@ -114,7 +119,9 @@ def gradients(
     rows = []
     for law in laws:
         at = {name: array[None] for name, array in moving.items()}
-        value = evaluator.value(law, at, kept).sum()
+        # Where laws depend on time, u = exp(unit t) is one of the numbers.
+        time = at["u"].log() / float(dynamics.time_unit) if "u" in at else None
+        value = evaluator.value(law, at, kept, time).sum()
         parts = torch.autograd.grad(value, list(moving.values()), allow_unused=True)
         flat = [
             torch.zeros(array.numel()) if part is None else part.flatten()

@@ -45,8 +45,8 @@ class Style(ABC):
         """Return a positive rational number."""
 
     @abstractmethod
-    def growth(self, rate: str, inner: str) -> str:
-        """Return exp(rate t) times a sum."""
+    def growth(self, rate: str, inner: str, alone: bool = False) -> str:
+        """Return exp(rate t) times a sum, or times one term."""
 
     @abstractmethod
     def annihilated(self, matrices: Sequence[str]) -> str:
@@ -89,9 +89,9 @@ class PlainText(Style):
         """Return ``1/2``."""
         return str(value)
 
-    def growth(self, rate: str, inner: str) -> str:
+    def growth(self, rate: str, inner: str, alone: bool = False) -> str:
         """Return ``exp(0.2 t) (...)``."""
-        return f"exp({rate} t) ({inner})"
+        return f"exp({rate} t) {inner}" if alone else f"exp({rate} t) ({inner})"
 
     def annihilated(self, matrices: Sequence[str]) -> str:
         """Return ``n^T B2 B3 = 0``."""
@@ -140,9 +140,9 @@ class Latex(Style):
             return str(value)
         return self.quotient(str(value.numerator), str(value.denominator))
 
-    def growth(self, rate: str, inner: str) -> str:
+    def growth(self, rate: str, inner: str, alone: bool = False) -> str:
         """Return ``e^{0.2 t} (...)``."""
-        return rf"e^{{{rate} t}} \left({inner}\right)"
+        return rf"e^{{{rate} t}}\,{inner}" if alone else rf"e^{{{rate} t}} \left({inner}\right)"
 
     def annihilated(self, matrices: Sequence[str]) -> str:
         r"""Return ``n^\top B_{2} B_{3} = 0``."""

@@ -81,6 +81,11 @@ class Dynamics:
             raise InputError(
                 f"`friction` is {self.friction!r}: expected a non-negative finite number"
             )
+        if self.rule.learned and self.friction is not None and self.decays:
+            raise InputError(
+                f"{self.rule.name} with both momentum and weight decay is not counted: its "
+                "feedback has a velocity of its own then; leave out the momentum or `weight_decay`"
+            )
         if self.inputs is not None and self.inputs.shape[-1] != self.sizes[0]:
             raise InputError(
                 f"the samples have {self.inputs.shape[-1]} features and `sizes` begins with "
@@ -127,6 +132,10 @@ class Dynamics:
             return Fraction(1)
         below = lcm(*(rate.denominator for rate in rates))
         return Fraction(gcd(*(int(rate * below) for rate in rates)), below)
+
+    def in_units(self, rate: float) -> int:
+        """Return how many times the time unit a rate of decay is."""
+        return int(Fraction(str(rate)) / self.time_unit)
 
     @cached_property
     def layout(self) -> Layout:

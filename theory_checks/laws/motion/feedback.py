@@ -51,7 +51,12 @@ class Feedback:
         return cls(dynamics.rule, dynamics.sizes, kept)
 
     def matrix(
-        self, layer: int, weight: Jet, signs: np.ndarray, kept: dict[str, np.ndarray] | None
+        self,
+        layer: int,
+        weight: Jet,
+        signs: np.ndarray,
+        kept: dict[str, np.ndarray] | None,
+        shrunk: Jet | None = None,
     ) -> Jet:
         """Return F_l, (batch, n_{l-1}, n_l or n_L).
 
@@ -64,6 +69,8 @@ class Feedback:
             Of its entries.
         kept : dict, optional
             What a rule that draws anew keeps for each network of the batch.
+        shrunk : Jet, optional
+            (batch, 1, 1): the share that weight decay has left of what a learned feedback keeps.
 
         Raises
         ------
@@ -73,9 +80,12 @@ class Feedback:
             If its code uses a function that exact arithmetic does not have.
         """
         if self.rule.in_form:
-            parts = self.parts(layer, weight.numbers, kept)
-            return _sum_of_parts(parts, weight, signs)
-        return self._traced(layer, weight, signs, self.kept if kept is None else kept)
+            share, fixed, magnitudes = self.parts(layer, weight.numbers, kept)
+            if shrunk is not None:
+                fixed = None if fixed is None else fixed * shrunk
+                magnitudes = None if magnitudes is None else magnitudes * shrunk
+            return _sum_of_parts((share, fixed, magnitudes), weight, signs)
+        return self._traced(layer, weight, signs, self.kept if kept is None else kept, shrunk)
 
     def has_magnitudes(self, numbers: Numbers) -> bool:
         """Return whether the feedback of a rule in form has signs of weights in it."""
@@ -100,12 +110,19 @@ class Feedback:
         return tuple(None if part is None else _matrix(part, numbers, exact) for part in parts)
 
     def _traced(
-        self, layer: int, weight: Jet, signs: np.ndarray, kept: dict[str, np.ndarray]
+        self,
+        layer: int,
+        weight: Jet,
+        signs: np.ndarray,
+        kept: dict[str, np.ndarray],
+        shrunk: Jet | None,
     ) -> Jet:
         seen = {
             name: traced_constant(weight.numbers, matrix if matrix.ndim == 3 else matrix[None])
             for name, matrix in kept.items()
         }
+        if shrunk is not None:
+            seen = {name: Traced(each.jet * shrunk, each.signs) for name, each in seen.items()}
         try:
             result = self.rule.feedback(layer, Traced(weight, signs), seen)  # pyright: ignore[reportArgumentType]
         except NotFollowed as function:

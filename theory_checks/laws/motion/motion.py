@@ -168,6 +168,7 @@ class Motion:
                 weights[layer],
                 self.layout.view_of(signs, f"W{layer}"),
                 samples.kept,
+                self._shrunk(state, layer),
             )
             direct = dynamics.rule.feedback_from == "output"
             delta = back @ (samples.residual if direct else delta)
@@ -183,6 +184,18 @@ class Motion:
         layer = int(name[1:])
         rate = self._decay[layer - 1] if name[0] in "Wc" else self._number(0.0)
         return rate * _flat(self.layout.view(state, name))
+
+    def _shrunk(self, state: Jet, layer: int) -> Jet | None:
+        """Return exp(-lambda_l t) of a layer whose feedback decays along, (batch, 1, 1)."""
+        dynamics = self.dynamics
+        rate = dynamics.weight_decay[layer - 1]
+        if not dynamics.rule.learned or not rate:
+            return None
+        inverse = _flat(self.layout.view(state, "u")).inverse()
+        result = inverse
+        for _ in range(dynamics.in_units(rate) - 1):
+            result = result * inverse
+        return result.mapped(lambda values: values[..., None])
 
     def _number(self, value: float | Fraction) -> Jet:
         exact = Fraction(str(value)) if isinstance(value, float) else value
