@@ -57,7 +57,7 @@ def _ground(counted: Count) -> str:
     fall = f"the least singular value is {above:.1e}"
     if below:
         fall = f"singular values fall from {above:.1e} to {below:.1e}"
-    return f"{fall} in 50 digits, seed {counted.seed}: this is evidence, not proof"
+    return f"{fall} in {counted.digits} digits, seed {counted.seed}: this is evidence, not proof"
 
 
 def rank_line(counted: Count) -> str:

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from flowfa.errors import InputError
 from flowfa.problems.activations.stored import describe_activation
 from flowfa.problems.problem import Problem
+from theory_checks.laws.counting.evidence import estimate_count
 from theory_checks.laws.counting.rank import Count, count_laws
 from theory_checks.laws.finding.search import Search
 from theory_checks.laws.formulas.families import Family, families
 from theory_checks.laws.formulas.law import Law
 from theory_checks.laws.motion.dynamics import Dynamics
-from theory_checks.laws.motion.feedback import check_no_noise
+from theory_checks.laws.motion.soundness import check_feedback, is_followed
 from theory_checks.laws.motion.traced import NotFollowed
 from theory_checks.laws.report import lines
 from theory_checks.laws.stored import FORMAT
@@ -169,28 +169,16 @@ def laws(
       4  1/2 |W1[j,:]|^2 - <W2[:,j], B2[j,:]> for every j of layer 1
     """
     dynamics = problem if isinstance(problem, Dynamics) else Dynamics.of(problem)
-    check_no_noise(dynamics)
+    check_feedback(dynamics)
+    if not is_followed(dynamics):
+        return Laws(dynamics, estimate_count(dynamics, seed, watch, opaque=True), (), 0, 0)
     try:
         counted = count_laws(dynamics, seed, watch)
     except NotFollowed:
-        return Laws(dynamics, _estimated(dynamics, seed, watch), (), 0, 0)
+        return Laws(dynamics, estimate_count(dynamics, seed, watch), (), 0, 0)
     known = ()
     if dynamics.inputs is not None:
         # What holds for all data comes first, so that the rest is of these data.
         known = laws(replace(dynamics, inputs=None), degree=degree, seed=seed, watch=watch).found
     found = Search(dynamics, seed, degree, known).run(counted.laws)
     return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed)
-
-
-def _estimated(dynamics: Dynamics, seed: int, watch: Callable[[Count], None]) -> Count:
-    """Return the count of a rule that exact arithmetic cannot follow."""
-    from theory_checks.laws.counting.evidence import estimate_count
-
-    try:
-        return estimate_count(dynamics, seed, watch)
-    except NotFollowed as function:
-        raise InputError(
-            f"the feedback of {dynamics.rule.name} uses {function}, which laws cannot follow: "
-            "write it with + - * / @, powers, sums, transpose, sign of a weight, exp, log, sqrt, "
-            "tanh, sigmoid, sin and cos"
-        ) from None

@@ -50,6 +50,8 @@ class Count:
         The rank found up to now, within a level too: a lower bound.
     gap : tuple of float or None
         Of a rank that singular values tell: the last one above the gap, and the first one below.
+    digits : int
+        Of the numbers of such a rank; 0 of residues.
     """
 
     parameters: int
@@ -59,11 +61,12 @@ class Count:
     finished: bool = False
     so_far: int = 0
     gap: tuple[float, float] | None = None
+    digits: int = 0
 
     @property
     def exact(self) -> bool:
         """Whether it is a proof: arithmetic was modulo a prime."""
-        return self.gap is None
+        return not self.digits
 
     @property
     def rank(self) -> int:

@@ -156,6 +156,9 @@ class Candidates:
 
     def _squares(self, entries: list[Factor]) -> list[Monomial]:
         squares: list[Monomial] = [(entry, entry) for entry in entries]
+        if self.signed:
+            # Positive and negative parts have the potentials w^2 and w |w|.
+            squares += [(one, Factor(one.name, one.index, "abs")) for one in entries]
         if self.dynamics.friction is not None:
             velocities = [Factor(f"V{one.name}", one.index) for one in entries]
             squares += [(one, one) for one in velocities]

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from theory_checks.laws.arithmetic.elimination import Span
+from theory_checks.laws.arithmetic.simple import simple_fraction
 from theory_checks.laws.finding.rates import Rates
 from theory_checks.laws.formulas.law import Coefficient, Component, Monomial
-from theory_checks.laws.motion.feedback import simple_fraction
 from theory_checks.laws.motion.layout import Entry
 
 

@@ -66,6 +66,8 @@ class Motion:
         Of everything that is in general position.
     largest : int
         Size of what the rule keeps: whole numbers for exact arithmetic, or 1 for numbers below it.
+    opaque : bool
+        Whether torch computes the feedback of a rule without a form; numbers are floats then.
     """
 
     def __init__(
@@ -74,11 +76,12 @@ class Motion:
         numbers: Numbers,
         source: np.random.Generator,
         largest: int = LARGEST,
+        opaque: bool = False,
     ) -> None:
         self.dynamics = dynamics
         self.numbers = numbers
         self.source = source
-        self.feedback = Feedback.drawn(dynamics, source, largest)
+        self.feedback = Feedback.drawn(dynamics, source, largest, opaque)
         self.largest = largest
         self._forward = forward_of(dynamics.activation)
         self._rates = [self._number(rate) for rate in dynamics.rates]
