@@ -77,9 +77,16 @@ class Laws:
 
     @property
     def without_law(self) -> tuple[tuple[int, int], ...]:
-        """Hidden neurons without a law of their own, as layer and neuron."""
+        """Hidden neurons without a law of their own, as layer and neuron.
+
+        One whose in-weights never move needs none.
+        """
         own = {(law.layer, law.neurons[0]) for law in self.found if len(law.neurons) == 1}
         sizes = self.dynamics.sizes
+        trivial = [law.terms[0].monomial[0] for law in self.found if law.kind == "trivial"]
+        for layer in range(1, len(sizes) - 1):
+            rows = [one.index[0] for one in trivial if one.name == f"W{layer}"]
+            own |= {(layer, row) for row in rows if rows.count(row) == sizes[layer - 1]}
         every = [(n, j) for n in range(1, len(sizes) - 1) for j in range(sizes[n])]
         return tuple(place for place in every if place not in own)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flowfa.problems.activations import SquaredReLU, Tanh
-from flowfa.problems.rules import SignFeedbackAlignment
+from flowfa.problems.rules import FeedbackAlignment, SignFeedbackAlignment
 from tests.support.laws import LINEAR, HalfFA, WithFeedback, dynamics, one_entry_drifts
 from theory_checks.controls import small_flow
 from theory_checks.laws import laws
@@ -227,3 +227,39 @@ def test_formulas_are_latex_too():
     assert laws(dynamics("fa", 2, 3, 2)).families[0].latex == (
         r"\frac{1}{2}\,\lVert W_{1}[j,:] \rVert^2 - \langle W_{2}[:,j], B_{2}[j,:] \rangle"
     )
+
+
+class Partly(FeedbackAlignment):
+    """Feedback of which a part is zero."""
+
+    def __init__(self, given):
+        self.given = np.array(given, dtype=float)
+
+    def draw_feedback(self, weights, draw):
+        kept = super().draw_feedback(weights, draw)
+        return {name: matrix * self.given for name, matrix in kept.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [([[1, 0]] * 3, 7), ([[0, 0], [1, 1], [1, 1]], 7), ([[1, 0], [0, 1], [1, 0]], 7)],
+)
+def test_zeros_of_the_feedback_make_no_laws_of_zeros(given, count):
+    found = laws(dynamics(Partly(given), 2, 3, 2, activation=LINEAR))
+    assert (found.count, found.complete) == (count, True)
+    source = np.random.default_rng(0)
+    point = {"W1": source.normal(size=(3, 2)), "W2": source.normal(size=(2, 3))}
+    point["B2"] = source.normal(size=(3, 2)) * np.array(given)
+    assert np.abs(found.gradient(point)).max(axis=1).min() > 0.0
+    # Whatever has feedback in it has some that is not zero.
+    for law in found.found:
+        entries = [entry for term in law.terms for entry, _ in term.coefficient.entries]
+        assert all(given[index[0]][index[1]] for _, index in entries)
+
+
+def test_neurons_whose_weights_never_move_are_trivial_and_lack_no_law():
+    found = laws(dynamics(Partly([[0, 0], [1, 1], [1, 1]]), 2, 3, 2))
+    assert [family.kind for family in found.families] == ["trivial", "trivial", "universal"]
+    assert found.without_law == ()
+    still = laws(dynamics(Partly([[0, 0]] * 3), 2, 3, 2, activation=LINEAR))
+    assert {law.kind for law in still.found} == {"trivial"}

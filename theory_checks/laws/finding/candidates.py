@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
 from math import comb
 
+import numpy as np
+
 from theory_checks.laws.formulas.law import Factor, Monomial
 from theory_checks.laws.motion.dynamics import Dynamics
 
@@ -40,10 +42,10 @@ class Candidates:
     signed : bool
         Whether the feedback has signs of weights in it, so that abs(w) and sign(w) are candidates.
     kept : dict
-        The shape of each matrix that the rule keeps, by name.
+        Where each matrix that the rule keeps is not zero, by name.
     """
 
-    def __init__(self, dynamics: Dynamics, signed: bool, kept: dict[str, tuple[int, ...]]) -> None:
+    def __init__(self, dynamics: Dynamics, signed: bool, kept: dict[str, np.ndarray]) -> None:
         self.dynamics = dynamics
         self.signed = signed
         self.kept = {} if dynamics.rule.redrawn else kept
@@ -138,8 +140,9 @@ class Candidates:
 
     def _feedback(self, layer: int, neuron: int, out: Factor) -> Iterator[Factor]:
         """Yield feedback into a neuron that stands where one of its out-weights does."""
-        for name, shape in self.kept.items():
-            if shape == (self.dynamics.sizes[layer], self.layout.shapes[out.name][0]):
+        for name, given in self.kept.items():
+            shape = (self.dynamics.sizes[layer], self.layout.shapes[out.name][0])
+            if given.shape == shape and given[neuron, out.index[0]]:
                 yield Factor(name, (neuron, out.index[0]))
 
     def _singles(self, entries: Iterable[Factor]) -> list[Monomial]:

@@ -67,7 +67,8 @@ class Names:
                     for one, residue, values in zip(self.draws, residues, table, strict=True)
                 ]
                 number = self._rational(quotient)
-                if number is not None:
+                # An entry that is zero makes zero of every coefficient.
+                if number:
                     return Coefficient(number, ((entry, power),))
         return self._ratio(residues)
 

@@ -62,10 +62,8 @@ class Search:
         # Coefficients that are made of feedback: the same in all fields of a draw.
         self.fixed = self._draws((PRIMES[0], PRIMES[0], PRIMES[1]), 11)
         first = self.fixed[0]
-        feedback = first.motion.feedback
         self.signed = has_signs(first.motion)
-        shapes = {name: matrix.shape for name, matrix in feedback.kept.items()}
-        self.candidates = Candidates(dynamics, self.signed, shapes)
+        self.candidates = Candidates(dynamics, self.signed, _given(self.fixed))
         self.span = Span(first.numbers, dynamics.layout.size)
         self.found = Found()
         self.names = Names(self.fixed)
@@ -144,10 +142,17 @@ class Search:
         # All gradients are taken at one point, with one draw of the feedback.
         gradient = law_gradient(self.names, law)
         independent = bool(self.span.add(gradient[None]))
-        # Of laws that follow from others only whole families are of interest.
-        if independent or (len(law.neurons) > 1 and law.kind == "universal"):
+        # Of laws that follow from others only whole families are of interest, and none of them that
+        # is made of numbers that never move.
+        moves = gradient.any() and not self._is_still(law)
+        if independent or (len(law.neurons) > 1 and law.kind == "universal" and moves):
             self.found.laws.append(replace(law, independent=independent))
         self.found.independent += independent
+
+    def _is_still(self, law: Law) -> bool:
+        """Return whether each number of a law is known never to move."""
+        still = {one.terms[0].monomial[0].entry for one in self.found.laws if one.kind == "trivial"}
+        return all(factor.entry in still for term in law.terms for factor in term.monomial)
 
     def _outside_the_data(self) -> None:
         """Add the part of each row of W_1, with its bias, that no given sample moves."""
@@ -181,6 +186,12 @@ class Search:
         for weight, part in zip(vector[columns], parts, strict=True):
             total = self.fixed[0].numbers.reduce(total + weight * part)
         return bool(self.span.add(total[None]))
+
+
+def _given(draws: list[Rates]) -> dict[str, np.ndarray]:
+    """Return where what the rule keeps is not zero, in some draw at least."""
+    kept = [draw.motion.feedback.kept for draw in draws]
+    return {name: np.any([one[name] != 0.0 for one in kept], axis=0) for name in kept[0]}
 
 
 def law_gradient(names: Names, law: Law) -> np.ndarray:
