@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from flowfa.problems.activations.stored import describe_activation
 from flowfa.problems.problem import Problem
+from theory_checks.laws.arithmetic.modular import PRIMES
 from theory_checks.laws.counting.evidence import estimate_count
 from theory_checks.laws.counting.rank import Count, count_laws
-from theory_checks.laws.finding.search import Search
+from theory_checks.laws.finding.search import Found, Search
 from theory_checks.laws.formulas.families import Family, families
 from theory_checks.laws.formulas.law import Law
 from theory_checks.laws.motion.dynamics import Dynamics
-from theory_checks.laws.motion.soundness import check_feedback, is_followed
+from theory_checks.laws.motion.soundness import check_feedback, is_followed, uses_signs
 from theory_checks.laws.motion.traced import NotFollowed
 from theory_checks.laws.report import lines
 from theory_checks.laws.stored import FORMAT
@@ -63,7 +65,18 @@ class Laws:
     @property
     def complete(self) -> bool:
         """Whether as many laws were found as there can be."""
-        return self.independent == self.count and self.counted.exact
+        known = self.counted.exact and self.counted.finished
+        return known and self.independent == self.count
+
+    @cached_property
+    def in_one_orthant(self) -> bool:
+        """Whether signs of weights are in the feedback: the count is that of a generic orthant."""
+        return uses_signs(self.dynamics)
+
+    @property
+    def through_sign_flips(self) -> int:
+        """How many independent laws with a formula hold in all orthants, and where signs flip."""
+        return sum(law.independent for law in self.found if law.kind != "while no sign flips")
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -123,12 +136,19 @@ class Laws:
             "found": self.independent,
             "unnamed": self.unnamed,
             "complete": self.complete,
+            "orthant": self._orthant(),
             "proof": self.counted.exact,
             "singular_values": self.counted.gap,
             "prime": self.counted.prime or None,
             "seed": self.counted.seed,
             "formulas": [family.to_json_dict() for family in self.families],
         }
+
+    def _orthant(self) -> dict[str, Any] | None:
+        """Return of which orthant of the weights the count is; None if all have the same laws."""
+        if not self.in_one_orthant:
+            return None
+        return {"counted": "one, generic", "through_sign_flips": self.through_sign_flips}
 
     def __repr__(self) -> str:
         """Return the table that the command line prints."""
@@ -140,7 +160,7 @@ def laws(
     *,
     degree: int = 2,
     seed: int = 0,
-    watch: Callable[[Count], None] = lambda _: None,
+    watch: Callable[[Laws], None] = lambda _: None,
 ) -> Laws:
     """Count and find the conservation laws of a training flow.
 
@@ -154,7 +174,7 @@ def laws(
     seed : int
         Of the random point and fields.
     watch : callable, optional
-        Is shown the count as it grows.
+        Is shown what is known, as it grows: a lower bound of the rank, then laws.
 
     Returns
     -------
@@ -176,16 +196,25 @@ def laws(
       4  1/2 |W1[j,:]|^2 - <W2[:,j], B2[j,:]> for every j of layer 1
     """
     dynamics = problem if isinstance(problem, Dynamics) else Dynamics.of(problem)
+
+    def counting(count: Count) -> None:
+        watch(Laws(dynamics, count, (), 0, 0))
+
+    counting(Count(dynamics.layout.size, PRIMES[0], seed))
     check_feedback(dynamics)
     if not is_followed(dynamics):
-        return Laws(dynamics, estimate_count(dynamics, seed, watch, opaque=True), (), 0, 0)
+        return Laws(dynamics, estimate_count(dynamics, seed, counting, opaque=True), (), 0, 0)
     try:
-        counted = count_laws(dynamics, seed, watch)
+        counted = count_laws(dynamics, seed, counting)
     except NotFollowed:
-        return Laws(dynamics, estimate_count(dynamics, seed, watch), (), 0, 0)
-    known = ()
+        return Laws(dynamics, estimate_count(dynamics, seed, counting), (), 0, 0)
+
+    def known_so_far(found: Found) -> Laws:
+        return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed)
+
+    universal = ()
     if dynamics.inputs is not None:
         # What holds for all data comes first, so that the rest is of these data.
-        known = laws(replace(dynamics, inputs=None), degree=degree, seed=seed, watch=watch).found
-    found = Search(dynamics, seed, degree, known).run(counted.laws)
-    return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed)
+        universal = laws(replace(dynamics, inputs=None), degree=degree, seed=seed).found
+    search = Search(dynamics, seed, degree, universal, lambda found: watch(known_so_far(found)))
+    return known_so_far(search.run(counted.laws))

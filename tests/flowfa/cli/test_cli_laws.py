@@ -152,3 +152,40 @@ def test_ctrl_c_prints_what_is_known(capsys, monkeypatch):
     assert run("laws --rule fa --sizes 3 4 2") == 130
     out = capsys.readouterr().out
     assert "stopped: the rank is at least 16, so that there are at most 4 laws of 20" in out
+
+
+@pytest.mark.parametrize("json_flag", ["", " --json"])
+def test_ctrl_c_while_laws_are_searched_prints_count_and_formulas_so_far(
+    capsys, monkeypatch, json_flag
+):
+    from theory_checks.laws.finding.candidates import Candidates
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Candidates, "columns", stop)
+    assert run(f"laws --rule fa --sizes 3 4 2 --leak 1{json_flag}") == 130
+    out = capsys.readouterr().out
+    formula = "1/2 |W1[j,:]|^2 - <W2[:,j], B2[j,:]> for every j of layer 1"
+    if json_flag:
+        document = json.loads(out)
+        assert (document["stopped"], document["laws"], document["found"]) == (True, 13, 4)
+        assert document["complete"] is False
+        assert document["formulas"][0]["text"] == formula
+    else:
+        assert "stopped while laws were searched: there are at most 13 laws of 20" in out
+        assert f"  4  {formula}" in out
+
+
+def test_ctrl_c_before_any_field_is_seen_prints_the_bound_of_rank_zero(capsys, monkeypatch):
+    from theory_checks.laws import result
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(result, "check_feedback", stop)
+    assert run("laws --rule fa --sizes 3 4 2") == 130
+    assert "the rank is at least 0, so that there are at most 20 laws" in capsys.readouterr().out
+    monkeypatch.setattr("flowfa.cli.laws._dynamics", stop)
+    assert run("laws --rule fa --sizes 3 4 2") == 130
+    assert "stopped before anything was counted" in capsys.readouterr().out

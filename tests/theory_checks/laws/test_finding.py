@@ -11,11 +11,11 @@ import torch
 
 from flowfa.problems.activations import SquaredReLU, Tanh
 from flowfa.problems.rules import FeedbackAlignment, SignFeedbackAlignment
-from tests.support.laws import LINEAR, HalfFA, WithFeedback, dynamics, one_entry_drifts
+from tests.support.laws import LEAKY, LINEAR, HalfFA, WithFeedback, dynamics, one_entry_drifts
 from theory_checks.controls import small_flow
 from theory_checks.laws import laws
 from theory_checks.laws.finding.search import Search, _conserved
-from theory_checks.laws.formulas.law import Law
+from theory_checks.laws.formulas.law import Factor, Law
 
 NEURON = "1/2 |W1[j,:]|^2"
 EVERY = " for every j of layer 1"
@@ -263,3 +263,35 @@ def test_neurons_whose_weights_never_move_are_trivial_and_lack_no_law():
     assert found.without_law == ()
     still = laws(dynamics(Partly([[0, 0]] * 3), 2, 3, 2, activation=LINEAR))
     assert {law.kind for law in still.found} == {"trivial"}
+
+
+@pytest.mark.parametrize("rule", ["signfa", "frsf", WithFeedback(lambda w, b: w.sign().mT)])
+@pytest.mark.parametrize(("activation", "through"), [(LINEAR, 4), (LEAKY, 4)])
+def test_it_is_said_that_the_count_is_of_one_orthant(rule, activation, through):
+    found = laws(dynamics(rule, 3, 4, 2, activation=activation))
+    document = found.to_json_dict()
+    assert document["orthant"] == {"counted": "one, generic", "through_sign_flips": through}
+    assert "counted in one generic orthant" in repr(found)
+    rest = "4 of these laws are known to hold through flips, and other orthants may have more"
+    assert (rest in repr(found)) == (activation is LINEAR)
+
+
+def test_orthants_of_less_rank_have_more_laws():
+    """A column of equal signs in all rows: the feedback of signfa has rank one there."""
+    from theory_checks.laws.finding.rates import Rates
+
+    of = dynamics("signfa", 3, 2, 2, activation=LINEAR)
+    candidates = [(Factor("W1", (row, 0)),) for row in range(2)]
+    numbers = {}
+    for name, second in (("rank 2", -1), ("rank 1", 1)):
+        orthant = np.ones((1, of.layout.size), dtype=np.int64)
+        orthant[0, -1] = second
+        numbers[name] = len(Rates(of, 67108859, 0, orthant=orthant).null_vectors(candidates)[1])
+    assert numbers == {"rank 2": 0, "rank 1": 1}
+
+
+@pytest.mark.parametrize("rule", ["gd", "fa", "dfa", "kolen-pollack", WithFeedback(lambda w, b: b)])
+def test_rules_without_signs_have_the_same_laws_in_every_orthant(rule):
+    found = laws(dynamics(rule, 2, 2, 1))
+    assert found.to_json_dict()["orthant"] is None
+    assert "orthant" not in repr(found)

@@ -71,7 +71,7 @@ class Count:
     @property
     def rank(self) -> int:
         """The largest rank found."""
-        return max(self.rank_by_level, default=self.so_far)
+        return max(*self.rank_by_level, self.so_far, 0)
 
     @property
     def laws(self) -> int:
@@ -81,7 +81,7 @@ class Count:
     @property
     def last_level(self) -> int:
         """The level from which on nothing was added; level 0 is the fields alone."""
-        return self.rank_by_level.index(self.rank) if self.rank_by_level else 0
+        return self.rank_by_level.index(max(self.rank_by_level)) if self.rank_by_level else 0
 
 
 def count_laws(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -51,11 +51,19 @@ class Search:
         Largest degree of the monomials.
     known : sequence of Law
         Laws that are found already.
+    watch : callable, optional
+        Is shown what is found as it grows.
     """
 
     def __init__(
-        self, dynamics: Dynamics, seed: int = 0, degree: int = 2, known: Sequence[Law] = ()
+        self,
+        dynamics: Dynamics,
+        seed: int = 0,
+        degree: int = 2,
+        known: Sequence[Law] = (),
+        watch: Callable[[Found], None] = lambda _: None,
     ) -> None:
+        self.watch = watch
         self.dynamics, self.degree, self.seed = dynamics, degree, seed
         # Coefficients that are numbers: every field has feedback of its own.
         self.fresh = self._draws((PRIMES[0], PRIMES[1]), 1, fresh=True)
@@ -109,6 +117,7 @@ class Search:
     def _search(self, draws: list[Rates], dictionaries: Iterable[Dictionary]) -> None:
         names = self.names if draws is self.fixed else Names(draws)
         for dictionary in dictionaries:
+            self.watch(self.found)
             vectors, free = draws[0].null_vectors(dictionary.candidates)
             if not len(free):
                 continue
@@ -130,6 +139,7 @@ class Search:
                 elif draws is self.fixed and self._enters(vectors[place], dictionary.candidates):
                     self.found.independent += 1
                     self.found.unnamed += 1
+        self.watch(self.found)
 
     def _keep(self, law: Law, names: Names | None = None) -> None:
         """Add a law, which says whether it is independent of those before.

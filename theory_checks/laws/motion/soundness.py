@@ -65,6 +65,30 @@ def is_followed(dynamics: Dynamics) -> bool:
     return True
 
 
+def uses_signs(dynamics: Dynamics) -> bool:
+    """Return whether signs of weights are in the feedback, so that orthants may differ in laws.
+
+    Of feedback that cannot be followed it is not known, and False is returned.
+    """
+    numbers = Floats()
+    source = np.random.default_rng(0)
+    feedback = Feedback.drawn(dynamics, source, largest=1)
+    if dynamics.rule.in_form:
+        return feedback.has_magnitudes(numbers)
+    for layer in range(2, dynamics.layers + 1):
+        weight, kept = _drawn(dynamics, layer)
+        jet = Jet(weight.numpy()[None], numbers)
+        arrays = {name: matrix.numpy() for name, matrix in kept.items()}
+        signs = np.sign(weight.numpy())
+        try:
+            here, there = (feedback.matrix(layer, jet, s, arrays).values for s in (signs, -signs))
+        except NotFollowed:
+            return False
+        if not np.array_equal(here, there):
+            return True
+    return False
+
+
 def check_derivatives(dynamics: Dynamics) -> None:
     """Refuse feedback whose derivatives in torch are not those of its values.
 
