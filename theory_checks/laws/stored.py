@@ -17,10 +17,12 @@ import numpy as np
 from flowfa.errors import InputError
 from flowfa.problems.activations.stored import stored_activation
 from flowfa.problems.rules import RULES
+from theory_checks.laws.arithmetic.modular import Modular
 from theory_checks.laws.formulas.families import Family, families
 from theory_checks.laws.formulas.law import Law, Term
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.feedback import kept_matrices
+from theory_checks.laws.motion.products import with_products
 
 FORMAT = "flowfa laws 1"
 AGAIN = "write the laws anew with flowfa laws --out"
@@ -118,7 +120,8 @@ def _check_place(law: Law, dynamics: Dynamics, said: object) -> None:
 
 def _shapes(dynamics: Dynamics) -> dict[str, tuple[int, ...]]:
     """Return the shapes of what laws are made of: what moves, and what the rule keeps."""
-    kept = kept_matrices(dynamics, np.random.default_rng(0))
+    drawn = kept_matrices(dynamics, np.random.default_rng(0))
+    kept = with_products(dynamics, Modular(), drawn)
     return {**dynamics.layout.shapes, **{name: array.shape for name, array in kept.items()}}
 
 

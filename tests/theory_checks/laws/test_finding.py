@@ -8,14 +8,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from sympy import Matrix
 
 from flowfa.problems.activations import SquaredReLU, Tanh
 from flowfa.problems.rules import FeedbackAlignment, SignFeedbackAlignment
 from tests.support.laws import LEAKY, LINEAR, HalfFA, WithFeedback, dynamics, one_entry_drifts
 from theory_checks.controls import small_flow
 from theory_checks.laws import laws
+from theory_checks.laws.arithmetic.modular import Modular
 from theory_checks.laws.finding.search import Search, _conserved
 from theory_checks.laws.formulas.law import Factor, Law
+from theory_checks.laws.motion.products import with_products
 
 NEURON = "1/2 |W1[j,:]|^2"
 EVERY = " for every j of layer 1"
@@ -295,3 +298,59 @@ def test_rules_without_signs_have_the_same_laws_in_every_orthant(rule):
     found = laws(dynamics(rule, 2, 2, 1))
     assert found.to_json_dict()["orthant"] is None
     assert "orthant" not in repr(found)
+
+
+def test_the_22_laws_of_linear_dfa():
+    found = laws(dynamics("dfa", 3, 4, 3, 2, activation=LINEAR))
+    product = "(D1 D2^+)"
+    assert [(family.independent, family.text, family.condition) for family in found.families] == [
+        (4, f"{NEURON} - <W2[:,j], {product}[j,:]>", ""),
+        (3, "1/2 |W2[j,:]|^2 - <W3[:,j], D2[j,:]>", ""),
+        (6, "<n, W1[:,k]>", "n^T D1 = 0"),
+        (4, "<n, W2[:,k]>", "n^T D2 = 0"),
+        (3, f"<W1[j,:], W1[k,:]> - <W2[:,k], {product}[j,:]> - <W2[:,j], {product}[k,:]>", ""),
+        (2, "<W2[j,:], W2[k,:]> - <W3[:,k], D2[j,:]> - <W3[:,j], D2[k,:]>", ""),
+    ]
+    assert found.complete
+    assert r"(D_{1} D_{2}^+)[j,:]" in found.families[0].latex
+
+
+def test_products_of_residues_are_those_of_rational_numbers():
+    source = np.random.default_rng(0)
+    kept = {name: source.integers(-9, 9, (rows, 2)) for name, rows in (("D1", 4), ("D2", 3))}
+    of, numbers = dynamics("dfa", 3, 4, 3, 2, activation=LINEAR), Modular()
+    found = with_products(of, numbers, kept)["D1 D2^+"]
+    exact = Matrix(kept["D1"]) * Matrix(kept["D2"]).pinv()
+    expected = [numbers.of_fraction(Fraction(int(q.p), int(q.q))) for q in exact]
+    assert found.ravel().tolist() == expected
+    assert "D1 D2^+" not in with_products(dynamics("dfa", 3, 4, 3, 2), numbers, kept)
+
+
+@pytest.mark.parametrize("rule", ["fa", "dfa", "signfa", "frsf", "low-rank-fa", "kolen-pollack"])
+@pytest.mark.parametrize("sizes", [(2, 3, 2), (3, 4, 3, 2)])
+def test_every_law_of_linear_networks_with_biases_has_a_formula(rule, sizes):
+    layers = len(sizes) - 1
+    found = laws(dynamics(rule, *sizes, activation=LINEAR, has_bias=(True,) * layers))
+    assert found.complete
+    assert found.unnamed == 0
+
+
+def test_biases_of_linear_networks_move_along_the_feedback():
+    found = laws(dynamics("fa", 2, 2, 1, activation=LINEAR, has_bias=(True, True)))
+    assert any(text.startswith("c1[j] - B2[j,0] c2[0]") for text in found.formulas)
+
+
+@pytest.mark.parametrize("rule", ["fa", "dfa", "kolen-pollack"])
+def test_gradients_of_linear_laws_are_orthogonal_to_the_field_of_flowfa(rule):
+    flow = small_flow(rule, "hidden", leak=1.0)
+    found = laws(flow.problem)
+    velocity = flow.field(torch.zeros(len(flow)), flow.initial)
+    point = {
+        name: array[0].numpy()
+        for name, array in flow.parameters(flow.initial, torch.arange(len(flow))).items()
+    }
+    point |= {name: matrix[0].numpy() for name, matrix in flow.field.groups[0].kept.items()}
+    moved = flow.layout.views(velocity)
+    along = np.concatenate([moved[name][0].numpy().ravel() for name in flow.layout.shapes])
+    assert np.abs(found.gradient(point) @ along).max() < 1e-11
+    assert np.linalg.matrix_rank(found.gradient(point), tol=1e-8) == found.independent

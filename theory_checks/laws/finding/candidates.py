@@ -88,6 +88,19 @@ class Candidates:
                 entries = [Factor(f"c{layer}", (row,)) for row in rows]
                 yield self._timed(self._singles(entries), layer)
 
+    def biases(self) -> Iterator[Dictionary]:
+        """Yield the bias of each hidden neuron with those of a later layer, times feedback.
+
+        Biases move along delta itself: c_l - F_{l+1} c_{l+1} in a linear network.
+        """
+        biased = [n for n in range(1, self.dynamics.layers + 1) if self.dynamics.has_bias[n - 1]]
+        for layer in self._hidden():
+            for later in biased if layer in biased else ():
+                named = [n for n, m in self.kept.items() if m.shape == self._between(layer, later)]
+                for neuron in range(self.dynamics.sizes[layer]) if later > layer else ():
+                    own = Factor(f"c{layer}", (neuron,))
+                    yield Dictionary((*self._fed(later, neuron, named), (own,)), layer, (neuron,))
+
     def pairs(self) -> Iterator[Dictionary]:
         """Yield products of entries of two neurons that stand at the same place, and feedback."""
         for layer in self._hidden():
@@ -144,6 +157,20 @@ class Candidates:
             shape = (self.dynamics.sizes[layer], self.layout.shapes[out.name][0])
             if given.shape == shape and given[neuron, out.index[0]]:
                 yield Factor(name, (neuron, out.index[0]))
+
+    def _between(self, layer: int, later: int) -> tuple[int, int]:
+        return self.dynamics.sizes[layer], self.dynamics.sizes[later]
+
+    def _fed(self, later: int, neuron: int, named: list[str]) -> Iterator[Monomial]:
+        """Yield biases of a layer times feedback into a neuron, and times signs of weights."""
+        for row in range(self.dynamics.sizes[later]):
+            bias, sign = Factor(f"c{later}", (row,)), Factor(f"W{later}", (row, neuron), "sign")
+            given = [Factor(name, (neuron, row)) for name in named if self.kept[name][neuron, row]]
+            yield from ((bias, one) for one in given)
+            in_shape = neuron < self.dynamics.sizes[later - 1]
+            if self.signed and in_shape:
+                yield (bias, sign)
+                yield from ((bias, sign, one) for one in given)
 
     def _singles(self, entries: Iterable[Factor]) -> list[Monomial]:
         """Return monomials of degree 1, absolute values and velocities beside the numbers."""

@@ -31,8 +31,7 @@ class Names:
 
     def __init__(self, draws: Sequence[Rates]) -> None:
         self.draws = draws
-        first = draws[0].motion
-        kept = first.feedback.kept
+        kept = draws[0].given
         self.entries: list[Entry] = [
             (name, index) for name, matrix in kept.items() for index in np.ndindex(*matrix.shape)
         ]
@@ -42,7 +41,7 @@ class Names:
             np.concatenate(
                 [
                     np.zeros(0, dtype=np.int64),
-                    *(one.numbers.of(one.motion.feedback.kept[name]).ravel() for name in kept),
+                    *(one.given[name].ravel() for name in kept),
                 ]
             )
             for one in draws

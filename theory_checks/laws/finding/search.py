@@ -89,6 +89,7 @@ class Search:
             (self.fresh, self.candidates.entries),
             (self.fresh, self.candidates.neurons),
             (self.fixed, self.candidates.columns),
+            (self.fresh, self.candidates.biases),
             (self.fresh, self.candidates.pairs),
             (self.fixed, self.candidates.whole_neurons),
         ]
@@ -200,8 +201,8 @@ class Search:
 
 def _given(draws: list[Rates]) -> dict[str, np.ndarray]:
     """Return where what the rule keeps is not zero, in some draw at least."""
-    kept = [draw.motion.feedback.kept for draw in draws]
-    return {name: np.any([one[name] != 0.0 for one in kept], axis=0) for name in kept[0]}
+    given = [draw.given for draw in draws]
+    return {name: np.any([one[name] != 0 for one in given], axis=0) for name in given[0]}
 
 
 def law_gradient(names: Names, law: Law) -> np.ndarray:

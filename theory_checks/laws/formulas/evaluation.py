@@ -12,6 +12,7 @@ from flowfa.errors import InputError
 from theory_checks.laws.formulas.law import Component, Law
 from theory_checks.laws.formulas.pieces import Part, Piece, Pieces
 from theory_checks.laws.motion.dynamics import Dynamics
+from theory_checks.laws.motion.products import product_of
 
 Arrays = Mapping[str, Tensor]
 """Arrays by name, each (row, ...)."""
@@ -143,10 +144,11 @@ def _of_piece(piece: Piece, moving: Arrays, kept: Arrays) -> Tensor:
 
 def _entries(part: Part, arrays: Arrays) -> Tensor:
     """Return entries of an array, (row,), or (row, entry) of a sum."""
-    if part.name not in arrays:
+    array = arrays[part.name] if part.name in arrays else product_of(part.name, arrays)
+    if array is None:
         raise InputError(f"the law has {part.name}, which the run does not have")
     index = tuple(slice(None) if one == ":" else int(one) for one in part.index)
-    values = arrays[part.name][(slice(None), *index)]
+    values = array[(slice(None), *index)]
     if part.form == "abs":
         return values.abs()
     if part.form == "sign":

@@ -57,7 +57,9 @@ class PlainText(Style):
     """Text of ASCII, as the command line prints it."""
 
     def array(self, name: str, index: Sequence[str]) -> str:
-        """Return ``W1[j,:]``; velocities are ``dW1/dt``."""
+        """Return ``W1[j,:]``; velocities are ``dW1/dt``, products ``(D1 D2^+)``."""
+        if " " in name:
+            return f"({name})[{','.join(index)}]"
         shown = f"d{name[1:]}/dt" if name[0] == "V" else name
         return f"{shown}[{','.join(index)}]" if index else shown
 
@@ -104,7 +106,11 @@ class Latex(Style):
     dot = r"\,"
 
     def array(self, name: str, index: Sequence[str]) -> str:
-        """Return ``W_{1}[j,:]``; velocities have a dot."""
+        """Return ``W_{1}[j,:]``; velocities have a dot, products are in brackets."""
+        if " " in name:
+            first, second = name.removesuffix("^+").split()
+            product = f"{self.array(first, ())} {self.array(second, ())}^+"
+            return rf"({product})[{','.join(index)}]"
         moving = name[0] == "V"
         letter, layer = (name[1], name[2:]) if moving else (name[0], name[1:])
         shown = rf"\dot {letter}_{{{layer}}}" if moving else f"{letter}_{{{layer}}}"
