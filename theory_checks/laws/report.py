@@ -25,10 +25,7 @@ def lines(result: Laws, steps: bool = False) -> list[str]:
     elif result.complete:
         text.append(f"complete: {count} of {count}")
     else:
-        text.append(
-            f"found {result.independent} of {count}: the others are no combinations of the "
-            "candidates that were tried"
-        )
+        text.append(_missing(result))
     if count and result.in_one_orthant:
         text.append(_orthants(result))
     if steps:
@@ -44,6 +41,16 @@ def lines(result: Laws, steps: bool = False) -> list[str]:
         places = ", ".join(f"neuron {neuron} of layer {layer}" for layer, neuron in missing)
         text.append(f"without a law of its own: {places}")
     return text
+
+
+def _missing(result: Laws) -> str:
+    """Return of how many laws that the rank leaves nothing is known but their number."""
+    missing = result.count - result.independent
+    return (
+        f"found {result.independent} of {result.count}: of {missing} more, for which the rank "
+        f"leaves room, no formula of degree {result.degree} is known; no combination of the "
+        "candidates that were tried is one"
+    )
 
 
 def _orthants(result: Laws) -> str:

@@ -39,6 +39,8 @@ class Laws:
         How many laws that do not follow from each other were found, with and without a formula.
     unnamed : int
         How many of them have coefficients without a short name, and so no formula.
+    degree : int
+        Largest degree of the candidates.
     """
 
     dynamics: Dynamics
@@ -46,6 +48,7 @@ class Laws:
     found: tuple[Law, ...]
     independent: int
     unnamed: int
+    degree: int = 2
 
     @property
     def count(self) -> int:
@@ -135,6 +138,7 @@ class Laws:
             "laws": self.count,
             "found": self.independent,
             "unnamed": self.unnamed,
+            "without_formula": self.count - self.independent + self.unnamed,
             "complete": self.complete,
             "orthant": self._orthant(),
             "proof": self.counted.exact,
@@ -210,7 +214,7 @@ def laws(
         return Laws(dynamics, estimate_count(dynamics, seed, counting), (), 0, 0)
 
     def known_so_far(found: Found) -> Laws:
-        return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed)
+        return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed, degree)
 
     universal = ()
     if dynamics.inputs is not None:

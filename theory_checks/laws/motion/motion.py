@@ -194,10 +194,13 @@ class Motion:
         rate = dynamics.weight_decay[layer - 1]
         if not dynamics.rule.learned or not rate:
             return None
-        inverse = _flat(self.layout.view(state, "u")).inverse()
-        result = inverse
-        for _ in range(dynamics.in_units(rate) - 1):
-            result = result * inverse
+        square = _flat(self.layout.view(state, "u")).inverse()
+        result, left = None, dynamics.in_units(rate)
+        while left:
+            if left & 1:
+                result = square if result is None else result * square
+            square, left = square * square, left >> 1
+        assert result is not None
         return result.mapped(lambda values: values[..., None])
 
     def _number(self, value: float | Fraction) -> Jet:
