@@ -136,11 +136,11 @@ def describe(dynamics: Dynamics) -> str:
 
 
 def _numbers(result: Laws) -> str:
-    if result.dynamics.decays:
-        return f"{result.parameters - 1} parameters and the time"
+    parts = ["parameters"]
     if result.dynamics.friction is not None:
-        return f"{result.parameters} parameters and velocities"
-    return f"{result.parameters} parameters"
+        parts.append("velocities")
+    moving = f"{result.parameters - result.dynamics.timed} {' and '.join(parts)}"
+    return f"{moving} and the time" if result.dynamics.timed else moving
 
 
 def _plural(number: int, word: str) -> str:

@@ -110,21 +110,38 @@ class Names:
             None if there is no product of feedback matrices that annihilates these rows alone.
         """
         factors = [monomial[0] for monomial in candidates]
-        if layer is None or any(len(monomial) > 1 for monomial in candidates):
+        grown = {monomial[1:] for monomial in candidates}
+        if layer is None or len(grown) > 1 or any(one.name != "u" for one in next(iter(grown))):
             return None
-        if {one.name for one in factors} not in ({f"W{layer}"}, {f"c{layer}"}):
+        # With momentum a column of velocities may stand beside that of weights.
+        names = list(dict.fromkeys(one.name for one in factors))
+        if any(name.removeprefix("V") not in (f"W{layer}", f"c{layer}") for name in names):
             return None
         if any(one.form != "value" for one in factors):
             return None
-        rows = tuple(one.index[0] for one in factors)
+        blocks = [[place for place, one in enumerate(factors) if one.name == n] for n in names]
+        rows = tuple(factors[place].index[0] for place in blocks[-1])
+        if any(tuple(factors[place].index[0] for place in block) != rows for block in blocks):
+            return None
+        shares = [self._rational([int(each[block[-1]]) for each in residues]) for block in blocks]
         for matrices in self._products(layer):
             vectors = [_null_vector(draw, matrices, rows) for draw in self.draws]
             same = all(
-                vector is not None and np.array_equal(vector, residue)
-                for vector, residue in zip(vectors, residues, strict=True)
+                share is not None
+                and vector is not None
+                and np.array_equal(
+                    draw.numbers.reduce(draw.numbers.of_fraction(share) * vector), residue[block]
+                )
+                for draw, vector, residue in zip(self.draws, vectors, residues, strict=True)
+                for share, block in zip(shares, blocks, strict=True)
             )
             if same:
-                return [Coefficient(component=Component(matrices, rows, row)) for row in rows]
+                return [
+                    Coefficient(share, component=Component(matrices, rows, row))
+                    for share in shares
+                    if share is not None
+                    for row in rows
+                ]
         return None
 
     def _products(self, layer: int) -> Iterator[tuple[str, ...]]:

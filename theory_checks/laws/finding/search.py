@@ -100,9 +100,8 @@ class Search:
             if self.found.independent < wanted or whole:
                 self._search(draws, dictionaries())
         for degree in range(2, self.degree + 1):
-            whole = self.candidates.whole(degree)
-            if whole is not None and self.found.independent < wanted:
-                self._search(self.fixed, (whole,))
+            if self.found.independent < wanted:
+                self._search(self.fixed, self.candidates.whole(degree))
         if self.signed and self.found.independent < wanted:
             signs = self.fixed[0].signs
             orthant = self._draws((PRIMES[0], PRIMES[0], PRIMES[1]), 11, orthant=signs)

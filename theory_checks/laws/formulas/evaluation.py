@@ -51,7 +51,7 @@ class Evaluator:
         """Return the sums that a law is made of, (row,) each."""
         part = law.terms[0].coefficient.component if law.terms else None
         if part is not None:
-            return self._null_terms(law, part, moving, kept)
+            return self._null_terms(law, part, moving, kept, time)
         pieces = self._pieces.of(law)
         terms = [_of_piece(piece, moving, kept) for piece in pieces]
         if time is None:
@@ -73,12 +73,21 @@ class Evaluator:
             return terms[0]
         return torch.stack([term for term, own in zip(terms, of_own, strict=True) if own]).sum(0)
 
-    def _null_terms(self, law: Law, part: Component, moving: Arrays, kept: Arrays) -> list[Tensor]:
+    def _null_terms(
+        self, law: Law, part: Component, moving: Arrays, kept: Arrays, time: Tensor | None
+    ) -> list[Tensor]:
         vector = null_vector(part, kept)
         terms = []
-        for place, term in enumerate(law.terms):
-            factor = term.monomial[0]
-            terms.append(vector[:, place] * moving[factor.name][(slice(None), *factor.index)])
+        for term in law.terms:
+            factor, component = term.monomial[0], term.coefficient.component
+            assert component is not None
+            entry = moving[factor.name][(slice(None), *factor.index)]
+            weight = float(term.coefficient.number) * vector[:, part.rows.index(component.row)]
+            power = sum(one.power for one in term.monomial if one.name == "u")
+            growth = float(power * self.dynamics.time_unit)
+            terms.append(
+                weight * entry if time is None else weight * entry * torch.exp(growth * time)
+            )
         return terms
 
 

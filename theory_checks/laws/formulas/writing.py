@@ -34,10 +34,7 @@ class Writer:
             return self.style.inner(row, "v")
         part = law.terms[0].coefficient.component
         if part is not None:
-            factor = law.terms[0].monomial[0]
-            index = (":", "k") if len(factor.index) > 1 else (":",)
-            column = self.style.array(factor.name, index)
-            return self.style.inner("n", column)
+            return self._annihilated(law)
         pieces = self.pieces.of(law)
         if len({piece.growth for piece in pieces}) == 1:
             return self._grown(pieces)
@@ -50,6 +47,22 @@ class Writer:
             lead = "-" if sign < 0 else ""
             text += f" {lead or '+'} {part}" if text else f"{lead}{part}"
         return text
+
+    def _annihilated(self, law: Law) -> str:
+        """Return the inner product of n and a column, of velocities and weights with momentum."""
+        shares = {term.monomial[0].name: term.coefficient.number for term in law.terms}
+        index = (":", "k") if len(law.terms[0].monomial[0].index) > 1 else (":",)
+        parts = []
+        for name, share in reversed(shares.items()):
+            number = "" if abs(share) == 1 else f"{self.style.number(abs(share))}{self.style.dot}"
+            sign = "-" if share < 0 else "+"
+            lead = f" {sign} " if parts else "-" if share < 0 else ""
+            parts.append(f"{lead}{number}{self.style.array(name, index)}")
+        text = self.style.inner("n", "".join(parts))
+        power = sum(one.power for one in law.terms[0].monomial if one.name == "u")
+        if not power:
+            return text
+        return self.style.growth(f"{float(power * self.dynamics.time_unit):g}", text, alone=True)
 
     def condition(self, law: Law) -> str:
         """Return what a vector in the formula is; empty if there is none."""

@@ -40,7 +40,7 @@ class Dynamics:
         (sample, feature): these samples only, each with any residual; by default any input.
     friction : float, optional
         Heavy-ball momentum as a flow, d^2 W/dt^2 = -friction dW/dt - G; then the velocities V_l
-        are part of the state. By default there is no momentum.
+        and the time are part of the state. By default there is no momentum.
     weight_decay : tuple of float, optional
         lambda_l of each layer (C-13), or one number for all; then the state has the time too.
     rates : tuple of float, optional
@@ -124,10 +124,19 @@ class Dynamics:
         """Whether weights decay, so that laws may depend on time."""
         return any(self.weight_decay)
 
+    @property
+    def timed(self) -> bool:
+        """Whether laws may depend on time, which is one of the numbers then."""
+        return self.decays or bool(self.friction)
+
     @cached_property
     def time_unit(self) -> Fraction:
-        """The largest rate of which all decay rates are multiples: time is seen as exp(unit t)."""
-        rates = [Fraction(str(rate)) for rate in self.weight_decay if rate]
+        """The largest rate of which friction and decay rates are multiples.
+
+        Time is seen as exp(unit t).
+        """
+        given = (*self.weight_decay, self.friction or 0.0)
+        rates = [Fraction(str(rate)) for rate in given if rate]
         if not rates:
             return Fraction(1)
         below = lcm(*(rate.denominator for rate in rates))
@@ -146,7 +155,7 @@ class Dynamics:
                 shapes[f"A{layer}"] = (self.sizes[-1], self.sizes[layer])
         if self.friction is not None:
             shapes |= {f"V{name}": shape for name, shape in shapes.items()}
-        if self.decays:
+        if self.timed:
             shapes["u"] = ()
         return Layout(shapes)
 
