@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import h5py
 import pytest
@@ -95,7 +96,7 @@ def run_of(rule, **more):
     """A run of 4-3-1, a leaky ReLU of slope 0.1 and no biases, unless told otherwise."""
     data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
     activation = {"leak": 0.1} if "activation" not in more else {}
-    settings = {"widths": (3,), "t_end": 2.0} | activation | more
+    settings: dict[str, Any] = {"widths": (3,), "t_end": 2.0} | activation | more
     t_end = settings.pop("t_end")
     problem = flowfa.Problem(data, rule=rule, **settings)
     return flowfa.simulate(problem, trajectories=2, t_end=t_end, save=9)
