@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flowfa.cli.commands import CheckSettings
 from flowfa.cli.console import columns, say, say_json
@@ -11,6 +12,11 @@ from flowfa.cli.flags import in_flags, settings_of_run
 from flowfa.cli.progress import StatusLine
 from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
+
+if TYPE_CHECKING:
+    from flowfa.simulation.run import Run
+    from theory_checks.verdicts.report import Report
+    from theory_checks.verdicts.traces import Traces
 
 SOLVER_FAILED = 3
 
@@ -36,7 +42,8 @@ def check(settings: CheckSettings) -> int:
     from theory_checks.statements.statement import chosen
 
     chosen(settings.only)  # refuses unknown statements before anything is read
-    checks = _law_checks(settings)
+    if settings.laws is not None:
+        _refuse_unusable(settings.laws)
     if settings.html is not None:
         check_place(settings.html, settings.overwrite, "html")
     unfinished = find_unfinished(settings.run)
@@ -47,15 +54,7 @@ def check(settings: CheckSettings) -> int:
     run = Run(load_run(settings.run), Path(settings.run))
     traces = None if settings.html is None else theory_checks.Traces()
     with StatusLine(quiet=settings.json) as status:
-        report = theory_checks.check(
-            run,
-            # The laws of a file stand alone unless statements are named beside them.
-            settings.only if settings.only is not None or not checks else (),
-            settings.ladder,
-            watch=lambda doing: status.show(f"checking {doing}"),
-            traces=traces,
-            beside=checks,
-        )
+        report = _report(settings, run, lambda doing: status.show(f"checking {doing}"), traces)
         if settings.html is not None and traces is not None:
             from theory_checks.pages import save_page
 
@@ -76,10 +75,23 @@ def check(settings: CheckSettings) -> int:
     return report.exit_code
 
 
-def _law_checks(settings: CheckSettings) -> tuple[Any, ...]:
-    """Return the laws of a file as statements; none if no file is given."""
+def _report(
+    settings: CheckSettings, run: Run, watch: Callable[[str], None], traces: Traces | None
+) -> Report:
+    """Return the verdicts on statements, or on the laws of a file."""
+    import theory_checks
+
     if settings.laws is None:
-        return ()
+        return theory_checks.check(run, settings.only, settings.ladder, watch=watch, traces=traces)
+    from theory_checks.laws.following import check_laws
+
+    # The laws of a file stand alone unless statements are named beside them.
+    only = () if settings.only is None else settings.only
+    return check_laws(run, settings.laws, only, settings.ladder, watch, traces=traces)
+
+
+def _refuse_unusable(laws: str) -> None:
+    """Refuse a file without usable laws before the run is read, which may take long."""
     from theory_checks.laws.following import law_checks
 
-    return law_checks(settings.laws)
+    law_checks(laws)

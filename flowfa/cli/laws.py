@@ -13,8 +13,7 @@ from flowfa.errors import InputError
 from flowfa.files.atomic import check_place, replacing
 
 if TYPE_CHECKING:
-    from theory_checks.laws import Dynamics
-    from theory_checks.laws.counting.rank import Count
+    from theory_checks.laws import Dynamics, Laws
 
 
 def laws(settings: LawsSettings) -> int:
@@ -34,25 +33,14 @@ def laws(settings: LawsSettings) -> int:
     """
     if settings.out is not None:
         check_place(settings.out, settings.overwrite)
-    dynamics = _dynamics(settings)
-
-    from theory_checks.laws import laws as laws_of
-    from theory_checks.laws.report import lines, so_far
-
-    known: list[Count] = []
-
-    def watch(count: Count) -> None:
-        known[:] = [count]
-        doing = "searching laws" if count.finished else "counting"
-        status.show(f"{doing}, rank at least {count.so_far} of {count.parameters}")
-
+    known: list[Laws] = []
     try:
-        with StatusLine(quiet=settings.json) as status:
-            result = laws_of(dynamics, degree=settings.degree, seed=settings.seed, watch=watch)
+        result = _laws(settings, known)
     except KeyboardInterrupt:
-        if known:
-            say(so_far(known[0]))
+        _say_so_far(settings, known)
         raise
+    from theory_checks.laws.report import lines
+
     if settings.out is not None:
         with replacing(Path(settings.out)) as partial:
             text = json.dumps(result.to_json_dict(), indent=1, ensure_ascii=False)
@@ -63,8 +51,51 @@ def laws(settings: LawsSettings) -> int:
     for line in lines(result, settings.steps):
         say(line)
     if settings.out is not None:
-        say(f"saved to {settings.out}; next: flowfa check RUN.nc --laws {settings.out}")
+        say(f"saved to {settings.out}{_next(result, settings.out)}")
     return 0
+
+
+def _laws(settings: LawsSettings, known: list[Laws]) -> Laws:
+    """Return the laws; what is known as they are searched is in `known`."""
+    dynamics = _dynamics(settings)
+
+    from theory_checks.laws import laws as laws_of
+
+    with StatusLine(quiet=settings.json) as status:
+
+        def watch(so_far: Laws) -> None:
+            known[:] = [so_far]
+            count = so_far.counted
+            doing = "searching laws" if count.finished else "counting"
+            status.show(f"{doing}, rank at least {count.rank} of {count.parameters}")
+
+        return laws_of(dynamics, degree=settings.degree, seed=settings.seed, watch=watch)
+
+
+def _say_so_far(settings: LawsSettings, known: list[Laws]) -> None:
+    """Print what was known when the search was stopped."""
+    if settings.json:
+        if known:
+            say_json(known[0].to_json_dict() | {"stopped": True})
+        return
+    if not known:
+        say("stopped before anything was counted")
+        return
+    from theory_checks.laws.report import so_far
+
+    for line in so_far(known[0]):
+        say(line)
+
+
+def _next(result: Laws, out: str) -> str:
+    """Return what can be done with the file; a run cannot be held to laws of every kind."""
+    from theory_checks.laws.following import FOLLOWED
+    from theory_checks.laws.same_flow import moving_otherwise
+
+    followed = any(family.kind in FOLLOWED for family in result.families)
+    if not followed or any(moving_otherwise(result.dynamics)):
+        return "; no run can be held to these laws"
+    return f"; next: flowfa check RUN.nc --laws {out}"
 
 
 def _dynamics(settings: LawsSettings) -> Dynamics:

@@ -97,7 +97,7 @@ def _explain(error: Exception, argv: list[str]) -> int:
     if isinstance(error, OSError) and error.errno in _FILE_ERRORS:
         file = f"{error.filename}: " if error.filename else ""
         reason = os.strerror(error.errno or 0).lower()
-        complain(f"flowfa: {file}{reason}; choose another place with --out, or make room there")
+        complain(f"flowfa: {file}{reason}; {_remedy(argv)}")
         return BAD_INPUT
     if isinstance(error, MemoryError):
         complain("flowfa: out of memory; ask for fewer trajectories, samples or recorded times")
@@ -108,6 +108,17 @@ def _explain(error: Exception, argv: list[str]) -> int:
         "(--debug shows the traceback)"
     )
     return INTERNAL_ERROR
+
+
+def _remedy(argv: list[str]) -> str:
+    """Return what to do about a file; --out is advised where the command has it."""
+    from flowfa.cli.flags import settings_of
+    from flowfa.settings import declarations
+
+    group = settings_of(argv)
+    if group is not None and "out" in declarations(group):
+        return "choose another place with --out, or make room there"
+    return "check the path and its permissions, or make room there"
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +11,31 @@ import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
-from flowfa.problems.activations.stored import stored_activation
-from flowfa.problems.rules import RULES, Rule
+from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.simulation.run import Run
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
 from theory_checks.evidence.evidence import Evidence
+from theory_checks.evidence.from_run import evidence_of_run
 from theory_checks.evidence.networks import Networks
 from theory_checks.laws.formulas.evaluation import Arrays, Evaluator
-from theory_checks.laws.formulas.law import Law, Term
+from theory_checks.laws.formulas.law import Law
 from theory_checks.laws.motion.dynamics import Dynamics
-from theory_checks.laws.result import FORMAT
+from theory_checks.laws.same_flow import (
+    check_same_flow,
+    moving_otherwise,
+    other_network,
+    stored_parameters,
+)
+from theory_checks.laws.stored import stored_laws
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
-from theory_checks.statements.statement import Check
-from theory_checks.verdicts.check import check
+from theory_checks.statements.statement import Check, chosen
+from theory_checks.verdicts.check import check_evidence
 from theory_checks.verdicts.report import Report
+from theory_checks.verdicts.traces import Traces
 
-LARGEST = 1e300
-"""Of a coefficient."""
 FOLLOWED = ("universal",)
 """Kinds of laws that the states of a run show; what never moves is not in them."""
 
@@ -48,8 +52,6 @@ class LawCheck:
         The formula.
     dynamics : Dynamics
         The flow that the laws are of.
-    parameters : dict
-        Those of its rule.
     laws : tuple of Law
     reading : str
     """
@@ -57,7 +59,6 @@ class LawCheck:
     spec: str
     statement: str
     dynamics: Dynamics
-    parameters: dict[str, Any]
     laws: tuple[Law, ...]
     reading: str = DRIFT
 
@@ -65,17 +66,15 @@ class LawCheck:
         """Assume the rule, the architecture and the kind of flow that the laws are of."""
         problem, of = evidence.flow.problem, self.dynamics
         name = of.rule.name
+        of_laws = stored_parameters(of.rule)
         same_rule = [
-            rule.name for rule in problem.rules if rule.name == name and self._has_parameters(rule)
+            rule.name
+            for rule in problem.rules
+            if rule.name == name and stored_parameters(rule) == of_laws
         ]
-        alike = (
-            tuple(problem.sizes) == of.sizes
-            and tuple(problem.has_bias) == of.has_bias
-            and problem.activation.name == of.activation.name
-            and (problem.activation.leak == 1.0) == (of.activation.leak == 1.0)
-        )
+        alike = not any(other_network(of, problem))
         sizes = "-".join(map(str, of.sizes))
-        plain = of.friction is None and not of.decays and len(set(of.rates)) == 1
+        plain = not any(moving_otherwise(of))
         reduced = evidence.flow.layout.sizes[0] < of.sizes[0]
         columns = {_input_column(law) for law in self.laws} - {None}
         return (
@@ -90,7 +89,7 @@ class LawCheck:
             Hypothesis.of(
                 "plain-flow",
                 "the laws are of a flow without momentum, weight decay and rates of layers",
-                evidence.for_all(plain and not of.readouts),
+                evidence.for_all(plain),
             ),
             Hypothesis.of(
                 "whole-inputs",
@@ -126,9 +125,6 @@ class LawCheck:
         leak, widths = of.activation.leak, of.sizes[1:-1]
         return {"weight decay": broken(of.rule, "weight decay", bias, leak, widths)}
 
-    def _has_parameters(self, rule: Rule) -> bool:
-        return json.loads(json.dumps(rule.parameters())) == self.parameters
-
     def _of_rows(
         self, networks: Networks, function: Callable[[Law, Arrays, Arrays], Tensor]
     ) -> Tensor:
@@ -161,12 +157,15 @@ def _input_column(law: Law) -> int | None:
     return factor.index[1] if factor.name == "W1" and not law.neurons else None
 
 
+@in_chosen_threads
 def check_laws(
     run: Run | str | Path,
     laws: str | Path | Mapping[str, Any],
     only: str | Iterable[str] | None = (),
     ladder: bool = False,
     watch: Callable[[str], None] | None = None,
+    *,
+    traces: Traces | None = None,
 ) -> Report:
     """Check laws along a run, and built-in statements beside them.
 
@@ -177,92 +176,45 @@ def check_laws(
         The file that ``flowfa laws --out`` wrote, or its document, `Laws.to_json_dict`.
     only : iterable of str, optional
         Built-in statements that are checked too; none by default, all if None.
-    ladder, watch
+    ladder, watch, traces
         As `theory_checks.check`.
 
     Raises
     ------
     InputError
-        If the file has no laws that a run can be held to.
+        If the file has no laws that a run can be held to, or they are of another flow.
     """
-    return check(run, only, ladder, watch=watch, beside=law_checks(laws))
+    checks = law_checks(laws)
+    wanted = only if only is None or isinstance(only, str) else tuple(only)
+    built_in = () if wanted == () else chosen(wanted)
+    evidence = evidence_of_run(run, ladder)
+    check_same_flow(checks[0].dynamics, evidence.flow.problem)
+    # Their names and statements are of each object, those of other checks are of the class.
+    beside = cast("tuple[Check, ...]", checks)
+    return check_evidence(evidence, (*built_in, *beside), watch=watch, traces=traces, confirm=True)
 
 
-def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[Check, ...]:
-    """Return the statements of a file of laws.
+def law_checks(laws: str | Path | Mapping[str, Any]) -> tuple[LawCheck, ...]:
+    """Return the statements of a file of laws, those that a run can be held to.
 
     Raises
     ------
     InputError
         If it is no such file, or has no laws that a run can be held to.
     """
-    document = laws if isinstance(laws, Mapping) else _read(Path(laws))
-    dynamics, formulas = _dynamics_of(document), document.get("formulas")
-    if not isinstance(formulas, list):
-        raise InputError("the laws have no list of formulas: write them with flowfa laws")
-    checks = []
-    for number, formula in enumerate(formulas, 1):
-        if not isinstance(formula, Mapping) or formula.get("kind") not in FOLLOWED:
-            continue
-        members = _members_of(formula)
-        check = LawCheck(
-            f"law-{number}",
-            f"{formula.get('text')} is constant",
-            dynamics,
-            dict(document["rule_parameters"]),
-            members,
-        )
-        checks.append(check)
+    dynamics, families = stored_laws(laws)
+    checks = tuple(
+        LawCheck(f"law-{number}", f"{family} is constant", dynamics, family.laws)
+        for number, family in enumerate(families, 1)
+        if family.kind in FOLLOWED
+    )
     if not checks:
-        raise InputError("the laws have no formula that a run can be held to")
-    # Their names and statements are of each object, those of other checks are of the class.
-    return cast("tuple[Check, ...]", tuple(checks))
-
-
-def _members_of(formula: Mapping[str, Any]) -> tuple[Law, ...]:
-    listed = formula.get("members")
-    if not isinstance(listed, list) or not listed:
         raise InputError(
-            f"the formula {formula.get('text')} has no members: write it with flowfa laws"
+            f"{_name(laws)} no formula that a run can be held to, only laws of other kinds, or "
+            "none: take the laws of another rule, network or motion"
         )
-    laws = tuple(Law.from_json_dict(law) for law in listed)
-    for law in laws:
-        if not law.terms or not all(_usable(term) for term in law.terms):
-            raise InputError(
-                f"the formula {formula.get('text')} has a law without terms, or with a coefficient "
-                "beyond all numbers: write it with flowfa laws"
-            )
-    return laws
+    return checks
 
 
-def _usable(term: Term) -> bool:
-    return bool(term.monomial) and abs(term.coefficient.number) < LARGEST
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        document = None
-    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise InputError(f"{path} has no laws: expected a file that flowfa laws wrote")
-    return document
-
-
-def _dynamics_of(document: Mapping[str, Any]) -> Dynamics:
-    """Return the flow that the laws of a document are of."""
-    try:
-        rule = RULES.get(document["rule"])(**document["rule_parameters"])
-        return Dynamics(
-            rule,
-            tuple(document["sizes"]),
-            stored_activation(document),
-            tuple(document["bias"]),
-            None,
-            document["momentum"],
-            tuple(document["weight_decay"]),
-            tuple(document["rates"]),
-            document["readouts"],
-        )
-    except (IndexError, KeyError, TypeError) as error:
-        raise InputError(f"the laws lack {error}: write them with flowfa laws") from None
+def _name(laws: str | Path | Mapping[str, Any]) -> str:
+    return "the laws have" if isinstance(laws, Mapping) else f"{laws} has"

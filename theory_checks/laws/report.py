@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from theory_checks.laws.counting.rank import IDLE_LEVELS, Count
+from theory_checks.laws.formulas.families import Family
 from theory_checks.laws.motion.dynamics import Dynamics
 
 if TYPE_CHECKING:
@@ -24,17 +25,13 @@ def lines(result: Laws, steps: bool = False) -> list[str]:
     elif result.complete:
         text.append(f"complete: {count} of {count}")
     else:
-        text.append(
-            f"found {result.independent} of {count}: the others are no combinations of the "
-            "candidates that were tried"
-        )
+        text.append(_missing(result))
+    if count and result.in_one_orthant:
+        text.append(_orthants(result))
     if steps:
         text.append("a step of rate eta along U = -G (C-11) adds what stands below each law")
     for family in result.families:
-        kind = "" if family.kind == "universal" else f"  ({family.kind})"
-        follow = len(family.laws) - family.independent
-        rest = f"  ({follow} more of them follow)" if follow else ""
-        text.append(f"{family.independent:>3}  {family}{rest}{kind}")
+        text.append(_family_line(family))
         if steps:
             text.append(f"       step: {family.step}")
     if result.unnamed:
@@ -44,6 +41,34 @@ def lines(result: Laws, steps: bool = False) -> list[str]:
         places = ", ".join(f"neuron {neuron} of layer {layer}" for layer, neuron in missing)
         text.append(f"without a law of its own: {places}")
     return text
+
+
+def _missing(result: Laws) -> str:
+    """Return of how many laws that the rank leaves nothing is known but their number."""
+    missing = result.count - result.independent
+    return (
+        f"found {result.independent} of {result.count}: of {missing} more, for which the rank "
+        f"leaves room, no formula of degree {result.degree} is known; no combination of the "
+        "candidates that were tried is one"
+    )
+
+
+def _orthants(result: Laws) -> str:
+    """Return of which signs of the weights the count is."""
+    through, count = result.through_sign_flips, result.count
+    if through == count:
+        return "signs of weights: counted in one generic orthant; these laws hold in all of them"
+    return (
+        f"signs of weights: counted in one generic orthant, while no sign flips; {through} of "
+        "these laws are known to hold through flips, and other orthants may have more"
+    )
+
+
+def _family_line(family: Family) -> str:
+    kind = "" if family.kind == "universal" else f"  ({family.kind})"
+    follow = len(family.laws) - family.independent
+    rest = f"  ({follow} more of them follow)" if follow else ""
+    return f"{family.independent:>3}  {family}{rest}{kind}"
 
 
 def _ground(counted: Count) -> str:
@@ -57,7 +82,7 @@ def _ground(counted: Count) -> str:
     fall = f"the least singular value is {above:.1e}"
     if below:
         fall = f"singular values fall from {above:.1e} to {below:.1e}"
-    return f"{fall} in 50 digits, seed {counted.seed}: this is evidence, not proof"
+    return f"{fall} in {counted.digits} digits, seed {counted.seed}: this is evidence, not proof"
 
 
 def rank_line(counted: Count) -> str:
@@ -72,13 +97,18 @@ def rank_line(counted: Count) -> str:
     )
 
 
-def so_far(counted: Count) -> str:
-    """Return what is known of a count that was stopped."""
-    known = max(counted.rank, counted.so_far)
-    return (
-        f"stopped: the rank is at least {known}, so that there are at most "
-        f"{_plural(counted.parameters - known, 'law')} of {counted.parameters} parameters"
-    )
+def so_far(known: Laws) -> list[str]:
+    """Return what is known of a search that was stopped, line by line."""
+    counted = known.counted
+    most = f"{_plural(counted.laws, 'law')} of {_numbers(known)}"
+    if not counted.finished:
+        sure = "at least" if counted.exact else "by the evidence so far at least"
+        return [f"stopped: the rank is {sure} {counted.rank}, so that there are at most {most}"]
+    return [
+        f"stopped while laws were searched: there are at most {most}, and {known.independent} were "
+        f"found{':' if known.found else ''}",
+        *(_family_line(family) for family in known.families),
+    ]
 
 
 def describe(dynamics: Dynamics) -> str:
@@ -106,11 +136,11 @@ def describe(dynamics: Dynamics) -> str:
 
 
 def _numbers(result: Laws) -> str:
-    if result.dynamics.decays:
-        return f"{result.parameters - 1} parameters and the time"
+    parts = ["parameters"]
     if result.dynamics.friction is not None:
-        return f"{result.parameters} parameters and velocities"
-    return f"{result.parameters} parameters"
+        parts.append("velocities")
+    moving = f"{result.parameters - result.dynamics.timed} {' and '.join(parts)}"
+    return f"{moving} and the time" if result.dynamics.timed else moving
 
 
 def _plural(number: int, word: str) -> str:

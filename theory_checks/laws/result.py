@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from flowfa.errors import InputError
 from flowfa.problems.activations.stored import describe_activation
 from flowfa.problems.problem import Problem
+from theory_checks.laws.arithmetic.modular import PRIMES
+from theory_checks.laws.counting.evidence import estimate_count
 from theory_checks.laws.counting.rank import Count, count_laws
-from theory_checks.laws.finding.search import Search
+from theory_checks.laws.finding.search import Found, Search
 from theory_checks.laws.formulas.families import Family, families
 from theory_checks.laws.formulas.law import Law
 from theory_checks.laws.motion.dynamics import Dynamics
-from theory_checks.laws.motion.feedback import check_no_noise
+from theory_checks.laws.motion.soundness import check_feedback, is_followed, uses_signs
 from theory_checks.laws.motion.traced import NotFollowed
 from theory_checks.laws.report import lines
-
-FORMAT = "flowfa laws 1"
+from theory_checks.laws.stored import FORMAT
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Laws:
         How many laws that do not follow from each other were found, with and without a formula.
     unnamed : int
         How many of them have coefficients without a short name, and so no formula.
+    degree : int
+        Largest degree of the candidates.
     """
 
     dynamics: Dynamics
@@ -45,6 +48,7 @@ class Laws:
     found: tuple[Law, ...]
     independent: int
     unnamed: int
+    degree: int = 2
 
     @property
     def count(self) -> int:
@@ -64,7 +68,18 @@ class Laws:
     @property
     def complete(self) -> bool:
         """Whether as many laws were found as there can be."""
-        return self.independent == self.count and self.counted.exact
+        known = self.counted.exact and self.counted.finished
+        return known and self.independent == self.count
+
+    @cached_property
+    def in_one_orthant(self) -> bool:
+        """Whether signs of weights are in the feedback: the count is that of a generic orthant."""
+        return uses_signs(self.dynamics)
+
+    @property
+    def through_sign_flips(self) -> int:
+        """How many independent laws with a formula hold in all orthants, and where signs flip."""
+        return sum(law.independent for law in self.found if law.kind != "while no sign flips")
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -78,9 +93,16 @@ class Laws:
 
     @property
     def without_law(self) -> tuple[tuple[int, int], ...]:
-        """Hidden neurons without a law of their own, as layer and neuron."""
+        """Hidden neurons without a law of their own, as layer and neuron.
+
+        One whose in-weights never move needs none.
+        """
         own = {(law.layer, law.neurons[0]) for law in self.found if len(law.neurons) == 1}
         sizes = self.dynamics.sizes
+        trivial = [law.terms[0].monomial[0] for law in self.found if law.kind == "trivial"]
+        for layer in range(1, len(sizes) - 1):
+            rows = [one.index[0] for one in trivial if one.name == f"W{layer}"]
+            own |= {(layer, row) for row in rows if rows.count(row) == sizes[layer - 1]}
         every = [(n, j) for n in range(1, len(sizes) - 1) for j in range(sizes[n])]
         return tuple(place for place in every if place not in own)
 
@@ -116,23 +138,21 @@ class Laws:
             "laws": self.count,
             "found": self.independent,
             "unnamed": self.unnamed,
+            "without_formula": self.count - self.independent + self.unnamed,
             "complete": self.complete,
+            "orthant": self._orthant(),
             "proof": self.counted.exact,
             "singular_values": self.counted.gap,
             "prime": self.counted.prime or None,
             "seed": self.counted.seed,
-            "formulas": [
-                {
-                    "text": str(family),
-                    "latex": family.latex,
-                    "kind": family.kind,
-                    "step": family.step,
-                    "independent": family.independent,
-                    "members": [law.to_json_dict() for law in family.laws],
-                }
-                for family in self.families
-            ],
+            "formulas": [family.to_json_dict() for family in self.families],
         }
+
+    def _orthant(self) -> dict[str, Any] | None:
+        """Return of which orthant of the weights the count is; None if all have the same laws."""
+        if not self.in_one_orthant:
+            return None
+        return {"counted": "one, generic", "through_sign_flips": self.through_sign_flips}
 
     def __repr__(self) -> str:
         """Return the table that the command line prints."""
@@ -144,7 +164,7 @@ def laws(
     *,
     degree: int = 2,
     seed: int = 0,
-    watch: Callable[[Count], None] = lambda _: None,
+    watch: Callable[[Laws], None] = lambda _: None,
 ) -> Laws:
     """Count and find the conservation laws of a training flow.
 
@@ -158,7 +178,7 @@ def laws(
     seed : int
         Of the random point and fields.
     watch : callable, optional
-        Is shown the count as it grows.
+        Is shown what is known, as it grows: a lower bound of the rank, then laws.
 
     Returns
     -------
@@ -180,28 +200,25 @@ def laws(
       4  1/2 |W1[j,:]|^2 - <W2[:,j], B2[j,:]> for every j of layer 1
     """
     dynamics = problem if isinstance(problem, Dynamics) else Dynamics.of(problem)
-    check_no_noise(dynamics)
+
+    def counting(count: Count) -> None:
+        watch(Laws(dynamics, count, (), 0, 0))
+
+    counting(Count(dynamics.layout.size, PRIMES[0], seed))
+    check_feedback(dynamics)
+    if not is_followed(dynamics):
+        return Laws(dynamics, estimate_count(dynamics, seed, counting, opaque=True), (), 0, 0)
     try:
-        counted = count_laws(dynamics, seed, watch)
+        counted = count_laws(dynamics, seed, counting)
     except NotFollowed:
-        return Laws(dynamics, _estimated(dynamics, seed, watch), (), 0, 0)
-    known = ()
+        return Laws(dynamics, estimate_count(dynamics, seed, counting), (), 0, 0)
+
+    def known_so_far(found: Found) -> Laws:
+        return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed, degree)
+
+    universal = ()
     if dynamics.inputs is not None:
         # What holds for all data comes first, so that the rest is of these data.
-        known = laws(replace(dynamics, inputs=None), degree=degree, seed=seed, watch=watch).found
-    found = Search(dynamics, seed, degree, known).run(counted.laws)
-    return Laws(dynamics, counted, tuple(found.laws), found.independent, found.unnamed)
-
-
-def _estimated(dynamics: Dynamics, seed: int, watch: Callable[[Count], None]) -> Count:
-    """Return the count of a rule that exact arithmetic cannot follow."""
-    from theory_checks.laws.counting.evidence import estimate_count
-
-    try:
-        return estimate_count(dynamics, seed, watch)
-    except NotFollowed as function:
-        raise InputError(
-            f"the feedback of {dynamics.rule.name} uses {function}, which laws cannot follow: "
-            "write it with + - * / @, powers, sums, transpose, sign of a weight, exp, log, sqrt, "
-            "tanh, sigmoid, sin and cos"
-        ) from None
+        universal = laws(replace(dynamics, inputs=None), degree=degree, seed=seed).found
+    search = Search(dynamics, seed, degree, universal, lambda found: watch(known_so_far(found)))
+    return known_so_far(search.run(counted.laws))

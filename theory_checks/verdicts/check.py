@@ -37,7 +37,6 @@ def check(
     seconds: float | None = None,
     watch: Watch | None = None,
     traces: Traces | None = None,
-    beside: Iterable[Check] = (),
 ) -> Report:
     """Check every statement of the theory on a run.
 
@@ -59,8 +58,6 @@ def check(
         Is told in a few words what is being checked.
     traces : Traces, optional
         Collects what figures need.
-    beside : iterable of Check
-        Statements that are in no table, such as laws that were found; `only` may then be empty.
 
     Returns
     -------
@@ -82,11 +79,9 @@ def check(
     <Verdict.HOLDS: 'holds'>
     """
     given = only if only is None or isinstance(only, str) else _listed(only)
-    beside = tuple(beside)
-    checks = () if beside and given is not None and len(given) == 0 else chosen(given)
     return check_evidence(
         evidence_of_run(run, ladder),
-        (*checks, *beside),
+        chosen(given),
         drop,
         seconds=seconds,
         watch=watch,

@@ -62,6 +62,9 @@ class Rule(ABC):
         for gd, whose law is known as ||w_in||^2 - ||w_out||^2.
     redrawn : bool
         Whether what it keeps is drawn anew at every discrete step; such a rule has no flow.
+    learned : bool
+        Whether the feedback moves along with the weights, so that weight decay acts on both:
+        what is kept, their difference, then decays as W_l does (C-13).
     """
 
     name: ClassVar[str] = ""
@@ -71,6 +74,7 @@ class Rule(ABC):
     conserved_formula: ClassVar[str] = ""
     conserved_unit: ClassVar[float] = 1.0
     redrawn: ClassVar[bool] = False
+    learned: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         # A subclass is another rule: under its parent's name a record would call it its parent,

@@ -17,11 +17,13 @@ class KolenPollack(RuleInForm):
     """dB/dt = dW^T/dt from a random B(0), so that B(t) = W(t)^T + B(0) - W(0)^T (C-12).
 
     The difference of feedback and transposed weight never changes: it is what the rule keeps under
-    the name B_l, and what a file gives under that name. Conserves
+    the name B_l, and what a file gives under that name. Under weight decay of both it decays as W_l
+    does (C-13). Conserves
     1/2 ||w_in||^2 - 1/2 ||w_out||^2 - <w_out, b(0) - w_out(0)>.
     """
 
     keeps = "B"
+    learned = True
     conserved_formula = "1/2 ||w_in||^2 - 1/2 ||w_out||^2 - <w_out, b(0) - w_out(0)>"
 
     def draw_feedback(

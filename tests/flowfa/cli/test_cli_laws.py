@@ -87,7 +87,8 @@ def test_momentum_and_weight_decay(capsys):
         ("laws --rule fa --sizes 3 4 2 --activation tanh --leak 0.1", "give one of them"),
         ("laws --rule fa --sizes 3 4 2 --rates 1 2 3", "--rates has 3 numbers for 2 layers"),
         ("laws --rule fa --sizes 3 4 2 --dataset none.npz", "none.npz"),
-        ("check run.nc --laws none.json", "none.json"),
+        ("check run.nc --laws none.json", "there is no file none.json: expected one that flowfa"),
+        ("check run.nc --laws .", ". cannot be read (is a directory): expected a file that flowfa"),
     ],
 )
 def test_bad_input_is_one_line(capsys, line, message):
@@ -95,6 +96,46 @@ def test_bad_input_is_one_line(capsys, line, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_laws_of_another_network_end_with_64_and_the_difference(capsys):
+    small = "--dataset orthogonally-separable --samples 4 --dim 3 --width 4 --trajectories 1"
+    more = "--t-end 0.1 --save 3 --plot none --threads 1 --no-check --solver hybrid"
+    assert run(f"simulate --rule fa {small} {more}") == 0
+    assert run("laws --rule fa --sizes 3 5 1 --out laws.json") == 0
+    assert run("check run.nc --laws laws.json") == 64
+    error = capsys.readouterr().err
+    assert "sizes are 3-5-1 in the laws and 3-4-1 in the run; write those of the run" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "laws --rule brsf --sizes 2 2 1",
+        "laws --rule gd --sizes 2 2 1 --weight-decay 0.1",
+        "laws --rule dfa --sizes 2 2 2 1 --readouts",
+    ],
+)
+def test_no_check_is_advised_that_would_be_refused(capsys, line):
+    assert run(f"{line} --out laws.json") == 0
+    assert "saved to laws.json; no run can be held to these laws" in capsys.readouterr().out
+    assert run("laws --rule fa --sizes 2 2 1 --out laws.json --overwrite") == 0
+    assert "next: flowfa check RUN.nc --laws laws.json" in capsys.readouterr().out
+
+
+def test_out_is_advised_only_to_commands_that_have_it(capsys, monkeypatch):
+    from flowfa.cli import check, simulate
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "some.file")
+
+    monkeypatch.setattr(check, "check", full)
+    monkeypatch.setattr(simulate, "simulate", full)
+    assert run("check run.nc") == 64
+    assert "--out" not in capsys.readouterr().err
+    assert run("simulate") == 64
+    assert "choose another place with --out" in capsys.readouterr().err
 
 
 def test_ctrl_c_prints_what_is_known(capsys, monkeypatch):
@@ -111,3 +152,40 @@ def test_ctrl_c_prints_what_is_known(capsys, monkeypatch):
     assert run("laws --rule fa --sizes 3 4 2") == 130
     out = capsys.readouterr().out
     assert "stopped: the rank is at least 16, so that there are at most 4 laws of 20" in out
+
+
+@pytest.mark.parametrize("json_flag", ["", " --json"])
+def test_ctrl_c_while_laws_are_searched_prints_count_and_formulas_so_far(
+    capsys, monkeypatch, json_flag
+):
+    from theory_checks.laws.finding.candidates import Candidates
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Candidates, "columns", stop)
+    assert run(f"laws --rule fa --sizes 3 4 2 --leak 1{json_flag}") == 130
+    out = capsys.readouterr().out
+    formula = "1/2 |W1[j,:]|^2 - <W2[:,j], B2[j,:]> for every j of layer 1"
+    if json_flag:
+        document = json.loads(out)
+        assert (document["stopped"], document["laws"], document["found"]) == (True, 13, 4)
+        assert document["complete"] is False
+        assert document["formulas"][0]["text"] == formula
+    else:
+        assert "stopped while laws were searched: there are at most 13 laws of 20" in out
+        assert f"  4  {formula}" in out
+
+
+def test_ctrl_c_before_any_field_is_seen_prints_the_bound_of_rank_zero(capsys, monkeypatch):
+    from theory_checks.laws import result
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(result, "check_feedback", stop)
+    assert run("laws --rule fa --sizes 3 4 2") == 130
+    assert "the rank is at least 0, so that there are at most 20 laws" in capsys.readouterr().out
+    monkeypatch.setattr("flowfa.cli.laws._dynamics", stop)
+    assert run("laws --rule fa --sizes 3 4 2") == 130
+    assert "stopped before anything was counted" in capsys.readouterr().out

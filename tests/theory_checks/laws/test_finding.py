@@ -8,14 +8,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from sympy import Matrix
 
 from flowfa.problems.activations import SquaredReLU, Tanh
-from flowfa.problems.rules import SignFeedbackAlignment
-from tests.support.laws import LINEAR, HalfFA, WithFeedback, dynamics, one_entry_drifts
+from flowfa.problems.rules import FeedbackAlignment, SignFeedbackAlignment
+from tests.support.laws import LEAKY, LINEAR, HalfFA, WithFeedback, dynamics, one_entry_drifts
 from theory_checks.controls import small_flow
 from theory_checks.laws import laws
+from theory_checks.laws.arithmetic.modular import Modular
 from theory_checks.laws.finding.search import Search, _conserved
-from theory_checks.laws.formulas.law import Law
+from theory_checks.laws.formulas.law import Factor, Law
+from theory_checks.laws.motion.products import with_products
 
 NEURON = "1/2 |W1[j,:]|^2"
 EVERY = " for every j of layer 1"
@@ -227,3 +230,127 @@ def test_formulas_are_latex_too():
     assert laws(dynamics("fa", 2, 3, 2)).families[0].latex == (
         r"\frac{1}{2}\,\lVert W_{1}[j,:] \rVert^2 - \langle W_{2}[:,j], B_{2}[j,:] \rangle"
     )
+
+
+class Partly(FeedbackAlignment):
+    """Feedback of which a part is zero."""
+
+    def __init__(self, given):
+        self.given = np.array(given, dtype=float)
+
+    def draw_feedback(self, weights, draw):
+        kept = super().draw_feedback(weights, draw)
+        return {name: matrix * self.given for name, matrix in kept.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [([[1, 0]] * 3, 7), ([[0, 0], [1, 1], [1, 1]], 7), ([[1, 0], [0, 1], [1, 0]], 7)],
+)
+def test_zeros_of_the_feedback_make_no_laws_of_zeros(given, count):
+    found = laws(dynamics(Partly(given), 2, 3, 2, activation=LINEAR))
+    assert (found.count, found.complete) == (count, True)
+    source = np.random.default_rng(0)
+    point = {"W1": source.normal(size=(3, 2)), "W2": source.normal(size=(2, 3))}
+    point["B2"] = source.normal(size=(3, 2)) * np.array(given)
+    assert np.abs(found.gradient(point)).max(axis=1).min() > 0.0
+    # Whatever has feedback in it has some that is not zero.
+    for law in found.found:
+        entries = [entry for term in law.terms for entry, _ in term.coefficient.entries]
+        assert all(given[index[0]][index[1]] for _, index in entries)
+
+
+def test_neurons_whose_weights_never_move_are_trivial_and_lack_no_law():
+    found = laws(dynamics(Partly([[0, 0], [1, 1], [1, 1]]), 2, 3, 2))
+    assert [family.kind for family in found.families] == ["trivial", "trivial", "universal"]
+    assert found.without_law == ()
+    still = laws(dynamics(Partly([[0, 0]] * 3), 2, 3, 2, activation=LINEAR))
+    assert {law.kind for law in still.found} == {"trivial"}
+
+
+@pytest.mark.parametrize("rule", ["signfa", "frsf", WithFeedback(lambda w, b: w.sign().mT)])
+@pytest.mark.parametrize(("activation", "through"), [(LINEAR, 4), (LEAKY, 4)])
+def test_it_is_said_that_the_count_is_of_one_orthant(rule, activation, through):
+    found = laws(dynamics(rule, 3, 4, 2, activation=activation))
+    document = found.to_json_dict()
+    assert document["orthant"] == {"counted": "one, generic", "through_sign_flips": through}
+    assert "counted in one generic orthant" in repr(found)
+    rest = "4 of these laws are known to hold through flips, and other orthants may have more"
+    assert (rest in repr(found)) == (activation is LINEAR)
+
+
+def test_orthants_of_less_rank_have_more_laws():
+    """A column of equal signs in all rows: the feedback of signfa has rank one there."""
+    from theory_checks.laws.finding.rates import Rates
+
+    of = dynamics("signfa", 3, 2, 2, activation=LINEAR)
+    candidates = [(Factor("W1", (row, 0)),) for row in range(2)]
+    numbers = {}
+    for name, second in (("rank 2", -1), ("rank 1", 1)):
+        orthant = np.ones((1, of.layout.size), dtype=np.int64)
+        orthant[0, -1] = second
+        numbers[name] = len(Rates(of, 67108859, 0, orthant=orthant).null_vectors(candidates)[1])
+    assert numbers == {"rank 2": 0, "rank 1": 1}
+
+
+@pytest.mark.parametrize("rule", ["gd", "fa", "dfa", "kolen-pollack", WithFeedback(lambda w, b: b)])
+def test_rules_without_signs_have_the_same_laws_in_every_orthant(rule):
+    found = laws(dynamics(rule, 2, 2, 1))
+    assert found.to_json_dict()["orthant"] is None
+    assert "orthant" not in repr(found)
+
+
+def test_the_22_laws_of_linear_dfa():
+    found = laws(dynamics("dfa", 3, 4, 3, 2, activation=LINEAR))
+    product = "(D1 D2^+)"
+    assert [(family.independent, family.text, family.condition) for family in found.families] == [
+        (4, f"{NEURON} - <W2[:,j], {product}[j,:]>", ""),
+        (3, "1/2 |W2[j,:]|^2 - <W3[:,j], D2[j,:]>", ""),
+        (6, "<n, W1[:,k]>", "n^T D1 = 0"),
+        (4, "<n, W2[:,k]>", "n^T D2 = 0"),
+        (3, f"<W1[j,:], W1[k,:]> - <W2[:,k], {product}[j,:]> - <W2[:,j], {product}[k,:]>", ""),
+        (2, "<W2[j,:], W2[k,:]> - <W3[:,k], D2[j,:]> - <W3[:,j], D2[k,:]>", ""),
+    ]
+    assert found.complete
+    assert r"(D_{1} D_{2}^+)[j,:]" in found.families[0].latex
+
+
+def test_products_of_residues_are_those_of_rational_numbers():
+    source = np.random.default_rng(0)
+    kept = {name: source.integers(-9, 9, (rows, 2)) for name, rows in (("D1", 4), ("D2", 3))}
+    of, numbers = dynamics("dfa", 3, 4, 3, 2, activation=LINEAR), Modular()
+    found = with_products(of, numbers, kept)["D1 D2^+"]
+    exact = Matrix(kept["D1"]) * Matrix(kept["D2"]).pinv()
+    expected = [numbers.of_fraction(Fraction(int(q.p), int(q.q))) for q in exact]
+    assert found.ravel().tolist() == expected
+    assert "D1 D2^+" not in with_products(dynamics("dfa", 3, 4, 3, 2), numbers, kept)
+
+
+@pytest.mark.parametrize("rule", ["fa", "dfa", "signfa", "frsf", "low-rank-fa", "kolen-pollack"])
+@pytest.mark.parametrize("sizes", [(2, 3, 2), (3, 4, 3, 2)])
+def test_every_law_of_linear_networks_with_biases_has_a_formula(rule, sizes):
+    layers = len(sizes) - 1
+    found = laws(dynamics(rule, *sizes, activation=LINEAR, has_bias=(True,) * layers))
+    assert found.complete
+    assert found.unnamed == 0
+
+
+def test_biases_of_linear_networks_move_along_the_feedback():
+    found = laws(dynamics("fa", 2, 2, 1, activation=LINEAR, has_bias=(True, True)))
+    assert any(text.startswith("c1[j] - B2[j,0] c2[0]") for text in found.formulas)
+
+
+@pytest.mark.parametrize("rule", ["fa", "dfa", "kolen-pollack"])
+def test_gradients_of_linear_laws_are_orthogonal_to_the_field_of_flowfa(rule):
+    flow = small_flow(rule, "hidden", leak=1.0)
+    found = laws(flow.problem)
+    velocity = flow.field(torch.zeros(len(flow)), flow.initial)
+    point = {
+        name: array[0].numpy()
+        for name, array in flow.parameters(flow.initial, torch.arange(len(flow))).items()
+    }
+    point |= {name: matrix[0].numpy() for name, matrix in flow.field.groups[0].kept.items()}
+    moved = flow.layout.views(velocity)
+    along = np.concatenate([moved[name][0].numpy().ravel() for name in flow.layout.shapes])
+    assert np.abs(found.gradient(point) @ along).max() < 1e-11
+    assert np.linalg.matrix_rank(found.gradient(point), tol=1e-8) == found.independent

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
 
 import h5py
 import pytest
 import torch
 
 import flowfa
+from flowfa.cli.main import main
 from flowfa.errors import InputError
 from flowfa.problems.activations import LeakyReLU
 from flowfa.problems.rules import RULES, SignFeedbackAlignment
@@ -89,9 +93,13 @@ def test_other_breaks_are_seen(bend):
 
 
 def run_of(rule, **more):
+    """A run of 4-3-1, a leaky ReLU of slope 0.1 and no biases, unless told otherwise."""
     data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
-    problem = flowfa.Problem(data, widths=(3,), leak=0.1, rule=rule)
-    return flowfa.simulate(problem, trajectories=2, t_end=2.0, save=9, solver="hybrid", **more)
+    activation = {"leak": 0.1} if "activation" not in more else {}
+    settings: dict[str, Any] = {"widths": (3,), "t_end": 2.0} | activation | more
+    t_end = settings.pop("t_end")
+    problem = flowfa.Problem(data, rule=rule, **settings)
+    return flowfa.simulate(problem, trajectories=2, t_end=t_end, save=9)
 
 
 @pytest.mark.parametrize("rule", ["fa", "gd", "signfa"])
@@ -112,10 +120,17 @@ def test_weights_changed_in_a_file_violate_the_law(tmp_path):
 
 
 def test_a_law_with_another_coefficient_is_violated():
-    document = laws(dynamics("fa", 4, 4, 3, 1, activation=LEAKY)).to_json_dict()
-    document["formulas"][0]["members"][2]["terms"][0]["number"] = "3/5"
-    found = verdicts(law_checks(document), small_flow("fa"))
-    assert found == {"law-1": Verdict.VIOLATED, "law-2": Verdict.HOLDS}
+    found = laws(dynamics("fa", 4, 4, 3, 1, activation=LEAKY))
+    law = found.found[2]
+    wrong = replace(law.terms[0], coefficient=law.terms[0].coefficient.times(Fraction(6, 5)))
+    changed = replace(law, terms=(wrong, *law.terms[1:]))
+    document = replace(found, found=(changed, *found.found[3:])).to_json_dict()
+    said = verdicts(law_checks(document), small_flow("fa"))
+    assert said == {
+        "law-1": Verdict.VIOLATED,
+        "law-2": Verdict.HOLDS,
+        "law-3": Verdict.HOLDS,
+    }
 
 
 @pytest.mark.parametrize(
@@ -141,6 +156,95 @@ def test_a_scale_of_signs_is_part_of_the_rule():
     assert set(verdicts(checks, small_flow(SignFeedbackAlignment(0.5))).values()) == {
         Verdict.NOT_APPLICABLE
     }
+
+
+DOCUMENT = laws(dynamics("fa", 4, 3, 1)).to_json_dict()
+"""The laws of the network of `run_of`."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "message"),
+    [
+        ("fa", {"widths": (4,)}, "sizes are 4-3-1 in the laws and 4-4-1 in the run"),
+        ("fa", {"leak": 1.0}, "of leak 0.1 in the laws and leaky-relu of leak 1 in the run"),
+        ("fa", {"activation": "tanh"}, "the activation is leaky-relu of leak 0.1 in the laws and"),
+        ("fa", {"bias": "hidden"}, "biases are in no layer in the laws and in layer 1 in the run"),
+        ("gd", {}, "the rule is fa in the laws and gd in the run"),
+    ],
+)
+def test_laws_of_another_flow_are_refused_with_what_differs(rule, more, message):
+    run = run_of(rule, **more, t_end=0.1)
+    with pytest.raises(InputError, match=message) as caught:
+        check_laws(run, DOCUMENT)
+    assert "\n" not in str(caught.value)
+    assert "write those of the run, flowfa laws --rule" in str(caught.value)
+
+
+def test_the_command_that_a_refusal_advises_writes_laws_that_fit(tmp_path, monkeypatch):
+    run = run_of(SignFeedbackAlignment(0.5), bias="all", leak=0.3, t_end=0.1)
+    with pytest.raises(InputError) as caught:
+        check_laws(run, DOCUMENT)
+    monkeypatch.chdir(tmp_path)
+    words = str(caught.value).split("flowfa ")[-1].split()
+    assert words[:3] == ["laws", "--rule", "signfa"]
+    assert main(words) == 0
+    assert check_laws(run, "FILE.json").findings
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"friction": 0.1, "activation": LINEAR}, "momentum"),
+        ({"weight_decay": (0.1, 0.2)}, "a flow with weight decay, which no run"),
+        ({"rates": (1.0, 2.0)}, "a flow with rates of layers, which no run"),
+        ({"readouts": True}, "a flow with virtual readouts, which no run"),
+    ],
+)
+def test_laws_of_a_motion_that_no_run_has_are_refused(more, message):
+    document = laws(dynamics("fa", 4, 3, 1, **more)).to_json_dict()
+    with pytest.raises(InputError, match=f"{message}|no formula that a run can be held to"):
+        check_laws(run_of("fa", t_end=0.1), document)
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.7])
+def test_laws_of_another_leak_below_one_are_the_same(leak):
+    report = check_laws(run_of("fa", leak=leak, t_end=0.1), DOCUMENT)
+    assert [finding.verdict for finding in report.findings] == [Verdict.HOLDS]
+
+
+def test_laws_of_one_rule_apply_to_its_part_of_a_run():
+    report = check_laws(run_of(("gd", "fa"), t_end=0.1), DOCUMENT)
+    said = {one.verdict for one in report.findings[0].outcomes}
+    assert said == {Verdict.HOLDS, Verdict.NOT_APPLICABLE}
+
+
+def _edited(**changes):
+    document = json.loads(json.dumps(DOCUMENT))
+    document["formulas"][0].update(changes)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"text": "1/2 |W1[j,:]|^2 for every j of layer 1"}, "has the text"),
+        ({"latex": "0"}, "has the latex"),
+        ({"kind": "trivial"}, "has the kind"),
+        ({"step": "nothing"}, "has the step"),
+        ({"independent": 7}, "has the independent"),
+    ],
+)
+def test_a_formula_that_says_another_law_than_its_terms_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        law_checks(_edited(**changes))
+
+
+def test_one_coefficient_of_one_neuron_changed_in_the_file_is_refused():
+    document = _edited()
+    document["formulas"][0]["members"][1]["terms"][0]["number"] = "3/5"
+    with pytest.raises(InputError, match="is not that of its terms, which are of several") as seen:
+        law_checks(document)
+    assert "3/5 W1[j,0]^2" in str(seen.value)
 
 
 def test_linear_laws_are_seen_in_the_span_of_few_samples():
@@ -178,6 +282,10 @@ def test_laws_that_cannot_be_read_are_refused():
         law_checks(laws(dynamics("brsf", 2, 2, 1, activation=LINEAR)).to_json_dict())
 
 
+def factor_of(document):
+    return document["formulas"][0]["members"][0]["terms"][0]["monomial"][0]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -190,6 +298,24 @@ def test_laws_that_cannot_be_read_are_refused():
         lambda document: document["formulas"][0]["members"][0]["terms"][0].update(number="1e400"),
         lambda document: document["formulas"][0]["members"][0].update(layer="x"),
         lambda document: document.update(bias=[1]),
+        lambda document: document.update(sizes=3),
+        lambda document: document.update(sizes=["a", 2, 1]),
+        lambda document: document.update(rule=7),
+        lambda document: document.update(rule_parameters=[1]),
+        lambda document: document.update(weight_decay="x"),
+        lambda document: document.update(momentum="x"),
+        lambda document: document.update(formulas=[3]),
+        lambda document: document["formulas"][0]["members"][0].update(layer=9),
+        lambda document: document["formulas"][0]["members"][0].update(neurons=[7]),
+        lambda document: document["formulas"][0]["members"][0].update(neurons=[0, 1, 1]),
+        lambda document: factor_of(document).update(index=[9, 9]),
+        lambda document: factor_of(document).update(index=[0]),
+        lambda document: factor_of(document).update(index=["a", 0]),
+        lambda document: factor_of(document).update(name="Z1"),
+        lambda document: factor_of(document).update(power=3),
+        lambda document: factor_of(document).update(form="abs"),
+        lambda document: document["formulas"][0]["members"][0]["terms"].pop(),
+        lambda document: document["formulas"][0]["members"].pop(),
     ],
 )
 def test_damaged_laws_are_refused_in_one_line(damage):

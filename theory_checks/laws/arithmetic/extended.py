@@ -22,6 +22,15 @@ def _context() -> Any:
 class Extended:
     """Arrays of numbers of `DIGITS` digits, with the analytic functions that rules may use."""
 
+    digits = DIGITS
+    most_numbers = 60
+    """Numbers that move, of the largest network: the time is the third power of them."""
+    least_gap = 1e12
+    """Factor by which singular values have to fall for a rank to be told."""
+    rounding = 1e-45
+    """Share of the largest singular value that one is seen as, if it is less."""
+    full = 1e-20
+    """Share of the largest above which no singular value is small."""
     context: Any = field(default_factory=_context, compare=False)
 
     def reduce(self, values: np.ndarray) -> np.ndarray:

@@ -87,6 +87,10 @@ class Jet:
         """Return the products of the entries of two vectors, (batch, first, second)."""
         return self._product(other, lambda a, b: a[..., :, None] * b[..., None, :])
 
+    def combined(self, other: Jet, operation: Operation) -> Jet:
+        """Return what an operation that is linear in both makes of two arrays."""
+        return self._product(other, operation)
+
     def mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> Jet:
         """Return what a rearrangement of the entries makes of it, such as a transpose."""
         return Jet(change(self.values), self.numbers)

@@ -50,6 +50,8 @@ class Count:
         The rank found up to now, within a level too: a lower bound.
     gap : tuple of float or None
         Of a rank that singular values tell: the last one above the gap, and the first one below.
+    digits : int
+        Of the numbers of such a rank; 0 of residues.
     """
 
     parameters: int
@@ -59,16 +61,17 @@ class Count:
     finished: bool = False
     so_far: int = 0
     gap: tuple[float, float] | None = None
+    digits: int = 0
 
     @property
     def exact(self) -> bool:
         """Whether it is a proof: arithmetic was modulo a prime."""
-        return self.gap is None
+        return not self.digits
 
     @property
     def rank(self) -> int:
         """The largest rank found."""
-        return max(self.rank_by_level, default=self.so_far)
+        return max(*self.rank_by_level, self.so_far, 0)
 
     @property
     def laws(self) -> int:
@@ -78,7 +81,7 @@ class Count:
     @property
     def last_level(self) -> int:
         """The level from which on nothing was added; level 0 is the fields alone."""
-        return self.rank_by_level.index(self.rank) if self.rank_by_level else 0
+        return self.rank_by_level.index(max(self.rank_by_level)) if self.rank_by_level else 0
 
 
 def count_laws(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations, combinations_with_replacement
 from math import comb
+
+import numpy as np
 
 from theory_checks.laws.formulas.law import Factor, Monomial
 from theory_checks.laws.motion.dynamics import Dynamics
@@ -41,10 +42,10 @@ class Candidates:
     signed : bool
         Whether the feedback has signs of weights in it, so that abs(w) and sign(w) are candidates.
     kept : dict
-        The shape of each matrix that the rule keeps, by name.
+        Where each matrix that the rule keeps is not zero, by name.
     """
 
-    def __init__(self, dynamics: Dynamics, signed: bool, kept: dict[str, tuple[int, ...]]) -> None:
+    def __init__(self, dynamics: Dynamics, signed: bool, kept: dict[str, np.ndarray]) -> None:
         self.dynamics = dynamics
         self.signed = signed
         self.kept = {} if dynamics.rule.redrawn else kept
@@ -68,7 +69,7 @@ class Candidates:
                 monomials = [*singles, *weighted, *self._squares(out)]
                 # The first in-weight stands last, so that it leads.
                 own = [*self._singles(into), *self._squares(into)[::-1]]
-                yield self._timed([*monomials, *own], layer, (neuron,))
+                yield from self._timed([*monomials, *own], layer, (neuron,))
 
     def rows(self) -> Iterator[Dictionary]:
         """Yield the in-weights and the bias of each neuron of the first layer, as they are."""
@@ -82,17 +83,30 @@ class Candidates:
             rows = range(self.dynamics.sizes[layer])
             for column in range(self.dynamics.sizes[layer - 1]):
                 entries = [Factor(f"W{layer}", (row, column)) for row in rows]
-                yield self._timed(self._singles(entries), layer)
+                yield from self._timed(self._singles(entries), layer)
             if self.dynamics.has_bias[layer - 1]:
                 entries = [Factor(f"c{layer}", (row,)) for row in rows]
-                yield self._timed(self._singles(entries), layer)
+                yield from self._timed(self._singles(entries), layer)
+
+    def biases(self) -> Iterator[Dictionary]:
+        """Yield the bias of each hidden neuron with those of a later layer, times feedback.
+
+        Biases move along delta itself: c_l - F_{l+1} c_{l+1} in a linear network.
+        """
+        biased = [n for n in range(1, self.dynamics.layers + 1) if self.dynamics.has_bias[n - 1]]
+        for layer in self._hidden():
+            for later in biased if layer in biased else ():
+                named = [n for n, m in self.kept.items() if m.shape == self._between(layer, later)]
+                for neuron in range(self.dynamics.sizes[layer]) if later > layer else ():
+                    own = Factor(f"c{layer}", (neuron,))
+                    yield Dictionary((*self._fed(later, neuron, named), (own,)), layer, (neuron,))
 
     def pairs(self) -> Iterator[Dictionary]:
         """Yield products of entries of two neurons that stand at the same place, and feedback."""
         for layer in self._hidden():
             for first, second in combinations(range(self.dynamics.sizes[layer]), 2):
                 monomials = self._pair(layer, first, second)
-                yield self._timed(monomials, layer, (first, second))
+                yield from self._timed(monomials, layer, (first, second))
 
     def whole_neurons(self) -> Iterator[Dictionary]:
         """Yield all monomials of degree 1 and 2 of each neuron's in- and out-weights."""
@@ -101,18 +115,19 @@ class Candidates:
                 own = [*self._out(layer, neuron), *self._into(layer, neuron)]
                 if comb(len(own) + 2, 2) <= MOST_CANDIDATES:
                     monomials = [*self._singles(own), *_monomials(own, 2)]
-                    yield self._timed(monomials, layer, (neuron,))
+                    yield from self._timed(monomials, layer, (neuron,))
 
-    def whole(self, degree: int) -> Dictionary | None:
-        """Return all monomials up to a degree; None if these are too many."""
+    def whole(self, degree: int) -> Iterator[Dictionary]:
+        """Yield all monomials up to a degree, unless these are too many."""
         entries = [Factor(*entry) for entry in self._moving()]
         if comb(len(entries) + degree, degree) > MOST_CANDIDATES:
-            return None
+            return
         monomials = [*self._singles(entries)]
         for power in range(2, degree + 1):
             monomials += _monomials(entries, power)
-        dictionary = self._timed(monomials)
-        return dictionary if len(dictionary.candidates) <= MOST_CANDIDATES else None
+        for dictionary in self._timed(monomials):
+            if len(dictionary.candidates) <= MOST_CANDIDATES:
+                yield dictionary
 
     def _hidden(self) -> range:
         return range(1, self.dynamics.layers)
@@ -139,9 +154,24 @@ class Candidates:
 
     def _feedback(self, layer: int, neuron: int, out: Factor) -> Iterator[Factor]:
         """Yield feedback into a neuron that stands where one of its out-weights does."""
-        for name, shape in self.kept.items():
-            if shape == (self.dynamics.sizes[layer], self.layout.shapes[out.name][0]):
+        for name, given in self.kept.items():
+            shape = (self.dynamics.sizes[layer], self.layout.shapes[out.name][0])
+            if given.shape == shape and given[neuron, out.index[0]]:
                 yield Factor(name, (neuron, out.index[0]))
+
+    def _between(self, layer: int, later: int) -> tuple[int, int]:
+        return self.dynamics.sizes[layer], self.dynamics.sizes[later]
+
+    def _fed(self, later: int, neuron: int, named: list[str]) -> Iterator[Monomial]:
+        """Yield biases of a layer times feedback into a neuron, and times signs of weights."""
+        for row in range(self.dynamics.sizes[later]):
+            bias, sign = Factor(f"c{later}", (row,)), Factor(f"W{later}", (row, neuron), "sign")
+            given = [Factor(name, (neuron, row)) for name in named if self.kept[name][neuron, row]]
+            yield from ((bias, one) for one in given)
+            in_shape = neuron < self.dynamics.sizes[later - 1]
+            if self.signed and in_shape:
+                yield (bias, sign)
+                yield from ((bias, sign, one) for one in given)
 
     def _singles(self, entries: Iterable[Factor]) -> list[Monomial]:
         """Return monomials of degree 1, absolute values and velocities beside the numbers."""
@@ -157,6 +187,9 @@ class Candidates:
 
     def _squares(self, entries: list[Factor]) -> list[Monomial]:
         squares: list[Monomial] = [(entry, entry) for entry in entries]
+        if self.signed:
+            # Positive and negative parts have the potentials w^2 and w |w|.
+            squares += [(one, Factor(one.name, one.index, "abs")) for one in entries]
         if self.dynamics.friction is not None:
             velocities = [Factor(f"V{one.name}", one.index) for one in entries]
             squares += [(one, one) for one in velocities]
@@ -169,7 +202,7 @@ class Candidates:
         into = (self._into(layer, first), self._into(layer, second))
         crossed: list[Monomial] = []
         for one, other in zip(*out, strict=True):
-            crossed += [(one,), (other,)]
+            crossed += [*self._singles([one, other])] if not self.signed else [(one,), (other,)]
             if self.signed:
                 crossed.append((other, Factor(one.name, one.index, "sign")))
                 crossed.append((one, Factor(other.name, other.index, "sign")))
@@ -180,29 +213,53 @@ class Candidates:
             for feedback in self._feedback(layer, neuron, monomial[0])
         ]
         products = [*zip(*out, strict=True), *reversed(list(zip(*into, strict=True)))]
-        return [*crossed, *weighted, *products]
+        return [*crossed, *weighted, *self._with_velocity(products)]
+
+    def _with_velocity(self, products: list[Monomial]) -> list[Monomial]:
+        """Return products of two entries, and with momentum those of one and a velocity."""
+        if self.dynamics.friction is None:
+            return products
+        moving = [(one, Factor(f"V{two.name}", two.index)) for one, two in products]
+        moving += [(two, Factor(f"V{one.name}", one.index)) for one, two in products]
+        return [*products, *moving]
 
     def _timed(
         self, monomials: list[Monomial], layer: int | None = None, neurons: tuple[int, ...] = ()
-    ) -> Dictionary:
-        """Return a dictionary, each monomial with the exponential of time that may belong to it.
+    ) -> Iterator[Dictionary]:
+        """Yield dictionaries, each monomial with the exponential of time that may belong to it.
 
         Where there are no data a monomial decays as exp(-k unit t), k the sum over its factors, so
-        that no other exponential can make a law of it.
+        that no other exponential can make a law of it. Velocities mix with weights: under friction
+        mu combinations of degree 2 decay as exp(-k mu t), k from 0 to 2, all monomials together.
         """
-        if not self.dynamics.decays:
-            return Dictionary(tuple(monomials), layer, neurons)
-        timed = []
-        for monomial in monomials:
-            power = sum(self._decay(factor.name) for factor in monomial if factor.form != "sign")
-            timed.append((*monomial, Factor("u", (), "value", power)) if power else monomial)
-        return Dictionary(tuple(timed), layer, neurons)
+        dynamics = self.dynamics
+        if dynamics.friction:
+            unit = dynamics.in_units(dynamics.friction)
+            for power in (0, unit, 2 * unit):
+                timed = [(*monomial, *_growing(power)) for monomial in monomials]
+                yield Dictionary(tuple(timed), layer, neurons)
+            return
+        timed = [
+            (
+                *monomial,
+                *_growing(sum(self._decay(one.name) for one in monomial if one.form != "sign")),
+            )
+            for monomial in monomials
+        ]
+        yield Dictionary(tuple(timed), layer, neurons)
+
+    def _power(self, monomial: Monomial) -> int:
+        return sum(self._decay(one.name) for one in monomial if one.form != "sign")
 
     def _decay(self, name: str) -> int:
-        if name not in self.layout.shapes or name[0] not in "Wc":
+        if not self.dynamics.decays or name not in self.layout.shapes or name[0] not in "Wc":
             return 0
-        rate = self.dynamics.weight_decay[int(name[1:]) - 1]
-        return int(Fraction(str(rate)) / self.dynamics.time_unit)
+        return self.dynamics.in_units(self.dynamics.weight_decay[int(name[1:]) - 1])
+
+
+def _growing(power: int) -> Monomial:
+    """Return the exponential of time that a monomial is multiplied by; none for power 0."""
+    return (Factor("u", (), "value", power),) if power else ()
 
 
 def _monomials(entries: list[Factor], degree: int) -> list[Monomial]:

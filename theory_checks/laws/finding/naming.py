@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from theory_checks.laws.arithmetic.elimination import Span
+from theory_checks.laws.arithmetic.simple import simple_fraction
 from theory_checks.laws.finding.rates import Rates
 from theory_checks.laws.formulas.law import Coefficient, Component, Monomial
-from theory_checks.laws.motion.feedback import simple_fraction
 from theory_checks.laws.motion.layout import Entry
 
 
@@ -31,8 +31,7 @@ class Names:
 
     def __init__(self, draws: Sequence[Rates]) -> None:
         self.draws = draws
-        first = draws[0].motion
-        kept = first.feedback.kept
+        kept = draws[0].given
         self.entries: list[Entry] = [
             (name, index) for name, matrix in kept.items() for index in np.ndindex(*matrix.shape)
         ]
@@ -42,7 +41,7 @@ class Names:
             np.concatenate(
                 [
                     np.zeros(0, dtype=np.int64),
-                    *(one.numbers.of(one.motion.feedback.kept[name]).ravel() for name in kept),
+                    *(one.given[name].ravel() for name in kept),
                 ]
             )
             for one in draws
@@ -67,7 +66,8 @@ class Names:
                     for one, residue, values in zip(self.draws, residues, table, strict=True)
                 ]
                 number = self._rational(quotient)
-                if number is not None:
+                # An entry that is zero makes zero of every coefficient.
+                if number:
                     return Coefficient(number, ((entry, power),))
         return self._ratio(residues)
 
@@ -110,21 +110,38 @@ class Names:
             None if there is no product of feedback matrices that annihilates these rows alone.
         """
         factors = [monomial[0] for monomial in candidates]
-        if layer is None or any(len(monomial) > 1 for monomial in candidates):
+        grown = {monomial[1:] for monomial in candidates}
+        if layer is None or len(grown) > 1 or any(one.name != "u" for one in next(iter(grown))):
             return None
-        if {one.name for one in factors} not in ({f"W{layer}"}, {f"c{layer}"}):
+        # With momentum a column of velocities may stand beside that of weights.
+        names = list(dict.fromkeys(one.name for one in factors))
+        if any(name.removeprefix("V") not in (f"W{layer}", f"c{layer}") for name in names):
             return None
         if any(one.form != "value" for one in factors):
             return None
-        rows = tuple(one.index[0] for one in factors)
+        blocks = [[place for place, one in enumerate(factors) if one.name == n] for n in names]
+        rows = tuple(factors[place].index[0] for place in blocks[-1])
+        if any(tuple(factors[place].index[0] for place in block) != rows for block in blocks):
+            return None
+        shares = [self._rational([int(each[block[-1]]) for each in residues]) for block in blocks]
         for matrices in self._products(layer):
             vectors = [_null_vector(draw, matrices, rows) for draw in self.draws]
             same = all(
-                vector is not None and np.array_equal(vector, residue)
-                for vector, residue in zip(vectors, residues, strict=True)
+                share is not None
+                and vector is not None
+                and np.array_equal(
+                    draw.numbers.reduce(draw.numbers.of_fraction(share) * vector), residue[block]
+                )
+                for draw, vector, residue in zip(self.draws, vectors, residues, strict=True)
+                for share, block in zip(shares, blocks, strict=True)
             )
             if same:
-                return [Coefficient(component=Component(matrices, rows, row)) for row in rows]
+                return [
+                    Coefficient(share, component=Component(matrices, rows, row))
+                    for share in shares
+                    if share is not None
+                    for row in rows
+                ]
         return None
 
     def _products(self, layer: int) -> Iterator[tuple[str, ...]]:

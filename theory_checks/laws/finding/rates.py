@@ -12,6 +12,7 @@ from theory_checks.laws.formulas.law import Factor, Monomial
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.motion import Motion
 from theory_checks.laws.motion.orthants import generic_signs
+from theory_checks.laws.motion.products import with_products
 
 SPARE_ROWS = 12
 """Fields beyond the number of candidates: what passes all of them is no accident."""
@@ -31,6 +32,11 @@ class Rates:
         feedback is a factor of candidates. By default all rows have the same feedback.
     orthant : numpy.ndarray, optional
         The signs of all points, (1, number); by default each point has its own.
+
+    Attributes
+    ----------
+    given : dict
+        What the rule keeps, and products of it (`with_products`), as residues.
     """
 
     def __init__(
@@ -47,9 +53,10 @@ class Rates:
         self.orthant = orthant
         self._states = np.zeros((0, dynamics.layout.size), dtype=np.int64)
         self._signs, self._fields = self._states, self._states
+        self.given = with_products(dynamics, self.numbers, self.motion.feedback.kept)
         self._kept = {
             name: np.zeros((0, *matrix.shape), dtype=np.int64)
-            for name, matrix in self.motion.feedback.kept.items()
+            for name, matrix in self.given.items()
         }
 
     @property
@@ -170,9 +177,13 @@ class Rates:
         if self.orthant is not None:
             signs = np.broadcast_to(self.orthant, signs.shape)
         field = self.motion.field(points.state, signs, samples).values[0]
-        for name, matrix in self.motion.feedback.kept.items():
-            drawn = matrix[None] if samples.kept is None else samples.kept[name]
-            more = np.broadcast_to(self.numbers.of(drawn), (missing, *matrix.shape))
+        given = (
+            {name: matrix[None] for name, matrix in self.given.items()}
+            if samples.kept is None
+            else with_products(self.motion.dynamics, self.numbers, samples.kept)
+        )
+        for name, matrix in given.items():
+            more = np.broadcast_to(matrix, (missing, *matrix.shape[1:]))
             self._kept[name] = np.concatenate([self._kept[name], more])
         self._states = np.concatenate([self._states, points.state.values[0]])
         self._signs = np.concatenate([self._signs, signs])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -51,21 +51,27 @@ class Search:
         Largest degree of the monomials.
     known : sequence of Law
         Laws that are found already.
+    watch : callable, optional
+        Is shown what is found as it grows.
     """
 
     def __init__(
-        self, dynamics: Dynamics, seed: int = 0, degree: int = 2, known: Sequence[Law] = ()
+        self,
+        dynamics: Dynamics,
+        seed: int = 0,
+        degree: int = 2,
+        known: Sequence[Law] = (),
+        watch: Callable[[Found], None] = lambda _: None,
     ) -> None:
+        self.watch = watch
         self.dynamics, self.degree, self.seed = dynamics, degree, seed
         # Coefficients that are numbers: every field has feedback of its own.
         self.fresh = self._draws((PRIMES[0], PRIMES[1]), 1, fresh=True)
         # Coefficients that are made of feedback: the same in all fields of a draw.
         self.fixed = self._draws((PRIMES[0], PRIMES[0], PRIMES[1]), 11)
         first = self.fixed[0]
-        feedback = first.motion.feedback
         self.signed = has_signs(first.motion)
-        shapes = {name: matrix.shape for name, matrix in feedback.kept.items()}
-        self.candidates = Candidates(dynamics, self.signed, shapes)
+        self.candidates = Candidates(dynamics, self.signed, _given(self.fixed))
         self.span = Span(first.numbers, dynamics.layout.size)
         self.found = Found()
         self.names = Names(self.fixed)
@@ -83,6 +89,7 @@ class Search:
             (self.fresh, self.candidates.entries),
             (self.fresh, self.candidates.neurons),
             (self.fixed, self.candidates.columns),
+            (self.fresh, self.candidates.biases),
             (self.fresh, self.candidates.pairs),
             (self.fixed, self.candidates.whole_neurons),
         ]
@@ -93,9 +100,8 @@ class Search:
             if self.found.independent < wanted or whole:
                 self._search(draws, dictionaries())
         for degree in range(2, self.degree + 1):
-            whole = self.candidates.whole(degree)
-            if whole is not None and self.found.independent < wanted:
-                self._search(self.fixed, (whole,))
+            if self.found.independent < wanted:
+                self._search(self.fixed, self.candidates.whole(degree))
         if self.signed and self.found.independent < wanted:
             signs = self.fixed[0].signs
             orthant = self._draws((PRIMES[0], PRIMES[0], PRIMES[1]), 11, orthant=signs)
@@ -111,6 +117,7 @@ class Search:
     def _search(self, draws: list[Rates], dictionaries: Iterable[Dictionary]) -> None:
         names = self.names if draws is self.fixed else Names(draws)
         for dictionary in dictionaries:
+            self.watch(self.found)
             vectors, free = draws[0].null_vectors(dictionary.candidates)
             if not len(free):
                 continue
@@ -132,6 +139,7 @@ class Search:
                 elif draws is self.fixed and self._enters(vectors[place], dictionary.candidates):
                     self.found.independent += 1
                     self.found.unnamed += 1
+        self.watch(self.found)
 
     def _keep(self, law: Law, names: Names | None = None) -> None:
         """Add a law, which says whether it is independent of those before.
@@ -144,10 +152,17 @@ class Search:
         # All gradients are taken at one point, with one draw of the feedback.
         gradient = law_gradient(self.names, law)
         independent = bool(self.span.add(gradient[None]))
-        # Of laws that follow from others only whole families are of interest.
-        if independent or (len(law.neurons) > 1 and law.kind == "universal"):
+        # Of laws that follow from others only whole families are of interest, and none of them that
+        # is made of numbers that never move.
+        moves = gradient.any() and not self._is_still(law)
+        if independent or (len(law.neurons) > 1 and law.kind == "universal" and moves):
             self.found.laws.append(replace(law, independent=independent))
         self.found.independent += independent
+
+    def _is_still(self, law: Law) -> bool:
+        """Return whether each number of a law is known never to move."""
+        still = {one.terms[0].monomial[0].entry for one in self.found.laws if one.kind == "trivial"}
+        return all(factor.entry in still for term in law.terms for factor in term.monomial)
 
     def _outside_the_data(self) -> None:
         """Add the part of each row of W_1, with its bias, that no given sample moves."""
@@ -181,6 +196,12 @@ class Search:
         for weight, part in zip(vector[columns], parts, strict=True):
             total = self.fixed[0].numbers.reduce(total + weight * part)
         return bool(self.span.add(total[None]))
+
+
+def _given(draws: list[Rates]) -> dict[str, np.ndarray]:
+    """Return where what the rule keeps is not zero, in some draw at least."""
+    given = [draw.given for draw in draws]
+    return {name: np.any([one[name] != 0 for one in given], axis=0) for name in given[0]}
 
 
 def law_gradient(names: Names, law: Law) -> np.ndarray:

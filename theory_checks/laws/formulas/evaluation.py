@@ -12,6 +12,7 @@ from flowfa.errors import InputError
 from theory_checks.laws.formulas.law import Component, Law
 from theory_checks.laws.formulas.pieces import Part, Piece, Pieces
 from theory_checks.laws.motion.dynamics import Dynamics
+from theory_checks.laws.motion.products import product_of
 
 Arrays = Mapping[str, Tensor]
 """Arrays by name, each (row, ...)."""
@@ -42,15 +43,24 @@ class Evaluator:
         time : Tensor, optional
             (row,), of a law that depends on time.
         """
-        total = sum(self.terms(law, moving, kept), torch.zeros(()))
-        return total if time is None else total * torch.exp(self._growth(law) * time)
+        return sum(self.terms(law, moving, kept, time), torch.zeros(()))
 
-    def terms(self, law: Law, moving: Arrays, kept: Arrays) -> list[Tensor]:
+    def terms(
+        self, law: Law, moving: Arrays, kept: Arrays, time: Tensor | None = None
+    ) -> list[Tensor]:
         """Return the sums that a law is made of, (row,) each."""
         part = law.terms[0].coefficient.component if law.terms else None
         if part is not None:
-            return self._null_terms(law, part, moving, kept)
-        return [_of_piece(piece, moving, kept) for piece in self._pieces.of(law)]
+            return self._null_terms(law, part, moving, kept, time)
+        pieces = self._pieces.of(law)
+        terms = [_of_piece(piece, moving, kept) for piece in pieces]
+        if time is None:
+            return terms
+        unit = float(self.dynamics.time_unit)
+        return [
+            term * torch.exp(unit * piece.growth * time)
+            for piece, term in zip(pieces, terms, strict=True)
+        ]
 
     def turnover(self, law: Law, moving: Arrays, kept: Arrays) -> Tensor:
         """Return the terms of the in-weights, which the others balance, (row,)."""
@@ -63,16 +73,21 @@ class Evaluator:
             return terms[0]
         return torch.stack([term for term, own in zip(terms, of_own, strict=True) if own]).sum(0)
 
-    def _growth(self, law: Law) -> float:
-        power = sum(one.power for one in law.terms[0].monomial if one.name == "u")
-        return float(power * self.dynamics.time_unit)
-
-    def _null_terms(self, law: Law, part: Component, moving: Arrays, kept: Arrays) -> list[Tensor]:
+    def _null_terms(
+        self, law: Law, part: Component, moving: Arrays, kept: Arrays, time: Tensor | None
+    ) -> list[Tensor]:
         vector = null_vector(part, kept)
         terms = []
-        for place, term in enumerate(law.terms):
-            factor = term.monomial[0]
-            terms.append(vector[:, place] * moving[factor.name][(slice(None), *factor.index)])
+        for term in law.terms:
+            factor, component = term.monomial[0], term.coefficient.component
+            assert component is not None
+            entry = moving[factor.name][(slice(None), *factor.index)]
+            weight = float(term.coefficient.number) * vector[:, part.rows.index(component.row)]
+            power = sum(one.power for one in term.monomial if one.name == "u")
+            growth = float(power * self.dynamics.time_unit)
+            terms.append(
+                weight * entry if time is None else weight * entry * torch.exp(growth * time)
+            )
         return terms
 
 
@@ -114,7 +129,9 @@ def gradients(
     rows = []
     for law in laws:
         at = {name: array[None] for name, array in moving.items()}
-        value = evaluator.value(law, at, kept).sum()
+        # Where laws depend on time, u = exp(unit t) is one of the numbers.
+        time = at["u"].log() / float(dynamics.time_unit) if "u" in at else None
+        value = evaluator.value(law, at, kept, time).sum()
         parts = torch.autograd.grad(value, list(moving.values()), allow_unused=True)
         flat = [
             torch.zeros(array.numel()) if part is None else part.flatten()
@@ -136,10 +153,11 @@ def _of_piece(piece: Piece, moving: Arrays, kept: Arrays) -> Tensor:
 
 def _entries(part: Part, arrays: Arrays) -> Tensor:
     """Return entries of an array, (row,), or (row, entry) of a sum."""
-    if part.name not in arrays:
+    array = arrays[part.name] if part.name in arrays else product_of(part.name, arrays)
+    if array is None:
         raise InputError(f"the law has {part.name}, which the run does not have")
     index = tuple(slice(None) if one == ":" else int(one) for one in part.index)
-    values = arrays[part.name][(slice(None), *index)]
+    values = array[(slice(None), *index)]
     if part.form == "abs":
         return values.abs()
     if part.form == "sign":

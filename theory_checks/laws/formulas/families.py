@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from theory_checks.laws.formulas.law import Law
 from theory_checks.laws.formulas.style import LATEX, TEXT
@@ -50,6 +51,17 @@ class Family:
         """Return the formula with what it holds for."""
         where = f", {self.condition}" if self.condition else ""
         return f"{self.text}{where}{self.members}"
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return it ready for JSON: what is said of its laws, and the laws."""
+        return {
+            "text": str(self),
+            "latex": self.latex,
+            "kind": self.kind,
+            "step": self.step,
+            "independent": self.independent,
+            "members": [law.to_json_dict() for law in self.laws],
+        }
 
 
 def families(dynamics: Dynamics, laws: Sequence[Law]) -> tuple[Family, ...]:

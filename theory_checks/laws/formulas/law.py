@@ -204,6 +204,8 @@ def _term_from_json(document: Any) -> Term:
     )
     if any(one.form not in FORMS for one in monomial):
         raise ValueError("a form that is none of value, abs, sign")
+    if any(one.power != 1 for one in monomial if one.name != "u"):
+        raise ValueError("a power of another number than u")
     coefficient = Coefficient(
         Fraction(document["number"]),
         entries,

@@ -23,12 +23,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Piece:
-    """A term, or several that are a sum over one index, which is ``:`` in the indices."""
+    """A term, or several that are a sum over one index, which is ``:`` in the indices.
+
+    Its `growth` is the power of u, the exponential of the time unit times t.
+    """
 
     number: Fraction
     scalar: tuple[str, float] | None
     parts: tuple[Part, ...]
     summed: bool = False
+    growth: int = 0
 
 
 class Pieces:
@@ -65,7 +69,10 @@ class Pieces:
 
     def _single(self, term: Term, law: Law) -> Piece:
         return Piece(
-            term.coefficient.number, term.coefficient.scalar, self._parts(term, law, None, None)
+            term.coefficient.number,
+            term.coefficient.scalar,
+            self._parts(term, law, None, None),
+            growth=_growth(term),
         )
 
     def _summed(self, term: Term, axis: int, law: Law) -> Piece | None:
@@ -79,7 +86,7 @@ class Pieces:
         if len(values) > 1 or (term.coefficient.entries and axis == 1):
             return None
         parts = self._parts(term, law, axis, values.pop())
-        return Piece(term.coefficient.number, term.coefficient.scalar, parts, True)
+        return Piece(term.coefficient.number, term.coefficient.scalar, parts, True, _growth(term))
 
     def _parts(self, term: Term, law: Law, axis: int | None, value: int | None) -> tuple[Part, ...]:
         moving = [
@@ -120,3 +127,7 @@ class Pieces:
         if law.layer is not None and not law.neurons and base == f"W{law.layer}" and place == 1:
             return "k"
         return str(number)
+
+
+def _growth(term: Term) -> int:
+    return sum(one.power for one in term.monomial if one.name == "u")

@@ -45,8 +45,8 @@ class Style(ABC):
         """Return a positive rational number."""
 
     @abstractmethod
-    def growth(self, rate: str, inner: str) -> str:
-        """Return exp(rate t) times a sum."""
+    def growth(self, rate: str, inner: str, alone: bool = False) -> str:
+        """Return exp(rate t) times a sum, or times one term."""
 
     @abstractmethod
     def annihilated(self, matrices: Sequence[str]) -> str:
@@ -57,7 +57,9 @@ class PlainText(Style):
     """Text of ASCII, as the command line prints it."""
 
     def array(self, name: str, index: Sequence[str]) -> str:
-        """Return ``W1[j,:]``; velocities are ``dW1/dt``."""
+        """Return ``W1[j,:]``; velocities are ``dW1/dt``, products ``(D1 D2^+)``."""
+        if " " in name:
+            return f"({name})[{','.join(index)}]"
         shown = f"d{name[1:]}/dt" if name[0] == "V" else name
         return f"{shown}[{','.join(index)}]" if index else shown
 
@@ -89,9 +91,9 @@ class PlainText(Style):
         """Return ``1/2``."""
         return str(value)
 
-    def growth(self, rate: str, inner: str) -> str:
+    def growth(self, rate: str, inner: str, alone: bool = False) -> str:
         """Return ``exp(0.2 t) (...)``."""
-        return f"exp({rate} t) ({inner})"
+        return f"exp({rate} t) {inner}" if alone else f"exp({rate} t) ({inner})"
 
     def annihilated(self, matrices: Sequence[str]) -> str:
         """Return ``n^T B2 B3 = 0``."""
@@ -104,7 +106,11 @@ class Latex(Style):
     dot = r"\,"
 
     def array(self, name: str, index: Sequence[str]) -> str:
-        """Return ``W_{1}[j,:]``; velocities have a dot."""
+        """Return ``W_{1}[j,:]``; velocities have a dot, products are in brackets."""
+        if " " in name:
+            first, second = name.removesuffix("^+").split()
+            product = f"{self.array(first, ())} {self.array(second, ())}^+"
+            return rf"({product})[{','.join(index)}]"
         moving = name[0] == "V"
         letter, layer = (name[1], name[2:]) if moving else (name[0], name[1:])
         shown = rf"\dot {letter}_{{{layer}}}" if moving else f"{letter}_{{{layer}}}"
@@ -140,9 +146,9 @@ class Latex(Style):
             return str(value)
         return self.quotient(str(value.numerator), str(value.denominator))
 
-    def growth(self, rate: str, inner: str) -> str:
+    def growth(self, rate: str, inner: str, alone: bool = False) -> str:
         """Return ``e^{0.2 t} (...)``."""
-        return rf"e^{{{rate} t}} \left({inner}\right)"
+        return rf"e^{{{rate} t}}\,{inner}" if alone else rf"e^{{{rate} t}} \left({inner}\right)"
 
     def annihilated(self, matrices: Sequence[str]) -> str:
         r"""Return ``n^\top B_{2} B_{3} = 0``."""

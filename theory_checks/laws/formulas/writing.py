@@ -34,13 +34,35 @@ class Writer:
             return self.style.inner(row, "v")
         part = law.terms[0].coefficient.component
         if part is not None:
-            factor = law.terms[0].monomial[0]
-            index = (":", "k") if len(factor.index) > 1 else (":",)
-            column = self.style.array(factor.name, index)
-            return self.style.inner("n", column)
-        growth = self._growth(law.terms)
-        text = self._sum(self.pieces.of(law))
-        return text if growth is None else self.style.growth(growth, text)
+            return self._annihilated(law)
+        pieces = self.pieces.of(law)
+        if len({piece.growth for piece in pieces}) == 1:
+            return self._grown(pieces)
+        # Terms that decay at several rates: those of one rate stand together.
+        text = ""
+        for growth in dict.fromkeys(piece.growth for piece in pieces):
+            same = [piece for piece in pieces if piece.growth == growth]
+            sign = -1 if same[0].number < 0 else 1
+            part = self._grown([replace(piece, number=sign * piece.number) for piece in same])
+            lead = "-" if sign < 0 else ""
+            text += f" {lead or '+'} {part}" if text else f"{lead}{part}"
+        return text
+
+    def _annihilated(self, law: Law) -> str:
+        """Return the inner product of n and a column, of velocities and weights with momentum."""
+        shares = {term.monomial[0].name: term.coefficient.number for term in law.terms}
+        index = (":", "k") if len(law.terms[0].monomial[0].index) > 1 else (":",)
+        parts = []
+        for name, share in reversed(shares.items()):
+            number = "" if abs(share) == 1 else f"{self.style.number(abs(share))}{self.style.dot}"
+            sign = "-" if share < 0 else "+"
+            lead = f" {sign} " if parts else "-" if share < 0 else ""
+            parts.append(f"{lead}{number}{self.style.array(name, index)}")
+        text = self.style.inner("n", "".join(parts))
+        power = sum(one.power for one in law.terms[0].monomial if one.name == "u")
+        if not power:
+            return text
+        return self.style.growth(f"{float(power * self.dynamics.time_unit):g}", text, alone=True)
 
     def condition(self, law: Law) -> str:
         """Return what a vector in the formula is; empty if there is none."""
@@ -86,13 +108,15 @@ class Writer:
     def _degree(self, term: Term) -> int:
         return sum(one.form != "sign" for one in term.monomial if one.name != "u")
 
-    def _growth(self, terms: tuple[Term, ...]) -> str | None:
-        """Return the rate of the exponential that all terms share."""
-        powers = {sum(one.power for one in term.monomial if one.name == "u") for term in terms}
-        if powers == {0}:
-            return None
-        assert len(powers) == 1, "a law whose terms grow at different rates"
-        return f"{float(powers.pop() * self.dynamics.time_unit):g}"
+    def _grown(self, pieces: list[Piece]) -> str:
+        """Return a sum of pieces that grow at one rate."""
+        text, growth = self._sum(pieces), pieces[0].growth
+        if not growth:
+            return text
+        rate = f"{float(growth * self.dynamics.time_unit):g}"
+        if len(pieces) == 1:
+            return self.style.growth(rate, text, alone=True)
+        return self.style.growth(rate, text)
 
     def _sum(self, pieces: list[Piece]) -> str:
         text = ""

@@ -40,7 +40,7 @@ class Dynamics:
         (sample, feature): these samples only, each with any residual; by default any input.
     friction : float, optional
         Heavy-ball momentum as a flow, d^2 W/dt^2 = -friction dW/dt - G; then the velocities V_l
-        are part of the state. By default there is no momentum.
+        and the time are part of the state. By default there is no momentum.
     weight_decay : tuple of float, optional
         lambda_l of each layer (C-13), or one number for all; then the state has the time too.
     rates : tuple of float, optional
@@ -77,6 +77,15 @@ class Dynamics:
         object.__setattr__(self, "has_bias", tuple(self.has_bias) or (False,) * layers)
         for name in ("weight_decay", "rates"):
             object.__setattr__(self, name, _of_layers(name, getattr(self, name), layers))
+        if self.friction is not None and not _is_number(self.friction):
+            raise InputError(
+                f"`friction` is {self.friction!r}: expected a non-negative finite number"
+            )
+        if self.rule.learned and self.friction is not None and self.decays:
+            raise InputError(
+                f"{self.rule.name} with both momentum and weight decay is not counted: its "
+                "feedback has a velocity of its own then; leave out the momentum or `weight_decay`"
+            )
         if self.inputs is not None and self.inputs.shape[-1] != self.sizes[0]:
             raise InputError(
                 f"the samples have {self.inputs.shape[-1]} features and `sizes` begins with "
@@ -115,14 +124,27 @@ class Dynamics:
         """Whether weights decay, so that laws may depend on time."""
         return any(self.weight_decay)
 
+    @property
+    def timed(self) -> bool:
+        """Whether laws may depend on time, which is one of the numbers then."""
+        return self.decays or bool(self.friction)
+
     @cached_property
     def time_unit(self) -> Fraction:
-        """The largest rate of which all decay rates are multiples: time is seen as exp(unit t)."""
-        rates = [Fraction(str(rate)) for rate in self.weight_decay if rate]
+        """The largest rate of which friction and decay rates are multiples.
+
+        Time is seen as exp(unit t).
+        """
+        given = (*self.weight_decay, self.friction or 0.0)
+        rates = [Fraction(str(rate)) for rate in given if rate]
         if not rates:
             return Fraction(1)
         below = lcm(*(rate.denominator for rate in rates))
         return Fraction(gcd(*(int(rate * below) for rate in rates)), below)
+
+    def in_units(self, rate: float) -> int:
+        """Return how many times the time unit a rate of decay is."""
+        return int(Fraction(str(rate)) / self.time_unit)
 
     @cached_property
     def layout(self) -> Layout:
@@ -133,7 +155,7 @@ class Dynamics:
                 shapes[f"A{layer}"] = (self.sizes[-1], self.sizes[layer])
         if self.friction is not None:
             shapes |= {f"V{name}": shape for name, shape in shapes.items()}
-        if self.decays:
+        if self.timed:
             shapes["u"] = ()
         return Layout(shapes)
 
@@ -181,8 +203,14 @@ def _of_layers(name: str, given: Any, layers: int) -> tuple[float, ...]:
             "for all"
         )
     for value in values:
-        usable = isinstance(value, int | float) and np.isfinite(value)
-        if not usable or value < 0 or (name == "rates" and value == 0):
+        if not _is_number(value) or (name == "rates" and value == 0):
             kind = "positive" if name == "rates" else "non-negative"
             raise InputError(f"`{name}` has {value!r}: expected {kind} finite numbers")
     return tuple(float(value) for value in values)
+
+
+def _is_number(value: object) -> bool:
+    """Return whether it is a non-negative finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return bool(np.isfinite(value)) and value >= 0

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from flowfa.errors import InputError
+from flowfa.errors import FlowfaError, InputError
 from flowfa.problems.rules import Rule
+from theory_checks.laws.arithmetic.floats import through_torch
 from theory_checks.laws.arithmetic.jets import Jet, Numbers
+from theory_checks.laws.arithmetic.simple import of_fraction, simple_fraction
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.traced import NotFollowed, Traced, traced_constant
 
@@ -19,8 +21,6 @@ LARGEST = 2**20
 """Entries of what a rule keeps are whole numbers below it: exact, also after a product or two."""
 LARGEST_WHOLE = 2.0**53
 """From here on all doubles are whole, by rounding."""
-LARGEST_TERM = 1000
-"""Of numerator and denominator of a fraction that a float stands for."""
 BROKEN_BY = ("round", "floor", "ceil", "trunc", "frac", "argmax", "argmin", "argsort", "sort")
 """Functions of torch that have no derivative, or the derivative zero where they are constant."""
 NOISE = ("rand", "randn", "rand_like", "randn_like", "normal", "bernoulli", "dropout", "randint")
@@ -35,23 +35,36 @@ class Feedback:
     rule : Rule
     kept : dict
         What `Rule.draw_feedback` returned for one trajectory, float64.
+    opaque : bool
+        Whether torch computes the feedback of a rule without a form, in floats; by default its
+        code is followed in the arithmetic at hand.
     """
 
     rule: Rule
     sizes: tuple[int, ...]
     kept: dict[str, np.ndarray]
+    opaque: bool = False
     _forms: dict[tuple[int, int], tuple[Jet | None, ...]] = field(default_factory=dict)
 
     @classmethod
     def drawn(
-        cls, dynamics: Dynamics, source: np.random.Generator, largest: int = LARGEST
+        cls,
+        dynamics: Dynamics,
+        source: np.random.Generator,
+        largest: int = LARGEST,
+        opaque: bool = False,
     ) -> Feedback:
         """Return feedback in general position, from random weights."""
         kept = kept_matrices(dynamics, source, largest)
-        return cls(dynamics.rule, dynamics.sizes, kept)
+        return cls(dynamics.rule, dynamics.sizes, kept, opaque)
 
     def matrix(
-        self, layer: int, weight: Jet, signs: np.ndarray, kept: dict[str, np.ndarray] | None
+        self,
+        layer: int,
+        weight: Jet,
+        signs: np.ndarray,
+        kept: dict[str, np.ndarray] | None,
+        shrunk: Jet | None = None,
     ) -> Jet:
         """Return F_l, (batch, n_{l-1}, n_l or n_L).
 
@@ -64,6 +77,8 @@ class Feedback:
             Of its entries.
         kept : dict, optional
             What a rule that draws anew keeps for each network of the batch.
+        shrunk : Jet, optional
+            (batch, 1, 1): the share that weight decay has left of what a learned feedback keeps.
 
         Raises
         ------
@@ -73,9 +88,15 @@ class Feedback:
             If its code uses a function that exact arithmetic does not have.
         """
         if self.rule.in_form:
-            parts = self.parts(layer, weight.numbers, kept)
-            return _sum_of_parts(parts, weight, signs)
-        return self._traced(layer, weight, signs, self.kept if kept is None else kept)
+            share, fixed, magnitudes = self.parts(layer, weight.numbers, kept)
+            if shrunk is not None:
+                fixed = None if fixed is None else fixed * shrunk
+                magnitudes = None if magnitudes is None else magnitudes * shrunk
+            return _sum_of_parts((share, fixed, magnitudes), weight, signs)
+        kept = self.kept if kept is None else kept
+        if self.opaque:
+            return self._by_torch(layer, weight, kept, shrunk)
+        return self._traced(layer, weight, signs, kept, shrunk)
 
     def has_magnitudes(self, numbers: Numbers) -> bool:
         """Return whether the feedback of a rule in form has signs of weights in it."""
@@ -100,12 +121,19 @@ class Feedback:
         return tuple(None if part is None else _matrix(part, numbers, exact) for part in parts)
 
     def _traced(
-        self, layer: int, weight: Jet, signs: np.ndarray, kept: dict[str, np.ndarray]
+        self,
+        layer: int,
+        weight: Jet,
+        signs: np.ndarray,
+        kept: dict[str, np.ndarray],
+        shrunk: Jet | None,
     ) -> Jet:
         seen = {
             name: traced_constant(weight.numbers, matrix if matrix.ndim == 3 else matrix[None])
             for name, matrix in kept.items()
         }
+        if shrunk is not None:
+            seen = {name: Traced(each.jet * shrunk, each.signs) for name, each in seen.items()}
         try:
             result = self.rule.feedback(layer, Traced(weight, signs), seen)  # pyright: ignore[reportArgumentType]
         except NotFollowed as function:
@@ -116,11 +144,46 @@ class Feedback:
                     "there are no brackets of its fields; smooth it"
                 ) from None
             if name in NOISE:
-                raise InputError(_noise(self.rule)) from None
+                raise InputError(noise(self.rule)) from None
             raise
+        except FlowfaError:
+            raise
+        except Exception as error:
+            # The code works on tensors (`soundness`), and `Traced` lacks what it uses.
+            raise NotFollowed(type(error).__name__) from error
         if isinstance(result, torch.Tensor):
             result = traced_constant(weight.numbers, result.detach().double().numpy())
+        if not isinstance(result, Traced):
+            raise NotFollowed(type(result).__name__)
         return result.jet
+
+    def _by_torch(
+        self, layer: int, weight: Jet, kept: dict[str, np.ndarray], shrunk: Jet | None
+    ) -> Jet:
+        """Return F_l as torch computes it, with derivatives that are its own."""
+        batch = weight.shape[0]
+        tensors = {
+            name: torch.as_tensor(matrix if matrix.ndim == 3 else matrix[None]).expand(
+                batch, -1, -1
+            )
+            for name, matrix in kept.items()
+        }
+
+        def function(given: Tensor, *share: Tensor) -> Tensor:
+            seen = {name: m * share[0] if share else m for name, m in tensors.items()}
+            result = self.rule.feedback(layer, given, seen)
+            return result.expand(batch, *result.shape[-2:])
+
+        try:
+            return through_torch(function, [weight, *([] if shrunk is None else [shrunk])])
+        except FlowfaError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"the feedback of {self.rule.name} has no forward derivatives in torch "
+                f"({type(error).__name__}: {reason}): write it with other functions"
+            ) from error
 
 
 def kept_matrices(
@@ -141,31 +204,8 @@ def kept_matrices(
     return {name: _of_exact_rank(np.asarray(matrix), source) for name, matrix in kept.items()}
 
 
-def check_no_noise(dynamics: Dynamics) -> None:
-    """Refuse a rule that draws noise in its feedback: it is another field at each look.
-
-    Raises
-    ------
-    InputError
-        If two calls with the same arguments differ.
-    """
-    rule, sizes = dynamics.rule, dynamics.sizes
-    if rule.in_form:
-        return
-    source = np.random.default_rng(0)
-    kept = {
-        name: torch.as_tensor(matrix, dtype=torch.float64)[None]
-        for name, matrix in kept_matrices(dynamics, source).items()
-    }
-    for layer in range(2, dynamics.layers + 1):
-        shape = (1, sizes[layer], sizes[layer - 1])
-        weight = torch.as_tensor(source.normal(size=shape))
-        first, second = (rule.feedback(layer, weight.clone(), kept) for _ in range(2))
-        if not torch.equal(first, second):
-            raise InputError(_noise(rule))
-
-
-def _noise(rule: Rule) -> str:
+def noise(rule: Rule) -> str:
+    """Return why a rule that draws noise in its feedback is refused."""
     return (
         f"the feedback of {rule.name} draws noise: it is no vector field; draw in draw_feedback, "
         "and set redrawn = True if it is drawn anew at each step"
@@ -210,12 +250,6 @@ def _of_exact_rank(matrix: np.ndarray, source: np.random.Generator) -> np.ndarra
     return result
 
 
-def simple_fraction(value: float) -> Fraction | None:
-    """Return the fraction of small terms that a float is the nearest to, or None."""
-    near = Fraction(value).limit_denominator(LARGEST_TERM)
-    return near if float(near) == value and abs(near.numerator) <= LARGEST_TERM else None
-
-
 def _matrix(part: object, numbers: Numbers, kept: list[np.ndarray]) -> Jet:
     """Return a part of a form, (batch, n_{l-1}, n_l).
 
@@ -228,18 +262,13 @@ def _matrix(part: object, numbers: Numbers, kept: list[np.ndarray]) -> Jet:
             if matrix.shape == array.shape and matrix.all():
                 ratio = simple_fraction(float(f"{float((array / matrix).flat[0]):.14g}"))
                 if ratio is not None and np.allclose(float(ratio) * matrix, array, 1e-13, 0.0):
-                    product = numbers.of(matrix) * _number(numbers, ratio)
+                    product = numbers.of(matrix) * of_fraction(numbers, ratio)
                     return Jet(numbers.reduce(product)[None], numbers)
         return Jet(numbers.of(array)[None], numbers)
     assert isinstance(part, int | float)
     ratio = simple_fraction(float(part))
-    value = numbers.of(np.array([[[float(part)]]])) if ratio is None else _number(numbers, ratio)
-    return Jet(value[None], numbers)
-
-
-def _number(numbers: Numbers, ratio: Fraction) -> np.ndarray:
-    below = numbers.inverse(numbers.of(np.array([[[ratio.denominator]]])))
-    return numbers.reduce(numbers.of(np.array([[[ratio.numerator]]])) * below)
+    value = numbers.of(np.array(float(part))) if ratio is None else of_fraction(numbers, ratio)
+    return Jet(value.reshape(1, 1, 1, 1), numbers)
 
 
 def _sum_of_parts(parts: tuple[Jet | None, ...], weight: Jet, signs: np.ndarray) -> Jet:

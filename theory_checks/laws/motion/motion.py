@@ -66,6 +66,8 @@ class Motion:
         Of everything that is in general position.
     largest : int
         Size of what the rule keeps: whole numbers for exact arithmetic, or 1 for numbers below it.
+    opaque : bool
+        Whether torch computes the feedback of a rule without a form; numbers are floats then.
     """
 
     def __init__(
@@ -74,11 +76,12 @@ class Motion:
         numbers: Numbers,
         source: np.random.Generator,
         largest: int = LARGEST,
+        opaque: bool = False,
     ) -> None:
         self.dynamics = dynamics
         self.numbers = numbers
         self.source = source
-        self.feedback = Feedback.drawn(dynamics, source, largest)
+        self.feedback = Feedback.drawn(dynamics, source, largest, opaque)
         self.largest = largest
         self._forward = forward_of(dynamics.activation)
         self._rates = [self._number(rate) for rate in dynamics.rates]
@@ -168,6 +171,7 @@ class Motion:
                 weights[layer],
                 self.layout.view_of(signs, f"W{layer}"),
                 samples.kept,
+                self._shrunk(state, layer),
             )
             direct = dynamics.rule.feedback_from == "output"
             delta = back @ (samples.residual if direct else delta)
@@ -183,6 +187,21 @@ class Motion:
         layer = int(name[1:])
         rate = self._decay[layer - 1] if name[0] in "Wc" else self._number(0.0)
         return rate * _flat(self.layout.view(state, name))
+
+    def _shrunk(self, state: Jet, layer: int) -> Jet | None:
+        """Return exp(-lambda_l t) of a layer whose feedback decays along, (batch, 1, 1)."""
+        dynamics = self.dynamics
+        rate = dynamics.weight_decay[layer - 1]
+        if not dynamics.rule.learned or not rate:
+            return None
+        square = _flat(self.layout.view(state, "u")).inverse()
+        result, left = None, dynamics.in_units(rate)
+        while left:
+            if left & 1:
+                result = square if result is None else result * square
+            square, left = square * square, left >> 1
+        assert result is not None
+        return result.mapped(lambda values: values[..., None])
 
     def _number(self, value: float | Fraction) -> Jet:
         exact = Fraction(str(value)) if isinstance(value, float) else value

@@ -1,7 +1,8 @@
 """What a rule's `feedback` sees in place of torch tensors, so that exact arithmetic follows it.
 
 An object of `Traced` takes part in the operators and functions of torch that are algebraic, or
-analytic where the numbers below have the function; every other one is refused with its name.
+analytic where the numbers below have the function, or constant where signs are known; every other
+one raises `NotFollowed` with its name, and torch itself computes the feedback then.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from theory_checks.laws.arithmetic.jets import Jet, Numbers
+from theory_checks.laws.arithmetic.simple import of_fraction, simple_fraction
 
 
 class NotFollowed(Exception):
@@ -43,6 +45,8 @@ class Traced:
         own = getattr(cls, _SAME.get(name, name), None)
         if own is None or name.startswith("torch"):
             raise NotFollowed(name)
+        if name in _WITHOUT_SELF:
+            return own(*args, **(kwargs or {}))
         if args and not isinstance(args[0], Traced):
             traced = next(each for each in args if isinstance(each, Traced))
             args = (traced._lifted(args[0]), *args[1:])
@@ -65,6 +69,63 @@ class Traced:
     def __getattr__(self, name: str) -> Any:
         """Refuse everything else by its name."""
         raise NotFollowed(name)
+
+    def __bool__(self) -> bool:
+        """Refuse to choose a branch: numbers in general position have no size."""
+        raise NotFollowed("the truth of a number")
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        """Refuse to compare, because identity is not what is asked for."""
+        raise NotFollowed("eq")
+
+    def __ne__(self, other: object) -> Any:
+        """Refuse to compare."""
+        raise NotFollowed("ne")
+
+    def __gt__(self, other: Any) -> Traced:
+        """Return one where an entry is positive, and zero elsewhere."""
+        return self._where_sign(other, 1)
+
+    __ge__ = gt = ge = greater = greater_equal = __gt__
+
+    def __lt__(self, other: Any) -> Traced:
+        """Return one where an entry is negative, and zero elsewhere."""
+        return self._where_sign(other, -1)
+
+    __le__ = lt = le = less = less_equal = __lt__
+
+    def __invert__(self) -> Traced:
+        """Return the opposite of a comparison."""
+        return 1 - self
+
+    def double(self) -> Traced:
+        """Return itself: its entries are numbers, also where they say whether a sign is so."""
+        return self
+
+    float = double
+
+    @staticmethod
+    def where(condition: Any, chosen: Any, other: Any) -> Traced:
+        """Return entries of one where a sign is so, and of another elsewhere."""
+        if not isinstance(condition, Traced):
+            raise NotFollowed("where of a condition without weights")
+        return condition * chosen + (1 - condition) * other
+
+    def relu(self, inplace: bool = False) -> Traced:
+        """Return the positive part."""
+        return self * (self > 0)
+
+    def clamp(self, min: Any = None, max: Any = None) -> Traced:
+        """Return the positive part, or the negative one."""
+        if min == 0 and max is None:
+            return self.relu()
+        if max == 0 and min is None:
+            return self * (self < 0)
+        raise NotFollowed("clamp at other numbers than zero")
+
+    clip = clamp
 
     def __add__(self, other: Any) -> Traced:
         """Return the sum."""
@@ -142,13 +203,27 @@ class Traced:
         """Return the absolute values."""
         return self * self.sign()
 
-    absolute = abs
+    absolute = __abs__ = abs
 
     def transpose(self, first: int, second: int) -> Traced:
         """Exchange two dimensions."""
-        return self._moved(lambda values: _swapped(values, first, second))
+        axes = tuple(self._from_end(axis, "transpose") for axis in (first, second))
+        return self._moved(lambda values: np.swapaxes(values, *axes))
 
     swapaxes = transpose
+
+    def permute(self, *dims: Any) -> Traced:
+        """Return it with its dimensions in another order, the batch still first."""
+        order = dims[0] if len(dims) == 1 else dims
+        if sorted(order) != list(range(self.ndim)) or order[0] != 0:
+            raise NotFollowed("permute of trajectories")
+        axes = [axis - self.ndim for axis in order[1:]]
+
+        def moved(values: np.ndarray) -> np.ndarray:
+            before = values.ndim - len(axes)
+            return values.transpose([*range(before), *(values.ndim + axis for axis in axes)])
+
+        return self._moved(moved)
 
     @property
     def mT(self) -> Traced:
@@ -166,6 +241,46 @@ class Traced:
             Jet(numbers.reduce(self.jet.values.sum(axis=dims, keepdims=keepdim)), numbers)
         )
 
+    def mean(self, dim: Any = None, keepdim: bool = False) -> Traced:
+        """Return means over dimensions that are not the batch."""
+        total = self.sum(dim, keepdim)
+        given = dim if isinstance(dim, tuple | list) else (dim,)
+        return total / int(np.prod([self.shape[axis] for axis in given]))
+
+    def unsqueeze(self, dim: int) -> Traced:
+        """Return it with a dimension of one more, behind the batch."""
+        axis = dim if dim < 0 else dim - self.ndim - 1
+        if axis == -self.ndim - 1:
+            raise NotFollowed("unsqueeze before the batch")
+        return self._moved(lambda values: np.expand_dims(values, axis))
+
+    def __getitem__(self, key: Any) -> Traced:
+        """Return some entries, of all trajectories."""
+        key = key if isinstance(key, tuple) else (key,)
+        whole = key[0] is Ellipsis or (isinstance(key[0], slice) and key[0] == slice(None))
+        if not whole or not all(isinstance(k, int | slice) or k is Ellipsis for k in key[1:]):
+            raise NotFollowed("indexing of trajectories, or with arrays")
+        # Coefficients and trajectories stand before the entries.
+        rest = key if key[0] is Ellipsis else (..., *_spread(key, self.ndim)[1:])
+        return self._moved(lambda values: values[rest])
+
+    @staticmethod
+    def einsum(equation: str, *operands: Any) -> Traced:
+        """Return the sums of products of one or two arrays, trajectory by trajectory."""
+        inputs, arrow, output = equation.replace(" ", "").partition("->")
+        parts = inputs.split(",")
+        first = next(one for one in operands if isinstance(one, Traced))
+        batch = parts[0][:1]
+        apart = arrow and "." not in equation and all(part[:1] == batch for part in parts)
+        if not apart or output[:1] != batch or len(operands) not in (1, 2):
+            raise NotFollowed(f"einsum {equation}")
+        jets = [first._lifted(one).jet for one in operands]
+        if len(jets) == 1:
+            jets.append(Jet(first.jet.numbers.of(np.ones((1, 1), dtype=np.int64)), jets[0].numbers))
+            parts.append("")
+        spread = f"...{parts[0][1:]},...{parts[1][1:]}->...{output[1:]}"
+        return Traced(jets[0].combined(jets[1], lambda a, b: np.einsum(spread, a, b)))
+
     def roll(self, shifts: int, dims: int) -> Traced:
         """Return entries moved round along a dimension."""
         axis = dims - self.ndim if dims >= 0 else dims
@@ -175,7 +290,8 @@ class Traced:
         """Return itself: nothing changes it."""
         return self
 
-    contiguous = clone
+    # A flow moves by the value of the feedback, whether torch would differentiate it or not.
+    contiguous = detach = clone
 
     def exp(self) -> Traced:
         """Return exp."""
@@ -211,6 +327,21 @@ class Traced:
             raise NotFollowed(name)
         return Traced(self.jet.function(value, derivative))
 
+    def _where_sign(self, other: Any, sign: int) -> Traced:
+        zero = isinstance(other, int | float) and other == 0
+        if not zero or self.signs is None:
+            raise NotFollowed("comparison of anything but signs of weights")
+        is_so = (self.signs == sign).astype(np.int64)
+        numbers = self.jet.numbers
+        return Traced(Jet(numbers.of(is_so)[None], numbers), is_so)
+
+    def _from_end(self, axis: int, name: str) -> int:
+        """Return a dimension counted from the end, which coefficients do not shift."""
+        from_end = axis - self.ndim if axis >= 0 else axis
+        if from_end == -self.ndim:
+            raise NotFollowed(f"{name} of trajectories")
+        return from_end
+
     def _moved(self, change: Callable[[np.ndarray], np.ndarray]) -> Traced:
         signs = None if self.signs is None else change(self.signs)
         return Traced(self.jet.mapped(change), signs)
@@ -227,18 +358,24 @@ class Traced:
             raise NotFollowed(type(other).__name__)
         shape = (1,) * (self.ndim - array.ndim) + array.shape
         array = array.reshape(shape)
-        numbers = self.jet.numbers
-        return Traced(Jet(numbers.of(array)[None], numbers), np.sign(array).astype(np.int64))
+        numbers, ratio = self.jet.numbers, None
+        if isinstance(other, float):
+            # 0.1 is 1/10 and rounding, which would be another number.
+            ratio = simple_fraction(other)
+        values = numbers.of(array) if ratio is None else of_fraction(numbers, ratio).reshape(shape)
+        return Traced(Jet(values[None], numbers), np.sign(array).astype(np.int64))
 
 
+_WITHOUT_SELF = ("einsum", "where")
+"""Functions whose first argument need not be the array that they are of."""
 _SAME = {"multiply": "mul", "true_divide": "div", "divide": "div", "subtract": "sub"}
 
 
-def _swapped(values: np.ndarray, first: int, second: int) -> np.ndarray:
-    """Exchange dimensions counted from the end, which the coefficients do not shift."""
-    if first >= 0 or second >= 0:
-        raise NotFollowed("transpose with dimensions counted from the front")
-    return np.swapaxes(values, first, second)
+def _spread(key: tuple, ndim: int) -> tuple:
+    """Return an index with a slice for every dimension that it leaves out."""
+    if any(entry is Ellipsis for entry in key):
+        raise NotFollowed("indexing with dots behind the first place")
+    return (*key, *(slice(None),) * (ndim - len(key)))
 
 
 def _one_minus(jet: Jet) -> Jet:
