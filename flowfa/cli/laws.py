@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,8 +130,13 @@ def _dynamics(settings: LawsSettings) -> Dynamics:
         activation,
         (settings.bias != "none",) * hidden + (settings.bias == "all",),
         inputs,
-        None if settings.momentum is None else round(1.0 - settings.momentum, 12),
+        None if settings.momentum is None else _friction(settings.momentum),
         settings.weight_decay or (),
         settings.rates or (),
         settings.readouts,
     )
+
+
+def _friction(momentum: float) -> float:
+    """Return 1 - mu of the decimal that was given, which binary numbers would round."""
+    return float(1 - Fraction(str(momentum)))

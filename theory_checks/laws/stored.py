@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def _family(dynamics: Dynamics, shapes: Mapping[str, tuple[int, ...]], formula: 
                 f"numbers, or with a number that the network does not have: {AGAIN}"
             )
         _check_place(law, dynamics, said)
+        _check_null_vector(law, shapes, said)
     written, *more = families(dynamics, laws)
     if more:
         texts = " and ".join(f"{family.text}{family.members}" for family in (written, more[0]))
@@ -115,6 +117,46 @@ def _check_place(law: Law, dynamics: Dynamics, said: object) -> None:
         raise InputError(
             f"the formula {said!r} is of layer {layer} and neurons {list(law.neurons)}, which the "
             f"network does not have: {AGAIN}"
+        )
+
+
+def _check_null_vector(law: Law, shapes: Mapping[str, tuple[int, ...]], said: object) -> None:
+    """Refuse a law with a null vector, which is one letter in the text, that is no such product.
+
+    The text says neither rows nor entries: each array has one column, whose entries on the rows of
+    the null vector are multiplied by its entries, in turn, all times one number.
+    """
+    parts = [term.coefficient.component for term in law.terms]
+    first = parts[0]
+    if first is None and not any(parts):
+        return
+    rows = () if first is None else first.rows
+    width = 0 if first is None else shapes.get(first.matrices[0], (0,))[0]
+    blocks: dict[str, list[Term]] = {}
+    for term in law.terms:
+        blocks.setdefault(term.monomial[0].name, []).append(term)
+    alike = len(set(rows)) == len(rows) and all(0 <= row < width for row in rows)
+    alike &= {(each.matrices, each.rows) if each else None for each in parts} == {
+        (first.matrices, rows) if first else None
+    }
+    for block in blocks.values():
+        # What is left of a term without its row is the same in all of an array.
+        rest = {
+            (
+                replace(term.coefficient, component=None),
+                replace(term.monomial[0], index=term.monomial[0].index[1:]),
+                term.monomial[1:],
+            )
+            for term in block
+        }
+        seen = [(one.monomial[0].index[0], one.coefficient.component) for one in block]
+        alike &= len(rest) == 1 and [row for row, _ in seen] == list(rows)
+        alike &= all(part is not None and part.row == row for row, part in seen)
+    columns = {term.monomial[0].index[1:] for term in law.terms}
+    if not alike or len(columns) > 1 or any(term.coefficient.entries for term in law.terms):
+        raise InputError(
+            f"the formula {said!r} has terms that are no product of a null vector and a column: "
+            f"{AGAIN}"
         )
 
 

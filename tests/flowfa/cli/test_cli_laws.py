@@ -67,6 +67,11 @@ def test_given_samples_and_steps(capsys, folder):
     assert "step: eta^2 (1/2 |U1[j,:]|^2)" in out
 
 
+def test_a_momentum_next_to_one_keeps_its_friction(capsys):
+    assert run("laws --rule fa --sizes 2 2 1 --momentum 0.9999999999999999") == 0
+    assert "momentum with friction 1e-16: 0 laws" in capsys.readouterr().out
+
+
 def test_momentum_and_weight_decay(capsys):
     assert run("laws --rule fa --sizes 3 4 2 --momentum 0.9") == 0
     assert "0 laws of 40 parameters and velocities" in capsys.readouterr().out

@@ -131,3 +131,21 @@ def test_gradients_of_laws_with_time_are_orthogonal_to_the_flow(rule, decay):
     gradient = found.gradient({**at, "u": np.array(u)})
     assert np.abs(gradient[:, -1]).min() > 1e-3
     np.testing.assert_allclose(gradient @ along, 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["fa", "signfa", "frsf"])
+def test_biases_of_a_linear_network_have_laws_that_decay(rule):
+    found = laws(
+        dynamics(rule, 1, 1, 3, activation=LINEAR, has_bias=(True, True), weight_decay=RATE)
+    )
+    assert found.complete
+    assert [law.neurons for law in found.found] == [(0,)]
+    assert found.formulas[0].startswith("exp(0.3 t) (c1[j] - ")
+
+
+@pytest.mark.parametrize("smallest", [1e-11, 1e-13, 1e-19])
+def test_rates_of_decay_far_apart_leave_no_law_unfound(smallest):
+    """The power of time is their quotient, which does not fit into 63 bits with a residue."""
+    rates = (smallest, 1.0, 1.0)
+    found = laws(dynamics("fa", 2, 4, 3, 2, activation=LINEAR, weight_decay=rates))
+    assert (found.count, found.complete) == (8, True)

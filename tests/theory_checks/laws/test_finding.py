@@ -10,6 +10,7 @@ import pytest
 import torch
 from sympy import Matrix
 
+from flowfa.errors import InputError
 from flowfa.problems.activations import SquaredReLU, Tanh
 from flowfa.problems.rules import FeedbackAlignment, SignFeedbackAlignment
 from tests.support.laws import LEAKY, LINEAR, HalfFA, WithFeedback, dynamics, one_entry_drifts
@@ -354,3 +355,46 @@ def test_gradients_of_linear_laws_are_orthogonal_to_the_field_of_flowfa(rule):
     along = np.concatenate([moved[name][0].numpy().ravel() for name in flow.layout.shapes])
     assert np.abs(found.gradient(point) @ along).max() < 1e-11
     assert np.linalg.matrix_rank(found.gradient(point), tol=1e-8) == found.independent
+
+
+def test_the_bias_law_that_follows_from_others_completes_its_family():
+    """It holds for every neuron, though some of these laws follow from combinations of rows."""
+    found = laws(dynamics("fa", 1, 3, 2, activation=LINEAR, has_bias=(True, True)))
+    family = next(each for each in found.families if each.text.startswith("c1[j]"))
+    assert [law.neurons for law in family.laws] == [(0,), (1,), (2,)]
+    assert family.independent == 2
+    assert found.without_law == ()
+
+
+def linear_under_signs(parallel):
+    """Laws under signfa, and a point where the two rows of F_2 that n is on are parallel or not.
+
+    Of three rows of two signs two are always equal or opposite.
+    """
+    found = laws(dynamics("signfa", 2, 3, 2, activation=LINEAR))
+    parts = [law.terms[0].coefficient.component for law in found.found]
+    rows = list(next(part.rows for part in parts if part is not None))
+    signs = np.ones((2, 3))
+    signs[1, rows[0]] = -1.0
+    if parallel:
+        signs[:, rows[1]] = -signs[:, rows[0]]
+    source = np.random.default_rng(0)
+    point = {"W1": source.normal(size=(3, 2)), "W2": source.uniform(1, 2, (2, 3)) * signs}
+    return found, point
+
+
+def test_gradients_of_laws_that_hold_while_no_sign_flips_annihilate_the_field():
+    found, point = linear_under_signs(parallel=True)
+    gradient, source = found.gradient(point), np.random.default_rng(1)
+    assert np.linalg.matrix_rank(gradient) == found.count
+    for _ in range(20):
+        x, residual = source.normal(size=2), source.normal(size=2)
+        first = np.outer(np.sign(point["W2"]).T @ residual, x)
+        field = np.concatenate([first.ravel(), np.outer(residual, point["W1"] @ x).ravel()])
+        np.testing.assert_allclose(gradient @ field, 0.0, atol=1e-12)
+
+
+def test_gradients_at_a_point_of_another_orthant_are_refused():
+    found, point = linear_under_signs(parallel=False)
+    with pytest.raises(InputError, match=r"weights of other signs than the law with n\^T F2 = 0"):
+        found.gradient(point)

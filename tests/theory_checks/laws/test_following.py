@@ -247,6 +247,39 @@ def test_one_coefficient_of_one_neuron_changed_in_the_file_is_refused():
     assert "3/5 W1[j,0]^2" in str(seen.value)
 
 
+def _changed_number(first, second):
+    first["number"] = "7"
+
+
+def _changed_row(first, second):
+    first["null_vector"]["row"] = second["null_vector"]["row"]
+
+
+def _changed_rows(first, second):
+    first["null_vector"]["rows"] = second["null_vector"]["rows"] = [0, 1, 99]
+
+
+def _changed_weight(first, second):
+    first["monomial"][0]["index"] = second["monomial"][0]["index"]
+
+
+def _scaled(first, second):
+    first["feedback"] = [{"name": "B2", "index": [0, 0], "power": 1}]
+
+
+@pytest.mark.parametrize(
+    "change", [_changed_number, _changed_row, _changed_rows, _changed_weight, _scaled]
+)
+def test_a_law_with_a_null_vector_changed_in_the_file_is_refused(change):
+    """Its text names neither its rows nor its entries."""
+    document = laws(dynamics("fa", 3, 4, 2, activation=LINEAR)).to_json_dict()
+    law_checks(document)
+    family = next(each for each in document["formulas"] if "n^T B2" in each["text"])
+    change(*family["members"][0]["terms"][:2])
+    with pytest.raises(InputError, match="no product of a null vector and a column"):
+        law_checks(document)
+
+
 def test_linear_laws_are_seen_in_the_span_of_few_samples():
     """W_1 outside of the data never moves, and is in no state."""
     data = flowfa.datasets.gaussian(samples=3, dim=6, seed=0)

@@ -86,3 +86,12 @@ def test_combinations_that_no_force_reaches_keep_two_laws_each():
 def test_kinks_leave_no_law_with_momentum_whatever_the_time(rule):
     found = laws(dynamics(rule, 2, 3, 2, 1, friction=0.1))
     assert (found.count, found.complete) == (0, True)
+
+
+@pytest.mark.parametrize("rule", ["signfa", "frsf", "fa"])
+def test_charges_and_biases_of_linear_networks_are_found_under_signs_too(rule):
+    has_bias = (True, True)
+    found = laws(dynamics(rule, 1, 3, 2, activation=LINEAR, has_bias=has_bias, friction=FRICTION))
+    assert (found.complete, found.unnamed) == (True, 0)
+    assert any("dW1/dt[j,:]" in formula and "all j < k" in formula for formula in found.formulas)
+    assert sum("dc1/dt[j]" in formula for formula in found.formulas) >= 2

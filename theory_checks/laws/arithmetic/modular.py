@@ -49,7 +49,8 @@ class Modular:
         """Return the residues of numbers, exactly: a float is a fraction over a power of two."""
         array = np.asarray(values)
         if array.dtype.kind in "iu":
-            return array.astype(np.int64) % self.prime
+            # Unsigned numbers of 64 bits are no int64 before they are residues.
+            return (array % self.prime).astype(np.int64)
         flat = [self.of_fraction(Fraction(value)) for value in array.ravel().tolist()]
         return np.array(flat, dtype=np.int64).reshape(array.shape)
 

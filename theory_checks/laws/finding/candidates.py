@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, combinations_with_replacement
 from math import comb
 
@@ -98,8 +98,9 @@ class Candidates:
             for later in biased if layer in biased else ():
                 named = [n for n, m in self.kept.items() if m.shape == self._between(layer, later)]
                 for neuron in range(self.dynamics.sizes[layer]) if later > layer else ():
-                    own = Factor(f"c{layer}", (neuron,))
-                    yield Dictionary((*self._fed(later, neuron, named), (own,)), layer, (neuron,))
+                    own = [(one,) for one in self._and_velocity(Factor(f"c{layer}", (neuron,)))]
+                    monomials = [*self._fed(later, neuron, named), *own]
+                    yield from self._timed(monomials, layer, (neuron,))
 
     def pairs(self) -> Iterator[Dictionary]:
         """Yield products of entries of two neurons that stand at the same place, and feedback."""
@@ -165,13 +166,19 @@ class Candidates:
     def _fed(self, later: int, neuron: int, named: list[str]) -> Iterator[Monomial]:
         """Yield biases of a layer times feedback into a neuron, and times signs of weights."""
         for row in range(self.dynamics.sizes[later]):
-            bias, sign = Factor(f"c{later}", (row,)), Factor(f"W{later}", (row, neuron), "sign")
+            sign = Factor(f"W{later}", (row, neuron), "sign")
             given = [Factor(name, (neuron, row)) for name in named if self.kept[name][neuron, row]]
-            yield from ((bias, one) for one in given)
             in_shape = neuron < self.dynamics.sizes[later - 1]
-            if self.signed and in_shape:
-                yield (bias, sign)
-                yield from ((bias, sign, one) for one in given)
+            for bias in self._and_velocity(Factor(f"c{later}", (row,))):
+                yield from ((bias, one) for one in given)
+                if self.signed and in_shape:
+                    yield (bias, sign)
+                    yield from ((bias, sign, one) for one in given)
+
+    def _and_velocity(self, entry: Factor) -> list[Factor]:
+        """Return a number, and with momentum its velocity."""
+        velocity = Factor(f"V{entry.name}", entry.index)
+        return [entry] if self.dynamics.friction is None else [entry, velocity]
 
     def _singles(self, entries: Iterable[Factor]) -> list[Monomial]:
         """Return monomials of degree 1, absolute values and velocities beside the numbers."""
@@ -202,10 +209,11 @@ class Candidates:
         into = (self._into(layer, first), self._into(layer, second))
         crossed: list[Monomial] = []
         for one, other in zip(*out, strict=True):
-            crossed += [*self._singles([one, other])] if not self.signed else [(one,), (other,)]
+            moving = [(entry, *self._and_velocity(entry)[1:]) for entry in (one, other)]
+            crossed += [(entry,) for both in moving for entry in both]
             if self.signed:
-                crossed.append((other, Factor(one.name, one.index, "sign")))
-                crossed.append((one, Factor(other.name, other.index, "sign")))
+                crossed += [(entry, replace(one, form="sign")) for entry in moving[1]]
+                crossed += [(entry, replace(other, form="sign")) for entry in moving[0]]
         weighted = [
             (*monomial, feedback)
             for monomial in crossed

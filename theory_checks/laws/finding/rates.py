@@ -153,7 +153,8 @@ class Rates:
         if factor.form == "abs":
             return self.numbers.reduce(self._signs[:rows, place])
         power = self._power(self._states[:rows, place], factor.power - 1)
-        return self.numbers.reduce(factor.power * power)
+        # Rates of decay far apart make powers that do not fit into 63 bits with a residue.
+        return self.numbers.reduce(factor.power % self.numbers.prime * power)
 
     def _power(self, values: np.ndarray, exponent: int) -> np.ndarray:
         result, power = np.ones_like(values), values

@@ -155,7 +155,8 @@ class Search:
         # Of laws that follow from others only whole families are of interest, and none of them that
         # is made of numbers that never move.
         moves = gradient.any() and not self._is_still(law)
-        if independent or (len(law.neurons) > 1 and law.kind == "universal" and moves):
+        of_pair = len(law.neurons) > 1 and law.kind == "universal"
+        if independent or (moves and (of_pair or _is_of_bias(law))):
             self.found.laws.append(replace(law, independent=independent))
         self.found.independent += independent
 
@@ -258,6 +259,12 @@ def _term(coefficient: Coefficient, monomial: Monomial, names: Names) -> Term:
     feedback = tuple((factor.entry, 1) for factor in monomial if factor.name in names.kept)
     moving = tuple(factor for factor in monomial if factor.name not in names.kept)
     return Term(replace(coefficient, entries=coefficient.entries + feedback), moving)
+
+
+def _is_of_bias(law: Law) -> bool:
+    """Return whether a law is of one neuron's bias, and led by it."""
+    leading = law.terms[0].monomial[0].name
+    return len(law.neurons) == 1 and leading in (f"c{law.layer}", f"Vc{law.layer}")
 
 
 def _is_square(monomial: Monomial) -> bool:

@@ -14,6 +14,8 @@ from theory_checks.laws.formulas.pieces import Part, Piece, Pieces
 from theory_checks.laws.motion.dynamics import Dynamics
 from theory_checks.laws.motion.products import product_of
 
+ROUNDING = 1e-9
+"""Share of the feedback that is zero but for rounding."""
 Arrays = Mapping[str, Tensor]
 """Arrays by name, each (row, ...)."""
 
@@ -93,17 +95,26 @@ class Evaluator:
 
 def null_vector(part: Component, kept: Arrays) -> Tensor:
     """Return n on its rows, (row, entry): n^T (product of matrices) = 0, the last entry one."""
-    product = None
-    for name in part.matrices:
-        if name not in kept:
-            raise InputError(f"the law has the feedback {name}, which the run does not keep")
-        product = kept[name] if product is None else product @ kept[name]
-    assert product is not None
-    some = product[:, list(part.rows)]
+    some = _product(part, kept)
+    if len(part.rows) == 1:
+        return torch.ones_like(some[:, :, 0])
     # n = (m, 1) with m^T (the rows before the last) = - the last row.
     before, last = some[:, :-1], some[:, -1:]
     solved = torch.linalg.lstsq(before.transpose(1, 2), -last.transpose(1, 2)).solution
     return torch.cat([solved[:, :, 0], torch.ones_like(solved[:, :1, 0])], 1)
+
+
+def _product(part: Component, kept: Arrays) -> Tensor:
+    """Return the rows of the product of matrices that n is on."""
+    product = None
+    for name in part.matrices:
+        if name not in kept:
+            raise InputError(
+                f"the law has the feedback {name}, which is not given: give what the rule keeps"
+            )
+        product = kept[name] if product is None else product @ kept[name]
+    assert product is not None
+    return product[:, list(part.rows)]
 
 
 def gradients(
@@ -114,7 +125,8 @@ def gradients(
     Raises
     ------
     InputError
-        If an array is missing or has another shape.
+        If an array is missing or has another shape, or the signs of weights are not those of a
+        law that holds while no sign flips.
     """
     arrays = {
         name: torch.as_tensor(np.asarray(value, dtype=float)) for name, value in point.items()
@@ -125,6 +137,10 @@ def gradients(
             raise InputError(f"`point` has no {name} of shape {tuple(shape)}: give every array")
         moving[name] = arrays[name].clone().requires_grad_()
     kept = {name: array[None] for name, array in arrays.items() if name not in moving}
+    signed = _signed_feedback(dynamics, laws, arrays, kept)
+    kept |= signed
+    for law in laws:
+        _check_orthant(law, signed, kept)
     evaluator = Evaluator(dynamics)
     rows = []
     for law in laws:
@@ -139,6 +155,36 @@ def gradients(
         ]
         rows.append(torch.cat(flat).double())
     return torch.stack(rows).numpy() if rows else np.zeros((0, dynamics.layout.size))
+
+
+def _signed_feedback(
+    dynamics: Dynamics, laws: Sequence[Law], arrays: Arrays, kept: Arrays
+) -> dict[str, Tensor]:
+    """Return F_l = M_l * sign(W_l)^T, which laws that hold while no sign flips are made of."""
+    parts = (law.terms[0].coefficient.component for law in laws)
+    names = {name for part in parts if part is not None for name in part.matrices}
+    feedback = {}
+    for name in names.difference(kept):
+        weight = arrays[f"W{name[1:]}"]
+        form = dynamics.rule.form(int(name[1:]), (weight.shape[0], weight.shape[1]), kept)
+        if form is not None and form.magnitudes is not None:
+            feedback[name] = form.magnitudes * weight.sign().mT[None]
+    return feedback
+
+
+def _check_orthant(law: Law, signed: Arrays, kept: Arrays) -> None:
+    """Refuse signs of weights of which no n on the rows of a law annihilates the feedback."""
+    part = law.terms[0].coefficient.component
+    if part is None or not set(part.matrices) & set(signed):
+        return
+    some = _product(part, kept)
+    left = (null_vector(part, kept)[:, None, :] @ some).abs().max()
+    if left > ROUNDING * some.abs().max():
+        raise InputError(
+            f"`point` has weights of other signs than the law with n^T {' '.join(part.matrices)} "
+            f"= 0, n on rows {', '.join(map(str, part.rows))}, holds for: give weights of signs "
+            "for which there is such an n"
+        )
 
 
 def _of_piece(piece: Piece, moving: Arrays, kept: Arrays) -> Tensor:
