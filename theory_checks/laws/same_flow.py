@@ -56,8 +56,10 @@ def other_network(dynamics: Dynamics, problem: Problem) -> Iterator[str]:
     """Yield in which settings the networks differ, with both values."""
     if tuple(problem.sizes) != dynamics.sizes:
         yield _both("sizes are", _sizes(dynamics.sizes), _sizes(problem.sizes))
-    if tuple(problem.has_bias) != dynamics.has_bias:
-        yield _both("biases are", _biases(dynamics.has_bias), _biases(problem.has_bias))
+    # Networks of other depths may both have none.
+    biases = _biases(dynamics.has_bias), _biases(problem.has_bias)
+    if biases[0] != biases[1]:
+        yield _both("biases are", *biases)
     if _kind(problem.activation) != _kind(dynamics.activation):
         yield _both(
             "the activation is", _activation(dynamics.activation), _activation(problem.activation)

@@ -24,6 +24,7 @@ from theory_checks.controls.flows import BREAKS
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.laws import laws
 from theory_checks.laws.following import check_laws, law_checks
+from theory_checks.laws.same_flow import check_same_flow
 from theory_checks.verdicts.check import check_evidence
 
 LEAKY = LeakyReLU(0.3)
@@ -178,6 +179,14 @@ def test_laws_of_another_flow_are_refused_with_what_differs(rule, more, message)
         check_laws(run, DOCUMENT)
     assert "\n" not in str(caught.value)
     assert "write those of the run, flowfa laws --rule" in str(caught.value)
+
+
+def test_a_refusal_names_no_setting_in_which_laws_and_run_agree():
+    problem = flowfa.Problem(flowfa.datasets.gaussian(samples=3, dim=4, seed=0), widths=(5, 4))
+    with pytest.raises(InputError) as seen:
+        check_same_flow(dynamics("fa", 4, 5, 1), problem)
+    assert "sizes are 4-5-1 in the laws and 4-5-4-1 in the run" in str(seen.value)
+    assert "biases" not in str(seen.value)
 
 
 def test_the_command_that_a_refusal_advises_writes_laws_that_fit(tmp_path, monkeypatch):
