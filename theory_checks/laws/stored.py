@@ -131,7 +131,7 @@ def _check_null_vector(law: Law, shapes: Mapping[str, tuple[int, ...]], said: ob
     if first is None and not any(parts):
         return
     rows = () if first is None else first.rows
-    width = 0 if first is None else shapes.get(first.matrices[0], (0,))[0]
+    width = shapes.get(f"W{law.layer}", (0,))[0]
     blocks: dict[str, list[Term]] = {}
     for term in law.terms:
         blocks.setdefault(term.monomial[0].name, []).append(term)
