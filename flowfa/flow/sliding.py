@@ -2,7 +2,7 @@
 
 While a neuron slides, its preactivation is zero up to rounding, and the sign of that rounding says
 nothing: the slope in [alpha, 1] is the one that keeps it there (docs/theory.md, solution concept).
-With one hidden layer the state alone determines it.
+The state alone determines it, with one hidden layer as here, with several as in `deep_slopes`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from scipy.optimize import lsq_linear
 from torch import Tensor
 
+from flowfa.flow.deep_slopes import are_known, deep_slopes
 from flowfa.flow.field import ForwardPass, NetworkField
 
 ZERO = 1e-12
@@ -33,12 +34,16 @@ def with_sliding_slopes(
     Parameters
     ----------
     field : NetworkField
-        Others than those of one hidden layer of leaky ReLUs with exact kinks are left as they are.
+        Others than those of leaky ReLUs with exact kinks are left as they are, and in deeper
+        networks those with a rule without a form or a loss that is not compiled.
     forward : ForwardPass
     output_signal : Tensor
         What ``field.output_signal`` returns.
     """
     activation = field.activation
+    if field.layout.layers > 2 and are_known(field):
+        slopes = deep_slopes(field, forward)
+        return forward if slopes is None else dataclasses.replace(forward, slopes=slopes)
     if field.layout.layers != 2 or not activation.piecewise_linear or activation.kinks == "none":
         return forward
     z = forward.preactivations[0]

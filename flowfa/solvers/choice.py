@@ -15,6 +15,10 @@ from flowfa.solvers.registry import make_solver
 from flowfa.solvers.stepping.integration import Solver
 from flowfa.solvers.stepping.side_by_side import SideBySide
 
+MOST_PAIRS = 1000
+"""Pairs of hidden neuron and sample up to which a deep trajectory takes the event solver under a
+second (docs/deep.md)."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -50,9 +54,11 @@ def choose(
     every tolerance, with or without sliding. Where it does not apply, kinks reduce an error test
     to first order, whatever the order of the method, so that the cheapest step wins: bosh3.
     Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
-    Smoothed kinks are in between, and so is the order that wins: dopri5 (docs/solvers.md). Of
-    other activations only their kinks count. A rule whose feedback has no form (C-12) does not get
-    the hybrid solver, but the rules beside it do.
+    In small networks of several hidden layers the event solver takes as long as bosh3 and is exact
+    where that chatters; its time grows with the second to third power of the number of pairs of
+    neuron and sample, of which some in a hundred slide. Smoothed kinks are in between, and so is
+    the order that wins: dopri5 (docs/solvers.md). Of other activations only their kinks count. A
+    rule whose feedback has no form (C-12) does not get these solvers, but the rules beside it do.
 
     Parameters
     ----------
@@ -70,7 +76,7 @@ def choose(
     hidden, activation = len(problem.sizes) - 2, problem.activation
     if asked in (HybridSolver.name, EventSolver.name):
         # The solver itself would refuse too, but only once the run has begun to write.
-        reason = refusal(asked, hidden, problem.rules, activation, dtype, device)
+        reason = refusal(asked, hidden, problem.rules, activation, problem.loss, dtype, device)
         if reason is not None:
             raise InputError(reason)
     if asked != "auto":
@@ -82,21 +88,31 @@ def choose(
         return Choice("dop853", f"{smooth}: the flow has no kinks, so that the highest order wins")
     in_form = tuple(rule for rule in problem.rules if rule.in_form)
     outside = [rule.name for rule in problem.rules if not rule.in_form]
-    reason = refusal(HybridSolver.name, hidden, in_form or problem.rules, activation, dtype, device)
+    followed = in_form or problem.rules
+    exactly = HybridSolver.name if hidden == 1 else EventSolver.name
+    reason = refusal(exactly, hidden, followed, activation, problem.loss, dtype, device)
     if reason is not None:
         # The part before the remedy, which is for those who asked for the solver.
         return Choice("bosh3", f"kinks, and {reason.partition(':')[0]}: the cheapest step wins")
+    pairs = problem.data.samples * sum(problem.sizes[1:-1])
+    if hidden > 1 and pairs > MOST_PAIRS:
+        return Choice(
+            "bosh3",
+            f"kinks, and {pairs} pairs of hidden neuron and sample in {hidden} hidden layers: the "
+            f'cheapest step wins; `solver="event"` is exact and takes longer than for {MOST_PAIRS}',
+        )
     if rtol < FINEST:
         return Choice("bosh3", f"kinks, and rtol is below {FINEST:g}: the cheapest step wins")
-    exact = "one hidden layer: kinks and sliding are followed exactly"
+    layers = "one hidden layer" if hidden == 1 else f"{hidden} hidden layers of a small network"
+    exact = f"{layers}: kinks and sliding are followed exactly"
     if not outside:
-        return Choice(HybridSolver.name, exact)
+        return Choice(exactly, exact)
     cheapest = "the feedback has no form a W^T + B + M * sign(W)^T: the cheapest step wins"
     return Choice(
-        f"{HybridSolver.name} + bosh3",
-        f"{HybridSolver.name} for {', '.join(rule.name for rule in in_form)} ({exact}), bosh3 for "
+        f"{exactly} + bosh3",
+        f"{exactly} for {', '.join(rule.name for rule in in_form)} ({exact}), bosh3 for "
         f"{', '.join(outside)} ({cheapest})",
-        {rule.name: HybridSolver.name if rule in in_form else "bosh3" for rule in problem.rules},
+        {rule.name: exactly if rule in in_form else "bosh3" for rule in problem.rules},
     )
 
 

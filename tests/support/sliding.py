@@ -38,12 +38,16 @@ def network(
     seed: int = 1,
     width: int = 10,
     outputs: int = 2,
+    widths: tuple[int, ...] = (),
 ) -> NetworkFlow:
-    """Return a flow of few neurons on 8 samples in 5 dimensions, or on `X`."""
+    """Return a flow of few neurons on 8 samples in 5 dimensions, or on `X`.
+
+    It has one hidden layer of `width` neurons, or those of `widths`.
+    """
     random = np.random.default_rng(seed)
     X = 2.0 * random.standard_normal((8, 5)) / 5**0.5 if X is None else X
     data = Dataset(X, labels(loss, len(X), outputs, random))
-    problem = flowfa.Problem(data, (width,), leak, rules, loss, bias, initial="xavier")
+    problem = flowfa.Problem(data, widths or (width,), leak, rules, loss, bias, initial="xavier")
     return NetworkFlow(problem, build_ensemble(problem, starts, 0))
 
 

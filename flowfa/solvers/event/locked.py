@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from flowfa.flow.field import NetworkField
-from flowfa.solvers.one_hidden_layer.geometry import Surfaces
+from flowfa.flow.surfaces import Surfaces
 from flowfa.solvers.one_hidden_layer.network import Feedback
 
 

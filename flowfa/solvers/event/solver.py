@@ -17,11 +17,12 @@ from torch import Tensor
 
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
+from flowfa.flow.surfaces import find_surfaces
+from flowfa.solvers.deep_event.solver import DeepEventSolver
 from flowfa.solvers.event.first import first_event
 from flowfa.solvers.event.locked import LockedFlow, Weights
 from flowfa.solvers.event.selection import select
 from flowfa.solvers.factory import SOLVERS, SolverSettings
-from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 from flowfa.solvers.one_hidden_layer.network import (
     augmented_inputs,
     feedback_of,
@@ -58,10 +59,14 @@ class EventSolver:
     def __init__(self, tolerance: Tolerance, max_steps: int) -> None:
         self.tolerance = tolerance
         self.max_steps = max_steps
+        self._deep = DeepEventSolver(tolerance, max_steps)
 
     def start(self, field: Field, run: Integration) -> None:
         """Find the modes at time 0."""
         net = network(field, self.name)
+        if net.layout.layers > 2:
+            self._deep.start(field, run)
+            return
         memory = run.memory
         velocity = memory.pop("velocity")
         for name in EVENT_COUNTERS:
@@ -88,6 +93,9 @@ class EventSolver:
     def advance(self, field: Field, run: Integration, save: SaveCallback) -> None:
         """Take one step of each working trajectory; see `stepping.integration.Solver`."""
         net = network(field, self.name)
+        if net.layout.layers > 2:
+            self._deep.advance(field, run, save)
+            return
         leaving: dict[int, tuple[Status, str]] = {}
         for row in range(len(run.working)):
             problem = self._step(net, run, row, save)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.solvers.hybrid.compiled import compiled, compiled_sums
+from flowfa.machine.compiled import compiled, compiled_sums
 from flowfa.solvers.hybrid.modes import RIDGE, factorise, solve_factorised
 
 DEPENDENT = 1e-9

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.solvers.hybrid.compiled import compiled
+from flowfa.machine.compiled import compiled
 
 RIDGE = 1e-11
 """Added to the diagonal of a sliding set's Gram matrix, which is one."""

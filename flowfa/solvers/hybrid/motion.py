@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.solvers.hybrid.compiled import compiled, compiled_sums
+from flowfa.machine.compiled import compiled, compiled_sums
 
 
 @compiled

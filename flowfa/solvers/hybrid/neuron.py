@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.solvers.hybrid.compiled import compiled
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.drives import (
     add_drives,
     apply_gram,

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from flowfa.flow.field import NetworkField
+from flowfa.flow.surfaces import Surfaces
 from flowfa.solvers.hybrid.signals import NODES, TO_MONOMIAL
 from flowfa.solvers.hybrid.sweep import Guess
-from flowfa.solvers.one_hidden_layer.geometry import Surfaces
 from flowfa.solvers.one_hidden_layer.network import Feedback
 
 GAUSS = np.stack([NODES, NODES**2 / 2.0, NODES**3 / 3.0], axis=1) @ TO_MONOMIAL

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from flowfa.solvers.hybrid.compiled import compiled
+from flowfa.machine.compiled import compiled
 
 NONE = -1.0
 """What the searches return if the polynomial does not change its sign."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.solvers.hybrid.compiled import compiled, compiled_loop
+from flowfa.machine.compiled import compiled, compiled_loop
 from flowfa.solvers.hybrid.drives import drives, steady_drives
 from flowfa.solvers.hybrid.neuron import integrate_neuron
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
+from flowfa.flow.surfaces import find_surfaces
 from flowfa.problems.activations.leaky_relu import leaky_relu
 from flowfa.solvers.factory import SOLVERS, SolverSettings
 from flowfa.solvers.hybrid.control import LOCAL, change_and_error, judge, next_sizes, next_steps
@@ -23,7 +24,6 @@ from flowfa.solvers.hybrid.setting import Setting
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integrals, to_polynomial
 from flowfa.solvers.hybrid.surfaces import put_on_surfaces
 from flowfa.solvers.hybrid.sweep import Guess, Path, sweep
-from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 from flowfa.solvers.one_hidden_layer.network import (
     augmented_inputs,
     feedback_of,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from flowfa.solvers.hybrid.compiled import compiling_message
+from flowfa.flow.surfaces import Surfaces
+from flowfa.machine.compiled import announced, compiling_message
 from flowfa.solvers.hybrid.rows import BLOCK, sweep_rows
 from flowfa.solvers.hybrid.signals import TO_MONOMIAL
-from flowfa.solvers.one_hidden_layer.geometry import Surfaces
 from flowfa.solvers.one_hidden_layer.network import Feedback
 
 VANISHING = 1e-13
@@ -89,17 +85,6 @@ class Path:
     signs: np.ndarray
     counts: np.ndarray
     sound: np.ndarray
-
-
-@contextmanager
-def announced(message: str, after: float) -> Iterator[None]:
-    """Write a message to stderr if the body takes longer than so many seconds."""
-    timer = threading.Timer(after, lambda: sys.stderr.write(f"{message}\n"))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def sweep(

@@ -12,9 +12,11 @@ from torch import Tensor
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
+from flowfa.flow.locked_modes.network import LOSSES
+from flowfa.flow.surfaces import Surfaces
 from flowfa.problems.activations import Activation
+from flowfa.problems.losses import Loss
 from flowfa.problems.rules import Rule, form_of
-from flowfa.solvers.one_hidden_layer.geometry import Surfaces
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def refusal(
     hidden_layers: int,
     rules: Iterable[Rule],
     activation: Activation,
+    loss: Loss,
     dtype: str,
     device: str,
 ) -> str | None:
@@ -72,6 +75,7 @@ def refusal(
     hidden_layers : int
     rules : iterable of Rule
     activation : Activation
+    loss : Loss
     dtype, device : str
         Without the prefix ``torch.``.
     """
@@ -86,10 +90,16 @@ def refusal(
             f"the {solver} solver knows the (leaky) ReLU, and the activation is "
             f'{activation.name!r}: take `solver="dopri5"`'
         )
-    if hidden_layers != 1:
+    if hidden_layers != 1 and solver != "event":
         return (
             f"the {solver} solver integrates one hidden layer, but there are {hidden_layers}: take "
-            '`solver="bosh3"`, with `smooth_kinks=EPS` where neurons slide'
+            '`solver="event"`'
+        )
+    if hidden_layers != 1 and type(loss) not in LOSSES:
+        known = ", ".join(cls.name for cls in LOSSES)
+        return (
+            f"the {solver} solver knows in deeper networks the losses {known}, and the loss is "
+            f'{loss!r}: take `solver="bosh3"`, with `smooth_kinks=EPS` where neurons slide'
         )
     if outside:
         return (
@@ -120,6 +130,7 @@ def network(field: Field, solver: str) -> NetworkField:
         field.layout.layers - 1,
         (group.rule for group in field.groups),
         field.activation,
+        field.loss,
         str(field.inputs.dtype).removeprefix("torch."),
         str(field.inputs.device),
     )

@@ -37,12 +37,14 @@ class Status(Enum):
     )
     EVENT_STORM = (
         "a neuron met events without end within one step, which happens where modes change at a "
-        'point in several ways: take `solver="event"`, or `solver="euler"` with `step=H`'
+        'point in several ways: take `solver="euler"` with `step=H`, or after the hybrid solver '
+        '`solver="event"`'
     )
     CHATTERING = (
         "chatters on a kink, where the flow slides along z = 0 and explicit steps cannot follow: "
-        'take `solver="hybrid"` where one hidden layer of (leaky) ReLUs follows a rule that states '
-        "the form of its feedback, else `smooth_kinks=EPS` (such as 1e-2) for (leaky) ReLUs, "
+        'take `solver="hybrid"` (one hidden layer) or `solver="event"` (several) where (leaky) '
+        "ReLUs follow a rule that states the form of its feedback, else `smooth_kinks=EPS` (such "
+        "as 1e-2) for (leaky) ReLUs, "
         'loosen `rtol`, or take a fixed-step solver (`solver="euler"` with `step=H`)'
     )
     STAGE_EQUATIONS = (

@@ -18,8 +18,8 @@ from numba.core.dispatcher import Dispatcher
 import flowfa
 from flowfa.machine import code_cache
 from flowfa.machine.code_cache import is_kept, keep_on_disk, sources_of
+from flowfa.machine.compiled import compiling_message
 from flowfa.solvers.hybrid import rows
-from flowfa.solvers.hybrid.compiled import compiling_message
 
 ENTRY = """
 import json
@@ -27,7 +27,7 @@ import sys
 
 import numpy as np
 
-from flowfa.solvers.hybrid.compiled import compiled_loop
+from flowfa.machine.compiled import compiled_loop
 from flowfa.solvers.hybrid.motion import horner
 
 

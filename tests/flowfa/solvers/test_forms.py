@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from flowfa.flow.surfaces import find_surfaces
 from flowfa.problems.rules import LowRankFeedbackAlignment
 from flowfa.solvers.hybrid.newton import tangent_kernel
 from flowfa.solvers.hybrid.sweep import Guess
-from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 from flowfa.solvers.one_hidden_layer.network import augmented_inputs, feedback_of
 from flowfa.solvers.stepping.status import Status
 from tests.support.rules import Mixed

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowfa.flow.surfaces import find_surfaces
 from flowfa.solvers.hybrid.drives import slide
 from flowfa.solvers.hybrid.modes import select_modes
 from flowfa.solvers.hybrid.newton import GAUSS, correct
 from flowfa.solvers.hybrid.polynomials import NONE, first_negative, first_sign_change
 from flowfa.solvers.hybrid.signals import NODES, STEP_TIMES, integrals, predictor, to_polynomial
-from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
 
 roots = st.lists(st.floats(0.05, 1.5), min_size=3, max_size=3)
 

@@ -16,7 +16,7 @@ from scipy.integrate import solve_ivp
 import flowfa
 from flowfa.datasets.dataset import Dataset
 from flowfa.flow.sliding import with_sliding_slopes
-from flowfa.solvers.one_hidden_layer.geometry import find_surfaces
+from flowfa.flow.surfaces import find_surfaces
 from flowfa.solvers.stepping.status import Status
 from tests.support.sliding import RULES, integrate
 from tests.support.units import DIM, SAMPLES, distance, flow_in_units, short_sample, units

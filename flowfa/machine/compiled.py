@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from numba import njit
@@ -40,6 +43,17 @@ def compiling_message(function: Callable) -> str:
     if is_kept(function):
         return f"{begin}, and is kept for later runs"
     return f"{begin} in every run: set NUMBA_CACHE_DIR to a folder where it can be kept"
+
+
+@contextmanager
+def announced(message: str, after: float) -> Iterator[None]:
+    """Write a message to stderr if the body takes longer than so many seconds."""
+    timer = threading.Timer(after, lambda: sys.stderr.write(f"{message}\n"))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _kept(function: Any) -> Any:
