@@ -29,6 +29,7 @@ _HOMES = {
     "loss": "flowfa.problems.losses",
     "extend": "flowfa.simulation",
     "observable": "flowfa.flow.observable_registry",
+    "rerun": "flowfa.simulation",
     "rule": "flowfa.problems.rules",
     "simulate": "flowfa.simulation",
     "solver": "flowfa.solvers.registry",
@@ -71,6 +72,7 @@ __all__ = [
     "plots",
     "problems",
     "records",
+    "rerun",
     "rule",
     "simulate",
     "simulation",
@@ -92,7 +94,7 @@ if TYPE_CHECKING:
     from flowfa.problems.rules import FeedbackForm, Rule, RuleInForm, drawn_for_each_layer, rule
     from flowfa.problems.starts import RandomStart, start
     from flowfa.records import load
-    from flowfa.simulation import Run, extend, simulate, train
+    from flowfa.simulation import Run, extend, rerun, simulate, train
     from flowfa.solvers.registry import solver
 
 

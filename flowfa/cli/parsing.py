@@ -21,6 +21,7 @@ from flowfa.cli.commands import (
     InfoSettings,
     LawsSettings,
     PlotSettings,
+    RerunSettings,
 )
 from flowfa.cli.console import fits, say
 from flowfa.cli.words import HELP, check_words
@@ -48,6 +49,7 @@ Command = (
     | DeviationStudySettings
     | ExperimentSettings
     | ExtendSettings
+    | RerunSettings
     | SweepSettings
     | SweepStatusSettings
     | SweepResumeSettings
@@ -67,6 +69,7 @@ SETTINGS: dict[str, type] = {
     "deviation": DeviationStudySettings,
     "experiment": ExperimentFlags,
     "extend": ExtendSettings,
+    "rerun": RerunSettings,
     "sweep": SweepSettings,
     "sweep status": SweepStatusSettings,
     "sweep resume": SweepResumeSettings,
@@ -199,6 +202,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[DeviationStudySettings, subcommand("deviation", default=defaults["deviation"])],
         Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
         Annotated[ExtendSettings, subcommand("extend")],
+        Annotated[RerunSettings, subcommand("rerun")],
         Annotated[SweepSettings, subcommand("sweep")],
         Annotated[SweepStatusSettings, subcommand("sweep status")],
         Annotated[SweepResumeSettings, subcommand("sweep resume")],

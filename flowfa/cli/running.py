@@ -17,6 +17,7 @@ from flowfa.cli.commands import (
     InfoSettings,
     LawsSettings,
     PlotSettings,
+    RerunSettings,
 )
 from flowfa.cli.console import complain
 from flowfa.cli.flags import in_flags
@@ -82,6 +83,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.extend import extend
 
         return extend(command, argv)
+    if isinstance(command, RerunSettings):
+        from flowfa.cli.rerun import rerun
+
+        return rerun(command, argv)
     if isinstance(command, InfoSettings):
         from flowfa.cli.info import info
 

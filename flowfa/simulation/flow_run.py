@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -172,19 +173,54 @@ def simulate(
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
     refuse_reached_starts(conditions_of(settings), flow.field, flow.initial)
-    snapshot_columns = spread_columns(
-        settings.saves, kept_snapshots(settings.snapshots, settings.saves)
-    )
-    job = Job(
-        flow=flow,
-        solver=stepper,
-        dtype=settings.dtype,
-        layout=record_layout(flow, save_times(settings), snapshot_columns, observables=observables),
-        configuration=describe(problem, ensemble, settings, starts.seed, choice),
+    job = flow_job(
+        flow,
+        stepper,
+        settings,
+        describe(problem, ensemble, settings, starts.seed, choice),
+        observables,
         argv=list(argv),
         progress=progress,
-        observe=flow_observer(flow, observables),
     )
     if path is None:
         return job.in_memory()
     return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+
+
+def flow_job(
+    flow: NetworkFlow,
+    stepper: Solver,
+    settings: FlowSettings,
+    configuration: dict[str, Any],
+    observables: Sequence[Observable],
+    *,
+    argv: list[str],
+    progress: Progress | None,
+) -> Job:
+    """Return the integration of a flow; weights are kept where the configuration says, if it does.
+
+    Parameters
+    ----------
+    flow : NetworkFlow
+    stepper : Solver
+        What `flow_stepper` returns.
+    settings : FlowSettings
+    configuration : dict
+        Stored with the run.
+    observables : sequence of Observable
+    argv : list of str
+    progress : Progress or None
+    """
+    columns = configuration.get("snapshot_columns") or spread_columns(
+        settings.saves, kept_snapshots(settings.snapshots, settings.saves)
+    )
+    return Job(
+        flow=flow,
+        solver=stepper,
+        dtype=settings.dtype,
+        layout=record_layout(flow, save_times(settings), tuple(columns), observables=observables),
+        configuration=configuration,
+        argv=argv,
+        progress=progress,
+        observe=flow_observer(flow, observables),
+    )

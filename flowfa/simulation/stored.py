@@ -16,7 +16,7 @@ from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES, Loss
 from flowfa.problems.parameters import rebuilt, recorded
 from flowfa.problems.rules import RULES, Rule
-from flowfa.problems.starts import given_start
+from flowfa.problems.starts import STARTS, RandomStart, given_start
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -113,6 +113,30 @@ def stored_problem(
         tuple(known.get(f"c{layer}") for layer in range(1, problem.layers + 1)),
         kept,
     )
+
+
+def stored_start_law(configuration: dict[str, Any], label: str) -> RandomStart | None:
+    """Return the law that a run drew from at its start; None if its start was given as arrays.
+
+    Raises
+    ------
+    InputError
+        If the file does not say it, or it is not registered here.
+    """
+    name, parameters = configuration["init"], configuration.get("init_parameters")
+    if parameters is None and name not in STARTS.names():
+        return None
+    if parameters is None and STARTS.get(name)().parameters():
+        raise InputError(
+            f"{label} does not say the parameters of its start {name!r}, from which feedback is "
+            "drawn at each step: make the run again with the settings that flowfa info shows"
+        )
+    if name not in STARTS.names():
+        raise InputError(
+            f"{label} begins at the start {name!r}, which is not known here (known: "
+            f"{', '.join(STARTS.names())}): register its class with @flowfa.start({name!r})"
+        )
+    return rebuilt(STARTS.get(name), parameters or {}, label)
 
 
 def _loss(configuration: dict[str, Any], label: str, made_of: Problem | None) -> Loss:

@@ -20,6 +20,7 @@ from flowfa.machine.memory import check_fits
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.problem import Problem
+from flowfa.problems.starts import RandomStart
 from flowfa.records.layout import TrainingAxes
 from flowfa.settings import (
     StartsSettings,
@@ -146,6 +147,60 @@ def train(
     Schedule.parse(settings.schedule)  # refuses a bad schedule before networks are drawn
     observables = observables_of(observe if isinstance(observe, Mapping) else settings.observe)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
+    job = training_job(
+        problem,
+        ensemble,
+        settings,
+        starts.seed,
+        describe_training(problem, ensemble, settings, starts.seed),
+        observables,
+        path=path,
+        argv=list(argv),
+        progress=progress,
+    )
+    if path is None:
+        return job.in_memory()
+    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+
+
+def training_job(
+    problem: Problem,
+    ensemble: Ensemble,
+    settings: TrainingSettings,
+    seed: int,
+    configuration: dict[str, Any],
+    observables: Sequence[Observable],
+    *,
+    path: str | Path | None,
+    argv: list[str],
+    progress: Progress | None,
+    law: RandomStart | None = None,
+) -> Job:
+    """Return the training of networks.
+
+    Parameters
+    ----------
+    problem : Problem
+    ensemble : Ensemble
+        Its initial networks.
+    settings : TrainingSettings
+    seed : int
+        Of minibatches, and of feedback that is drawn at each step.
+    configuration : dict
+        Stored with the run.
+    observables : sequence of Observable
+    path : str, Path or None
+        The result file; None: in memory.
+    argv : list of str
+    progress : Progress or None
+    law : RandomStart, optional
+        As `flowfa.training.Redraws`.
+
+    Raises
+    ------
+    InputError
+        If every step is kept and memory does not hold them.
+    """
     flow = NetworkFlow(
         problem,
         ensemble,
@@ -170,22 +225,19 @@ def train(
         saves if settings.keep_every_step else kept_snapshots(settings.snapshots, saves)
     )
     columns = spread_columns(saves, snapshot_count)
-    redraws = Redraws(problem, ensemble, starts.seed)
-    rule = step_rule(flow, settings, ensemble.starts, starts.seed, redraws)
-    job = Job(
+    redraws = Redraws(problem, ensemble, seed, law)
+    rule = step_rule(flow, settings, ensemble.starts, seed, redraws)
+    return Job(
         flow=flow,
         solver=DiscreteSteps(rule, axes.steps),
         dtype=settings.dtype,
         layout=record_layout(flow, plan.axis, columns, axes, observables),
-        configuration=describe_training(problem, ensemble, settings, starts.seed),
-        argv=list(argv),
+        configuration=configuration,
+        argv=argv,
         progress=progress,
         kind="discrete",
         observe=_observer(flow, rule, axes, observables),
     )
-    if path is None:
-        return job.in_memory()
-    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
 
 
 def step_rule(
@@ -247,10 +299,16 @@ def describe_training(
     problem: Problem, ensemble: Ensemble, settings: TrainingSettings, seed: int
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming."""
+    described = describe_problem(problem, ensemble, seed)
+    return {"kind": "discrete", **described, **describe_steps(settings)}
+
+
+def describe_steps(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the part of the configuration that says how training moves, and what is kept."""
     resolved = to_json_dict(settings)
     resolved["steps"] = settings.step_count
     resolved["schedule"] = str(Schedule.parse(settings.schedule))
-    return {"kind": "discrete", **describe_problem(problem, ensemble, seed), **resolved}
+    return resolved
 
 
 def _observer(
