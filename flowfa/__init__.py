@@ -25,6 +25,7 @@ _HOMES = {
     "activation": "flowfa.problems.activations",
     "dataset": "flowfa.datasets",
     "drawn_for_each_layer": "flowfa.problems.rules",
+    "import_file": "flowfa.files.own_code",
     "load": "flowfa.records",
     "loss": "flowfa.problems.losses",
     "extend": "flowfa.simulation",
@@ -66,6 +67,7 @@ __all__ = [
     "drawn_for_each_layer",
     "extend",
     "flow",
+    "import_file",
     "load",
     "loss",
     "observable",
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from flowfa import datasets, flow, plots, problems, records, simulation, testing, training
     from flowfa.datasets import Dataset, dataset
     from flowfa.errors import FlowfaError, InputError
+    from flowfa.files.own_code import import_file
     from flowfa.flow.observable_registry import observable
     from flowfa.problems import Problem
     from flowfa.problems.activations import Activation, activation

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from flowfa.settings.imports import ImportSettings
 from flowfa.settings.limits import (
     at_least,
     ends_in,
@@ -53,7 +54,9 @@ class FigureSettings:
 
 
 @dataclass(frozen=True)
-class PlotSettings(DebugSettings, OverwriteSettings, FigureSettings, RunFileSettings):
+class PlotSettings(
+    DebugSettings, OverwriteSettings, ImportSettings, FigureSettings, RunFileSettings
+):
     """Draw the figure of a result file."""
 
 
@@ -85,6 +88,7 @@ class ExtendSettings(
     JsonSettings,
     QuietSettings,
     OverwriteSettings,
+    ImportSettings,
     ExtensionSettings,
     RunFileSettings,
 ):
@@ -165,6 +169,7 @@ class RerunSettings(
     QuietSettings,
     ResumeSettings,
     ThreadsSettings,
+    ImportSettings,
     ChangeSettings,
     RerunOutputSettings,
     RunFileSettings,
@@ -195,7 +200,12 @@ class CheckingSettings:
 
 @dataclass(frozen=True)
 class CheckSettings(
-    DebugSettings, JsonSettings, OverwriteSettings, CheckingSettings, RunFileSettings
+    DebugSettings,
+    JsonSettings,
+    OverwriteSettings,
+    ImportSettings,
+    CheckingSettings,
+    RunFileSettings,
 ):
     """Check every statement of the theory on a result file.
 
@@ -236,6 +246,7 @@ class FalsifySettings(
     OverwriteSettings,
     SearchSettings,
     SeedSettings,
+    ImportSettings,
     StatementSettings,
 ):
     """Search a counterexample of a statement, or else its tightest case.
@@ -315,6 +326,7 @@ class LawsSettings(
     OverwriteSettings,
     LawSearchSettings,
     SeedSettings,
+    ImportSettings,
     LawMotionSettings,
     LawNetworkSettings,
 ):

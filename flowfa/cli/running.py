@@ -58,6 +58,11 @@ def run(command: Command, argv: Sequence[str]) -> int:
 
     with warnings.catch_warnings(), termination_raises():
         warnings.showwarning = partial(_show_warning, type(command))
+        for file in getattr(command, "import_", None) or ():
+            # Imported only where it is asked for, since the parts of a file take torch along.
+            from flowfa.files.own_code import import_file
+
+            import_file(file)
         return _dispatch(command, argv)
 
 

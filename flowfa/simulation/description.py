@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from flowfa.errors import InputError
+from flowfa.flow.observable_registry import Observable
 from flowfa.problems.activations.stored import describe_activation
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES, Loss
@@ -18,12 +20,18 @@ from flowfa.problems.starts import GivenStart, RandomStart
 from flowfa.registry import Registry
 from flowfa.settings import FlowSettings, to_json_dict
 from flowfa.settings.flow import absolute_tolerance
+from flowfa.simulation.own_code import own_code_of
 from flowfa.simulation.times import kept_snapshots
 from flowfa.solvers.choice import Choice
 
 
 def describe(
-    problem: Problem, ensemble: Ensemble, settings: FlowSettings, seed: int, choice: Choice
+    problem: Problem,
+    ensemble: Ensemble,
+    settings: FlowSettings,
+    seed: int,
+    choice: Choice,
+    observables: Sequence[Observable] = (),
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming.
 
@@ -36,13 +44,23 @@ def describe(
     seed : int
     choice : Choice
         Of the solver.
+    observables : sequence of Observable
 
     Returns
     -------
     dict
         JSON-ready. ``data_digest`` and ``start_digest`` stand for the arrays.
     """
-    return {**describe_problem(problem, ensemble, seed), **describe_flow(settings, choice)}
+    return {
+        **describe_problem(problem, ensemble, seed),
+        **describe_flow(settings, choice),
+        **own_code_of(problem, observables, solvers_of(choice)),
+    }
+
+
+def solvers_of(choice: Choice) -> tuple[str, ...]:
+    """Return the names of the solvers of a choice."""
+    return tuple(dict.fromkeys(choice.by_rule.values())) or (choice.name,)
 
 
 def describe_flow(settings: FlowSettings, choice: Choice) -> dict[str, Any]:
@@ -96,6 +114,7 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "init": problem.initial.name,
         **_start_parameters(problem.initial),
         "start_digest": _digest(ensemble),
+        **own_code_of(problem),
     }
 
 

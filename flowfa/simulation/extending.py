@@ -17,7 +17,6 @@ from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
 from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.observable_registry import observables_of
 from flowfa.machine.device import DTYPES, find_device
 from flowfa.records import Checkpoint, Recorder, checkpoint_folder, load
 from flowfa.records.checksums import find_changes
@@ -28,7 +27,12 @@ from flowfa.simulation.provenance import attributes
 from flowfa.simulation.recording import flow_observer, record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.stepper import flow_stepper
-from flowfa.simulation.stored import stored_configuration, stored_problem
+from flowfa.simulation.stored import (
+    check_solvers,
+    stored_configuration,
+    stored_observables,
+    stored_problem,
+)
 from flowfa.simulation.times import continued_times
 from flowfa.simulation.unfinished import write_outline
 from flowfa.solvers.stepping.continuing import NEXT_SAVE, counters_of, memory_of, prefix
@@ -204,7 +208,8 @@ class _Extension:
         configuration, settings = self._configuration, self._settings
         problem, ensemble = stored_problem(self._tree, configuration, self._label)
         flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
-        observables = observables_of(settings.observe)
+        observables = stored_observables(configuration, self._label)
+        check_solvers(configuration, self._label)
         by_rule = configuration.get("solver_by_rule") or {}
         solver = flow_stepper(settings, configuration["solver"], by_rule)
         self._refuse_other_first_steps(flow, solver)

@@ -177,7 +177,7 @@ def simulate(
         flow,
         stepper,
         settings,
-        describe(problem, ensemble, settings, starts.seed, choice),
+        describe(problem, ensemble, settings, starts.seed, choice, observables),
         observables,
         argv=list(argv),
         progress=progress,

@@ -19,7 +19,7 @@ from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
 from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.observable_registry import observables_of
+from flowfa.flow.observable_registry import Observable, observables_of
 from flowfa.machine.device import DTYPES, find_device
 from flowfa.machine.thread_scope import chosen_threads
 from flowfa.problems.problem import Problem
@@ -34,15 +34,21 @@ from flowfa.settings import (
     validated,
 )
 from flowfa.settings.flow import absolute_tolerance
-from flowfa.simulation.description import describe_flow
+from flowfa.simulation.description import describe_flow, solvers_of
 from flowfa.simulation.flow_run import flow_job
 from flowfa.simulation.job import Job
+from flowfa.simulation.own_code import own_code_of
 from flowfa.simulation.run import Run
 from flowfa.simulation.stepper import flow_stepper
-from flowfa.simulation.stored import stored_configuration, stored_problem, stored_start_law
+from flowfa.simulation.stored import (
+    check_solvers,
+    stored_configuration,
+    stored_observables,
+    stored_problem,
+    stored_start_law,
+)
 from flowfa.simulation.training_run import describe_steps, training_job
 from flowfa.solvers.choice import Choice, choose
-from flowfa.solvers.registry import is_registered
 from flowfa.studies.progress import Progress
 
 if TYPE_CHECKING:
@@ -209,7 +215,8 @@ def _flow_job(
         asked = changes.get("solver", configuration["solver_asked"])
         moved = describe_flow(dataclasses.replace(settings, solver=asked), choice)
         configuration = _without_old_times(configuration, changes) | moved
-    observables = observables_of(settings.observe)
+    observables = _observables(configuration, changes, settings, label)
+    configuration = _with_own_code(configuration, problem, observables, solvers_of(choice))
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
     stepper = flow_stepper(settings, choice.name, choice.by_rule)
     return flow_job(
@@ -237,13 +244,15 @@ def _training_job(
         law = stored_start_law(configuration, label)
     if changes:
         configuration = configuration | describe_steps(settings)
+    observables = _observables(configuration, changes, settings, label)
+    configuration = _with_own_code(configuration, problem, observables)
     return training_job(
         problem,
         ensemble,
         settings,
         int(configuration["seed"]),
         configuration,
-        observables_of(settings.observe),
+        observables,
         path=path,
         argv=argv,
         progress=progress,
@@ -299,14 +308,31 @@ def _choice(
         return choose(
             asked, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
         )
+    check_solvers(configuration, label)
     by_rule = configuration.get("solver_by_rule") or {}
-    for name in dict.fromkeys(by_rule.values()) or (configuration["solver"],):
-        if not is_registered(name):
-            raise InputError(
-                f"{label} was integrated by the solver {name!r}, which is not registered here: "
-                f"register it with @flowfa.solver({name!r}), or give another `solver`"
-            )
     return Choice(configuration["solver"], configuration["solver_reason"], by_rule)
+
+
+def _observables(
+    configuration: dict[str, Any],
+    changes: Mapping[str, Any],
+    settings: FlowSettings | TrainingSettings,
+    label: str,
+) -> tuple[Observable, ...]:
+    if "observe" in changes:
+        return observables_of(settings.observe)
+    return stored_observables(configuration, label)
+
+
+def _with_own_code(
+    configuration: Mapping[str, Any],
+    problem: Problem,
+    observables: Sequence[Observable],
+    solvers: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return a configuration that names the files that are at hand now."""
+    kept = {name: value for name, value in configuration.items() if name != "imports"}
+    return {**kept, **own_code_of(problem, observables, solvers)}
 
 
 def _without_old_times(

@@ -33,6 +33,7 @@ from flowfa.settings.recording import ThreadsSettings
 from flowfa.simulation.arguments import shared_settings
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.job import Job
+from flowfa.simulation.own_code import own_code_of
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.times import kept_snapshots, spread_columns
@@ -152,7 +153,7 @@ def train(
         ensemble,
         settings,
         starts.seed,
-        describe_training(problem, ensemble, settings, starts.seed),
+        describe_training(problem, ensemble, settings, starts.seed, observables),
         observables,
         path=path,
         argv=list(argv),
@@ -296,11 +297,16 @@ def plan_of(settings: TrainingSettings) -> SavePlan:
 
 
 def describe_training(
-    problem: Problem, ensemble: Ensemble, settings: TrainingSettings, seed: int
+    problem: Problem,
+    ensemble: Ensemble,
+    settings: TrainingSettings,
+    seed: int,
+    observables: Sequence[Observable] = (),
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming."""
     described = describe_problem(problem, ensemble, seed)
-    return {"kind": "discrete", **described, **describe_steps(settings)}
+    own = own_code_of(problem, observables)
+    return {"kind": "discrete", **described, **describe_steps(settings), **own}
 
 
 def describe_steps(settings: TrainingSettings) -> dict[str, Any]:
