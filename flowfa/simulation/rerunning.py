@@ -296,7 +296,7 @@ def _drop_what_follows(
 
 
 def _choice(
-    configuration: Mapping[str, Any],
+    configuration: dict[str, Any],
     changes: Mapping[str, Any],
     settings: FlowSettings,
     problem: Problem,

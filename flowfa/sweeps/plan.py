@@ -201,7 +201,7 @@ def _absolute(name: str, value: Any) -> Any:
     """Return the name of a file from the root, since a worker may run in another folder."""
     if name == "import_" and value is not None:
         return tuple(str(Path(file).resolve()) for file in value)
-    if name in _FILES and Path(value).is_file():
+    if name in _FILES and value is not None and Path(value).is_file():
         return str(Path(value).resolve())
     return value
 

@@ -112,8 +112,8 @@ def _explained(finding: Finding) -> str:
     sentences = [f"{finding.statement}.", f"Trajectories: {counts}."]
     if finding.sentence:
         sentences.append(f"{finding.sentence[0].upper()}{finding.sentence[1:]}.")
-    if finding.unknown:
-        sentences.append(f"{finding.unknown[0].upper()}{finding.unknown[1:]}.")
+    if finding.reason:
+        sentences.append(f"Inconclusive: {finding.reason}.")
     if finding.unless is not None:
         sentences.append(f"It does not apply unless {finding.unless}.")
     measured = "".join(f"<li>{escape(str(estimate))}</li>" for estimate in finding.estimates)

@@ -168,8 +168,8 @@ def _explain(finding: Finding) -> str:
     parts = [f"{finding.statement} ({counts})"]
     if finding.sentence:
         parts.append(finding.sentence)
-    if finding.unknown:
-        parts.append(finding.unknown)
+    if finding.reason:
+        parts.append(f"inconclusive: {finding.reason}")
     if finding.unless is not None:
         parts.append(f"does not apply unless {finding.unless}")
     return "; ".join(parts)
