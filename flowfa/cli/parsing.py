@@ -16,14 +16,13 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
-    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     LawsSettings,
     PlotSettings,
-    RerunSettings,
 )
 from flowfa.cli.console import fits, say
+from flowfa.cli.run_commands import ExtendSettings, RerunSettings
 from flowfa.cli.words import HELP, check_words
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name

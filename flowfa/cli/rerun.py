@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowfa.cli.commands import ChangeSettings, RerunSettings
 from flowfa.cli.console import say, say_json
 from flowfa.cli.flags import flag_of, in_flags
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
+from flowfa.cli.run_commands import ChangeSettings, RerunSettings
 from flowfa.cli.simulate import SOLVER_FAILED
 from flowfa.settings import values_of
 

@@ -12,16 +12,15 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
-    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     LawsSettings,
     PlotSettings,
-    RerunSettings,
 )
 from flowfa.cli.console import complain
 from flowfa.cli.flags import in_flags
 from flowfa.cli.parsing import Command
+from flowfa.cli.run_commands import ExtendSettings, RerunSettings
 from flowfa.settings import (
     DeviationStudySettings,
     ExperimentSettings,
