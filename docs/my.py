@@ -35,7 +35,7 @@ class Balance:
 
     spec = "balance"
     statement = "under gd and half-fa ||W_1||_F^2 - ||W_2||_F^2 is constant"
-    reading = "margin: drift allowed, twice the uncertainty, minus drift"
+    reading = "margin = 2 x uncertainty - drift"
 
     def hypotheses(self, evidence):
         of_rule = evidence.under("gd") | evidence.under("half-fa")

@@ -216,7 +216,8 @@ def _provenance(tree: xr.DataTree) -> Iterable[str]:
     made = decoded(tree.attrs, "the result")
     words = made.get("argv", [])
     yield '<section class="new-page"><h2>How the result was made</h2>'
-    rows = {"command line": shlex.join(["flowfa", *words])} if words else {}
+    command = shlex.join(["flowfa", *words]) if words else "none, made from Python"
+    rows = {"command line": command}
     for name in (
         "created",
         "seed",
