@@ -38,6 +38,7 @@ from flowfa.simulation.unfinished import write_outline
 from flowfa.solvers.stepping.continuing import NEXT_SAVE, counters_of, memory_of, prefix
 from flowfa.solvers.stepping.integration import Integration, Solver
 from flowfa.solvers.stepping.status import Status
+from flowfa.studies.notebook import shown_by
 from flowfa.studies.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def extend(
     path: str | Path | None = None,
     overwrite: bool = False,
     checkpoint_every: float = StorageSettings.checkpoint_every,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     argv: Sequence[str] = (),
 ) -> Run:
     """Continue a complete run to a later end, as if it had been asked for at first.
@@ -78,7 +79,8 @@ def extend(
         Replace another file at `path`.
     checkpoint_every : float
         Seconds between checkpoints.
-    progress : Progress, optional
+    progress : Progress or bool, optional
+        True shows a bar, in a notebook too.
     argv : sequence of str
         The command line, for the record.
 
@@ -102,7 +104,7 @@ def extend(
     try:
         torch.set_num_threads(int(tree.attrs.get("threads", threads_before)))
         extension = _Extension(tree, str(source), valid(FlowSettings, "t_end", t_end), save_at)
-        job = extension.job(list(argv), progress)
+        job = extension.job(list(argv), shown_by(progress))
         checkpoint = Checkpoint(checkpoint_folder(place))
         if not checkpoint.exists():
             extension.write(checkpoint, job)

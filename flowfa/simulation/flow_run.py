@@ -29,6 +29,7 @@ from flowfa.solvers.choice import choose
 from flowfa.solvers.registry import check_solver
 from flowfa.solvers.stepping.integration import Solver
 from flowfa.solvers.stepping.stopping import refuse_reached_starts
+from flowfa.studies.notebook import shown_by
 from flowfa.studies.progress import Progress
 
 
@@ -42,7 +43,7 @@ def simulate(
     overwrite: bool = StorageSettings.overwrite,
     resume: bool = StorageSettings.resume,
     checkpoint_every: float = StorageSettings.checkpoint_every,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     argv: Sequence[str] = (),
     t_end: float = FlowSettings.t_end,
     solver: str | Solver = FlowSettings.solver,
@@ -84,7 +85,8 @@ def simulate(
         Continue from the checkpoint of `path`; the result is that of the uninterrupted run.
     checkpoint_every : float
         Seconds between checkpoints.
-    progress : Progress, optional
+    progress : Progress or bool, optional
+        True shows a bar, in a notebook too.
     argv : sequence of str
         The command line, for the record.
     t_end : float
@@ -180,7 +182,7 @@ def simulate(
         describe(problem, ensemble, settings, starts.seed, choice, observables),
         observables,
         argv=list(argv),
-        progress=progress,
+        progress=shown_by(progress),
     )
     if path is None:
         return job.in_memory()

@@ -49,6 +49,7 @@ from flowfa.simulation.stored import (
 )
 from flowfa.simulation.training_run import describe_steps, training_job
 from flowfa.solvers.choice import Choice, choose
+from flowfa.studies.notebook import shown_by
 from flowfa.studies.progress import Progress
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def rerun(
     overwrite: bool = False,
     resume: bool = False,
     checkpoint_every: float = StorageSettings.checkpoint_every,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     argv: Sequence[str] = (),
     threads: int | None = None,
     **changes: Any,
@@ -125,7 +126,7 @@ def rerun(
             "`resume` is True, but there is no `path` to continue: give the result file"
         )
     with _threads(tree, threads):
-        job = _job(tree, label, changes, made_of, path, list(argv), progress)
+        job = _job(tree, label, changes, made_of, path, list(argv), shown_by(progress))
         if path is None:
             return job.in_memory()
         return job.on_disk(as_path(path), overwrite, resume, checkpoint_every)

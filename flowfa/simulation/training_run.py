@@ -37,6 +37,7 @@ from flowfa.simulation.own_code import own_code_of
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.times import kept_snapshots, spread_columns
+from flowfa.studies.notebook import shown_by
 from flowfa.studies.progress import Progress
 from flowfa.training import (
     DiscreteSteps,
@@ -59,7 +60,7 @@ def train(
     overwrite: bool = StorageSettings.overwrite,
     resume: bool = StorageSettings.resume,
     checkpoint_every: float = StorageSettings.checkpoint_every,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     argv: Sequence[str] = (),
     rate: float | Sequence[float] = TrainingSettings.rate,
     steps: int | None = TrainingSettings.steps,
@@ -71,6 +72,7 @@ def train(
     keep_every_step: bool = TrainingSettings.keep_every_step,
     save: int = TrainingSettings.save,
     spacing: str = TrainingSettings.spacing,
+    save_at: Sequence[float] | None = TrainingSettings.save_at,
     snapshots: int | None = TrainingSettings.snapshots,
     observe: Sequence[str] | Mapping[str, Function | Observable] = TrainingSettings.observe,
     device: str | torch.device = TrainingSettings.device,
@@ -111,6 +113,9 @@ def train(
         Save every step, with all weights.
     save : int
         Most save times, at least 2; there are never more than steps.
+    save_at : sequence of float, optional
+        The recorded steps, or with `t_end` times that each rate meets, instead of `save` evenly
+        spaced ones; both ends are recorded too.
     spacing, snapshots, observe, device, dtype, threads
         As `flowfa.simulate`.
 
@@ -157,7 +162,7 @@ def train(
         observables,
         path=path,
         argv=list(argv),
-        progress=progress,
+        progress=shown_by(progress),
     )
     if path is None:
         return job.in_memory()
@@ -293,6 +298,7 @@ def plan_of(settings: TrainingSettings) -> SavePlan:
         t_end=settings.t_end,
         save=save,
         spacing="linear" if settings.keep_every_step else settings.spacing,
+        save_at=settings.save_at,
     )
 
 
@@ -313,6 +319,7 @@ def describe_steps(settings: TrainingSettings) -> dict[str, Any]:
     """Return the part of the configuration that says how training moves, and what is kept."""
     resolved = to_json_dict(settings)
     resolved["steps"] = settings.step_count
+    resolved["save"] = settings.saves
     resolved["schedule"] = str(Schedule.parse(settings.schedule))
     return resolved
 
