@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flowfa.deviation.summary import Case, cases, slope_of
-from flowfa.plots.saving import ShownFigure
+from flowfa.plots.shown import ShownFigure
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
 
 MOST_COLUMNS = 2

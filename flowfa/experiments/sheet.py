@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from flowfa.plots.saving import ShownFigure
+from flowfa.plots.shown import ShownFigure
 from flowfa.plots.style import SETTINGS, rule_lines, rule_styles
 
 _PANEL = (2.9, 2.3)

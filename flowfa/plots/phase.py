@@ -16,7 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from flowfa.errors import InputError
-from flowfa.plots.saving import ShownFigure
+from flowfa.plots.shown import ShownFigure
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_lines, rule_styles
 from flowfa.registry import unknown_name
 

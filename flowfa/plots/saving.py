@@ -25,13 +25,6 @@ _METADATA: dict[str, dict[str, Any]] = {
 FORMATS = tuple(_METADATA)
 
 
-class ShownFigure(Figure):
-    """A figure that a notebook shows, though pyplot does not know it."""
-
-    def _repr_png_(self) -> bytes:
-        return png_bytes(self)
-
-
 def figure_format(path: str | Path) -> str:
     """Return the format that the ending of a file's name asks for.
 

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 
 from flowfa.errors import InputError
 from flowfa.plots.curves import Shown, group, parts_of, read_curves, rules_of
-from flowfa.plots.saving import ShownFigure
+from flowfa.plots.shown import ShownFigure
 from flowfa.plots.style import (
     BOUND_DASHES,
     COLUMN,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.simulation.run import Run
+from flowfa.studies.clock import duration
 from theory_checks.evidence.early_ends import EarlyEnd
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_run import evidence_of_run
@@ -145,7 +146,9 @@ def check_evidence(
                 left_out = [check.spec for check in checks[position:]]
             if statement.spec in left_out:
                 continue
-            watch(f"{share}: {statement.spec}")
+            # Integrating counts as one statement, though it may take as long as all.
+            done = len(rows) + len(block) * (position + 1) / (len(checks) + 1)
+            watch(f"{share}: {statement.spec}{_left(done / len(evidence), begun)}")
             kept = tuple(one for one in hypotheses if one.name not in drop)
             new = outcomes_under(statement, block, kept, traces)
             outcomes[position] += confirmed(statement, block, kept, new) if confirm else new
@@ -174,6 +177,12 @@ def check_evidence(
         (*notes, *_notes(evidence), *_why_ended(ended, len(rows))),
         _ground(evidence, len({end.trajectory for end in ended}), len(rows)),
     )
+
+
+def _left(share: float, begun: float) -> str:
+    """Return how much is done, and about how long the rest takes."""
+    spent = time.monotonic() - begun
+    return f", {100.0 * share:.0f} %, about {duration(spent * (1.0 - share) / share)} left"
 
 
 def _what_is_left_out(

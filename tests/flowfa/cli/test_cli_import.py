@@ -105,6 +105,38 @@ def test_an_observable_alone_is_asked_for_too(command):
     assert command("check", "run.nc", "--only", "C-1")[0] == 0
 
 
+OTHERS = """\
+import flowfa
+from flowfa.problems.losses import Squared
+
+@flowfa.loss("halved")
+class Halved(Squared):
+    def value(self, output, target):
+        return 0.5 * super().value(output, target)
+
+    def derivative(self, output, target):
+        return 0.5 * super().derivative(output, target)
+
+@flowfa.start("small")
+class Small(flowfa.problems.starts.NormalStart):
+    def __init__(self, scale=0.01):
+        super().__init__(scale)
+"""
+
+
+def test_losses_and_starts_of_ones_own_are_asked_for_where_they_are_needed(command):
+    Path("others.py").write_text(OTHERS)
+    words = (*SMALL, "--loss", "halved", "--init", "small", "--no-check", "--plot", "none")
+    assert command("simulate", "--import", "others.py", *words)[0] == 0
+    code, _, err = command("check", "run.nc")
+    assert code == 64 and "has the loss 'halved', which is not known here" in err
+    assert "comes from the file others.py" in err
+    assert command("check", "run.nc", "--import", "others.py", "--only", "Eq-1")[0] == 0
+    config = json.loads(flowfa.load("run.nc").attrs["config"])
+    assert config["imports"][0]["gives"] == ["loss halved", "start small"]
+    assert config["init_parameters"] == {"scale": 0.01}
+
+
 @pytest.mark.filterwarnings("default")
 def test_a_changed_file_is_told_and_not_recorded_as_the_old_one(made):
     text = Path("my.py").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 
@@ -180,6 +181,15 @@ def test_verdicts_keep_to_their_time_and_say_what_they_leave_out():
     ample = theory_checks.check_evidence(evidence, [Slow(), OfGd()], seconds=60.0)
     assert ample["late"].trajectories == {"holds": 3}
     assert not [note for note in ample.notes if note.startswith("checked")]
+
+
+def test_a_check_tells_how_far_it_is():
+    evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=0.1, saves=3)
+    told = []
+    theory_checks.check_evidence(evidence, [NeuronConservation(), Slow()], watch=told.append)
+    assert told[0] == "3 of 3 trajectories: integrating anew"
+    shares = [re.search(r"(\d+) %, about \d+ s left$", text) for text in told[1:]]
+    assert [match and match[1] for match in shares] == ["33", "67"]
 
 
 def test_rules_that_were_not_come_to_are_named():
