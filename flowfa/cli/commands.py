@@ -45,7 +45,7 @@ class RunFilesSettings:
     runs: Annotated[
         Positional[tuple[str, ...]],
         not_empty("file", "give a result file, such as run.nc"),
-        arg(metavar="RUN.nc [RUN.nc ...]"),
+        arg(metavar="RUN.nc [RUN.nc ...]", help_behavior_hint="(required)"),
     ]
     """Result files; several are laid over each other."""
 
