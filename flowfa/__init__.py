@@ -25,10 +25,12 @@ _HOMES = {
     "activation": "flowfa.problems.activations",
     "dataset": "flowfa.datasets",
     "drawn_for_each_layer": "flowfa.problems.rules",
+    "import_file": "flowfa.files.own_code",
     "load": "flowfa.records",
     "loss": "flowfa.problems.losses",
     "extend": "flowfa.simulation",
     "observable": "flowfa.flow.observable_registry",
+    "rerun": "flowfa.simulation",
     "rule": "flowfa.problems.rules",
     "simulate": "flowfa.simulation",
     "solver": "flowfa.solvers.registry",
@@ -65,12 +67,14 @@ __all__ = [
     "drawn_for_each_layer",
     "extend",
     "flow",
+    "import_file",
     "load",
     "loss",
     "observable",
     "plots",
     "problems",
     "records",
+    "rerun",
     "rule",
     "simulate",
     "simulation",
@@ -85,6 +89,7 @@ if TYPE_CHECKING:
     from flowfa import datasets, flow, plots, problems, records, simulation, testing, training
     from flowfa.datasets import Dataset, dataset
     from flowfa.errors import FlowfaError, InputError
+    from flowfa.files.own_code import import_file
     from flowfa.flow.observable_registry import observable
     from flowfa.problems import Problem
     from flowfa.problems.activations import Activation, activation
@@ -92,7 +97,7 @@ if TYPE_CHECKING:
     from flowfa.problems.rules import FeedbackForm, Rule, RuleInForm, drawn_for_each_layer, rule
     from flowfa.problems.starts import RandomStart, start
     from flowfa.records import load
-    from flowfa.simulation import Run, extend, simulate, train
+    from flowfa.simulation import Run, extend, rerun, simulate, train
     from flowfa.solvers.registry import solver
 
 

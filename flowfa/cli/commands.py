@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from flowfa.settings.imports import ImportSettings
 from flowfa.settings.limits import (
     at_least,
     ends_in,
     fraction,
     from_to_below,
-    increasing,
     not_empty,
     not_negative,
     one_of,
@@ -22,6 +22,7 @@ from flowfa.settings.limits import (
 from flowfa.settings.naming import optional_flag
 from flowfa.settings.output import (
     DebugSettings,
+    FigureFormat,
     JsonSettings,
     OverwriteSettings,
     QuietSettings,
@@ -38,11 +39,34 @@ class RunFileSettings:
 
 
 @dataclass(frozen=True)
+class RunFilesSettings:
+    """The result files that a command reads."""
+
+    runs: Annotated[
+        Positional[tuple[str, ...]],
+        not_empty("file", "give a result file, such as run.nc"),
+        arg(metavar="RUN.nc [RUN.nc ...]", help_behavior_hint="(required)"),
+    ]
+    """Result files; several are laid over each other."""
+
+
+@dataclass(frozen=True)
 class FigureSettings:
-    """Where a figure goes."""
+    """What a figure shows, how it looks, and where it goes."""
 
     out: Annotated[str | None, optional_flag(metavar="FIGURE")] = None
-    """Figure (.png, .pdf or .svg); by default RUN.png beside the result file."""
+    """Figure (.png, .pdf or .svg); by default RUN.png beside the first result file."""
+    format: FigureFormat = None
+    """Format of the figure, if --out does not say it."""
+    style: Annotated[str, one_of("screen", "paper"), arg(metavar="screen|paper")] = "screen"
+    """paper: without titles and IDs, at the width of a column or a page of a journal."""
+    panels: Annotated[
+        tuple[str, ...] | None,
+        not_empty("name", "give loss, alignment, conservation or factors"),
+        one_of("loss", "alignment", "conservation", "factors"),
+        optional_flag(metavar="NAME [NAME ...]"),
+    ] = None
+    """Draw these parts of the default figure only: loss, alignment, conservation, factors."""
     panel: Annotated[tuple[str, ...] | None, optional_flag(metavar="NAME [NAME ...]")] = None
     """Draw these variables of the file over time, such as loss or an observable, instead; of the
     collection of a sweep the one whose final value is drawn, by default alignment."""
@@ -51,46 +75,15 @@ class FigureSettings:
 
 
 @dataclass(frozen=True)
-class PlotSettings(DebugSettings, OverwriteSettings, FigureSettings, RunFileSettings):
-    """Draw the figure of a result file."""
+class PlotSettings(
+    DebugSettings, OverwriteSettings, ImportSettings, FigureSettings, RunFilesSettings
+):
+    """Draw the figure of a result file, or of several laid over each other."""
 
 
 @dataclass(frozen=True)
 class InfoSettings(DebugSettings, JsonSettings, RunFileSettings):
     """Show what is in a result file, and how it was made."""
-
-
-@dataclass(frozen=True)
-class ExtensionSettings:
-    """How far a run is continued, and where the result goes."""
-
-    t_end: Annotated[float, positive()]
-    """Time at which the flow ends now."""
-    save_at: Annotated[
-        tuple[float, ...] | None,
-        increasing(),
-        positive(),
-        optional_flag(metavar="FLOAT [FLOAT ...]"),
-    ] = None
-    """Recorded times after the old end; by default spaced as those before. The end is one too."""
-    out: Annotated[str | None, optional_flag(metavar="RUN.nc")] = None
-    """Result file; by default the run itself, which is replaced when the new one is complete."""
-
-
-@dataclass(frozen=True)
-class ExtendSettings(
-    DebugSettings,
-    JsonSettings,
-    QuietSettings,
-    OverwriteSettings,
-    ExtensionSettings,
-    RunFileSettings,
-):
-    """Continue a complete flow to a later end, bit for bit as if asked for at first.
-
-    Interrupted, it goes on when the same command is given again. Exit status: 0 done, 3 a
-    trajectory did not reach the end.
-    """
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,12 @@ class CheckingSettings:
 
 @dataclass(frozen=True)
 class CheckSettings(
-    DebugSettings, JsonSettings, OverwriteSettings, CheckingSettings, RunFileSettings
+    DebugSettings,
+    JsonSettings,
+    OverwriteSettings,
+    ImportSettings,
+    CheckingSettings,
+    RunFileSettings,
 ):
     """Check every statement of the theory on a result file.
 
@@ -152,6 +150,7 @@ class FalsifySettings(
     OverwriteSettings,
     SearchSettings,
     SeedSettings,
+    ImportSettings,
     StatementSettings,
 ):
     """Search a counterexample of a statement, or else its tightest case.
@@ -231,6 +230,7 @@ class LawsSettings(
     OverwriteSettings,
     LawSearchSettings,
     SeedSettings,
+    ImportSettings,
     LawMotionSettings,
     LawNetworkSettings,
 ):

@@ -72,7 +72,7 @@ def experiment(settings: ExperimentSettings, argv: Sequence[str]) -> int:
             unit_done=say if verbose else None,
             **checkpoints,
         )
-    files = study.write_report(data, c.folder)
+    files = study.write_report(data, c.folder, c.format)
     findings = study.judge(data)
     if c.json:
         say_json(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowfa.cli.commands import ExtendSettings
 from flowfa.cli.console import say, say_json
 from flowfa.cli.flags import in_flags
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
+from flowfa.cli.run_commands import ExtendSettings
 from flowfa.cli.simulate import SOLVER_FAILED
 
 

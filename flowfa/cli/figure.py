@@ -17,27 +17,57 @@ if TYPE_CHECKING:
 
 
 def plot(settings: PlotSettings) -> int:
-    """Draw the figure of a result file.
+    """Draw the figure of a result file, or of several laid over each other.
 
     Raises
     ------
     InputError
-        If the file is no result, or the figure cannot be written.
+        If a file is no result, or the figure cannot be written.
     """
     from flowfa.plots.saving import figure_format
     from flowfa.records import load
 
-    path = figure_beside(settings.run) if settings.out is None else Path(settings.out)
+    path = _place(settings)
     figure_format(path)
     check_place(path, settings.overwrite)
+    if settings.panel is not None and settings.panels is not None:
+        raise InputError(
+            "`panel` and `panels` are both given: the first draws variables, the second parts of "
+            "the default figure; give one"
+        )
     if _drawn_from_collection(settings, path):
         say(f"figure: {path}")
         return 0
-    tree = load(settings.run)
-    _check_recorded(tree, settings.panel or ())
-    draw(tree, path, settings.panel)
+    trees = [load(run) for run in settings.runs]
+    for run, tree in zip(settings.runs, trees, strict=True):
+        _check_recorded(tree, settings.panel or (), run)
+    drawn = dict(zip(_names(settings.runs), trees, strict=True))
+    draw(drawn, path, settings.panel, settings.panels, settings.style)
     say(f"figure: {path}")
     return 0
+
+
+def _place(settings: PlotSettings) -> Path:
+    """Return where the figure goes."""
+    path = figure_beside(settings.runs[0]) if settings.out is None else Path(settings.out)
+    if settings.format is None:
+        return path
+    ending = f".{settings.format}"
+    if settings.out is not None and path.suffix.lower() != ending:
+        raise InputError(
+            f"`out` is {settings.out} and `format` is {settings.format}: give one of them, or a "
+            f"name that ends in {ending}"
+        )
+    return path if settings.out is not None else path.with_name(f"{path.stem}{ending}")
+
+
+def _names(runs: Sequence[str]) -> list[str]:
+    """Return what files are called in a legend: their names, or their paths where these differ."""
+    for run in runs:
+        if runs.count(run) > 1:
+            raise InputError(f"{run} is given twice: give each file once")
+    names = [Path(run).stem for run in runs]
+    return names if len(set(names)) == len(names) else list(runs)
 
 
 def _drawn_from_collection(settings: PlotSettings, path: Path) -> bool:
@@ -46,13 +76,19 @@ def _drawn_from_collection(settings: PlotSettings, path: Path) -> bool:
     from flowfa.plots.saving import save
     from flowfa.records.collection import read_collection
 
-    collection = read_collection(settings.run)
+    first = next(iter(settings.runs))
+    collection = read_collection(first)
     if collection is None:
         if settings.over is not None:
             raise InputError(
-                f"`over` is for the collection of a sweep, and {settings.run} is none: leave it out"
+                f"`over` is for the collection of a sweep, and {first} is none: leave it out"
             )
         return False
+    if len(settings.runs) > 1 or settings.panels is not None or settings.style != "screen":
+        raise InputError(
+            f"{first} is the collection of a sweep, which is drawn by itself: leave out "
+            "other files, `panels` and `style`"
+        )
     variable, *others = settings.panel or ("alignment",)
     if others:
         raise InputError(
@@ -62,7 +98,7 @@ def _drawn_from_collection(settings: PlotSettings, path: Path) -> bool:
     return True
 
 
-def _check_recorded(tree: DataTree, names: Sequence[str]) -> None:
+def _check_recorded(tree: DataTree, names: Sequence[str], run: str) -> None:
     """Refuse an observable that is known, but that the run was not asked for."""
     recorded = {
         str(name) for group in tree.children.values() for name in group.to_dataset().variables
@@ -76,15 +112,25 @@ def _check_recorded(tree: DataTree, names: Sequence[str]) -> None:
 
         if name in OBSERVABLES.names():
             raise InputError(
-                f"{name} was not recorded in this run: make it again with --observe {name}, and "
-                "draw that"
+                f"{name} was not recorded in {run}: flowfa rerun {run} --observe {name} makes it "
+                "again with it"
             )
 
 
-def draw(tree: DataTree, path: Path, panels: Sequence[str] | None = None) -> None:
-    """Write a figure of a result to `path`: of some variables, or the default one."""
+def draw(
+    results: DataTree | dict[str, DataTree],
+    path: Path,
+    panel: Sequence[str] | None = None,
+    panels: Sequence[str] | None = None,
+    style: str = "screen",
+) -> None:
+    """Write a figure of results to `path`: of some variables, some parts, or the default one."""
     from flowfa.plots.overview import overview
     from flowfa.plots.saving import save
     from flowfa.plots.variables import panel_of
 
-    save(overview(tree) if panels is None else panel_of(tree, *panels), path)
+    if panel is not None:
+        figure = panel_of(results, *panel, style=style)
+    else:
+        figure = overview(results, panels=panels, style=style)
+    save(figure, path, style)

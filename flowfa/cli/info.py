@@ -13,6 +13,8 @@ from flowfa.cli.flags import in_flags, settings_of_run
 from flowfa.cli.report import aligned, failure_lines, number, rule_table
 from flowfa.errors import InputError
 
+MADE_FROM_PYTHON = "none, made from Python"
+
 if TYPE_CHECKING:
     from xarray import DataTree
 
@@ -27,8 +29,10 @@ def info(settings: InfoSettings) -> int:
     """
     from flowfa.records.attributes import decoded
     from flowfa.simulation.run import Run
+    from flowfa.simulation.unfinished import find_unfinished, load_run
 
-    run = Run.open(settings.run)
+    unfinished = find_unfinished(settings.run)
+    run = Run.open(settings.run) if unfinished is None else Run(load_run(settings.run))
     origin = decoded(run.tree.attrs, settings.run)
     groups = contents(run.tree)
     try:
@@ -41,9 +45,27 @@ def info(settings: InfoSettings) -> int:
     if settings.json:
         say_json({"run": settings.run, "made": origin, "groups": groups, **summary})
         return 0
+    if unfinished is not None:
+        say(_how_far(run.tree, origin))
     for line in _lines(settings.run, origin, groups, summary):
         say(in_flags(line, settings_of_run(run.tree)))
     return 0
+
+
+def _how_far(tree: DataTree, origin: dict[str, Any]) -> str:
+    """Say of a run that is not finished how far it is, as its checkpoint has it."""
+    solver = tree.children["solver"].to_dataset()
+    running = solver["status"].values.astype(str) == "running"
+    reached = solver["t_reached"].values
+    end = float(tree.children["trajectory"].to_dataset()["time"].values[-1])
+    slowest = float(reached[running].min()) if running.any() else end
+    words = origin.get("argv", [])
+    mend = f"; {shlex.join(['flowfa', *words])} --resume goes on" if words else ""
+    return (
+        f"not finished, as of its last checkpoint: {int(running.sum())} of {len(running)} "
+        f"trajectories run, the slowest is recorded to t = {slowest:.4g} of {end:.4g} "
+        f"({100.0 * slowest / end:.0f} %){mend}"
+    )
 
 
 def contents(tree: DataTree) -> dict[str, Any]:
@@ -72,7 +94,8 @@ def _lines(
     path: str, origin: dict[str, Any], groups: dict[str, Any], summary: dict[str, Any]
 ) -> Iterator[str]:
     yield f"{path}: {origin.get('status', 'no status')}"
-    yield f"command   {shlex.join(['flowfa', *origin.get('argv', [])])}"
+    words = origin.get("argv", [])
+    yield f"command   {shlex.join(['flowfa', *words]) if words else MADE_FROM_PYTHON}"
     for name in ("created", "device", "dtype", "threads", "seed", "git_revision"):
         yield f"{name.replace('_', ' '):<9} {_brief(origin.get(name, ''))}".rstrip()
     yield f"solving   {number(origin.get('solve_seconds'))} s"

@@ -16,13 +16,13 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
-    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     LawsSettings,
     PlotSettings,
 )
 from flowfa.cli.console import fits, say
+from flowfa.cli.run_commands import ExtendSettings, RerunSettings
 from flowfa.cli.words import HELP, check_words
 from flowfa.errors import InputError
 from flowfa.registry import unknown_name
@@ -48,6 +48,7 @@ Command = (
     | DeviationStudySettings
     | ExperimentSettings
     | ExtendSettings
+    | RerunSettings
     | SweepSettings
     | SweepStatusSettings
     | SweepResumeSettings
@@ -67,6 +68,7 @@ SETTINGS: dict[str, type] = {
     "deviation": DeviationStudySettings,
     "experiment": ExperimentFlags,
     "extend": ExtendSettings,
+    "rerun": RerunSettings,
     "sweep": SweepSettings,
     "sweep status": SweepStatusSettings,
     "sweep resume": SweepResumeSettings,
@@ -199,6 +201,7 @@ def _parse(argv: Sequence[str], defaults: Mapping[str, Any]) -> Command:
         Annotated[DeviationStudySettings, subcommand("deviation", default=defaults["deviation"])],
         Annotated[ExperimentFlags, subcommand("experiment", default=defaults["experiment"])],
         Annotated[ExtendSettings, subcommand("extend")],
+        Annotated[RerunSettings, subcommand("rerun")],
         Annotated[SweepSettings, subcommand("sweep")],
         Annotated[SweepStatusSettings, subcommand("sweep status")],
         Annotated[SweepResumeSettings, subcommand("sweep resume")],

@@ -12,7 +12,6 @@ from flowfa.cli.commands import (
     DataCertifySettings,
     DataFetchSettings,
     DataMakeSettings,
-    ExtendSettings,
     FalsifySettings,
     InfoSettings,
     LawsSettings,
@@ -21,6 +20,7 @@ from flowfa.cli.commands import (
 from flowfa.cli.console import complain
 from flowfa.cli.flags import in_flags
 from flowfa.cli.parsing import Command
+from flowfa.cli.run_commands import ExtendSettings, RerunSettings
 from flowfa.settings import (
     DeviationStudySettings,
     ExperimentSettings,
@@ -57,6 +57,11 @@ def run(command: Command, argv: Sequence[str]) -> int:
 
     with warnings.catch_warnings(), termination_raises():
         warnings.showwarning = partial(_show_warning, type(command))
+        for file in getattr(command, "import_", None) or ():
+            # Imported only where it is asked for, since the parts of a file take torch along.
+            from flowfa.files.own_code import import_file
+
+            import_file(file)
         return _dispatch(command, argv)
 
 
@@ -82,6 +87,10 @@ def _dispatch(command: Command, argv: Sequence[str]) -> int:
         from flowfa.cli.extend import extend
 
         return extend(command, argv)
+    if isinstance(command, RerunSettings):
+        from flowfa.cli.rerun import rerun
+
+        return rerun(command, argv)
     if isinstance(command, InfoSettings):
         from flowfa.cli.info import info
 

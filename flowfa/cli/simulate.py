@@ -17,6 +17,7 @@ from flowfa.files.lock import sole_writer
 from flowfa.settings import ProblemSettings, SimulateSettings, TrainSettings
 
 if TYPE_CHECKING:
+    from flowfa.problems import Problem
     from flowfa.simulation import Run
 
 SOLVER_FAILED = 3
@@ -45,12 +46,13 @@ def simulate(settings: SimulateSettings, argv: Sequence[str]) -> int:
     """
     from flowfa.simulation import simulate_from
 
-    return carry_out(settings, _opening(settings), partial(simulate_from, argv=list(argv)))
+    opening = partial(_opening, settings)
+    return carry_out(settings, opening, partial(simulate_from, argv=list(argv)))
 
 
 def carry_out(
     settings: SimulateSettings | TrainSettings,
-    opening: str,
+    opening: Callable[[Problem], str],
     make: Callable[..., Run],
 ) -> int:
     """Make a run with a progress bar, draw its figure, and print its summary.
@@ -59,8 +61,8 @@ def carry_out(
     ----------
     settings : SimulateSettings or TrainSettings
         Valid: where output goes and how much is said.
-    opening : str
-        Printed when all input has been checked.
+    opening : callable
+        Says from the problem what is about to be done; printed when all input has been checked.
     make : callable
         Returns the `Run` when called with the settings and ``progress``.
 
@@ -82,7 +84,7 @@ def carry_out(
 
 def _make(
     settings: SimulateSettings | TrainSettings,
-    opening: str,
+    opening: Callable[[Problem], str],
     make: Callable[..., Run],
     start: float,
 ) -> int:
@@ -90,12 +92,14 @@ def _make(
     figure = settings.figure
     verbose = not (settings.quiet or settings.json)
 
+    problems: list[Problem] = []
+
     def announce() -> None:
         if verbose:
-            say(opening)
+            say(opening(problems[0]))
 
     with ProgressBar(settings.quiet, announce) as progress:
-        run = make(settings, progress=progress)
+        run = make(settings, progress=progress, told=problems.append)
     if figure is not None:
         from flowfa.cli.figure import draw
 
@@ -143,19 +147,24 @@ def _make(
     return 0 if verdicts is None else verdicts.exit_code
 
 
-def activation_of(settings: ProblemSettings) -> str:
-    """Say the activation: of the leaky ReLU its leak."""
-    if settings.activation == ProblemSettings.activation:
-        return f"leak {settings.leak:g}"
-    return f"activation {settings.activation}"
+def network_of(settings: ProblemSettings, problem: Problem) -> str:
+    """Say rules, network, data and what its outputs learn, loss and start."""
+    activation = (
+        f"leak {settings.leak:g}"
+        if settings.activation == ProblemSettings.activation
+        else f"activation {settings.activation}"
+    )
+    return (
+        f"{', '.join(settings.rule)}: network {'-'.join(map(str, problem.sizes))}, {activation}, "
+        f"data {settings.dataset} ({problem.data.samples} samples, {problem.targets}), "
+        f"{problem.loss.name} loss, start {settings.init}"
+    )
 
 
-def _opening(settings: SimulateSettings) -> str:
+def _opening(settings: SimulateSettings, problem: Problem) -> str:
     """Say in one line what is about to be simulated."""
     verb = "resuming" if settings.resume else "simulating"
-    width = "" if settings.width is None else f"width {' '.join(map(str, settings.width))}, "
     return (
-        f"{verb} {', '.join(settings.rule)}: {width}{activation_of(settings)}, "
-        f"data {settings.dataset}, start {settings.init}, t = 0 .. "
-        f"{settings.t_end:g}, rtol {settings.rtol:g}"
+        f"{verb} {network_of(settings, problem)}, t = 0 .. {settings.t_end:g}, "
+        f"rtol {settings.rtol:g}"
     )

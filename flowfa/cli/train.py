@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from flowfa.cli.simulate import activation_of, carry_out
+from flowfa.cli.simulate import carry_out, network_of
 from flowfa.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from flowfa.problems import Problem
 
 
 def train(settings: TrainSettings, argv: Sequence[str]) -> int:
@@ -31,18 +35,17 @@ def train(settings: TrainSettings, argv: Sequence[str]) -> int:
     """
     from flowfa.simulation import train_from
 
-    return carry_out(settings, _opening(settings), partial(train_from, argv=list(argv)))
+    return carry_out(settings, partial(_opening, settings), partial(train_from, argv=list(argv)))
 
 
-def _opening(settings: TrainSettings) -> str:
+def _opening(settings: TrainSettings, problem: Problem) -> str:
     """Say in one line what is about to be trained."""
     c = settings
     verb = "resuming" if c.resume else "training"
-    width = "" if c.width is None else f"width {' '.join(map(str, c.width))}, "
     batch = "full batch" if c.batch_size is None else f"batches of {c.batch_size}"
     length = f"to t = {c.t_end:g}" if c.t_end is not None else f"{c.steps or 1000} steps"
     return (
-        f"{verb} {', '.join(c.rule)}: {width}{activation_of(c)}, data {c.dataset}, start {c.init}, "
-        f"{length}, rate {' '.join(f'{rate:g}' for rate in c.rate)} ({c.schedule}), momentum "
+        f"{verb} {network_of(c, problem)}, {length}, rate "
+        f"{' '.join(f'{rate:g}' for rate in c.rate)} ({c.schedule}), momentum "
         f"{' '.join(f'{momentum:g}' for momentum in c.momentum)}, {batch}"
     )

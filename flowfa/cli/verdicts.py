@@ -58,8 +58,8 @@ def check_finished(run: Run, quiet: bool, run_seconds: float) -> Verdicts:
     quiet : bool
         Show no progress.
     run_seconds : float
-        Time that the run took. Checks take about as long at most, except that the first
-        trajectory of each rule is always checked.
+        Time that the run took. Checks take about as long at most, or `LEAST_SECONDS`; one
+        trajectory is always checked.
 
     Raises
     ------

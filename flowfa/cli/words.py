@@ -88,6 +88,7 @@ def check_words(
     given: dict[str, str] = {}
     rest = deque(words)
     only_positional = False
+    listed: list[str] = []
     while rest:
         word = rest.popleft()
         if word == "--" and not only_positional:
@@ -95,13 +96,18 @@ def check_words(
         elif only_positional or not _is_flag(word):
             if not positional:
                 raise _too_many(command, word, given)
-            _check_value(positional.popleft(), word)
+            taking = positional[0]
+            _check_value(taking, word)
+            if taking.declaration.is_list:
+                listed.append(word)
+            else:
+                positional.popleft()
         else:
             spelled, _, attached = word.partition("=")
             setting = flags.get("--" + spelled.lstrip("-").replace("_", "-"))
             if setting is None or not spelled.startswith("--"):
                 raise _unknown(command, spelled, flags, all_groups)
-            values = _values(setting, rest, len(_required(positional)))
+            values = _values(setting, rest, 0 if listed else len(_required(positional)))
             if "=" in word:
                 values = [attached, *values] if setting.declaration.is_list else [attached]
             else:
@@ -109,7 +115,8 @@ def check_words(
                     rest.popleft()
             _check_flag(setting, values, given)
             given[setting.flag] = " ".join(values)
-    missing = [*_required(positional), *_required(flags.values(), given)]
+    lacking = [] if listed else _required(positional)
+    missing = [*lacking, *_required(flags.values(), given)]
     if missing:
         raise InputError(
             f"{command} needs {missing[0].shown}: flowfa {command} --help says what it is"

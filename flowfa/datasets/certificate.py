@@ -5,6 +5,7 @@ Each judgement is proved for the given float64 numbers, or else it is "unknown".
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ import numpy as np
 from flowfa.datasets.dataset import Dataset
 from flowfa.datasets.exact import GREATEST, LEAST, RELATIVE, dot, products
 from flowfa.datasets.margin import GAP, margin_of
+from flowfa.documents.display import fact_table
 from flowfa.errors import InputError
 
 
@@ -62,6 +64,15 @@ class Certificate:
     margin_dual: float | None
     duality_gap: float | None
     direction: tuple[float, ...] | None
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {
+            field.name.rstrip("_"): f"{value:.6g}" if isinstance(value, float) else str(value)
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) is not None and field.name != "direction"
+        }
+        return fact_table("Certificate", facts)
 
     @property
     def separable(self) -> bool | None:

@@ -38,6 +38,11 @@ class Dataset:
         The number K of classes, where some may have no sample here; without it all class numbers
         from 0 to the largest must occur. As an attribute: K for class numbers, else 0.
 
+    Attributes
+    ----------
+    told_classes : int
+        K if it was given, else 0: whole numbers are then class numbers only for losses of classes.
+
     Raises
     ------
     InputError
@@ -49,8 +54,10 @@ class Dataset:
     name: str = UNNAMED
     origin: dict[str, Any] = field(default_factory=dict)
     classes: int = 0
+    told_classes: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "told_classes", self.classes)
         inputs = _as_float64(self.X, "X")
         labels = _as_float64(self.y, "y")
         object.__setattr__(self, "X", inputs)

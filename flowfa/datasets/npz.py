@@ -68,6 +68,6 @@ def save_npz(data: Dataset, path: str | Path, overwrite: bool = False) -> None:
     """
     stored = json.dumps({"name": data.name, "origin": data.origin})
     arrays = {"X": data.X, "y": data.y, PROVENANCE: np.array(stored)}
-    if data.classes:
-        arrays[CLASSES] = np.array(data.classes)
+    if data.told_classes:
+        arrays[CLASSES] = np.array(data.told_classes)
     write_npz(Path(path), arrays, overwrite)

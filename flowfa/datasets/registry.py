@@ -122,4 +122,4 @@ def stack(sets: Sequence[Dataset]) -> Dataset:
             )
     origin = {"stacked": [data.origin for data in sets]}
     X, y = np.stack([data.X for data in sets]), np.stack([data.y for data in sets])
-    return Dataset(X, y, sets[0].name, origin, max(data.classes for data in sets))
+    return Dataset(X, y, sets[0].name, origin, max(data.told_classes for data in sets))

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flowfa.deviation.summary import Case, cases, slope_of
+from flowfa.plots.shown import ShownFigure
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_styles
 
 MOST_COLUMNS = 2
@@ -75,7 +76,7 @@ def _panels(
     rows = -(-len(rules) // columns)
     with mpl.rc_context(SETTINGS):
         size = (PANEL_WIDTH * max(columns, 2), PANEL_HEIGHT * rows + 0.5)
-        figure = Figure(figsize=size, layout="constrained")
+        figure = ShownFigure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         legend: dict[str, Line2D] = {}

@@ -67,4 +67,4 @@ def deviation_from(
             progress=progress,
             argv=tuple(argv),
         )
-    return data, write_report(data, folder)
+    return data, write_report(data, folder, settings.format)

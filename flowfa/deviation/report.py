@@ -26,10 +26,10 @@ from flowfa.documents import (
     Picture,
     write_document,
 )
-from flowfa.plots.saving import png_bytes
+from flowfa.plots.saving import png_bytes, save_for_print
 
 
-def write_report(data: xr.Dataset, folder: Path) -> list[Path]:
+def write_report(data: xr.Dataset, folder: Path, vector: str | None = None) -> list[Path]:
     """Write report.html, report.md and the figures; return the files.
 
     Parameters
@@ -37,12 +37,15 @@ def write_report(data: xr.Dataset, folder: Path) -> list[Path]:
     data : xarray.Dataset
         As `flowfa.deviation.sweep.sweep` returns, or read from its deviation.nc.
     folder : Path
+    vector : {"pdf", "svg"}, optional
+        Write the figures in this format too.
     """
+    drawn = list(figures(data))
     pictures = [
-        Picture(f"{name}.png", png_bytes(figure), caption)
-        for name, caption, figure in figures(data)
+        Picture(f"{name}.png", png_bytes(figure), caption) for name, caption, figure in drawn
     ]
-    return write_document(compose(data, pictures), folder)
+    files = write_document(compose(data, pictures), folder)
+    return files + save_for_print({name: figure for name, _, figure in drawn}, folder, vector)
 
 
 def compose(data: xr.Dataset, pictures: list[Picture]) -> Document:

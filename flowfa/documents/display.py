@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from flowfa.documents.document import Table
@@ -36,3 +37,15 @@ def html_table(
 ) -> str:
     """Return an HTML table with a title, and a note below it; all text is escaped."""
     return render_part(Table(title, tuple(header), tuple(tuple(row) for row in rows), note))
+
+
+def display_html(page: str) -> bool:
+    """Show HTML in the notebook that this process belongs to; return False if there is none."""
+    shell = sys.modules.get("IPython")
+    active = None if shell is None else shell.get_ipython()
+    if active is None or not hasattr(active, "kernel"):
+        return False
+    from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]
+
+    display(HTML(page))
+    return True

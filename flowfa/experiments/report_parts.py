@@ -10,8 +10,8 @@ import xarray as xr
 from flowfa.documents import Table
 from flowfa.experiments.findings import Finding, criterion
 
-DPI = 110
-"""Resolution of the figures of a report."""
+DPI = 200
+"""Resolution of the figures of a report, for print too."""
 
 
 def claims_table(findings: Sequence[Finding], runs: int) -> Table:
@@ -49,5 +49,5 @@ def provenance(data: xr.Dataset, timing: str) -> tuple[str, ...]:
         timing,
         f"flowfa {versions['flowfa']}, torch {versions['torch']}, revision "
         f"{data.attrs['git_revision'] or 'unknown'}, {data.attrs['created']}",
-        f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(called from Python)'}",
+        f"command: flowfa {' '.join(json.loads(data.attrs['argv'])) or '(made from Python)'}",
     )

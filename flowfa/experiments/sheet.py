@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from flowfa.plots.shown import ShownFigure
 from flowfa.plots.style import SETTINGS, rule_lines, rule_styles
 
 _PANEL = (2.9, 2.3)
@@ -49,7 +50,7 @@ def draw_panels(
     with mpl.rc_context(SETTINGS):
         columns = max(len(row) for row in rows)
         size = (_PANEL[0] * max(columns, least_columns), _PANEL[1] * len(rows) + 0.95)
-        figure = Figure(figsize=size, layout="constrained")
+        figure = ShownFigure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(len(rows), columns)
         for i, row in enumerate(rows):

@@ -18,7 +18,7 @@ from flowfa.flow.sliding import reach_of_zero
     "layer-cosine",
     unit="1",
     per="layer",
-    title="cosine of the angle between update and steepest descent, by layer",
+    title="cosine of the angle between update and steepest descent",
 )
 def layer_cosine(measured: MeasuredState) -> Tensor:
     """Return cos of the angle between the parts of G and grad Loss in W_l and c_l, (row, layer)."""

@@ -9,9 +9,18 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flowfa.plots.curves import HasTree, group, layers_with, read_curves, tree_of
+from flowfa.plots.curves import (
+    Results,
+    Shown,
+    group,
+    layers_with,
+    parts_of,
+    read_curves,
+    rules_of,
+    shown,
+)
 from flowfa.plots.panel import draw_bound, draw_panel
-from flowfa.plots.sheet import Draw, draw_sheet
+from flowfa.plots.sheet import Draw, Target, draw_sheet
 from flowfa.plots.style import rule_styles
 
 #: The rules for which P-1 and L-1 prove a lower bound on the cosine.
@@ -19,13 +28,18 @@ P1_RULES = ("signfa",)
 L1_RULES = ("fa", "adafa")
 
 
-def alignment(result: xr.DataTree | HasTree) -> Figure:
+def alignment(results: Results, *, ax: Target = None, style: str = "screen") -> Figure:
     """Draw cos(W_l, B_l^T) (A-1) of each layer with feedback, with the bounds of P-1 and L-1.
 
     Parameters
     ----------
-    result : xarray.DataTree or Run
-        A result, as `flowfa.load` or `flowfa.simulate` returns it.
+    results : Run or xarray.DataTree, or several
+        A result, as `flowfa.load` or `flowfa.simulate` returns it; several are laid over each
+        other, a mapping names them.
+    ax : Axes, or several, optional
+        Where to draw instead, one for each panel, in a figure of your own.
+    style : {"screen", "paper"}
+        For a paper: without titles and IDs, at the width of a column or a page.
 
     Returns
     -------
@@ -37,11 +51,11 @@ def alignment(result: xr.DataTree | HasTree) -> Figure:
     InputError
         If the result lacks what is drawn.
     """
-    tree = tree_of(result)
-    return draw_sheet(tree, [alignment_panels(tree)])
+    drawn = shown(results)
+    return draw_sheet(drawn, [alignment_panels(drawn)], ax=ax, style=style)
 
 
-def alignment_panels(tree: xr.DataTree) -> list[Draw]:
+def alignment_panels(tree: Shown) -> list[Draw]:
     """Return the functions that draw the panels of `alignment`, one for each layer."""
     return [
         lambda axes, layer=layer: draw_alignment(axes, tree, layer)
@@ -49,16 +63,18 @@ def alignment_panels(tree: xr.DataTree) -> list[Draw]:
     ]
 
 
-def draw_alignment(axes: Axes, tree: xr.DataTree, layer: int) -> None:
+def draw_alignment(axes: Axes, results: Shown, layer: int) -> None:
     """Draw the alignment of layer l and its bounds into a panel."""
-    curves = read_curves(tree, "alignment", layer)
+    curves = read_curves(results, "alignment", layer)
     draw_panel(
         axes, curves, f"Alignment of layer {layer} (A-1)", rf"$\cos(W_{layer}, B_{layer}^T)$"
     )
     styles = rule_styles(series.rule for series in curves)
-    for series in curves:
-        rule = series.rule.partition(",")[0]
-        draw_bound(axes, alignment_bound(tree, rule, layer), styles[series.rule])
+    for label, tree in parts_of(results):
+        for series in rules_of(tree):
+            bound = alignment_bound(tree, series.partition(",")[0], layer)
+            if f"{series}{label}" in styles:
+                draw_bound(axes, bound, styles[f"{series}{label}"])
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]), top=1.04)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ _TIME_LABELS = {
     TRAINING_TIME: r"training time $\sum_k \eta_k$",
     STEPS_DONE: "steps",
 }
+CONSTANT = 1e-9
+"""Share of its size that a quantity moves by rounding."""
 # Trajectories that ended where they were to, and those of an unfinished run that have not yet.
 _STILL_GOOD = ("ok", "running", *CONDITION_LABELS)
 
@@ -49,6 +52,12 @@ class RuleCurves:
         """Whether there is any value at all."""
         return bool(np.isfinite(self.values).any())
 
+    @property
+    def whole_numbers(self) -> bool:
+        """Whether the values count something."""
+        known = self.values[np.isfinite(self.values)]
+        return bool(len(known) and (known == known.round()).all())
+
     def summary(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return least, median and greatest value at each time, each (time,).
 
@@ -76,7 +85,65 @@ class HasTree(Protocol):
     tree: xr.DataTree
 
 
-def tree_of(result: xr.DataTree | HasTree) -> xr.DataTree:
+@dataclass(frozen=True)
+class Overlay:
+    """Several results in one figure.
+
+    Attributes
+    ----------
+    parts : tuple of (str, xarray.DataTree)
+        What each is called in the legend, and the result.
+    """
+
+    parts: tuple[tuple[str, xr.DataTree], ...]
+
+
+Shown = xr.DataTree | Overlay
+"""What panels show: one result, or several."""
+Result = xr.DataTree | HasTree
+Results = Result | Sequence[Result] | Mapping[str, Result]
+"""What users give: a result, several, or several with names for the legend."""
+
+
+def shown(results: Results) -> Shown:
+    """Return what a figure of one or several results shows.
+
+    Parameters
+    ----------
+    results : Run or xarray.DataTree, or a sequence of these, or a mapping from names to these
+        Results without a name are called by their files, else by numbers.
+
+    Raises
+    ------
+    InputError
+        If something is no result, or there is none.
+    """
+    if isinstance(results, xr.DataTree) or not isinstance(results, Sequence | Mapping):
+        return tree_of(results)
+    named = results if isinstance(results, Mapping) else dict(_called(results))
+    if not named:
+        raise InputError("there is no result to draw: give one")
+    parts = tuple((str(name), tree_of(result)) for name, result in named.items())
+    return parts[0][1] if len(parts) == 1 else Overlay(parts)
+
+
+def _called(results: Sequence[Result]) -> Iterator[tuple[str, Result]]:
+    """Give results with the names of their files, or with numbers where these do not tell them."""
+    paths = [getattr(result, "path", None) for result in results]
+    stems = ["" if path is None else path.stem for path in paths]
+    if "" in stems or len(set(stems)) < len(stems):
+        stems = [str(number) for number in range(1, len(stems) + 1)]
+    yield from zip(stems, results, strict=True)
+
+
+def parts_of(results: Shown) -> tuple[tuple[str, xr.DataTree], ...]:
+    """Return each result with what its series have in their labels beside the rule."""
+    if isinstance(results, Overlay):
+        return tuple((f", {name}", tree) for name, tree in results.parts)
+    return (("", results),)
+
+
+def tree_of(result: object) -> xr.DataTree:
     """Return the tree of a result.
 
     Raises
@@ -109,18 +176,22 @@ def group(tree: xr.DataTree, name: str) -> xr.Dataset:
     return tree[name].to_dataset()
 
 
-def rules_of(tree: xr.DataTree) -> tuple[str, ...]:
-    """Return the series of a result, which are its rules, in the order of its trajectories."""
+def rules_of(results: Shown) -> tuple[str, ...]:
+    """Return the series of results, which are their rules, in the order of their trajectories."""
+    return tuple(f"{rule}{label}" for label, tree in parts_of(results) for rule in _series_of(tree))
+
+
+def _series_of(tree: xr.DataTree) -> tuple[str, ...]:
     return tuple(dict.fromkeys(series_labels(group(tree, "trajectory")).tolist()))
 
 
-def read_curves(tree: xr.DataTree, name: str, layer: int | None = None) -> list[RuleCurves]:
+def read_curves(results: Shown, name: str, layer: int | None = None) -> list[RuleCurves]:
     """Read one quantity of the group /trajectory, rule by rule.
 
     Parameters
     ----------
-    tree : xarray.DataTree
-        A result.
+    results : xarray.DataTree or Overlay
+        A result, or several; those that do not have the layer are passed over.
     name : str
         A variable of /trajectory, such as ``"loss"``.
     layer : int, optional
@@ -131,6 +202,26 @@ def read_curves(tree: xr.DataTree, name: str, layer: int | None = None) -> list[
     list of RuleCurves
         One entry for each rule. Infinite values count as missing.
     """
+    return _joined(
+        results,
+        lambda tree: (
+            []
+            if layer is not None and layer not in _variable(tree, name)["layer"].values
+            else _curves_of(tree, name, layer)
+        ),
+    )
+
+
+def _joined(results: Shown, read: Callable[[xr.DataTree], list[RuleCurves]]) -> list[RuleCurves]:
+    """Return the curves of all results, told apart by their labels."""
+    return [
+        replace(series, rule=f"{series.rule}{label}")
+        for label, tree in parts_of(results)
+        for series in read(tree)
+    ]
+
+
+def _curves_of(tree: xr.DataTree, name: str, layer: int | None) -> list[RuleCurves]:
     variable = _variable(tree, name)
     if layer is not None:
         variable = variable.sel(layer=layer)
@@ -143,12 +234,12 @@ def read_curves(tree: xr.DataTree, name: str, layer: int | None = None) -> list[
     early = _ended_early(tree, len(rule_of_trajectory))
     return [
         RuleCurves(rule, times, values[chosen], early[chosen], label)
-        for rule in rules_of(tree)
+        for rule in _series_of(tree)
         for chosen in [rule_of_trajectory == rule]
     ]
 
 
-def neuron_curves(tree: xr.DataTree, name: str, layer: int) -> list[RuleCurves]:
+def neuron_curves(results: Shown, name: str, layer: int) -> list[RuleCurves]:
     """Read one quantity of the group /neurons in one hidden layer, rule by rule.
 
     Returns
@@ -156,13 +247,20 @@ def neuron_curves(tree: xr.DataTree, name: str, layer: int) -> list[RuleCurves]:
     list of RuleCurves
         One entry for each rule, whose values have a row for each neuron of each trajectory.
     """
-    neurons = group(tree, "neurons")
-    return _stacked(tree, neurons[name].isel(neuron=neurons["layer"].values == layer), "neuron")
+
+    def read(tree: xr.DataTree) -> list[RuleCurves]:
+        neurons = group(tree, "neurons")
+        of_layer = neurons["layer"].values == layer
+        return (
+            _stacked(tree, neurons[name].isel(neuron=of_layer), "neuron") if of_layer.any() else []
+        )
+
+    return _joined(results, read)
 
 
-def sample_curves(tree: xr.DataTree, name: str) -> list[RuleCurves]:
+def sample_curves(results: Shown, name: str) -> list[RuleCurves]:
     """Read one quantity of each sample, rule by rule; as `neuron_curves`."""
-    return _stacked(tree, group(tree, "trajectory")[name], "sample")
+    return _joined(results, lambda tree: _stacked(tree, group(tree, "trajectory")[name], "sample"))
 
 
 def _stacked(tree: xr.DataTree, variable: xr.DataArray, dim: str) -> list[RuleCurves]:
@@ -171,7 +269,7 @@ def _stacked(tree: xr.DataTree, variable: xr.DataArray, dim: str) -> list[RuleCu
     values = np.where(np.isfinite(stacked), stacked, np.nan)
     width, times = values.shape[1], variable["time"].values.astype(np.float64)
     by_rule = []
-    for curves in read_curves(tree, "loss"):
+    for curves in _curves_of(tree, "loss", None):
         chosen = series_labels(group(tree, "trajectory")) == curves.rule
         rows = values[chosen].reshape(-1, len(times))
         early = curves.ended_early.repeat(width)
@@ -179,17 +277,56 @@ def _stacked(tree: xr.DataTree, variable: xr.DataArray, dim: str) -> list[RuleCu
     return by_rule
 
 
-def neuron_layers(tree: xr.DataTree) -> list[int]:
-    """Return the hidden layers of a result."""
-    return sorted({int(layer) for layer in group(tree, "neurons")["layer"].values})
+def neuron_layers(results: Shown) -> list[int]:
+    """Return the hidden layers of results."""
+    return sorted(
+        {
+            int(layer)
+            for _, tree in parts_of(results)
+            for layer in group(tree, "neurons")["layer"].values
+        }
+    )
 
 
-def layers_with(tree: xr.DataTree, name: str) -> list[int]:
+def layers_with(results: Shown, name: str) -> list[int]:
     """Return the layers l in which a per-layer quantity was recorded for any trajectory."""
-    variable = _variable(tree, name)
-    values = variable.transpose("layer", "trajectory", "time").values
-    recorded = np.isfinite(values).any(axis=(1, 2))
-    return [int(layer) for layer in variable["layer"].values[recorded]]
+    layers: set[int] = set()
+    for _, tree in parts_of(results):
+        variable = _variable(tree, name)
+        values = variable.transpose("layer", "trajectory", "time").values
+        recorded = np.isfinite(values).any(axis=(1, 2))
+        layers |= {int(layer) for layer in variable["layer"].values[recorded]}
+    return sorted(layers)
+
+
+def is_constant(curves: Sequence[RuleCurves]) -> bool:
+    """Return whether no curve moves by more than rounding, so that a panel would show nothing.
+
+    Curves without any value count as constant; there must be some with values.
+    """
+    recorded = [series.values for series in curves if series.recorded]
+    if not recorded:
+        return False
+    spans = [np.nanmax(values) - np.nanmin(values) for values in recorded]
+    sizes = [np.nanmax(np.abs(values)) for values in recorded]
+    return all(span <= CONSTANT * size for span, size in zip(spans, sizes, strict=True))
+
+
+def are_ranked(curves: Sequence[RuleCurves], ranks: int) -> bool:
+    """Return whether the values of each trajectory are ordered by size at all times.
+
+    Parameters
+    ----------
+    curves : sequence of RuleCurves
+        Each with `ranks` rows for each trajectory.
+    ranks : int
+    """
+    for series in curves:
+        values = series.values.reshape(-1, ranks, len(series.times))
+        rises = np.diff(values, axis=1) > 1e-9 * np.abs(values[:, 1:])
+        if rises.any():
+            return False
+    return any(series.recorded for series in curves)
 
 
 def is_log_spaced(times: np.ndarray) -> bool:

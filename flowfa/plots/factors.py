@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flowfa.plots.curves import HasTree, read_curves, tree_of
+from flowfa.plots.curves import Results, Shown, read_curves, shown
 from flowfa.plots.panel import draw_panel
-from flowfa.plots.sheet import Draw, draw_sheet
+from flowfa.plots.sheet import Draw, Target, draw_sheet
 
 
-def factors(result: xr.DataTree | HasTree) -> Figure:
+def factors(results: Results, *, ax: Target = None, style: str = "screen") -> Figure:
     """Draw the three factors of the rate of the loss, Eq. (1).
 
     Parameters
     ----------
-    result : xarray.DataTree or Run
-        A result, as `flowfa.load` or `flowfa.simulate` returns it.
+    results : Run or xarray.DataTree, or several
+        A result, as `flowfa.load` or `flowfa.simulate` returns it; several are laid over each
+        other, a mapping names them.
+    ax : Axes, or several, optional
+        Where to draw instead, one for each panel, in a figure of your own.
+    style : {"screen", "paper"}
+        For a paper: without titles and IDs, at the width of a column or a page.
 
     Returns
     -------
@@ -29,11 +33,11 @@ def factors(result: xr.DataTree | HasTree) -> Figure:
     InputError
         If the result lacks what is drawn.
     """
-    tree = tree_of(result)
-    return draw_sheet(tree, [factor_panels(tree)])
+    drawn = shown(results)
+    return draw_sheet(drawn, [factor_panels(drawn)], ax=ax, style=style)
 
 
-def factor_panels(tree: xr.DataTree) -> list[Draw]:
+def factor_panels(tree: Shown) -> list[Draw]:
     """Return the functions that draw the panels of `factors`."""
 
     def cosine(axes: Axes) -> None:

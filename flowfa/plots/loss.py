@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import xarray as xr
 from matplotlib.figure import Figure
 
-from flowfa.plots.curves import HasTree, read_curves, tree_of
+from flowfa.plots.curves import Results, Shown, read_curves, shown
 from flowfa.plots.panel import draw_panel
-from flowfa.plots.sheet import Draw, draw_sheet
+from flowfa.plots.sheet import Draw, Target, draw_sheet
 
 
-def loss(result: xr.DataTree | HasTree) -> Figure:
+def loss(results: Results, *, ax: Target = None, style: str = "screen") -> Figure:
     """Draw the loss over time, on a log scale.
 
     Parameters
     ----------
-    result : xarray.DataTree or Run
-        A result, as `flowfa.load` or `flowfa.simulate` returns it.
+    results : Run or xarray.DataTree, or several
+        A result, as `flowfa.load` or `flowfa.simulate` returns it; several are laid over each
+        other, a mapping names them.
+    ax : Axes, or several, optional
+        Where to draw instead, one for each panel, in a figure of your own.
+    style : {"screen", "paper"}
+        For a paper: without titles and IDs, at the width of a column or a page.
 
     Returns
     -------
@@ -28,10 +32,10 @@ def loss(result: xr.DataTree | HasTree) -> Figure:
     InputError
         If the result lacks what is drawn.
     """
-    tree = tree_of(result)
-    return draw_sheet(tree, [loss_panels(tree)])
+    drawn = shown(results)
+    return draw_sheet(drawn, [loss_panels(drawn)], ax=ax, style=style)
 
 
-def loss_panels(tree: xr.DataTree) -> list[Draw]:
+def loss_panels(tree: Shown) -> list[Draw]:
     """Return the function that draws the panel of `loss`."""
     return [lambda axes: draw_panel(axes, read_curves(tree, "loss"), "Loss", "loss", log=True)]

@@ -16,6 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from flowfa.errors import InputError
+from flowfa.plots.shown import ShownFigure
 from flowfa.plots.style import PANEL_HEIGHT, PANEL_WIDTH, SETTINGS, rule_lines, rule_styles
 from flowfa.registry import unknown_name
 
@@ -134,7 +135,7 @@ def _axes_of(
 
 
 def _curves(sample: Sample, rules: list[str], over: str, variable: str, title: str) -> Figure:
-    figure = Figure(figsize=(1.6 * PANEL_WIDTH, 1.5 * PANEL_HEIGHT), layout="constrained")
+    figure = ShownFigure(figsize=(1.6 * PANEL_WIDTH, 1.5 * PANEL_HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     points = np.unique(sample.settings[over])
@@ -162,7 +163,7 @@ def _curves(sample: Sample, rules: list[str], over: str, variable: str, title: s
 def _heat_maps(
     sample: Sample, rules: list[str], over: tuple[str, ...], variable: str, title: str
 ) -> Figure:
-    figure = Figure(
+    figure = ShownFigure(
         figsize=(1.15 * PANEL_WIDTH * len(rules) + 0.9, 1.5 * PANEL_HEIGHT), layout="constrained"
     )
     FigureCanvasAgg(figure)

@@ -53,6 +53,23 @@ SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "flowfa",
 }
 
+STYLES = ("screen", "paper")
+"""How figures look: with titles and IDs, or as papers want them, whose captions say these."""
+PAPER_SETTINGS: dict[Any, Any] = {
+    **SETTINGS,
+    "font.size": 8.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 7.5,
+    "axes.grid": False,
+    "savefig.dpi": 600.0,
+}
+"""Settings at the sizes of journals, about 8 points in a figure that is not scaled."""
+COLUMN = 3.3
+PAGE = 6.9
+"""Widths of one and of two columns in inches (84 and 175 mm)."""
+
 PANEL_WIDTH = 3.1
 PANEL_HEIGHT = 2.45
 
@@ -67,10 +84,14 @@ class RuleStyle:
         Hexadecimal colour.
     dashes : tuple
         A matplotlib line style.
+    width : float
+        Of the median. Of variants of a rule later ones are thinner and on top, so that lines which
+        lie on each other are all seen.
     """
 
     color: str
     dashes: tuple[float, tuple[float, ...]]
+    width: float = 1.7
 
 
 def rule_styles(rules: Iterable[str]) -> dict[str, RuleStyle]:
@@ -92,15 +113,17 @@ def rule_styles(rules: Iterable[str]) -> dict[str, RuleStyle]:
         else:
             spare = RuleStyle(*_SPARE[len(spares) % len(_SPARE)])
             style = spares.setdefault(family, spare)
-        shade = families[:position].count(family) / families.count(family)
-        styles[name] = RuleStyle(_lighter(style.color, 0.75 * shade), style.dashes)
+        variants = families.count(family)
+        shade = families[:position].count(family) / variants
+        width = 1.7 if variants == 1 else 2.6 - 1.4 * shade
+        styles[name] = RuleStyle(_lighter(style.color, 0.75 * shade), style.dashes, width)
     return styles
 
 
 def rule_lines(rules: Iterable[str]) -> list[Line2D]:
     """Return what a legend shows of rules."""
     return [
-        Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=1.7, label=rule)
+        Line2D([], [], color=style.color, linestyle=style.dashes, linewidth=style.width, label=rule)
         for rule, style in rule_styles(rules).items()
     ]
 

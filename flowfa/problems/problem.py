@@ -126,6 +126,18 @@ class Problem:
         """Number of weight layers L."""
         return len(self.sizes) - 1
 
+    @property
+    def targets(self) -> str:
+        """What the outputs learn, in words: of whole numbers it depends on the loss."""
+        data, outputs = self.data, self.sizes[-1]
+        if data.y.ndim == data.X.ndim:
+            return f"{outputs} real target{'s' if outputs > 1 else ''} each"
+        if data.label_kind == "binary":
+            return "labels -1/+1"
+        if data.label_kind == "classes" and (data.told_classes or outputs > 1):
+            return f"{data.classes} classes"
+        return "labels as real targets"
+
     def takes_given(self, rule: Rule) -> bool:
         """Return whether a given start may bring the matrices that one of the rules keeps.
 

@@ -10,9 +10,11 @@ from flowfa.files.atomic import check_place
 from flowfa.machine.memory import check_fits, readable
 from flowfa.records.checkpoint import checkpoint_folder
 from flowfa.records.layout import RecordLayout
-from flowfa.records.schema import result_bytes
+from flowfa.records.schema import describe, result_bytes
 
 _FORMAT_BYTES = 2**20
+LARGE = 200 * 2**20
+"""Bytes of a result above which its size is told before it is made."""
 
 
 def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None = None) -> None:
@@ -50,6 +52,33 @@ def check_output(path: str | Path, overwrite: bool, layout: RecordLayout | None 
             f"{path} needs about {readable(needed)} while it is made and {folder.parent} has "
             f"{readable(free)}: make room, choose another `path`, or save less (`save`)"
         )
+
+
+def size_notice(path: str | Path, layout: RecordLayout) -> str:
+    """Return what is worth knowing of a large result before it is made; empty for others.
+
+    Parameters
+    ----------
+    path : str or Path
+        The result file.
+    layout : RecordLayout
+    """
+    total = result_bytes(layout)
+    if total <= LARGE:
+        return ""
+    groups: dict[str, int] = {}
+    for variable in describe(layout):
+        groups[variable.group] = groups.get(variable.group, 0) + variable.nbytes
+    largest = max(groups, key=lambda name: groups[name])
+    mend = (
+        f"fewer `snapshots` ({len(layout.snapshot_columns)} now)"
+        if largest == "weights"
+        else f"fewer recorded times (`save`, {layout.saves} now)"
+    )
+    return (
+        f"{path} will have about {readable(total)}, of which /{largest} takes "
+        f"{readable(groups[largest])}: {mend}, or fewer `trajectories`, make it smaller"
+    )
 
 
 def check_memory(layout: RecordLayout) -> None:

@@ -18,7 +18,7 @@ from flowfa.settings.limits import (
     unique,
 )
 from flowfa.settings.naming import optional_flag
-from flowfa.settings.output import PresentationSettings, ResumeSettings
+from flowfa.settings.output import FigureFormat, PresentationSettings, ResumeSettings
 from flowfa.settings.problem import ProblemSettings, Rules
 from flowfa.settings.recording import ThreadsSettings
 from flowfa.settings.training import MOST_STEPS
@@ -134,6 +134,8 @@ class ReportSettings:
 
     out: Annotated[str, path_name("the name of a folder"), arg(metavar="DIR")] = "deviation"
     """Folder of the report."""
+    format: FigureFormat = None
+    """Write the figures as pdf or svg too, at the width of a page of a journal."""
 
 
 @dataclass(frozen=True)

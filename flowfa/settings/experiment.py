@@ -27,7 +27,7 @@ from flowfa.settings.limits import (
     unique,
 )
 from flowfa.settings.naming import optional_fields, optional_flag, shown, to_json_dict
-from flowfa.settings.output import PresentationSettings, ResumeSettings
+from flowfa.settings.output import FigureFormat, PresentationSettings, ResumeSettings
 from flowfa.settings.problem import ImageFolderSettings, SeedSettings
 from flowfa.settings.recording import DeviceSettings, ThreadsSettings
 from flowfa.settings.validation import condition
@@ -279,6 +279,8 @@ class ExperimentReportSettings:
 
     out: Annotated[str | None, optional_flag(metavar="DIR")] = None
     """Folder of the report; by default the experiment's name."""
+    format: FigureFormat = None
+    """Write the figures as pdf or svg too, at the width of a page of a journal."""
 
 
 @dataclass(frozen=True)

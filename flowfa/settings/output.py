@@ -9,12 +9,18 @@ from typing import Annotated
 from tyro.conf import arg
 
 from flowfa.errors import InputError
-from flowfa.settings.limits import path_name, positive
+from flowfa.settings.limits import one_of, path_name, positive
 from flowfa.settings.naming import optional_flag
 from flowfa.settings.recording import ThreadsSettings
 from flowfa.settings.validation import condition
 
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
+FigureFormat = Annotated[
+    str | None,
+    one_of(*(ending.removeprefix(".") for ending in FIGURE_FORMATS)),
+    optional_flag(metavar="png|pdf|svg"),
+]
+"""The format of figures."""
 _RESULT_FORMATS = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from tyro.conf import arg
 
 from flowfa.errors import InputError
+from flowfa.settings.imports import ImportSettings
 from flowfa.settings.limits import (
     at_least,
     fraction,
@@ -131,7 +132,7 @@ DATA_OPTIONS = tuple(entry.name for entry in dataclasses.fields(DataSettings))
 
 
 @dataclass(frozen=True)
-class ProblemSettings(DataSettings, DatasetSettings, StartsSettings, RulesSettings):
+class ProblemSettings(DataSettings, DatasetSettings, StartsSettings, RulesSettings, ImportSettings):
     """Network, data and start."""
 
     fresh_data: bool = False

@@ -20,7 +20,7 @@ class RecordingSettings:
     save: Annotated[int, at_least(2)] = 200
     """Number of recorded times (of training: the most), both ends included."""
     spacing: Annotated[str, one_of("linear", "log"), arg(metavar="linear|log")] = "linear"
-    """Spacing of the recorded times."""
+    """Spacing of the recorded times; log: from t_end / 10^4 to t_end, and 0."""
     snapshots: Annotated[int | None, at_least(2), optional_flag(metavar="INT")] = None
     """Number of recorded times at which all weights are kept, both ends included; by default 5."""
     observe: Annotated[tuple[str, ...], unique(), arg(metavar="NAME [NAME ...]")] = ()

@@ -11,6 +11,7 @@ from flowfa.errors import InputError
 from flowfa.settings.limits import (
     at_least,
     from_to_below,
+    increasing,
     not_empty,
     not_negative,
     positive,
@@ -57,6 +58,14 @@ class StepsSettings:
     """constant; 2@100,250: halved at these steps; 10@every:1000: divided by 10 every 1000 steps."""
     keep_every_step: bool = False
     """Record every step, with all weights."""
+    save_at: Annotated[
+        tuple[float, ...] | None,
+        not_empty("step", "give the steps to record, or leave it out"),
+        not_negative(),
+        increasing(),
+        optional_flag(metavar="FLOAT [FLOAT ...]"),
+    ] = None
+    """Recorded steps, or with --t-end times, instead of evenly spaced ones; both ends are too."""
 
     @condition
     def train_one_length(self) -> None:
@@ -91,3 +100,40 @@ class StepsSettings:
 @dataclass(frozen=True)
 class TrainingSettings(PrecisionSettings, DeviceSettings, RecordingSettings, StepsSettings):
     """How a problem is trained in discrete steps, and what is kept of it."""
+
+    @condition
+    def list_what_there_is(self) -> None:
+        """Refuse a list of steps beside a rule that makes one, or steps past the end."""
+        if self.save_at is None:
+            return
+        for name, free in (
+            ("save", (RecordingSettings.save, self.saves)),
+            ("spacing", (RecordingSettings.spacing,)),
+            ("keep_every_step", (False,)),
+        ):
+            if getattr(self, name) not in free:
+                raise InputError(
+                    f"`{name}` does not go with `save_at`, which lists all that is recorded: leave "
+                    "one out"
+                )
+        steps = self.step_count
+        last = self.save_at[-1]
+        if steps is None and self.t_end is not None and last > self.t_end:
+            raise InputError(
+                f"`save_at` has {last:g}, but training ends at `t_end` {self.t_end:g}: leave that "
+                "time out, or train longer"
+            )
+        if steps is not None and (last > steps or any(entry % 1 for entry in self.save_at)):
+            wrong = next(entry for entry in self.save_at if entry > steps or entry % 1)
+            raise InputError(
+                f"`save_at` has {wrong:g}: expected whole numbers of steps up to {steps}; give "
+                "`t_end` for times"
+            )
+
+    @property
+    def saves(self) -> int:
+        """Number of recorded steps (the most)."""
+        if self.save_at is None:
+            return self.save
+        end = self.t_end if self.step_count is None else float(self.step_count)
+        return len({0.0, *self.save_at, end})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "Run": "run",
     "extend": "extending",
+    "rerun": "rerunning",
     "simulate": "flow_run",
     "simulate_from": "from_settings",
     "train": "training_run",
@@ -20,6 +21,7 @@ _HOMES = {
 __all__ = [
     "Run",
     "extend",
+    "rerun",
     "simulate",
     "simulate_from",
     "train",
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from flowfa.simulation.extending import extend
     from flowfa.simulation.flow_run import simulate
     from flowfa.simulation.from_settings import simulate_from, train_from
+    from flowfa.simulation.rerunning import rerun
     from flowfa.simulation.run import Run
     from flowfa.simulation.training_run import train
 

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from flowfa.errors import InputError
+from flowfa.flow.observable_registry import Observable
 from flowfa.problems.activations.stored import describe_activation
 from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES, Loss
 from flowfa.problems.parameters import recorded
 from flowfa.problems.problem import Problem
 from flowfa.problems.rules import RULES, Rule
+from flowfa.problems.starts import GivenStart, RandomStart
 from flowfa.registry import Registry
 from flowfa.settings import FlowSettings, to_json_dict
 from flowfa.settings.flow import absolute_tolerance
+from flowfa.simulation.own_code import own_code_of
 from flowfa.simulation.times import kept_snapshots
 from flowfa.solvers.choice import Choice
 
 
 def describe(
-    problem: Problem, ensemble: Ensemble, settings: FlowSettings, seed: int, choice: Choice
+    problem: Problem,
+    ensemble: Ensemble,
+    settings: FlowSettings,
+    seed: int,
+    choice: Choice,
+    observables: Sequence[Observable] = (),
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming.
 
@@ -35,12 +44,27 @@ def describe(
     seed : int
     choice : Choice
         Of the solver.
+    observables : sequence of Observable
 
     Returns
     -------
     dict
         JSON-ready. ``data_digest`` and ``start_digest`` stand for the arrays.
     """
+    return {
+        **describe_problem(problem, ensemble, seed),
+        **describe_flow(settings, choice),
+        **own_code_of(problem, observables, solvers_of(choice)),
+    }
+
+
+def solvers_of(choice: Choice) -> tuple[str, ...]:
+    """Return the names of the solvers of a choice."""
+    return tuple(dict.fromkeys(choice.by_rule.values())) or (choice.name,)
+
+
+def describe_flow(settings: FlowSettings, choice: Choice) -> dict[str, Any]:
+    """Return the part of the configuration of a flow that says how it moves, and what is kept."""
     resolved = to_json_dict(settings)
     resolved["solver"] = choice.name
     resolved["solver_asked"] = settings.solver
@@ -50,7 +74,7 @@ def describe(
     resolved["atol"] = absolute_tolerance(settings.rtol, settings.atol)
     resolved["save"] = settings.saves
     resolved["snapshots"] = kept_snapshots(settings.snapshots, settings.saves)
-    return {**describe_problem(problem, ensemble, seed), **resolved}
+    return resolved
 
 
 def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[str, Any]:
@@ -88,8 +112,21 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         **({"loss_parameters": loss_parameters} if loss_parameters else {}),
         "bias": list(problem.has_bias),
         "init": problem.initial.name,
+        **_start_parameters(problem.initial),
         "start_digest": _digest(ensemble),
+        **own_code_of(problem),
     }
+
+
+def _start_parameters(initial: RandomStart | GivenStart) -> dict[str, Any]:
+    """Return the parameters of a random start, of which the networks of a run need no more."""
+    if isinstance(initial, GivenStart):
+        return {}
+    try:
+        return {"init_parameters": recorded(initial)}
+    except InputError:
+        # The weights are stored; only a law that draws at every step would be asked for these.
+        return {}
 
 
 def _check_name(

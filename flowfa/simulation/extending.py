@@ -17,7 +17,6 @@ from flowfa.errors import InputError
 from flowfa.files.atomic import check_place
 from flowfa.files.paths import as_path
 from flowfa.flow.network_flow import NetworkFlow
-from flowfa.flow.observable_registry import observables_of
 from flowfa.machine.device import DTYPES, find_device
 from flowfa.records import Checkpoint, Recorder, checkpoint_folder, load
 from flowfa.records.checksums import find_changes
@@ -28,12 +27,18 @@ from flowfa.simulation.provenance import attributes
 from flowfa.simulation.recording import flow_observer, record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.stepper import flow_stepper
-from flowfa.simulation.stored import stored_configuration, stored_problem
+from flowfa.simulation.stored import (
+    check_solvers,
+    stored_configuration,
+    stored_observables,
+    stored_problem,
+)
 from flowfa.simulation.times import continued_times
 from flowfa.simulation.unfinished import write_outline
 from flowfa.solvers.stepping.continuing import NEXT_SAVE, counters_of, memory_of, prefix
 from flowfa.solvers.stepping.integration import Integration, Solver
 from flowfa.solvers.stepping.status import Status
+from flowfa.studies.notebook import shown_by
 from flowfa.studies.progress import Progress
 
 if TYPE_CHECKING:
@@ -49,7 +54,7 @@ def extend(
     path: str | Path | None = None,
     overwrite: bool = False,
     checkpoint_every: float = StorageSettings.checkpoint_every,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     argv: Sequence[str] = (),
 ) -> Run:
     """Continue a complete run to a later end, as if it had been asked for at first.
@@ -74,7 +79,8 @@ def extend(
         Replace another file at `path`.
     checkpoint_every : float
         Seconds between checkpoints.
-    progress : Progress, optional
+    progress : Progress or bool, optional
+        True shows a bar, in a notebook too.
     argv : sequence of str
         The command line, for the record.
 
@@ -98,7 +104,7 @@ def extend(
     try:
         torch.set_num_threads(int(tree.attrs.get("threads", threads_before)))
         extension = _Extension(tree, str(source), valid(FlowSettings, "t_end", t_end), save_at)
-        job = extension.job(list(argv), progress)
+        job = extension.job(list(argv), shown_by(progress))
         checkpoint = Checkpoint(checkpoint_folder(place))
         if not checkpoint.exists():
             extension.write(checkpoint, job)
@@ -204,7 +210,8 @@ class _Extension:
         configuration, settings = self._configuration, self._settings
         problem, ensemble = stored_problem(self._tree, configuration, self._label)
         flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
-        observables = observables_of(settings.observe)
+        observables = stored_observables(configuration, self._label)
+        check_solvers(configuration, self._label)
         by_rule = configuration.get("solver_by_rule") or {}
         solver = flow_stepper(settings, configuration["solver"], by_rule)
         self._refuse_other_first_steps(flow, solver)

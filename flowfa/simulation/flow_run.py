@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,6 +29,7 @@ from flowfa.solvers.choice import choose
 from flowfa.solvers.registry import check_solver
 from flowfa.solvers.stepping.integration import Solver
 from flowfa.solvers.stepping.stopping import refuse_reached_starts
+from flowfa.studies.notebook import shown_by
 from flowfa.studies.progress import Progress
 
 
@@ -41,7 +43,7 @@ def simulate(
     overwrite: bool = StorageSettings.overwrite,
     resume: bool = StorageSettings.resume,
     checkpoint_every: float = StorageSettings.checkpoint_every,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     argv: Sequence[str] = (),
     t_end: float = FlowSettings.t_end,
     solver: str | Solver = FlowSettings.solver,
@@ -83,7 +85,8 @@ def simulate(
         Continue from the checkpoint of `path`; the result is that of the uninterrupted run.
     checkpoint_every : float
         Seconds between checkpoints.
-    progress : Progress, optional
+    progress : Progress or bool, optional
+        True shows a bar, in a notebook too.
     argv : sequence of str
         The command line, for the record.
     t_end : float
@@ -172,19 +175,54 @@ def simulate(
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
     flow = NetworkFlow(problem, ensemble, find_device(settings.device), DTYPES[settings.dtype])
     refuse_reached_starts(conditions_of(settings), flow.field, flow.initial)
-    snapshot_columns = spread_columns(
-        settings.saves, kept_snapshots(settings.snapshots, settings.saves)
-    )
-    job = Job(
-        flow=flow,
-        solver=stepper,
-        dtype=settings.dtype,
-        layout=record_layout(flow, save_times(settings), snapshot_columns, observables=observables),
-        configuration=describe(problem, ensemble, settings, starts.seed, choice),
+    job = flow_job(
+        flow,
+        stepper,
+        settings,
+        describe(problem, ensemble, settings, starts.seed, choice, observables),
+        observables,
         argv=list(argv),
-        progress=progress,
-        observe=flow_observer(flow, observables),
+        progress=shown_by(progress),
     )
     if path is None:
         return job.in_memory()
     return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+
+
+def flow_job(
+    flow: NetworkFlow,
+    stepper: Solver,
+    settings: FlowSettings,
+    configuration: dict[str, Any],
+    observables: Sequence[Observable],
+    *,
+    argv: list[str],
+    progress: Progress | None,
+) -> Job:
+    """Return the integration of a flow; weights are kept where the configuration says, if it does.
+
+    Parameters
+    ----------
+    flow : NetworkFlow
+    stepper : Solver
+        What `flow_stepper` returns.
+    settings : FlowSettings
+    configuration : dict
+        Stored with the run.
+    observables : sequence of Observable
+    argv : list of str
+    progress : Progress or None
+    """
+    columns = configuration.get("snapshot_columns") or spread_columns(
+        settings.saves, kept_snapshots(settings.snapshots, settings.saves)
+    )
+    return Job(
+        flow=flow,
+        solver=stepper,
+        dtype=settings.dtype,
+        layout=record_layout(flow, save_times(settings), tuple(columns), observables=observables),
+        configuration=configuration,
+        argv=argv,
+        progress=progress,
+        observe=flow_observer(flow, observables),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def simulate_from(
     *,
     argv: Sequence[str] = (),
     progress: Progress | None = None,
+    told: Callable[[Problem], None] | None = None,
 ) -> Run:
     """Run what the command line asks for.
 
@@ -55,6 +56,8 @@ def simulate_from(
     argv : sequence of str
         The command line, for the record.
     progress : Progress, optional
+    told : callable, optional
+        Is given the problem before anything else is done with it.
 
     Returns
     -------
@@ -69,8 +72,11 @@ def simulate_from(
         After SIGINT or SIGTERM; the checkpoint is kept.
     """
     keep_freed_memory()
+    problem = problem_from(settings)
+    if told is not None:
+        told(problem)
     return simulate(
-        problem_from(settings),
+        problem,
         settings.trajectories,
         seed=settings.seed,
         path=settings.out,
@@ -87,11 +93,15 @@ def train_from(
     *,
     argv: Sequence[str] = (),
     progress: Progress | None = None,
+    told: Callable[[Problem], None] | None = None,
 ) -> Run:
     """Train as the command line asks for; parameters and errors as `simulate_from`."""
     keep_freed_memory()
+    problem = problem_from(settings)
+    if told is not None:
+        told(problem)
     return train(
-        problem_from(settings),
+        problem,
         settings.trajectories,
         seed=settings.seed,
         path=settings.out,

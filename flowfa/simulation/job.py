@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from flowfa.records import (
     load,
     write_run,
 )
+from flowfa.records.output import size_notice
 from flowfa.simulation.provenance import attributes
 from flowfa.simulation.recording import Observe, Recording, kept_feedback
 from flowfa.simulation.run import Run
@@ -92,6 +94,8 @@ class Job:
                 f"`checkpoint_every` is {checkpoint_every}: expected a positive number of seconds"
             )
         check_output(path, overwrite or resume, None if resume else self.layout)
+        if notice := size_notice(path, self.layout):
+            warnings.warn(notice, stacklevel=2)
         with sole_writer(path):
             return self._alone_on_disk(path, overwrite, resume, checkpoint_every)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flowfa.documents.display import html_table, one_line
+from flowfa.errors import InputError
 from flowfa.files.paths import as_path
 from flowfa.records import load, save_tree, series_labels
 from flowfa.records.names import CONDITION_LABELS
@@ -15,6 +17,7 @@ from flowfa.solvers.stepping.status import Status
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.figure import Figure
 
     from flowfa.problems import Problem
 
@@ -101,6 +104,40 @@ class Run:
             failure["message"] for failure in (*summary["failures"], *summary["stopped"])
         )
         return html_table(repr(self), header, rows, " ".join([*messages, _NOTE]))
+
+    def plot(
+        self,
+        *names: str,
+        panels: Sequence[str] | None = None,
+        ax: Any = None,
+        style: str = "screen",
+    ) -> Figure:
+        """Draw the run: the default figure, parts of it, or variables over time.
+
+        Parameters
+        ----------
+        *names : str
+            Variables, as `flowfa.plots.panel_of` draws them.
+        panels, ax, style
+            As `flowfa.plots.overview`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it; `flowfa.plots.save` writes it to a file.
+
+        Raises
+        ------
+        InputError
+            If the run lacks what is drawn, or both variables and parts are named.
+        """
+        from flowfa import plots
+
+        if names and panels is not None:
+            raise InputError("variables and `panels` are both given: name one of them")
+        if names:
+            return plots.panel_of(self, *names, ax=ax, style=style)
+        return plots.overview(self, panels=panels, ax=ax, style=style)
 
     @property
     def failed(self) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 
 from flowfa.datasets import Dataset
 from flowfa.errors import InputError
+from flowfa.flow import observables as _with_those_of_flowfa  # noqa: F401
+from flowfa.flow.observable_registry import OBSERVABLES, Observable, observables_of
 from flowfa.problems import Problem
 from flowfa.problems.activations import ACTIVATIONS, Activation
 from flowfa.problems.activations.stored import describe_activation, stored_activation
@@ -16,7 +18,9 @@ from flowfa.problems.ensemble import Ensemble
 from flowfa.problems.losses import LOSSES, Loss
 from flowfa.problems.parameters import rebuilt, recorded
 from flowfa.problems.rules import RULES, Rule
-from flowfa.problems.starts import given_start
+from flowfa.problems.starts import STARTS, RandomStart, given_start
+from flowfa.simulation.own_code import compare_own_code, where_from
+from flowfa.solvers.registry import is_registered
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -100,6 +104,15 @@ def stored_problem(
         loss=_loss(configuration, label, made_of),
         initial=start,
     )
+    compare_own_code(
+        configuration,
+        [
+            *((f"rule {rule.name}", rule) for rule in problem.rules),
+            (f"loss {problem.loss.name}", problem.loss),
+            (f"activation {problem.activation.name}", problem.activation),
+        ],
+        label,
+    )
     kept = tuple(
         {
             str(name): np.array(array.values[index * members : (index + 1) * members : repeats])
@@ -115,12 +128,93 @@ def stored_problem(
     )
 
 
+def stored_observables(configuration: dict[str, Any], label: str) -> tuple[Observable, ...]:
+    """Return the observables that a run recorded.
+
+    Raises
+    ------
+    InputError
+        If one is not registered here.
+    """
+    names = tuple(configuration.get("observe", ()))
+    for name in names:
+        if name not in OBSERVABLES.names():
+            mend = where_from(
+                configuration,
+                f"observable {name}",
+                f"register its function with @flowfa.observable({name!r}), or give `observe`",
+            )
+            raise InputError(
+                f"{label} recorded the observable {name!r}, which is not known here: {mend}"
+            )
+    found = observables_of(names)
+    compare_own_code(
+        configuration, [(f"observable {entry.name}", entry.function) for entry in found], label
+    )
+    return found
+
+
+def check_solvers(configuration: dict[str, Any], label: str) -> None:
+    """Refuse a run whose solver is not registered here.
+
+    Raises
+    ------
+    InputError
+        Naming it.
+    """
+    by_rule = configuration.get("solver_by_rule") or {}
+    for name in dict.fromkeys(by_rule.values()) or (configuration["solver"],):
+        if is_registered(name):
+            continue
+        mend = where_from(
+            configuration, f"solver {name}", f"register it with @flowfa.solver({name!r})"
+        )
+        raise InputError(
+            f"{label} was integrated by the solver {name!r}, which is not registered here: {mend}"
+        )
+
+
+def stored_start_law(configuration: dict[str, Any], label: str) -> RandomStart | None:
+    """Return the law that a run drew from at its start; None if its start was given as arrays.
+
+    Raises
+    ------
+    InputError
+        If the file does not say it, or it is not registered here.
+    """
+    name, parameters = configuration["init"], configuration.get("init_parameters")
+    if parameters is None and name not in STARTS.names():
+        return None
+    if parameters is None and STARTS.get(name)().parameters():
+        raise InputError(
+            f"{label} does not say the parameters of its start {name!r}, from which feedback is "
+            "drawn at each step: make the run again with the settings that flowfa info shows"
+        )
+    if name not in STARTS.names():
+        mend = where_from(
+            configuration, f"start {name}", f"register its class with @flowfa.start({name!r})"
+        )
+        raise InputError(
+            f"{label} begins at the start {name!r}, which is not known here (known: "
+            f"{', '.join(STARTS.names())}): {mend}"
+        )
+    return rebuilt(STARTS.get(name), parameters or {}, label)
+
+
 def _loss(configuration: dict[str, Any], label: str, made_of: Problem | None) -> Loss:
     name, parameters = configuration["loss"], configuration.get("loss_parameters", {})
     if name not in LOSSES.names() and made_of is not None:
         loss = made_of.loss
         if (loss.name, recorded(loss)) == (name, parameters):
             return loss
+    if name not in LOSSES.names():
+        mend = where_from(
+            configuration, f"loss {name}", f"register its class with @flowfa.loss({name!r})"
+        )
+        raise InputError(
+            f"{label} has the loss {name!r}, which is not known here (known: "
+            f"{', '.join(LOSSES.names())}): {mend}"
+        )
     return rebuilt(LOSSES.get(name), parameters, label)
 
 
@@ -129,10 +223,12 @@ def _activation(configuration: dict[str, Any], label: str, made_of: Problem | No
         activation = made_of.activation
         if describe_activation(activation).items() <= configuration.items():
             return activation
+    name = str(configuration.get("activation"))
     try:
         return stored_activation(configuration)
     except InputError as error:
-        raise InputError(f"{label}: {error}") from None
+        mend = where_from(configuration, f"activation {name}", "")
+        raise InputError(f"{label}: {error}{mend and f'; {mend}'}") from None
 
 
 def _twice(array: np.ndarray) -> np.ndarray:
@@ -145,9 +241,13 @@ def _rule(name: str, configuration: dict[str, Any], label: str, made_of: Problem
         for rule in () if made_of is None else made_of.rules:
             if (rule.name, recorded(rule)) == (name, parameters):
                 return rule
+        mend = where_from(
+            configuration,
+            f"rule {name}",
+            f"register its class with @flowfa.rule({name!r}), and check again",
+        )
         raise InputError(
             f"{label} follows the rule {name!r}, which is not known here (known: "
-            f"{', '.join(RULES.names())}): register its class with @flowfa.rule({name!r}), and "
-            "check again"
+            f"{', '.join(RULES.names())}): {mend}"
         )
     return rebuilt(RULES.get(name), parameters, label)

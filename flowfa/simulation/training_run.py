@@ -20,6 +20,7 @@ from flowfa.machine.memory import check_fits
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.problems.ensemble import Ensemble, build_ensemble
 from flowfa.problems.problem import Problem
+from flowfa.problems.starts import RandomStart
 from flowfa.records.layout import TrainingAxes
 from flowfa.settings import (
     StartsSettings,
@@ -32,9 +33,11 @@ from flowfa.settings.recording import ThreadsSettings
 from flowfa.simulation.arguments import shared_settings
 from flowfa.simulation.description import describe_problem
 from flowfa.simulation.job import Job
+from flowfa.simulation.own_code import own_code_of
 from flowfa.simulation.recording import record_layout
 from flowfa.simulation.run import Run
 from flowfa.simulation.times import kept_snapshots, spread_columns
+from flowfa.studies.notebook import shown_by
 from flowfa.studies.progress import Progress
 from flowfa.training import (
     DiscreteSteps,
@@ -57,7 +60,7 @@ def train(
     overwrite: bool = StorageSettings.overwrite,
     resume: bool = StorageSettings.resume,
     checkpoint_every: float = StorageSettings.checkpoint_every,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     argv: Sequence[str] = (),
     rate: float | Sequence[float] = TrainingSettings.rate,
     steps: int | None = TrainingSettings.steps,
@@ -69,6 +72,7 @@ def train(
     keep_every_step: bool = TrainingSettings.keep_every_step,
     save: int = TrainingSettings.save,
     spacing: str = TrainingSettings.spacing,
+    save_at: Sequence[float] | None = TrainingSettings.save_at,
     snapshots: int | None = TrainingSettings.snapshots,
     observe: Sequence[str] | Mapping[str, Function | Observable] = TrainingSettings.observe,
     device: str | torch.device = TrainingSettings.device,
@@ -109,6 +113,9 @@ def train(
         Save every step, with all weights.
     save : int
         Most save times, at least 2; there are never more than steps.
+    save_at : sequence of float, optional
+        The recorded steps, or with `t_end` times that each rate meets, instead of `save` evenly
+        spaced ones; both ends are recorded too.
     spacing, snapshots, observe, device, dtype, threads
         As `flowfa.simulate`.
 
@@ -146,6 +153,60 @@ def train(
     Schedule.parse(settings.schedule)  # refuses a bad schedule before networks are drawn
     observables = observables_of(observe if isinstance(observe, Mapping) else settings.observe)
     ensemble = build_ensemble(problem, starts.trajectories, starts.seed)
+    job = training_job(
+        problem,
+        ensemble,
+        settings,
+        starts.seed,
+        describe_training(problem, ensemble, settings, starts.seed, observables),
+        observables,
+        path=path,
+        argv=list(argv),
+        progress=shown_by(progress),
+    )
+    if path is None:
+        return job.in_memory()
+    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
+
+
+def training_job(
+    problem: Problem,
+    ensemble: Ensemble,
+    settings: TrainingSettings,
+    seed: int,
+    configuration: dict[str, Any],
+    observables: Sequence[Observable],
+    *,
+    path: str | Path | None,
+    argv: list[str],
+    progress: Progress | None,
+    law: RandomStart | None = None,
+) -> Job:
+    """Return the training of networks.
+
+    Parameters
+    ----------
+    problem : Problem
+    ensemble : Ensemble
+        Its initial networks.
+    settings : TrainingSettings
+    seed : int
+        Of minibatches, and of feedback that is drawn at each step.
+    configuration : dict
+        Stored with the run.
+    observables : sequence of Observable
+    path : str, Path or None
+        The result file; None: in memory.
+    argv : list of str
+    progress : Progress or None
+    law : RandomStart, optional
+        As `flowfa.training.Redraws`.
+
+    Raises
+    ------
+    InputError
+        If every step is kept and memory does not hold them.
+    """
     flow = NetworkFlow(
         problem,
         ensemble,
@@ -170,22 +231,19 @@ def train(
         saves if settings.keep_every_step else kept_snapshots(settings.snapshots, saves)
     )
     columns = spread_columns(saves, snapshot_count)
-    redraws = Redraws(problem, ensemble, starts.seed)
-    rule = step_rule(flow, settings, ensemble.starts, starts.seed, redraws)
-    job = Job(
+    redraws = Redraws(problem, ensemble, seed, law)
+    rule = step_rule(flow, settings, ensemble.starts, seed, redraws)
+    return Job(
         flow=flow,
         solver=DiscreteSteps(rule, axes.steps),
         dtype=settings.dtype,
         layout=record_layout(flow, plan.axis, columns, axes, observables),
-        configuration=describe_training(problem, ensemble, settings, starts.seed),
-        argv=list(argv),
+        configuration=configuration,
+        argv=argv,
         progress=progress,
         kind="discrete",
         observe=_observer(flow, rule, axes, observables),
     )
-    if path is None:
-        return job.in_memory()
-    return job.on_disk(as_path(path), storage.overwrite, storage.resume, storage.checkpoint_every)
 
 
 def step_rule(
@@ -240,17 +298,30 @@ def plan_of(settings: TrainingSettings) -> SavePlan:
         t_end=settings.t_end,
         save=save,
         spacing="linear" if settings.keep_every_step else settings.spacing,
+        save_at=settings.save_at,
     )
 
 
 def describe_training(
-    problem: Problem, ensemble: Ensemble, settings: TrainingSettings, seed: int
+    problem: Problem,
+    ensemble: Ensemble,
+    settings: TrainingSettings,
+    seed: int,
+    observables: Sequence[Observable] = (),
 ) -> dict[str, Any]:
     """Return the configuration that is stored with a run and compared on resuming."""
+    described = describe_problem(problem, ensemble, seed)
+    own = own_code_of(problem, observables)
+    return {"kind": "discrete", **described, **describe_steps(settings), **own}
+
+
+def describe_steps(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the part of the configuration that says how training moves, and what is kept."""
     resolved = to_json_dict(settings)
     resolved["steps"] = settings.step_count
+    resolved["save"] = settings.saves
     resolved["schedule"] = str(Schedule.parse(settings.schedule))
-    return {"kind": "discrete", **describe_problem(problem, ensemble, seed), **resolved}
+    return resolved
 
 
 def _observer(

@@ -88,3 +88,16 @@ def state_of(run: Integration, ends: np.ndarray | None = None) -> ProgressState:
     return ProgressState(
         share, trajectories=TrajectoryCounts(running, done, failed, slowest, steps)
     )
+
+
+def summary_of(state: ProgressState) -> str:
+    """Return what is being done, how trajectories stand, and how many units are done."""
+    parts = [state.doing] if state.doing else []
+    if state.trajectories is not None:
+        t = state.trajectories
+        parts += [f"{t.running} running", f"{t.done} done"]
+        parts += [f"{t.failed} failed"] if t.failed else []
+        parts += [f"t = {t.slowest_time:.4g}", f"{t.steps} steps"]
+    if state.units > 1:
+        parts.append(f"{state.units_done} of {state.units} done")
+    return ", ".join(parts)

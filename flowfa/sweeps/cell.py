@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from flowfa.errors import InputError, Interrupted
+from flowfa.files.own_code import import_file
 from flowfa.records import load
 from flowfa.records.template import save_alike
 from flowfa.settings import FlowSettings, TrainingSettings, TrainSettings, values_of
@@ -81,6 +82,9 @@ def compute(
 
 def _computed(folder: SweepFolder, plan: Plan, cell: Cell, progress: Progress | None) -> Run:
     settings = plan.settings_of(cell)
+    # A worker is another process than the one that read the sweep.
+    for file in settings.import_ or ():
+        import_file(file)
     problem = problem_from(settings)
     kept: dict[str, Any] = {}
     work = folder.cells / f"{cell.digest}.work.nc"

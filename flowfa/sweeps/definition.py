@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError
+from flowfa.files.own_code import import_file
 from flowfa.problems.activations import ACTIVATIONS
 from flowfa.problems.losses import LOSSES
 from flowfa.problems.rules import RULES
@@ -132,6 +133,11 @@ class _Reader:
         left_out = {*_OWN, *_SAID}
         self.names = {key_of(name): name for name in declarations(self.group)}
         self.names = {key: name for key, name in self.names.items() if name not in left_out}
+        # First, since the names in the other settings may be those that a file registers.
+        for file in self._point(self._table("settings"), "settings", ("import",)).values():
+            for path in file or ():
+                import_file(path)
+        self.places.clear()
 
     def _command(self) -> str:
         command = self.document.get("command", "simulate")
@@ -236,9 +242,13 @@ class _Reader:
             raise InputError(f"{name} in {self.source} is {table!r}: expected a table [{name}]")
         return table
 
-    def _point(self, table: Mapping[str, Any], place: str) -> Values:
+    def _point(
+        self, table: Mapping[str, Any], place: str, only: tuple[str, ...] | None = None
+    ) -> Values:
         point: Values = {}
         for key, value in table.items():
+            if only is not None and key not in only:
+                continue
             where = f"{place}.{key}"
             name = self._name(key, where)
             self.places.append((name, where))

@@ -183,6 +183,7 @@ def _digest(command: str, settings: Any, check: bool, code: str) -> str:
         for name in declarations(type(settings))
         if name not in _NO_NUMBERS
     }
+    values["import"] = [_file_digest(Path(file)) for file in settings.import_ or ()]
     for name in _FILES:
         if Path(values[name]).is_file():
             values[name] = _file_digest(Path(values[name]))
@@ -198,7 +199,9 @@ def _file_digest(path: Path) -> str:
 
 def _absolute(name: str, value: Any) -> Any:
     """Return the name of a file from the root, since a worker may run in another folder."""
-    if name in _FILES and Path(value).is_file():
+    if name == "import_" and value is not None:
+        return tuple(str(Path(file).resolve()) for file in value)
+    if name in _FILES and value is not None and Path(value).is_file():
         return str(Path(value).resolve())
     return value
 

@@ -24,11 +24,17 @@ class Redraws:
     ensemble : Ensemble
         Its initial networks.
     seed : int
+    law : RandomStart, optional
+        By default that of the problem's start, Xavier's where the start is given.
     """
 
-    def __init__(self, problem: Problem, ensemble: Ensemble, seed: int) -> None:
+    def __init__(
+        self, problem: Problem, ensemble: Ensemble, seed: int, law: RandomStart | None = None
+    ) -> None:
         initial = problem.initial
-        self._law: RandomStart = XavierStart() if isinstance(initial, GivenStart) else initial
+        if law is None:
+            law = XavierStart() if isinstance(initial, GivenStart) else initial
+        self._law = law
         self._weights = [
             tuple(weight[start] for weight in ensemble.weights) for start in range(ensemble.starts)
         ]

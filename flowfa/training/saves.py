@@ -50,6 +50,7 @@ def plan_saves(
     t_end: float | None,
     save: int,
     spacing: str = "linear",
+    save_at: Sequence[float] | None = None,
 ) -> SavePlan:
     """Choose the saved steps, at most `save` of them, both ends included.
 
@@ -66,19 +67,29 @@ def plan_saves(
     save : int
         At least 2.
     spacing : {"linear", "log"}
+    save_at : sequence of float, optional
+        The saved steps, or with `t_end` times, instead; both ends are saved too.
 
     Raises
     ------
     InputError
-        If some rate does not meet `t_end`, or grows beyond the numbers of a computer.
+        If some rate does not meet `t_end` or a time that is listed, or grows beyond the numbers of
+        a computer.
     """
     if t_end is None:
         assert steps is not None
         chosen = _spread(steps, save, spacing)
+        if save_at is not None:
+            chosen = np.union1d(np.array(save_at, dtype=np.int64), [0, steps])
         numbers = np.tile(chosen, (len(rates), 1))
     else:
         numbers = _meeting(list(rates), schedule, t_end)
-        numbers = numbers[:, _spread(numbers.shape[1] - 1, save, spacing)]
+        last = numbers.shape[1] - 1
+        if save_at is None:
+            numbers = numbers[:, _spread(last, save, spacing)]
+        else:
+            common = schedule.times(rates[0], numbers[0])
+            numbers = numbers[:, np.union1d(_listed(common, save_at), [0, last])]
     times = np.stack(
         [schedule.times(rate, saved) for rate, saved in zip(rates, numbers, strict=True)]
     )
@@ -89,6 +100,21 @@ def plan_saves(
             f"{step}: take fewer steps, or divide more rarely or by a number nearer to 1"
         )
     return SavePlan(numbers, times)
+
+
+def _listed(common: np.ndarray, save_at: Sequence[float]) -> np.ndarray:
+    """Return the indices of listed times among those that all rates meet."""
+    wanted = np.array(save_at, dtype=np.float64)
+    nearest = _nearest(common, wanted)
+    off = np.flatnonzero(np.abs(common[nearest] - wanted) > COINCIDENCE * np.maximum(wanted, 1.0))
+    if len(off):
+        time = wanted[off[0]]
+        beside = [*common[common < time][-1:], *common[common > time][:1]]
+        raise InputError(
+            f"`save_at` has {time:.9g}, which is no whole number of steps at each rate: choose "
+            f"{' or '.join(f'{entry:.9g}' for entry in beside)}"
+        )
+    return nearest
 
 
 def _spread(last: int, save: int, spacing: str) -> np.ndarray:

@@ -20,12 +20,11 @@ from flowfa.records.checksums import find_changes
 from flowfa.records.names import CONDITION_LABELS
 from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
-from flowfa.simulation.stored import stored_configuration, stored_problem
+from flowfa.simulation.stored import check_solvers, stored_configuration, stored_problem
 from flowfa.simulation.training_run import step_rule
 from flowfa.simulation.unfinished import UNFINISHED, load_run
 from flowfa.solvers.hybrid import HybridSolver
 from flowfa.solvers.one_hidden_layer.network import network
-from flowfa.solvers.registry import is_registered
 from theory_checks.evidence.evidence import ROUNDING, Evidence, Record
 from theory_checks.evidence.from_flow import evidence_of_training, with_midpoints
 from theory_checks.evidence.rungs import build_ladder
@@ -109,13 +108,7 @@ def _evidence(
     # The weights of the moment at which a condition stopped a trajectory are looked at like others.
     stopped = torch.tensor([status in CONDITION_LABELS for status in statuses])
     mesh = torch.cat([times, reached[stopped]]).unique()
-    by_rule = configuration.get("solver_by_rule") or {}
-    for solver in dict.fromkeys(by_rule.values()) or (configuration["solver"],):
-        if not is_registered(solver):
-            raise InputError(
-                f"{label} was integrated by the solver {solver!r}, which is not registered here: "
-                f"register it with @flowfa.solver({solver!r})"
-            )
+    check_solvers(configuration, label)
     rungs, run_rung = build_ladder(
         configuration["solver"],
         rungs=3 if ladder else 2,
@@ -126,7 +119,7 @@ def _evidence(
         max_steps=configuration["max_steps"],
         finer=_finer(flow),
         taken=_steps(tree),
-        by_rule=by_rule,
+        by_rule=configuration.get("solver_by_rule") or {},
     )
     return Evidence(
         flow=flow,

@@ -13,9 +13,12 @@ import torch
 
 from flowfa.datasets import Dataset
 from flowfa.errors import FlowfaError
+from flowfa.files.own_code import import_lines
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem
 from flowfa.problems.ensemble import build_ensemble
+from flowfa.problems.losses import LOSSES
+from flowfa.problems.rules import RULES
 from flowfa.problems.starts import given_start
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
@@ -99,6 +102,7 @@ class CheckClaim:
     def snippet(self, case: Case, drop: frozenset[str]) -> str:
         """Return code that integrates the flow and asks the check."""
         shape = case.shape
+        needed = (RULES.get(shape.rule), LOSSES.get(shape.loss), CHECKS.get(self.name))
         return "\n".join(
             [
                 "import numpy as np",
@@ -109,6 +113,7 @@ class CheckClaim:
                 "from flowfa.problems.starts import given_start",
                 "from theory_checks import CHECKS, evidence_of_flow",
                 "from theory_checks.verdicts.judging import outcomes_of",
+                *import_lines(*needed),
                 "",
                 *case.lines(),
                 "",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from flowfa.files.own_code import source_of
+from flowfa.problems.losses import LOSSES
+from flowfa.problems.rules import RULES
 from theory_checks.falsify.case import Case
 from theory_checks.falsify.search import Search
 
@@ -54,9 +57,11 @@ def lines(result: Search) -> list[str]:
 def hint(case: Case, path: str) -> str:
     """Return the command that simulates the flow of a saved case."""
     shape = case.shape
+    sources = (source_of(RULES.get(shape.rule)), source_of(LOSSES.get(shape.loss)))
+    own = dict.fromkeys(source.name for source in sources if source is not None)
     return (
         f"flowfa simulate --dataset {path} --init {path} --trajectories 1 --rule {shape.rule} "
-        f"--loss {shape.loss} --leak {shape.leak:g}"
+        f"--loss {shape.loss} --leak {shape.leak:g}" + (f" --import {' '.join(own)}" if own else "")
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import optimize
 
+from flowfa.documents.display import fact_table
 from flowfa.machine.thread_scope import in_chosen_threads
 from flowfa.seeds import generator
 from theory_checks.falsify.budget import Exhausted, Judge, Standing
@@ -79,6 +80,19 @@ class Search:
     def falsified(self) -> bool:
         """Whether a counterexample was found and confirmed."""
         return bool(self.verified)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the finding in a few facts, and the program."""
+        found = self.falsified
+        facts = {
+            "statement": self.claim.statement,
+            "result": "counterexample" if found else "no counterexample found",
+            "problems": f"{self.tried} tried, {self.applicable} met the hypotheses",
+            "confirmed": self.verified or "-",
+        }
+        if found and self.case is not None:
+            facts["program"] = self.claim.snippet(self.case, frozenset(self.drop))
+        return fact_table(self.claim.name, facts)
 
 
 @in_chosen_threads

@@ -112,8 +112,8 @@ def _explained(finding: Finding) -> str:
     sentences = [f"{finding.statement}.", f"Trajectories: {counts}."]
     if finding.sentence:
         sentences.append(f"{finding.sentence[0].upper()}{finding.sentence[1:]}.")
-    if finding.unknown:
-        sentences.append(f"{finding.unknown[0].upper()}{finding.unknown[1:]}.")
+    if finding.reason:
+        sentences.append(f"Inconclusive: {finding.reason}.")
     if finding.unless is not None:
         sentences.append(f"It does not apply unless {finding.unless}.")
     measured = "".join(f"<li>{escape(str(estimate))}</li>" for estimate in finding.estimates)
@@ -216,7 +216,8 @@ def _provenance(tree: xr.DataTree) -> Iterable[str]:
     made = decoded(tree.attrs, "the result")
     words = made.get("argv", [])
     yield '<section class="new-page"><h2>How the result was made</h2>'
-    rows = {"command line": shlex.join(["flowfa", *words])} if words else {}
+    command = shlex.join(["flowfa", *words]) if words else "none, made from Python"
+    rows = {"command line": command}
     for name in (
         "created",
         "seed",

@@ -40,8 +40,7 @@ class RateOfLoss:
     spec: ClassVar[str] = "Eq-1"
     statement: ClassVar[str] = "dLoss/dt = -cos(phi) ||grad Loss|| ||G||"
     reading: ClassVar[str] = (
-        "margin: difference allowed by rounding, or by integrator and quadrature, twice the "
-        "uncertainty, minus the difference"
+        "margin = 2 x uncertainty - difference; uncertainty: rounding, or integrator and quadrature"
     )
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:

@@ -34,10 +34,7 @@ class Reproduction:
     statement: ClassVar[str] = (
         "the weights and observables in the file are those that its start and configuration give"
     )
-    reading: ClassVar[str] = (
-        "margin: difference (of weights the Frobenius norm) allowed by the integrator, twice the "
-        "uncertainty, minus the difference"
-    )
+    reading: ClassVar[str] = "margin = 2 x uncertainty - difference (of weights the Frobenius norm)"
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a file, or a run in memory that has all that a file has."""

@@ -75,7 +75,9 @@ class Finding:
         """That place in words, and which rung ended there if the margin is not known for that."""
         if self.place is None:
             return "-"
-        return f"{self.place}" if self.ended is None else f"{self.place}: {self.ended}"
+        if self.ended is not None:
+            return f"{self.place}: {self.ended}"
+        return f"{self.place}" if self.worst.known else f"{self.place}: {self._not_a_number}"
 
     @property
     def ended(self) -> EarlyEnd | None:
@@ -111,13 +113,23 @@ class Finding:
         return self.reading if self.applies else ""
 
     @property
-    def unknown(self) -> str:
-        """Why margin or uncertainty are not known; empty if they are."""
-        if not self.applies or self.worst.known:
+    def reason(self) -> str:
+        """Why the verdict is open; empty if it is not."""
+        if self.verdict is not Verdict.INCONCLUSIVE:
             return ""
         if self.ended is not None:
             return f"not known beyond t = {self.ended.time:.4g}, where {self.ended.rung} ended"
-        return "not known where a term is not a number, as by overflow"
+        if not self.worst.known:
+            return f"{self._not_a_number}: a term overflows, or is 0 / 0"
+        return (
+            "the margin is within its uncertainty, so that neither can be said; of a flow, a "
+            "smaller `rtol` or `step` brings it down (flowfa rerun)"
+        )
+
+    @property
+    def _not_a_number(self) -> str:
+        bare = self.worst.margin != self.worst.margin
+        return f"the {'margin' if bare else 'uncertainty'} is not a number"
 
     @property
     def unless(self) -> str | None:
@@ -143,6 +155,7 @@ class Finding:
             "failed_hypothesis": self.failed_hypothesis,
             "failed_by": self.failed_by,
             "sentence": self.sentence,
+            "reason": self.reason,
             "ended": None if self.ended is None else asdict(self.ended),
             "estimates": [asdict(estimate) for estimate in self.estimates],
         }

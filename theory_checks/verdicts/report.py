@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
-from flowfa.documents.display import html_table
+from flowfa.documents.display import display_html, html_table
 from theory_checks.verdicts.finding import Finding, number
 from theory_checks.verdicts.verdict import Verdict
 
@@ -79,6 +81,17 @@ class Report:
         note = " ".join([*self.notes, self.evidence])
         return html_table(self._summary(), header, rows, note)
 
+    def show(self) -> None:
+        """Show the report: in a notebook as a table with all explanations, else as text."""
+        if display_html(self._page()):
+            return
+        sys.stdout.write(f"{self}\n")
+
+    def _page(self) -> str:
+        """Return the table and the explanations as HTML."""
+        explained = "".join(f"<li>{escape(line)}</li>" for line in self._explained())
+        return f"{self._repr_html_()}<ul>{explained}</ul>"
+
     def table(self, width: int = WIDTH, only_applicable: bool = False) -> list[str]:
         """Return the lines of the table, and of a summary by verdict.
 
@@ -107,7 +120,7 @@ class Report:
         width : int
             Of the terminal.
         """
-        texts = [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
+        texts = self._explained()
         texts += [
             f"{finding.spec} measured {number}"
             for finding in self.findings
@@ -131,6 +144,9 @@ class Report:
             if finding.verdict is not Verdict.NOT_APPLICABLE or not only_applicable
         ]
         return rows
+
+    def _explained(self) -> list[str]:
+        return [f"{finding.spec}: {_explain(finding)}" for finding in self.findings]
 
     def _summary(self) -> str:
         """Name the statements by verdict, the worst verdict first."""
@@ -168,8 +184,8 @@ def _explain(finding: Finding) -> str:
     parts = [f"{finding.statement} ({counts})"]
     if finding.sentence:
         parts.append(finding.sentence)
-    if finding.unknown:
-        parts.append(finding.unknown)
+    if finding.reason:
+        parts.append(f"inconclusive: {finding.reason}")
     if finding.unless is not None:
         parts.append(f"does not apply unless {finding.unless}")
     return "; ".join(parts)

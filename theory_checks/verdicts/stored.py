@@ -48,6 +48,7 @@ def store(report: Report, path: str | Path) -> None:
             "margin": ("statement", numbers([finding.margin for finding in findings])),
             "uncertainty": ("statement", numbers([finding.uncertainty for finding in findings])),
             "place": ("statement", texts([str(finding.place or "") for finding in findings])),
+            "reason": ("statement", texts([finding.reason for finding in findings])),
             "ended": ("statement", texts([str(finding.ended or "") for finding in findings])),
         },
         coords={"statement": texts([finding.spec for finding in findings])},

@@ -27,7 +27,7 @@ from flowfa.experiments.image_networks.settings import (
     MODEL_TITLES,
 )
 from flowfa.experiments.report_parts import DPI, claims_table, provenance, scale_sentence
-from flowfa.plots.saving import png_bytes
+from flowfa.plots.saving import png_bytes, save_for_print
 from flowfa.studies.clock import duration
 
 ROUNDING = 1e-10
@@ -37,7 +37,7 @@ TABLES = {"cifar100": "Table 1", "tiny-imagenet": "Table 2"}
 Part = Paragraph | Picture | Table
 
 
-def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
+def write_report(data: xr.Dataset, out: str | Path, vector: str | None = None) -> list[Path]:
     """Write report.html, report.md and the figures beside the result.
 
     Parameters
@@ -46,6 +46,8 @@ def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
         What `flowfa.experiments.image_networks.run_study` returned or wrote.
     out : path
         A folder that is there; files of these names are replaced.
+    vector : {"pdf", "svg"}, optional
+        Write the figures in this format too.
 
     Returns
     -------
@@ -57,8 +59,11 @@ def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
     InputError
         If the file system refuses.
     """
-    pictures = {name: png_bytes(figure, DPI) for name, figure in _figures(data).items()}
-    return write_document(make_report(data, pictures), out)
+    drawn = _figures(data)
+    pictures = {name: png_bytes(figure, DPI) for name, figure in drawn.items()}
+    files = write_document(make_report(data, pictures), out)
+    named = {Path(name).stem: figure for name, figure in drawn.items()}
+    return files + save_for_print(named, out, vector)
 
 
 def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:

@@ -77,7 +77,8 @@ def alignment(data: xr.Dataset) -> Figure:
     ]
     entries = []
     if "signfa" in data.rule:
-        entries = [Line2D([], [], color="#888888", linestyle=BOUND_DASHES, label="P-1, signfa")]
+        color = rule_styles(data.rule.values)["signfa"].color
+        entries = [Line2D([], [], color=color, linestyle=BOUND_DASHES, label="P-1, signfa")]
     return _sheet(data, panels, "Figure 3: alignment of forward and feedback weights", entries)
 
 

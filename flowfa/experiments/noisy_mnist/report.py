@@ -23,7 +23,7 @@ from flowfa.experiments.noisy_mnist.claims import alignment_orders, judge
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report_flow import PICTURE, flow_part, has_flows
 from flowfa.experiments.report_parts import DPI, claims_table, provenance, scale_sentence
-from flowfa.plots.saving import png_bytes
+from flowfa.plots.saving import png_bytes, save_for_print
 from flowfa.studies.clock import duration
 
 FIGURES = {
@@ -36,7 +36,7 @@ ROUNDING = 1e-6
 """The greatest rest over deviation that counts as rounding in float64."""
 
 
-def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
+def write_report(data: xr.Dataset, out: str | Path, vector: str | None = None) -> list[Path]:
     """Write report.html, report.md and the figures beside the result.
 
     Parameters
@@ -45,6 +45,8 @@ def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
         What `flowfa.experiments.noisy_mnist.run_study` returned or wrote.
     out : path
         A folder that is there; files of these names are replaced.
+    vector : {"pdf", "svg"}, optional
+        Write the figures in this format too.
 
     Returns
     -------
@@ -56,10 +58,13 @@ def write_report(data: xr.Dataset, out: str | Path) -> list[Path]:
     InputError
         If the file system refuses.
     """
-    pictures = {name: png_bytes(draw(data), DPI) for name, draw in FIGURES.items()}
+    drawn = {name: draw(data) for name, draw in FIGURES.items()}
     if has_flows(data):
-        pictures[PICTURE] = png_bytes(figures.steps_and_flow(data), DPI)
-    return write_document(make_report(data, pictures), out)
+        drawn[PICTURE] = figures.steps_and_flow(data)
+    pictures = {name: png_bytes(figure, DPI) for name, figure in drawn.items()}
+    files = write_document(make_report(data, pictures), out)
+    named = {Path(name).stem: figure for name, figure in drawn.items()}
+    return files + save_for_print(named, out, vector)
 
 
 def make_report(data: xr.Dataset, pictures: dict[str, bytes]) -> Document:

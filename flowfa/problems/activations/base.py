@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from flowfa.documents.display import fact_table
 from flowfa.registry import Registry
 
 Kinks = Literal["exact", "smoothed", "none"]
@@ -69,6 +70,16 @@ class Activation(ABC):
     def through(self, signal: Tensor, preactivation: Tensor) -> Tensor:
         """Return signal * slope(z); activations that compute it in one pass override this."""
         return signal * self.slope(preactivation)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {
+            "name": self.name,
+            "degree": "not homogeneous" if self.degree is None else f"{self.degree:g}",
+            "kinks": self.kinks,
+            **{name: str(value) for name, value in vars(self).items()},
+        }
+        return fact_table(type(self).__name__, facts)
 
     @property
     def piecewise_linear(self) -> bool:

@@ -14,8 +14,9 @@ from flowfa.problems.losses.base import Loss, binary_targets, loss, one_hot
 class Squared(Loss):
     """1/2 ||f - y||^2, summed over outputs.
 
-    Labels -1/+1 are regressed on as they are (one output), class numbers as indicator vectors
-    (K outputs). The infimum 0 is attained by an output that interpolates; conflicting labels of
+    Labels, one number each, are regressed on as they are (one output); class numbers as indicator
+    vectors (K outputs) if the number of classes was told (`Dataset.told_classes`), as data sets of
+    classes do. The infimum 0 is attained by an output that interpolates; conflicting labels of
     equal samples keep a network above it.
     """
 
@@ -23,7 +24,7 @@ class Squared(Loss):
 
     def encode(self, data: Dataset) -> np.ndarray:
         """Return the targets, (..., output, sample)."""
-        if data.label_kind == "classes":
+        if data.told_classes:
             return one_hot(data)
         if data.y.ndim == data.X.ndim:
             return np.swapaxes(data.y, -1, -2)

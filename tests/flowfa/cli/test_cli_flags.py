@@ -81,7 +81,7 @@ def test_every_flag_that_messages_can_name_is_understood(group, capsys):
     command = next(name for name, known in SETTINGS.items() if known is group)
     assert main([*command.split(), "--help"]) == 0
     help_text = capsys.readouterr().out
-    positional = ("run", "name", "file", "statement", "folder")
+    positional = ("run", "runs", "name", "file", "statement", "folder")
     for name in declarations(group):
         if name not in positional:
             flag = in_flags(f"`{name}`", group)

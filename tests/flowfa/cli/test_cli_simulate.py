@@ -78,7 +78,7 @@ def test_the_summary_names_rules_files_and_what_comes_next(capsys):
     assert run(f"{SMALL} --rule gd fa --plot none --out a.nc") == 0
     text = capsys.readouterr().out
     first, title, *_ = text.splitlines()
-    assert first.startswith("simulating gd, fa: width 4, leak 0.1, data data.npz, start aligned")
+    assert first.startswith("simulating gd, fa: network 3-4-1, leak 0.1, data data.npz (4 samples,")
     assert title.split()[:3] == ["rule", "status", "loss"]
     for fragment in ("\ngd ", "\nfa ", "2 ok", "result: a.nc", "flowfa plot a.nc"):
         assert fragment in text

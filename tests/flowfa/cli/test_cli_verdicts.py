@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import time
 
 import h5py
 import numpy as np
@@ -146,7 +148,7 @@ def test_checks_of_smoothed_and_of_single_precision_runs_know_what_was_run(capsy
     assert run(f"{SMALL} --dtype float32 --leak 1 --quiet --overwrite") == 0
 
 
-def test_time_that_is_short_is_spent_on_trajectories_of_every_rule():
+def test_time_that_is_short_is_spent_on_one_trajectory_first():
     evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=0.1, saves=3)
     two = theory_checks.evidence_of_flow(small_flow("gd"), t_end=0.1, saves=3)
     assert [block.rows.tolist() for block in affordable(evidence, 0.0)] == [[0]]
@@ -154,7 +156,47 @@ def test_time_that_is_short_is_spent_on_trajectories_of_every_rule():
     assert blocks == [[0], [1, 2]]
     report = theory_checks.check_evidence(evidence, [NeuronConservation()], seconds=0.0)
     assert report["C-1"].trajectories == {"holds": 1}
-    assert report.notes[0].startswith("checked 1 of 3 trajectories")
+    assert report.notes[0] == (
+        "checked 1 of 3 trajectories, as fits into about 0 s: flowfa check does all of it"
+    )
+
+
+class Slow(NeuronConservation):
+    spec = "slow"
+
+    def measure(self, evidence):
+        time.sleep(0.3)
+        return super().measure(evidence)
+
+
+def test_verdicts_keep_to_their_time_and_say_what_they_leave_out():
+    class OfGd(Slow):
+        spec = "late"
+
+    evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=0.1, saves=3)
+    report = theory_checks.check_evidence(evidence, [Slow(), OfGd()], seconds=0.1)
+    assert [finding.spec for finding in report.findings] == ["slow"]
+    assert report.notes[0].startswith("checked 1 of 3 trajectories, without late, as fits into")
+    assert "flowfa check does all of it" in report.notes[0]
+    ample = theory_checks.check_evidence(evidence, [Slow(), OfGd()], seconds=60.0)
+    assert ample["late"].trajectories == {"holds": 3}
+    assert not [note for note in ample.notes if note.startswith("checked")]
+
+
+def test_a_check_tells_how_far_it_is():
+    evidence = theory_checks.evidence_of_flow(small_flow("fa"), t_end=0.1, saves=3)
+    told = []
+    theory_checks.check_evidence(evidence, [NeuronConservation(), Slow()], watch=told.append)
+    assert told[0] == "3 of 3 trajectories: integrating anew"
+    shares = [re.search(r"(\d+) %, about \d+ s left$", text) for text in told[1:]]
+    assert [match and match[1] for match in shares] == ["33", "67"]
+
+
+def test_rules_that_were_not_come_to_are_named():
+    data = flowfa.datasets.orthogonally_separable(samples=3, dim=2, seed=0)
+    run = flowfa.simulate(flowfa.Problem(data, (2,), rule=("fa", "gd")), 2, t_end=0.5, save=3)
+    report = theory_checks.check(run, only=["C-1"], seconds=0.0)
+    assert report.notes[0].startswith("checked 1 of 4 trajectories, none of gd, as fits into")
 
 
 @pytest.mark.parametrize("width", some_now([80, 100], [80]))
@@ -183,7 +225,7 @@ def test_panel_of_an_observable_that_was_not_recorded_says_how_to_record_it(caps
     assert run(f"{SMALL} --quiet --no-check") == 0
     assert run("plot run.nc --out panel.png --panel loss normalised-margin") == 64
     said = capsys.readouterr().err
-    assert "normalised-margin was not recorded in this run" in said
+    assert "normalised-margin was not recorded in" in said
     assert "--observe normalised-margin" in said and said.count("\n") == 1
     assert run(f"{SMALL} --quiet --no-check --overwrite --observe normalised-margin") == 0
     assert run("plot run.nc --out panel.png --panel loss normalised-margin") == 0

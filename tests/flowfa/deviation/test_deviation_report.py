@@ -108,6 +108,14 @@ def test_the_report_needs_nothing_else_and_has_every_part(found, tmp_path):
         assert part in markdown
 
 
+def test_figures_are_written_for_print_too(found, tmp_path):
+    files = [file.name for file in write_report(found, tmp_path, "pdf")]
+    vector = [name for name in files if name.endswith(".pdf")]
+    assert {name.replace(".pdf", ".png") for name in vector} < set(files) and len(vector) >= 4
+    assert all((tmp_path / name).read_bytes().startswith(b"%PDF") for name in vector)
+    assert not [file for file in write_report(found, tmp_path, "png") if file.suffix == ".pdf"]
+
+
 def test_sentences_are_drawn_from_the_numbers(found):
     text = "\n".join(sentences(found))
     near, far = found.copy(deep=True), found.copy(deep=True)

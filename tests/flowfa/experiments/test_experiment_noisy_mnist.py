@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from PIL import Image
 
 from flowfa.cli.main import main
 from flowfa.errors import InputError, Interrupted
@@ -20,6 +22,7 @@ from flowfa.experiments.noisy_mnist.images import draw_images, indicators
 from flowfa.experiments.noisy_mnist.measures import ratio_errors, relative_rest
 from flowfa.experiments.noisy_mnist.report import FIGURES, rest_is_rounding, write_report
 from flowfa.experiments.noisy_mnist.runs import first, train, width_job
+from flowfa.plots.style import rule_styles
 from tests.support.image_files import write_mnist
 from tests.support.nightly import some_now
 from tests.support.watching import stops_when
@@ -227,6 +230,20 @@ def test_runs_that_diverged_confirm_nothing_and_are_told(tmp_path):
     assert CONFIRMED not in [finding.verdict for finding in judge(data)]
     write_report(data, tmp_path)
     assert "16 networks diverged" in (tmp_path / "report.md").read_text()
+
+
+def test_figures_fit_a_page_of_a_journal_as_vectors(study, tmp_path):
+    write_report(study, tmp_path, "svg")
+    width = re.search(r'<svg[^>]*width="([\d.]+)pt"', (tmp_path / "figure-4.svg").read_text())
+    assert width is not None and float(width[1]) <= 72 * 6.9 + 0.01
+    with Image.open(tmp_path / "figure-2.png") as image:
+        assert image.width >= 1000
+
+
+def test_the_legend_of_a_bound_has_the_colour_of_its_line(study):
+    figure = FIGURES["figure-3.png"](study)
+    handles = {handle.get_label(): handle for handle in figure.legends[0].legend_handles}
+    assert handles["P-1, signfa"].get_color() == rule_styles(["signfa"])["signfa"].color
 
 
 def test_the_report_names_the_scale_and_needs_nothing_else(study, tmp_path):

@@ -241,7 +241,7 @@ def test_what_is_no_observation_is_refused(function, told):
 def test_every_kind_of_variable_has_panels(in_norms, out_norms):
     run = flowfa.simulate(problem(), 2, t_end=1.0, save=4, observe=EXTRA)
     figure = flowfa.plots.panel_of(run, "normalised-margin", "out-norm", "in-norm")
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    titles = [axes.get_title().replace("\n", " ") for axes in figure.axes if axes.get_title()]
     assert titles == [
         "least margin over the product of weight norms",
         *(f"norm of the weights, layer {layer}" for layer in (1, 2, 3)),

@@ -302,7 +302,7 @@ SMALL = (
 def test_the_command_line_takes_an_activation(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(SMALL.split()) == 0
-    assert "width 4, activation tanh, data" in capsys.readouterr().out
+    assert "network 3-4-1, activation tanh, data" in capsys.readouterr().out
     assert json.loads(flowfa.load("run.nc").attrs["config"])["activation"] == "tanh"
     assert main([*SMALL.split(), "--leak", "0.4", "--overwrite"]) == 64
     assert capsys.readouterr().err.count("\n") == 1

@@ -71,7 +71,7 @@ def test_page_names_verdicts_places_hypotheses_and_how_the_run_was_made(made):
         "fa trajectory 0, layer 2",
         "weights in the file",
         "It does not apply unless the activation is the identity (leak = 1) (by 0.9)",
-        "margin: drift allowed".capitalize(),
+        "Margin = 2 x uncertainty - drift",
         "flowfa simulate '<x>'",
         "version of torch",
         "t_end",

@@ -15,6 +15,8 @@ from theory_checks.evidence.rungs import Rung
 from theory_checks.margins.measurement import Estimate
 from theory_checks.pages import page
 from theory_checks.statements.conservation.virtual_readouts import with_readouts
+from theory_checks.verdicts.outcome import Place
+from theory_checks.verdicts.report import Report
 from theory_checks.verdicts.traces import Traces
 
 FEW = 12
@@ -77,7 +79,7 @@ def test_the_page_and_the_file_say_it_too(report, tmp_path):
     run = flowfa.simulate(flowfa.Problem(data, (3,)), 1, t_end=0.1, save=3, path=tmp_path / "r.nc")
     text = page(report, run.tree, Traces(), "run")
     assert "fine ended at t = " in text and "fine ended before the run" in text
-    assert "Not known beyond t = " in text and ">nan<" not in text
+    assert "Inconclusive: not known beyond t = " in text and ">nan<" not in text
     store(report, tmp_path / "r.nc")
     stored = flowfa.load(tmp_path / "r.nc")["checks"].to_dataset()
     assert str(stored["ended"].values[0]) == str(report["C-1"].ended)
@@ -93,7 +95,37 @@ def test_a_margin_that_is_no_number_on_rungs_that_are_complete_has_no_rung_to_bl
     nan = float("nan")
     place_less = Outcome(0, Verdict.INCONCLUSIVE, nan, nan)
     finding = Finding("X-1", "it is so", "margin: room", (place_less,))
-    assert finding.ended is None and "not a number" in finding.unknown
+    assert finding.ended is None
+    assert finding.reason == "the margin is not a number: a term overflows, or is 0 / 0"
+
+
+def finding_of(verdict, margin, uncertainty):
+    place = Place(0, "fa", 1, 2, 0.5)
+    return Finding("X-1", "it is so", "room", (Outcome(0, verdict, margin, uncertainty, place),))
+
+
+def test_every_inconclusive_has_its_reason_in_table_document_page_and_file(tmp_path):
+    nan = float("nan")
+    blurred = finding_of(Verdict.INCONCLUSIVE, 0.1, 0.2)
+    assert blurred.reason.startswith("the margin is within its uncertainty")
+    without = finding_of(Verdict.INCONCLUSIVE, 0.1, nan)
+    for finding, words in ((blurred, "within its uncertainty"), (without, "is not a number")):
+        report = Report((finding,))
+        assert words in text_of(report.explanations(200))
+        assert report.to_json_dict()["findings"][0]["reason"] == finding.reason
+        data = flowfa.datasets.orthogonally_separable(samples=3, dim=4, seed=0)
+        run = flowfa.simulate(flowfa.Problem(data, (3,)), 1, t_end=0.1, save=3)
+        assert words in page(report, run.tree, Traces(), "run")
+        run.save(tmp_path / "run.nc", overwrite=True)
+        store(report, tmp_path / "run.nc")
+        assert words in str(flowfa.load(tmp_path / "run.nc")["checks"]["reason"].values[0])
+    assert "t = 0.5: the uncertainty is not a number" in text_of(Report((without,)).table(200))
+    assert "unc" in repr(Report((without,))) and " nan" not in repr(Report((without,)))
+
+
+@pytest.mark.parametrize("verdict", [Verdict.HOLDS, Verdict.VIOLATED])
+def test_a_verdict_that_is_certain_needs_no_reason(verdict):
+    assert finding_of(verdict, 0.3, 0.2).reason == ""
 
 
 def test_an_estimate_without_an_uncertainty_says_so():

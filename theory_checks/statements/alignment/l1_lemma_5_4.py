@@ -47,7 +47,7 @@ class ReadoutAlignment:
         "cos(w, b) >= min|b_j| / ||b||"
     )
     reading: ClassVar[str] = (
-        "margin: of the identity the drift allowed, twice the uncertainty, minus drift; of the "
+        "margin = 2 x uncertainty - drift of the identity; of the "
         "bounds b_j w_j - kappa_j and b_j w_j plus twice the error, and cosine minus its bound"
     )
 

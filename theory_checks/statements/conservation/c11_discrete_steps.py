@@ -40,8 +40,8 @@ class StepConservation:
         "eta^2/2 ||U||^2 under fa"
     )
     reading: ClassVar[str] = (
-        "margin: twice the rounding of the terms of C, minus the difference between the change of "
-        "C since the start and the sum of the predicted steps"
+        "margin = 2 x uncertainty - difference between the change of C since the start and the sum "
+        "of the predicted steps; uncertainty: the rounding of the terms of C"
     )
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:

@@ -19,7 +19,7 @@ from theory_checks.statements.conservation.virtual_readouts import (
 )
 from theory_checks.statements.statement import register
 
-DRIFT = "margin: drift allowed by the integrator, twice the uncertainty, minus drift"
+DRIFT = "margin = 2 x uncertainty - drift"
 
 
 @register
