@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import flowfa
 from flowfa.flow.network_flow import NetworkFlow
@@ -40,12 +42,16 @@ def flow_of(samples: int, dim: int, widths: tuple[int, ...], starts: int) -> Net
     return NetworkFlow(problem, build_ensemble(problem, starts, 0))
 
 
-def run_to_end(flow: NetworkFlow, solver: str, **settings: float) -> tuple[Integration, float]:
+def run_to_end(flow: NetworkFlow, solver: str, **settings: Any) -> tuple[Integration, float]:
     """Return the integration, and the processor time that a trajectory of it took."""
     run = Integration.begin(flow.initial, torch.tensor([0.0, T_END], dtype=torch.float64))
     begin = time.process_time()
-    solve(flow.field, run, make_solver(solver, **settings), lambda *_: None)
+    solve(flow.field, run, make_solver(solver, **settings), _ignore)
     return run, (time.process_time() - begin) / len(flow)
+
+
+def _ignore(rows: Tensor, saves: Tensor, states: Tensor) -> None:
+    """Save nothing."""
 
 
 def rows(starts: int) -> Iterator[str]:
@@ -56,7 +62,7 @@ def rows(starts: int) -> Iterator[str]:
         flow = flow_of(samples, dim, widths, starts)
         exact, _ = run_to_end(flow, "event", rtol=1e-10)
         size = exact.state.abs().amax(1)
-        cases: list[tuple[str, dict[str, float]]] = [
+        cases: list[tuple[str, dict[str, Any]]] = [
             *(("event", {"rtol": rtol}) for rtol in (1e-3, 1e-5, 1e-7)),
             *(("bosh3", {"rtol": rtol, "max_steps": 20_000}) for rtol in (1e-3, 1e-5)),
             ("dopri5", {"rtol": 1e-5, "max_steps": 20_000}),

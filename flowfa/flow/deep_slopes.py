@@ -43,7 +43,10 @@ def deep_slopes(field: NetworkField, forward: ForwardPass) -> tuple[Tensor, ...]
     concerned = torch.stack([part.flatten(1).any(1) for part in zero]).any(0)
     if not concerned.any():
         return None
-    slopes = [torch.where(z > 0.0, 1.0, field.leak).to(z.dtype) for z in forward.preactivations]
+    slopes = [
+        torch.where(z > 0.0, z.new_tensor(1.0), z.new_tensor(field.leak)).detach()
+        for z in forward.preactivations
+    ]
     state = field.layout.pack(dict(forward.parameters)).detach().numpy()
     for row in range(rows):
         if not concerned[row]:

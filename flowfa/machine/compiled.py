@@ -37,9 +37,9 @@ def compiled_sums(function: Function) -> Function:
     return _kept(njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function))
 
 
-def compiling_message(function: Callable) -> str:
+def compiling_message(function: Callable, seconds: int = 20) -> str:
     """Return the message while `function` is compiled: it says whether later runs do so again."""
-    begin = "flowfa: compiling the event engine; this takes some 20 s"
+    begin = f"flowfa: compiling the event engine; this takes some {seconds} s"
     if is_kept(function):
         return f"{begin}, and is kept for later runs"
     return f"{begin} in every run: set NUMBA_CACHE_DIR to a folder where it can be kept"

@@ -103,9 +103,8 @@ def preactivation(net: Network, state: np.ndarray, modes: np.ndarray, pair: int)
         w = net.weights_at[below]
         weights = state[w : w + neurons * earlier].reshape((neurons, earlier))
         if below == layer:
-            bias = state[net.bias_at[below] + j] if net.bias_at[below] >= 0 else 0.0
-            inner: float = np.dot(weights[j], hidden)
-            return bias + inner
+            bias = float(state[net.bias_at[below] + j]) if net.bias_at[below] >= 0 else 0.0
+            return bias + float(np.dot(weights[j], hidden))
         z = np.dot(weights, hidden)
         columns = surfaces if below == 1 else rays
         for i in range(neurons):

@@ -204,7 +204,7 @@ def _first(net: Network, space: Space, state: np.ndarray, end: float) -> dict[st
     signs = signs_of(net, state)
     set_feedback(net, signs, space.feedback)
     modes, velocity = np.zeros(int(net.pair_at[-1]), np.int8), np.zeros_like(state)
-    with announced(compiling_message(integrate), after=4.0):
+    with announced(compiling_message(integrate, seconds=60), after=4.0):
         chosen = first_modes(net, space, state, modes, velocity)
     sizes, speeds = np.zeros((len(net.sizes), 2)), np.zeros((len(net.sizes), 2))
     update_sizes(net, state, sizes)

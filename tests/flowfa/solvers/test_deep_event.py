@@ -138,6 +138,17 @@ def test_recorded_rate_is_that_of_the_loss_while_deep_neurons_slide():
     assert np.abs(measured / rate[:, 1::3] - 1.0).max() < 1e-6
 
 
+def test_networks_beside_one_that_slides_are_measured_as_alone():
+    flow = network(rules=("fa",), starts=2, widths=(8, 6))
+    run, _ = integrate(flow, "event", rtol=1e-6)
+    states, rows = torch.stack([flow.initial[0], run.state[1]]), torch.arange(2)
+    assert (run.counters["slidings"] > run.counters["exits"])[1]
+    together = flow.observe(states, rows)
+    alone = flow.observe(states[:1], rows[:1])
+    for name in ("cosine", "gradient_norm", "loss_rate"):
+        assert torch.allclose(together[name][0], alone[name][0], rtol=1e-14, atol=0.0)
+
+
 def test_auto_takes_it_for_small_deep_networks_and_says_why():
     def choice(width, samples=8, **settings):
         data = flowfa.datasets.gaussian(samples=samples, dim=4, seed=0)
