@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from flowfa.errors import InputError
 from flowfa.records import Checkpoint, Recorder, RecordLayout, build_tree, checkpoint_folder, load
 from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.checkpoint import OUTLINE
 from flowfa.records.layout import Observed, TrainingAxes
-from flowfa.solvers.stepping.integration import Integration
-from flowfa.solvers.stepping.status import Status
 
 if TYPE_CHECKING:
     from xarray import DataTree
+
+    from flowfa.solvers.stepping.integration import Integration
 
 UNFINISHED = "unfinished"
 """The root attribute ``status`` of a run that is not finished."""
@@ -101,6 +100,11 @@ def load_unfinished(folder: Path) -> DataTree:
     InputError
         If a part is missing or damaged.
     """
+    # Most files that are looked at are finished, and need no torch.
+    import torch
+
+    from flowfa.solvers.stepping.integration import Integration
+
     arrays, meta = Checkpoint(folder).read()
     try:
         outline_arrays = read_arrays(folder / OUTLINE)
@@ -153,6 +157,8 @@ def _with_prefix(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.nda
 
 def _solver(run: Integration, layout: RecordLayout) -> dict[str, np.ndarray]:
     """Return /solver; running trajectories have reached the last save that is recorded."""
+    from flowfa.solvers.stepping.status import Status
+
     rows = np.arange(layout.trajectories)
     last_saved = layout.times_of_trajectories[rows, np.maximum(run.next_save - 1, 0)]
     running = np.array([status is Status.RUNNING for status in run.status])

@@ -101,6 +101,9 @@ class DeepEventSolver:
         for row, net in enumerate(prepared.networks):
             state = memory["state"][row].numpy().copy()
             rows.append(_first(net, prepared.spaces[row], state, run.end))
+            modes = np.zeros(net.targets.shape[1] * int(net.sizes[1:-1].sum()), np.int8)
+            modes[: len(rows[-1]["modes"])] = rows[-1]["modes"]
+            rows[-1]["modes"] = modes
         for name in rows[0]:
             memory[name] = torch.from_numpy(np.stack([entries[name] for entries in rows]))
         stuck = memory.pop("undecided").numpy()
@@ -139,7 +142,8 @@ class DeepEventSolver:
                     STEPS_AT_ONCE,
                     save_times,
                     memory["state"][row],
-                    memory["modes"][row],
+                    # Trajectories with samples of their own may have fewer pairs than others.
+                    memory["modes"][row][: int(prepared.networks[row].pair_at[-1])],
                     memory["signs"][row],
                     memory["sizes"][row],
                     numbers[row],

@@ -119,7 +119,13 @@ def strings(path):
     ]
 
 
-COMMAND_LINES = ("provenance.py", "falsify/report.py", "random_problems/problems.py")
+COMMAND_LINES = (
+    "provenance.py",
+    "falsify/report.py",
+    "random_problems/problems.py",
+    "laws/same_flow.py",
+    "laws/stored.py",
+)
 """Modules that write whole command lines, to be pasted or run."""
 
 

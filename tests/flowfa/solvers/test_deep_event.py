@@ -8,7 +8,10 @@ import torch
 
 import flowfa
 from flowfa.errors import InputError
+from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems import build_ensemble
 from flowfa.problems.losses.exponential import Exponential
+from flowfa.problems.starts import given_start
 from flowfa.solvers.choice import MOST_PAIRS, choose
 from flowfa.solvers.deep_event.solver import DeepEventSolver
 from flowfa.solvers.registry import make_solver
@@ -77,6 +80,26 @@ def test_opposite_and_repeated_samples_are_one_surface_of_the_first_layer():
     run, _ = integrate(flow, "event", end=2.0, rtol=1e-8)
     assert run.status == [Status.OK] * 3
     agrees_with_euler(flow, run, end=2.0)
+
+
+def test_trajectories_with_samples_of_their_own_may_have_fewer_surfaces():
+    """Equal and opposite samples merge, trajectory by trajectory; each is as if it were alone."""
+    random = np.random.default_rng(4)
+    X, y = random.standard_normal((3, 5, 2)), np.tile([1.0, -1.0, 1.0, -1.0, 1.0], (3, 1))
+    X[1, 4], X[2, 3], X[2, 4] = X[1, 0], -X[2, 0], 2.0 * X[2, 1]
+    weights = [random.standard_normal((3, *shape)) for shape in ((4, 2), (3, 4), (1, 3))]
+
+    def after(rows):
+        start = given_start({f"W{i}": W[rows] for i, W in enumerate(weights, start=1)})
+        problem = flowfa.Problem(flowfa.Dataset(X[rows], y[rows]), rule="gd", initial=start)
+        flow = NetworkFlow(problem, build_ensemble(problem, len(rows), 0))
+        run, _ = integrate(flow, "event", end=2.0, rtol=1e-7)
+        assert run.status == [Status.OK] * len(rows)
+        return run.state
+
+    together = after([0, 1, 2])
+    for row in range(3):
+        assert torch.equal(together[row], after([row])[0])
 
 
 def test_law_holds_to_the_tolerance_in_every_hidden_layer():

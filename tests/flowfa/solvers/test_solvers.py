@@ -255,7 +255,8 @@ def test_auto_takes_high_order_only_where_the_flow_is_smooth():
     shallow, deep = flowfa.Problem(data, (5,)), flowfa.Problem(data, (5, 4))
     assert choose("auto", flowfa.Problem(data, (5,), leak=1.0)).name == "dop853"
     assert choose("auto", shallow).name == "hybrid"
-    assert choose("auto", deep).name == "bosh3"
+    assert choose("auto", deep).name == "event"
+    assert choose("auto", deep, dtype="float32").name == "bosh3"
     assert choose("auto", shallow, dtype="float32").name == "bosh3"
     assert choose("auto", shallow, rtol=1e-12).name == "bosh3"
     assert choose("rk4", shallow).name == "rk4"
