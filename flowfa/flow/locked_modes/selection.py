@@ -17,7 +17,7 @@ import numpy as np
 
 from flowfa.flow.locked_modes.network import Network
 from flowfa.flow.locked_modes.passes import Space
-from flowfa.flow.locked_modes.sliding import evaluate_afresh, sliding_pairs
+from flowfa.flow.locked_modes.sliding import evaluate, evaluate_afresh, sliding_pairs
 from flowfa.machine.compiled import compiled_loop
 
 EXIT = 1e-7
@@ -93,7 +93,7 @@ def settle(
     modes: np.ndarray,
     at_zero: np.ndarray,
     out: np.ndarray,
-) -> int:
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """Make the modes of the pairs at zero consistent, and evaluate the field under them.
 
     Parameters
@@ -110,18 +110,23 @@ def settle(
 
     Returns
     -------
-    int
-        Evaluations made; -1 if no consistent choice was found.
+    tuple
+        Evaluations made, -1 if no consistent choice was found; the pairs that slide then, and the
+        factors and order of their system (`sliding.held_drives`).
     """
     last = len(net.sizes) - 1
     noise = np.empty(len(modes))
     # Pairs that keep their mode although they are wrong: others have to change first.
     waiting = np.zeros(len(modes), np.bool_)
     evaluations = 0
+    members = sliding_pairs(net, modes)
+    factors, order = np.empty((0, 0)), np.empty(0, np.int64)
     for round_ in range(ROUNDS):
         evaluations += 1
-        if not evaluate_afresh(net, space, state, modes, sliding_pairs(net, modes), out, True):
-            return -1
+        members = sliding_pairs(net, modes)
+        factors, order = np.empty((len(members), len(members))), np.empty(len(members), np.int64)
+        if not evaluate(net, space, state, modes, members, out, True, factors, order, True):
+            return -1, members, factors, order
         signals = largest_of_layers(net, space.push)
         write_noise(net, space, noise)
         chosen, most = -1, 0.0
@@ -141,7 +146,7 @@ def settle(
                 if size > 1.0 and (size > most or chosen < 0) and (round_ < BY_SIZE or chosen < 0):
                     chosen, most = i, size
         if chosen < 0:
-            return -1 if waiting.any() else evaluations
+            return (-1 if waiting.any() else evaluations), members, factors, order
         at_zero[chosen] = True
         old = modes[chosen]
         # Its velocities on both sides, while the others stay as they are or go on sliding.
@@ -156,7 +161,7 @@ def settle(
             modes[chosen] = 2 * side - 1
             evaluations += 1
             if not evaluate_afresh(net, space, state, modes, sliding_pairs(net, modes), out, True):
-                return -1
+                return -1, members, factors, order
             speed[side] = space.velocity[chosen]
         falls, grows = speed[0] <= noise[chosen], speed[1] >= -noise[chosen]
         modes[chosen] = -1 if falls else (1 if grows else 0)
@@ -164,4 +169,4 @@ def settle(
             waiting[chosen] = True
         else:
             waiting[:] = False
-    return -1
+    return -1, members, factors, order

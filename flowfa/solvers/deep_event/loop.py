@@ -20,6 +20,7 @@ from flowfa.solvers.deep_event.locate import (
 from flowfa.solvers.deep_event.scales import scaled_error, update_sizes
 from flowfa.solvers.deep_event.surfaces import put_on_surfaces
 from flowfa.solvers.runge_kutta.dopri5 import DOPRI5
+from flowfa.solvers.stepping.continuing import GROWTH as NEAR
 
 MATRIX, WEIGHTS, ERROR = DOPRI5.matrix, DOPRI5.weights, DOPRI5.error[0]
 LOCAL = 0.02
@@ -29,8 +30,6 @@ TOGETHER = 1e-13
 """Pairs whose preactivations are below this share of their layer's largest meet zero together."""
 STORM = 2000
 """Events in a row without progress that end a trajectory."""
-REACH = 12.0
-"""Steps ahead within which the end is near, so that control returns after each step."""
 
 GOING_ON, ARRIVED, UNDERFLOW, OVERFLOW, NO_CHOICE, TOO_MANY_EVENTS, NO_ROOM = range(7)
 """How a call ends."""
@@ -61,7 +60,7 @@ def first_modes(
         for i in range(net.pair_at[layer], net.pair_at[layer + 1]):
             modes[i] = 1 if space.z[i] > 0.0 else -1
             at_zero[i] = space.z[i] == 0.0
-    return settle(net, space, state, modes, at_zero, out)
+    return settle(net, space, state, modes, at_zero, out)[0]
 
 
 @compiled_loop
@@ -127,7 +126,7 @@ def integrate(
         t = numbers[TIME]
         if t >= end:
             return ARRIVED, written
-        if done > 0 and t + REACH * numbers[STEP] >= end:
+        if done > 0 and t + NEAR * numbers[STEP] >= end:
             return GOING_ON, written
         arrives = numbers[STEP] >= end - t
         h = end - t if arrives else numbers[STEP]
@@ -304,7 +303,7 @@ def integrate(
             for i in range(net.pair_at[layer], net.pair_at[layer + 1]):
                 if modes[i] != 0 and abs(space.z[i]) <= TOGETHER * heights[layer]:
                     at_zero[i] = True
-        evaluations = settle(net, space, state, modes, at_zero, stages[0])
+        evaluations, members, factors, order = settle(net, space, state, modes, at_zero, stages[0])
         if evaluations < 0:
             modes[:] = old
             return NO_CHOICE, written
@@ -313,9 +312,4 @@ def integrate(
             counters[CROSSINGS] += old[i] * modes[i] < 0
             counters[SLIDINGS] += old[i] != 0 and modes[i] == 0
             counters[EXITS] += old[i] == 0 and modes[i] != 0
-        members = sliding_pairs(net, modes)
-        factors, order = np.empty((len(members), len(members))), np.empty(len(members), np.int64)
-        # The factors for this step's stages, and what a call that begins here computes too.
-        if not evaluate(net, space, state, modes, members, stages[0], True, factors, order, True):
-            return NO_CHOICE, written
     return (ARRIVED if numbers[TIME] >= end else GOING_ON), written
