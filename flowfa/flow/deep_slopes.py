@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField
-from flowfa.flow.locked_modes.network import LOSSES, Network, network_of
+from flowfa.flow.compiled_losses import LOSSES
+from flowfa.flow.locked_modes.network import Network, network_of
 from flowfa.flow.locked_modes.passes import Space, set_feedback, space_for
 from flowfa.flow.locked_modes.selection import settle
 from flowfa.flow.locked_modes.signs import signs_of
