@@ -184,6 +184,14 @@ def slide(
         if modes[p] == 0:
             members[size] = p
             size += 1
+    if size == 1:
+        p = members[0]
+        for q in range(3):
+            x = -velocity[q, p] / gram[p, p]
+            full_u[q, p] = x
+            for k in range(len(modes)):
+                full_A[q, k] += gram[p, k] * x
+        return False
     for i in range(size):
         for j in range(size):
             matrix[i, j] = gram[members[i], members[j]]

@@ -59,7 +59,6 @@ def first_event(
         low = c0 + third * c1
         high = c0 + third * (2.0 * c1 + end * c2)
         suspects[p] = min(min(c0, low), min(high, c0 + end * (c1 + end * (c2 + end * c3))))
-    hysteresis = HYSTERESIS_IF_DEPENDENT if dependent else HYSTERESIS
     suspicious = 0
     for p in range(len(modes)):
         suspicious += not suspects[p] > 0.0
@@ -69,7 +68,7 @@ def first_event(
         if suspects[p] > 0.0:
             continue
         if modes[p] == 0:
-            s = _first_exit(p, tau, alpha, u, hysteresis, end, scratch)
+            s = _first_exit(p, tau, alpha, u, dependent, end, scratch)
         else:
             m = float(modes[p])
             c0, c1, c2, c3 = m * zeta[p], m * path[0, p], m * path[1, p], m * path[2, p]
@@ -86,6 +85,16 @@ def first_event(
         if s >= 0.0 and s < end:
             end, which = s, p
     return end, which
+
+
+@compiled
+def any_exit(alpha: float, u: np.ndarray, dependent: bool, scratch: Scratch) -> bool:
+    """Return whether a sliding surface leaves within the step; see `first_event`."""
+    modes = scratch.marks[MODES]
+    for p in range(len(modes)):
+        if modes[p] == 0 and _first_exit(p, 0.0, alpha, u, dependent, 1.0, scratch) >= 0.0:
+            return True
+    return False
 
 
 @compiled
@@ -127,7 +136,7 @@ def _first_exit(
     tau: float,
     alpha: float,
     u: np.ndarray,
-    hysteresis: float,
+    dependent: bool,
     end: float,
     scratch: Scratch,
 ) -> float:
@@ -138,6 +147,7 @@ def _first_exit(
     w0 = u[0, p] - rest[0, p] + tau * (u[1, p] - rest[1, p] + tau * (u[2, p] - rest[2, p]))
     w1 = u[1, p] - rest[1, p] + 2.0 * tau * (u[2, p] - rest[2, p])
     w2 = u[2, p] - rest[2, p]
+    hysteresis = HYSTERESIS_IF_DEPENDENT if dependent else HYSTERESIS
     slack = hysteresis * (abs(g[0, p]) + abs(g[1, p]) + abs(g[2, p]))
     # w is not divided by G, which may vanish: with G < 0, alpha G >= w >= G.
     upper = first_negative(w0 - g0 + slack, w1 - g1, w2 - g2, 0.0, end)

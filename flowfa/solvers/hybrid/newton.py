@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_loop
+from flowfa.machine.compiled import compiled, compiled_loop, compiled_sums
 from flowfa.solvers.hybrid.records import SIGNS, Layer, Memory, V
 from flowfa.solvers.hybrid.signals import NODES, TO_MONOMIAL
 
@@ -39,38 +39,53 @@ def tangent_kernel(layer: Layer, memory: Memory) -> np.ndarray:
         (output, sample, output, sample).
     """
     neurons, n, C = memory.zeta.shape[0], len(layer.surface), memory.weights.shape[2]
-    kernel, slope, hidden = np.zeros((C, n, C, n)), np.empty(n), np.empty(n)
-    for j in range(neurons):
-        for k in range(n):
-            p, factor = layer.surface[k], layer.factor[k]
-            z, side = factor * memory.zeta[j, p], factor * memory.modes[j, p]
-            hidden[k] = max(z, layer.leak * z)
-            slope[k] = 1.0 if side > 0.0 else (layer.leak if side < 0.0 else 0.0)
-        for c2 in range(C):
-            b = layer.fixed[j, c2] + layer.magnitudes[j, c2] * memory.weights[SIGNS, j, c2]
-            if layer.share != 0.0:
-                b += layer.share * memory.weights[V, j, c2]
-            for c in range(C):
-                weight = memory.weights[V, j, c] * b
-                for k in range(n):
-                    through_in = weight * slope[k]
-                    through_out = hidden[k] if c == c2 else 0.0
-                    for other in range(n):
-                        moved = through_in * slope[other] * _gram(layer, k, other)
-                        kernel[c, k, c2, other] += moved + through_out * hidden[other]
-    if layer.out_bias_at >= 0:
-        for c in range(C):
+    kernel, through_out = np.zeros((C, n, C, n)), np.zeros((n, n))
+    # Four neurons at a time, because sums that are loaded once take four products.
+    slope, hidden, ones, weight = np.empty((4, n)), np.empty((4, n)), np.ones(4), np.empty(4)
+    for first in range(0, neurons, 4):
+        count = min(4, neurons - first)
+        for i in range(4):
+            j = min(first + i, neurons - 1)
+            ones[i] = 1.0 if i < count else 0.0
             for k in range(n):
-                for other in range(n):
-                    kernel[c, k, c, other] += 1.0
+                p, factor = layer.surface[k], layer.factor[k]
+                z, side = factor * memory.zeta[j, p], factor * memory.modes[j, p]
+                hidden[i, k] = max(z, layer.leak * z)
+                slope[i, k] = 1.0 if side > 0.0 else (layer.leak if side < 0.0 else 0.0)
+        _add_products(ones, hidden, through_out)
+        for c2 in range(C):
+            for c in range(C):
+                for i in range(count):
+                    j = first + i
+                    b = layer.fixed[j, c2] + layer.magnitudes[j, c2] * memory.weights[SIGNS, j, c2]
+                    if layer.share != 0.0:
+                        b += layer.share * memory.weights[V, j, c2]
+                    weight[i] = memory.weights[V, j, c] * b
+                for i in range(count, 4):
+                    weight[i] = 0.0
+                _add_products(weight, slope, kernel[c, :, c2])
+    for k in range(n):
+        for other in range(n):
+            between = layer.gram[layer.surface[k], layer.surface[other]]
+            between *= layer.factor[k] * layer.factor[other]
+            out = through_out[k, other] + (1.0 if layer.out_bias_at >= 0 else 0.0)
+            for c in range(C):
+                for c2 in range(C):
+                    kernel[c, k, c2, other] *= between
+                kernel[c, k, c, other] += out
     return kernel
 
 
-@compiled
-def _gram(layer: Layer, k: int, other: int) -> float:
-    """Return the inner product of two samples, with the constant of a bias."""
-    between = layer.gram[layer.surface[k], layer.surface[other]]
-    return between * layer.factor[k] * layer.factor[other]
+@compiled_sums
+def _add_products(weight: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Add the products of four rows with themselves, each times its weight, (sample, sample)."""
+    n = rows.shape[1]
+    for k in range(n):
+        w0, w1 = weight[0] * rows[0, k], weight[1] * rows[1, k]
+        w2, w3 = weight[2] * rows[2, k], weight[3] * rows[3, k]
+        for other in range(n):
+            total = w0 * rows[0, other] + w1 * rows[1, other]
+            out[k, other] += total + (w2 * rows[2, other] + w3 * rows[3, other])
 
 
 @compiled_loop

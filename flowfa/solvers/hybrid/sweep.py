@@ -6,6 +6,7 @@ import numpy as np
 
 from flowfa.machine.compiled import compiled, compiled_loop, inlined
 from flowfa.solvers.hybrid.drives import drives, steady_drives
+from flowfa.solvers.hybrid.lanes import lanes_for, pass_without_events
 from flowfa.solvers.hybrid.neuron import UNFINISHED, integrate_neuron
 from flowfa.solvers.hybrid.records import (
     FEEDBACK,
@@ -26,8 +27,8 @@ from flowfa.solvers.hybrid.records import (
     V,
 )
 
-BLOCK = 16
-"""Neurons whose outputs are added up together, in a fixed order whatever the threads."""
+BLOCK = 32
+"""Most neurons whose outputs are added up together, in a fixed order whatever the threads."""
 VANISHING = 1e-13
 """A neuron all of whose |zeta| are below this share of its largest so far has w = 0."""
 
@@ -67,11 +68,23 @@ def sweep(
     feedback, push, rest = out[FEEDBACK:], scratch.drives[G], scratch.drives[H]
     signals, polynomials = guess.drives[:2], guess.drives[2:]
     rest[:] = 0.0
+    features = layer.directions.shape[1]
+    lanes = lanes_for(P, C, block_size(neurons), T, features)
     for block in range(first, last):
         total = path.outputs[block]
         total[:] = 0.0
         scratch.counts[:] = 0
-        for j in range(block * BLOCK, min((block + 1) * BLOCK, neurons)):
+        begin, end = block * block_size(neurons), min((block + 1) * block_size(neurons), neurons)
+        if end - begin < len(lanes.low):
+            lanes = lanes_for(P, C, end - begin, T, features)
+        pass_without_events(
+            layer, memory, guess, begin, times, first_integral, lanes, scratch, total, path
+        )
+        for j in range(begin, end):
+            if lanes.low[j - begin] > 0.0:
+                for c in range(C):
+                    path.signs[j, c] = memory.weights[SIGNS, j, c]
+                continue
             for p in range(P):
                 zeta[p], modes[p] = memory.zeta[j, p], memory.modes[j, p]
             for c in range(C):
@@ -109,10 +122,18 @@ def sweep(
             path.counts[block, event] = scratch.counts[event]
 
 
+@compiled
+def block_size(neurons: int) -> int:
+    """Return how many neurons a block has; the last may have fewer."""
+    blocks = (neurons + BLOCK - 1) // BLOCK
+    # Processors take them by fours.
+    return 4 * ((neurons + 4 * blocks - 1) // (4 * blocks))
+
+
 @compiled_loop
 def new_path(neurons: int, P: int, C: int, samples: int, times: int, integrals: int) -> Path:
     """Return room for what a sweep finds at some times, and the integrals at the last of them."""
-    blocks = (neurons + BLOCK - 1) // BLOCK
+    blocks = -(-neurons // block_size(neurons))
     return Path(
         np.empty((neurons, P)),
         np.empty((neurons, P), np.int8),
