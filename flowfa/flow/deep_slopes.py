@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowfa.flow.field import ForwardPass, NetworkField
 from flowfa.flow.compiled_losses import LOSSES
+from flowfa.flow.field import ForwardPass, NetworkField
 from flowfa.flow.locked_modes.network import Network, network_of
 from flowfa.flow.locked_modes.passes import Space, set_feedback, space_for
 from flowfa.flow.locked_modes.selection import settle

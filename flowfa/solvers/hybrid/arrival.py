@@ -19,6 +19,7 @@ from flowfa.solvers.hybrid.records import (
 from flowfa.solvers.hybrid.signals import integral_of
 from flowfa.solvers.hybrid.surfaces import put_on_surfaces
 
+
 @compiled_loop
 def arrive(layer: Layer, memory: Memory, guess: Guess, path: Path) -> None:
     """Move a trajectory to the end of an accepted step."""

@@ -30,8 +30,8 @@ def first_memory(
     -------
     tuple
         Arrays with a row for each trajectory: those of `records.Memory` without the state, and its
-        numbers but the time; and the number of surfaces of each at which a start lies and which push to both
-        sides, (trajectory,).
+        numbers but the time; and the number of surfaces of each at which a start lies and which
+        push to both sides, (trajectory,).
     """
     net, rows = setting.net, len(state)
     views = net.layout.views(state)

@@ -65,9 +65,7 @@ class Setting:
         neurons, outputs = layout.sizes[1], layout.sizes[2]
         P, samples = surfaces.gram.shape[1], surfaces.surface.shape[1]
         return Space(
-            Guess(
-                np.zeros(7), np.empty((3, outputs, samples)), np.empty((4, 3, outputs, P))
-            ),
+            Guess(np.zeros(7), np.empty((3, outputs, samples)), np.empty((4, 3, outputs, P))),
             new_path(neurons, P, outputs, samples, 4, 1),
             np.empty((4, outputs, samples)),
             np.empty((4, outputs, samples)),

@@ -126,9 +126,10 @@ def integrate(
             stage = TO_SWEEP
             if sweeps_elsewhere:
                 return TO_SWEEP
-        if stage == TO_SWEEP or stage == TO_SAVE:
+        if stage in (TO_SWEEP, TO_SAVE):
             # One call for both, because it is the largest part of what is compiled.
             times, first, found = space.times, len(space.times) - 1, path
+            passed, count = 0, 0
             if stage == TO_SAVE:
                 passed = _passed(save_times, progress[NEXT_SAVE], guess.step[ARRIVAL], False)
                 count, first = min(at_once, passed), 0
@@ -139,7 +140,9 @@ def integrate(
             if stage == TO_SAVE:
                 for i in range(count):
                     row = saved[progress[WRITTEN] + i]
-                    write_state(layer, memory.state, found.Y[i], found.v_at[i], guess, times[i], row)
+                    write_state(
+                        layer, memory.state, found.Y[i], found.v_at[i], guess, times[i], row
+                    )
                 progress[WRITTEN] += count
                 progress[NEXT_SAVE] += count
                 if count < passed:
@@ -158,7 +161,9 @@ def integrate(
             progress[UNSOUND] = 0
             for block in range(blocks):
                 progress[UNSOUND] += path.counts[block, UNFINISHED]
-            verdict = judge(layer, memory, space, tolerance, progress[SWEEPS], progress[UNSOUND] == 0)
+            verdict = judge(
+                layer, memory, space, tolerance, progress[SWEEPS], progress[UNSOUND] == 0
+            )
             if verdict == GOES_ON:
                 _follow(layer, memory, space)
                 write_guess(layer, memory, end, guess)

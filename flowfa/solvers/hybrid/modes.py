@@ -85,7 +85,13 @@ def select_modes(
     """
     lines, marks, matrix, right = scratch.lines, scratch.marks, scratch.matrix, scratch.right
     push, drive, y = lines[PUSH], lines[DRIVE], lines[BOX]
-    zero, modes, state, boxed, free = marks[ZERO], marks[MODES], marks[STATE], marks[BOXED], marks[FREE]
+    zero, modes, state, boxed, free = (
+        marks[ZERO],
+        marks[MODES],
+        marks[STATE],
+        marks[BOXED],
+        marks[FREE],
+    )
     repelling = 0
     boxes = 0
     for i in range(count):

@@ -71,15 +71,12 @@ class Moved:
         How it ended; see `loop`.
     counters : numpy.ndarray
         (trajectory, 8); see `loop`.
-    errors : numpy.ndarray
-        Sums of error estimates, (trajectory,).
     saved : list of numpy.ndarray
         States at the save times passed, each (save, parameter).
     """
 
     ends: list[int]
     counters: np.ndarray
-    errors: np.ndarray
     saved: list[np.ndarray]
 
 
@@ -97,7 +94,11 @@ class Trajectories:
         self.spaces = [setting.space() for _ in self.layers]
 
     def move(
-        self, arrays: dict[str, np.ndarray], next_save: Sequence[int], limits: Limits
+        self,
+        arrays: dict[str, np.ndarray],
+        errors: np.ndarray,
+        next_save: Sequence[int],
+        limits: Limits,
     ) -> Moved:
         """Move all trajectories on by some steps.
 
@@ -105,6 +106,8 @@ class Trajectories:
         ----------
         arrays : dict of numpy.ndarray
             What the solver keeps of them; changed.
+        errors : numpy.ndarray
+            The sums of their error estimates, (trajectory,); added to.
         next_save : sequence of int
             Index of the next save time of each.
         limits : Limits
@@ -114,16 +117,23 @@ class Trajectories:
         share = threads > 1 and rows < threads and blocks >= WORTH_A_THREAD
         times = np.stack([arrays["time"], arrays["step"], arrays["last_step"]], axis=1)
         numbers = np.concatenate([times, arrays["size"]], axis=1)
-        names = ("state", "zeta", "modes", "farthest", "weights", "signals")
         memories = [
-            Memory(*(arrays[name][row] for name in names), numbers[row], arrays["flags"][row])
+            Memory(
+                arrays["state"][row],
+                arrays["zeta"][row],
+                arrays["modes"][row],
+                arrays["farthest"][row],
+                arrays["weights"][row],
+                arrays["signals"][row],
+                numbers[row],
+                arrays["flags"][row],
+            )
             for row in range(rows)
         ]
         size = arrays["state"].shape[1]
         moved = Moved(
             [NEXT_TRIAL] * rows,
             np.zeros((rows, len(COUNTERS)), np.int64),
-            np.zeros(rows),
             [np.empty((max(1, min(MOST_ROOM, ROOM // size)), size)) for _ in range(rows)],
         )
         for space, following in zip(self.spaces, next_save, strict=True):
@@ -142,7 +152,7 @@ class Trajectories:
                 limits.save_times,
                 moved.saved[row],
                 moved.counters[row],
-                moved.errors[row : row + 1],
+                errors[row : row + 1],
                 stage,
                 share,
             )

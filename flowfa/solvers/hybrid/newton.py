@@ -19,7 +19,7 @@ GAUSS = np.stack([NODES, NODES**2 / 2.0, NODES**3 / 3.0], axis=1) @ TO_MONOMIAL
 """A_ij, the integral from 0 to c_i of the j-th Lagrange polynomial."""
 # One eigenvalue is real, the others are conjugate: their equations are conjugate, too.
 _VALUES, _VECTORS = np.linalg.eig(GAUSS)
-_REAL, _COMPLEX = int(np.abs(_VALUES.imag).argmin()), int(_VALUES.imag.argmax())
+_REAL, _COMPLEX = int(np.abs(np.imag(_VALUES)).argmin()), int(np.imag(_VALUES).argmax())
 _OF_REAL, _OF_COMPLEX = float(_VALUES[_REAL].real), complex(_VALUES[_COMPLEX])
 _TO = np.linalg.inv(_VECTORS)
 _TO_REAL, _TO_COMPLEX = _TO[_REAL], np.ascontiguousarray(_TO[_COMPLEX])

@@ -8,7 +8,8 @@ repeats until it no longer changes. Trajectories know nothing of one another: a 
 
 from __future__ import annotations
 
-import numpy as np
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -73,6 +74,7 @@ class HybridSolver:
         # for their error: on an easy problem both would begin with the same steps.
         self.first_step = min(1.0, tolerance.rtol / COARSE) ** 0.2
         self.max_steps = max_steps
+        self.most_steps = MOST_STEPS
         # They follow from the field alone, and are kept because merging samples takes time.
         self._trajectories: Trajectories | None = None
 
@@ -87,6 +89,12 @@ class HybridSolver:
         run.counters["repelling"][rows] += undecided
         run.memory |= {name: torch.from_numpy(array.copy()) for name, array in memory.items()}
 
+    def step_by_step(self) -> HybridSolver:
+        """Return the solver that comes back after each step; see `stepping.integration`."""
+        solver = copy(self)
+        solver.most_steps = 1
+        return solver
+
     def reach(self, run: Integration) -> Tensor:
         """Return how far the next steps go; see `stepping.continuing.Reaching`."""
         return reach_of_step(run)
@@ -98,20 +106,22 @@ class HybridSolver:
         memory = {name: value.numpy() for name, value in run.memory.items()}
         tried = run.counters["steps"][rows] + run.counters["rejected"][rows]
         looked_at = 10.0 * memory["zeta"].size * (memory["zeta"].shape[2] + 20)
+        errors = run.counters[ERROR_ESTIMATE][rows]
         moved = trajectories.move(
             memory,
+            errors,
             run.next_save[rows].tolist(),
             Limits(
                 self.tolerance,
                 run.end,
-                max(1, min(MOST_STEPS, int(CALL / looked_at))),
+                max(1, min(self.most_steps, int(CALL / looked_at))),
                 self.max_steps - tried,
                 run.save_times.numpy(),
             ),
         )
         for index, name in enumerate(COUNTERS):
             run.count(name, moved.counters[:, index])
-        run.count(ERROR_ESTIMATE, moved.errors)
+        run.counters[ERROR_ESTIMATE][rows] = errors
         for position, states in enumerate(moved.saved):
             if len(states):
                 row = int(rows[position])

@@ -6,7 +6,7 @@ import numpy as np
 
 from flowfa.machine.compiled import compiled, compiled_loop, inlined
 from flowfa.solvers.hybrid.drives import drives, steady_drives
-from flowfa.solvers.hybrid.lanes import lanes_for, pass_without_events
+from flowfa.solvers.hybrid.lanes import lanes_for
 from flowfa.solvers.hybrid.neuron import UNFINISHED, integrate_neuron
 from flowfa.solvers.hybrid.records import (
     FEEDBACK,
@@ -26,6 +26,7 @@ from flowfa.solvers.hybrid.records import (
     Scratch,
     V,
 )
+from flowfa.solvers.hybrid.without_events import pass_without_events
 
 BLOCK = 32
 """Most neurons whose outputs are added up together, in a fixed order whatever the threads."""
@@ -100,9 +101,7 @@ def sweep(
             if share != 0.0:
                 drives(feedback, signals[0], signals[1], push, rest)
             else:
-                steady_drives(
-                    feedback[0], polynomials[0], polynomials[1], layer.merged, push, rest
-                )
+                steady_drives(feedback[0], polynomials[0], polynomials[1], layer.merged, push, rest)
             vanishing = VANISHING * memory.farthest[j]
             if not integrate_neuron(layer, guess, vanishing, times, first_integral, scratch):
                 scratch.counts[UNFINISHED] += 1

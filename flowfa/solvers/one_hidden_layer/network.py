@@ -11,8 +11,8 @@ from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
-from flowfa.flow.field import NetworkField
 from flowfa.flow.compiled_losses import LOSSES
+from flowfa.flow.field import NetworkField
 from flowfa.flow.surfaces import Surfaces
 from flowfa.problems.activations import Activation
 from flowfa.problems.losses import Loss

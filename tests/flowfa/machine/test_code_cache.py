@@ -216,7 +216,7 @@ def test_the_message_promises_to_keep_only_what_is_kept():
 
 @pytest.mark.slow
 def test_an_edit_deep_in_the_engine_changes_the_weights_of_a_run(tmp_path, package):
-    """What the fast tests show of one small function, of the whole engine: most of a minute each time."""
+    """What the fast tests show of one small function, of the whole engine: it takes its time."""
     before, again = run(tmp_path, RUN), run(tmp_path, RUN)
     motion = package / "solvers" / "hybrid" / "motion.py"
     motion.write_text(motion.read_text().replace("h * q1,", "1.5 * h * q1,"))

@@ -107,14 +107,17 @@ def test_newton_knows_how_the_output_moves(rule):
     surfaces = find_surfaces(augmented_inputs(field))
     setting = Setting(field, surfaces, feedback_of(field))
     arrays, _ = first_memory(setting, flow.initial, 1.0, 1.0)
-    names = ("zeta", "modes", "farthest", "weights", "signals")
     kernel = np.stack(
         [
             tangent_kernel(
                 setting.layer(row),
                 Memory(
                     flow.initial[row].numpy(),
-                    *(arrays[name][row] for name in names),
+                    arrays["zeta"][row],
+                    arrays["modes"][row],
+                    arrays["farthest"][row],
+                    arrays["weights"][row],
+                    arrays["signals"][row],
                     np.zeros(5),
                     arrays["flags"][row],
                 ),

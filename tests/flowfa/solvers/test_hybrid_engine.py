@@ -90,7 +90,10 @@ def scratch_for(surfaces):
         np.zeros((3, 7)),
         np.zeros((surfaces, surfaces)),
         np.zeros((surfaces, 3)),
-        *(np.zeros((1, 1)) for _ in range(4)),
+        np.zeros((1, 1)),
+        np.zeros((1, 1)),
+        np.zeros((1, 1)),
+        np.zeros((1, 1)),
         np.zeros(6, np.int64),
     )
     scratch.marks[MODES] = 1
