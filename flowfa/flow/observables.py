@@ -95,7 +95,9 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
             rows = slice(group.start, group.stop)
             # p times the rule's law at ||w_in||^2 / p, which keeps the rule's own unit.
             share = incoming[rows] / degree
-            law = group.rule.conserved(layer, share, out_weight[rows], group.kept_at(forward.parameters))
+            law = group.rule.conserved(
+                layer, share, out_weight[rows], group.kept_at(forward.parameters)
+            )
             if law is not None:
                 column[rows] = degree * law
         columns.append(column)

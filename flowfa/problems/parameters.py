@@ -65,7 +65,9 @@ def nonnegative(parameter: str, value: object, owner: str) -> float:
         If it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InputError(f"the {parameter} of {owner} is {value!r}: expected a number of at least 0")
+        raise InputError(
+            f"the {parameter} of {owner} is {value!r}: expected a number of at least 0"
+        )
     return float(value)
 
 

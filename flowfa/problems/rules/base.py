@@ -166,9 +166,7 @@ class Rule(ABC):
             (trajectory, n_l); None if the rule claims no law for this layer.
         """
 
-    def feedback_velocity(
-        self, kept: Mapping[str, Tensor], moment: Moment
-    ) -> dict[str, Tensor]:
+    def feedback_velocity(self, kept: Mapping[str, Tensor], moment: Moment) -> dict[str, Tensor]:
         """Return dB/dt of every matrix that `draw_feedback` returned; a rule that has it moves them.
 
         Parameters

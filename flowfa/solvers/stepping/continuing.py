@@ -113,9 +113,7 @@ def _enter(run: Integration, rows: Tensor, entries: Mapping[str, Tensor]) -> Non
         target[rows.to(target.device)] = values
 
 
-def memory_of(
-    kept: Mapping[str, Tensor], rows_of_parts: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def memory_of(kept: Mapping[str, Tensor], rows_of_parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the memory of some trajectories as it was kept.
 
     Parameters
