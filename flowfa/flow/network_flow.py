@@ -177,7 +177,7 @@ def _moving_shapes(problem: Problem, ensemble: Ensemble) -> dict[str, tuple[int,
             shape = tuple(matrix.shape[1:])
             if shapes.setdefault(name, shape) != shape:
                 raise InputError(
-                    f"the rule {rule.name!r} moves {name} of shape {shape}, and another rule beside "
-                    f"it of shape {shapes[name]}: give it another name, or run them one by one"
+                    f"the rule {rule.name!r} moves {name} of shape {shape}, and a rule beside it "
+                    f"moves one of shape {shapes[name]}: rename it, or run them one by one"
                 )
     return shapes

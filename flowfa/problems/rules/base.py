@@ -167,7 +167,7 @@ class Rule(ABC):
         """
 
     def feedback_velocity(self, kept: Mapping[str, Tensor], moment: Moment) -> dict[str, Tensor]:
-        """Return dB/dt of every matrix that `draw_feedback` returned; a rule that has it moves them.
+        """Return dB/dt of every matrix that `draw_feedback` returned; who has it moves them.
 
         Parameters
         ----------

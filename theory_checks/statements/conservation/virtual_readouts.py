@@ -160,7 +160,8 @@ def _feedback_rate(
     names = [*group.moving]
 
     def feedback(weight: Tensor, *matrices: Tensor) -> Tensor:
-        return group.rule.feedback(layer + 1, weight, {**kept, **dict(zip(names, matrices, strict=True))})
+        here = {**kept, **dict(zip(names, matrices, strict=True))}
+        return group.rule.feedback(layer + 1, weight, here)
 
     weight = forward.parameters[f"W{layer + 1}"][rows]
     given = (weight, *(kept[name] for name in names))
