@@ -22,9 +22,9 @@ def problem(*rules, **options):
 
 
 def simulated(*rules, **settings):
-    return flowfa.simulate(
-        problem(*rules), 2, **{"t_end": 2.0, "rtol": 1e-5, "save": 6, "solver": "dopri5"} | settings
-    )
+    times = {} if "save_at" in settings else {"save": 6}
+    asked = {"t_end": 2.0, "rtol": 1e-5, "solver": "dopri5"} | times | settings
+    return flowfa.simulate(problem(*rules), 2, **asked)
 
 
 def assert_same(one, other, rows, other_rows, left_out=()):
