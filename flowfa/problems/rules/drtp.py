@@ -18,8 +18,9 @@ class DirectRandomTargetProjection(Rule):
     the place of delta_L. For classes y* is one-hot, and -y* has the sign of the error at the class
     that is right. The output layer follows its true gradient.
 
-    There is no law in the weights: a neuron's in-weights move by the targets and its out-weights by
-    the error, which are not functions of each other. With a virtual readout A_l of every hidden
+    With kinks there is no law in the weights: a neuron's in-weights move by the targets and its
+    out-weights by the error, which are not functions of each other. (In a linear network what D_l
+    does not reach stays: (I - D_l D_l^+) W_l, and more.) With a virtual readout A_l of every hidden
     layer, dA_l/dt = E[y* h_l^T], each neuron conserves 1/2 ||w_in||^2 - <A_l[:,j], D_l[j,:]> (C-1).
 
     References
@@ -44,4 +45,4 @@ class DirectRandomTargetProjection(Rule):
     def conserved(
         self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
     ) -> None:
-        """Return None: there is no law in the weights."""
+        """Return None: no neuron has a law in the weights."""

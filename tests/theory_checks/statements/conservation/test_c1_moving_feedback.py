@@ -107,9 +107,12 @@ def test_readouts_are_integrated_by_a_solver_of_any_field(by_rule):
     assert plain.of_any_field is None
 
 
-def test_drtp_has_no_law_in_the_weights_and_low_rank_dfa_those_of_dfa():
+def test_drtp_has_no_law_with_kinks_and_low_rank_dfa_those_of_dfa():
     sizes = (3, 4, 2)
     assert count_laws(Dynamics("drtp", sizes)).laws == 0
+    # D reaches two of four neurons' directions, and the others keep their three in-weights.
+    linear = Dynamics("drtp", sizes, flowfa.problems.activations.Identity())
+    assert count_laws(linear).laws == (4 - 2) * 3
     assert count_laws(Dynamics("low-rank-dfa", sizes)).laws == 4
 
 
