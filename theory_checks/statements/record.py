@@ -53,6 +53,11 @@ class Reproduction:
         items += [Item(int(re.sub(r"\D", "", name) or 0)) for name in layout.moving]
         names = [*(f"W{layer}" for layer in layers), *layout.moving]
 
+        # Rules that keep their feedback have zeros in the place of what another one moves.
+        moved = torch.ones(len(evidence), len(names), dtype=torch.bool)
+        for column, name in enumerate(layout.moving, start=layout.layers):
+            moved[:, column] = torch.from_numpy(evidence.flow.moves(name))[evidence.rows]
+
         def norms(states: Tensor) -> Tensor:
             views = layout.views(states.flatten(0, 1))
             by_name = [views[name].flatten(1).norm(dim=1) for name in names]
@@ -78,7 +83,7 @@ class Reproduction:
                 allowed,
                 torch.zeros_like(wrong),
                 when[:, :, None].expand_as(wrong),
-                on_mesh[:, :, None].expand_as(wrong),
+                on_mesh[:, :, None] & moved[:, None],
                 tuple(items),
                 "weights in the file",
             ),

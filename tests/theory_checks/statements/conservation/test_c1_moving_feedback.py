@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import flowfa
+import theory_checks
 from flowfa.errors import InputError
 from flowfa.flow.field import NetworkField
 from flowfa.problems.rules import KolenPollackWithDecay, Rule, WeightMirror
@@ -132,3 +133,12 @@ def test_layers_of_torch_models_refuse_what_they_cannot_feed_back(rule):
         InputError, match="which a layer of a torch model cannot: take another rule"
     ):
         convert(model, rule)
+
+
+def test_a_file_of_rules_side_by_side_is_checked():
+    """Rules that keep their feedback have no states of the other's, which no margin is of."""
+    data = flowfa.datasets.gaussian(samples=5, dim=4, seed=1)
+    problem = flowfa.Problem(data, (3,), leak=1.0, rule=("fa", "weight-mirror"), initial="xavier")
+    run = flowfa.simulate(problem, 1, t_end=0.5, rtol=1e-5, save=5)
+    found = theory_checks.check(run, only=("C-1", "record")).findings
+    assert [finding.verdict for finding in found] == [Verdict.HOLDS] * 2
