@@ -48,7 +48,7 @@ def deep_slopes(field: NetworkField, forward: ForwardPass) -> tuple[Tensor, ...]
         torch.where(z > 0.0, z.new_tensor(1.0), z.new_tensor(field.leak)).detach()
         for z in forward.preactivations
     ]
-    state = field.layout.pack(dict(forward.parameters)).detach().numpy()
+    state = field.layout.of_network().pack(forward.parameters).detach().numpy()
     for row in range(rows):
         if not concerned[row]:
             continue

@@ -149,7 +149,7 @@ class Stopping:
         """Return how far rows are from each condition, and whether they come nearer."""
         measured = _measured(field, state)
         excess = self.excess(measured)
-        velocity = measured.update
+        velocity = measured.velocity
         size = state.norm(dim=1, keepdim=True) / velocity.norm(dim=1, keepdim=True)
         ahead = state + torch.where(size.isfinite(), PROBE * size, 0.0) * velocity
         return excess, self.excess(_measured(field, ahead)) < excess
