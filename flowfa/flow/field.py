@@ -1,5 +1,8 @@
 """The vector field of a learning rule: dW_l/dt = -G_l, dc_l/dt = -E[delta_l] (docs/theory.md).
 
+With rates and decay by layer (C-8, C-13) it is dW_l/dt = -eta_l (G_l + lambda_l W_l), biases alike,
+which are the parameter groups of torch's SGD.
+
 Arrays have samples last: preactivations z_l and signals delta_l are (trajectory, n_l, sample), so
 every product is one batched matrix product with a leading trajectory dimension, and trajectory i
 is computed the same way whatever runs beside it.
@@ -83,6 +86,12 @@ class NetworkField:
         Of every hidden layer.
     groups : tuple of RuleGroup
         Cover the rows in order, without a gap.
+    rates : tuple of float
+        eta_l of each layer; empty where all are 1.
+    weight_decay : tuple of float
+        lambda_l of each layer; empty where all are 0.
+    sample_shares : Tensor or None
+        p_k with E_k[q] = sum_k p_k q_k, (sample,) or (trajectory, sample); None: all are 1/n.
     """
 
     layout: ParameterLayout
@@ -91,6 +100,9 @@ class NetworkField:
     loss: Loss
     activation: Activation
     groups: tuple[RuleGroup, ...]
+    rates: tuple[float, ...] = ()
+    weight_decay: tuple[float, ...] = ()
+    sample_shares: Tensor | None = None
 
     def replace(self, **changes: Any) -> NetworkField:
         """Return the field with some of its attributes changed."""
@@ -108,9 +120,26 @@ class NetworkField:
         return self.inputs.shape[-2]
 
     def __call__(self, time: Tensor, state: Tensor) -> Tensor:
-        """Return -G, (trajectory, parameter); the field does not depend on time."""
+        """Return the velocity, (trajectory, parameter); the field does not depend on time."""
         forward = self.forward(state)
-        return self.descent(forward, self.output_signal(forward), self.rule_signal)
+        return self.velocity(state, forward, self.output_signal(forward))
+
+    def velocity(self, state: Tensor, forward: ForwardPass, output_signal: Tensor) -> Tensor:
+        """Return -eta_l (G_l + lambda_l W_l) of all layers, (trajectory, parameter)."""
+        velocity = self.descent(forward, output_signal, self.rule_signal)
+        # One multiplication and one addition at a time: a fused kernel rounds differently in the
+        # odd elements at its end, so that a row would depend on the rows beside it.
+        if self.weight_decay:
+            velocity = velocity - self.layout.spread(self.weight_decay, state) * state
+        if self.rates:
+            velocity = self.layout.spread(self.rates, state) * velocity
+        return velocity
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return E_k of values (trajectory, sample); samples of share 0 may have any."""
+        if self.sample_shares is None:
+            return values.mean(1)
+        return torch.where(self.sample_shares > 0.0, self.sample_shares * values, 0.0).sum(1)
 
     def select(self, rows: Tensor) -> NetworkField:
         """Return the field of some rows, in non-decreasing order; repeats are allowed."""
@@ -126,6 +155,7 @@ class NetworkField:
             inputs=self.inputs[rows] if self.inputs.ndim == 3 else self.inputs,
             targets=self.targets[rows] if self.targets.ndim == 3 else self.targets,
             groups=tuple(groups),
+            sample_shares=self._of_rows(self.sample_shares, rows),
         )
 
     def on_samples(self, chosen: Tensor) -> NetworkField:
@@ -134,7 +164,8 @@ class NetworkField:
         Parameters
         ----------
         chosen : Tensor
-            Indices of samples, (trajectory, batch); E_k becomes the mean over the batch.
+            Indices of samples, (trajectory, batch); E_k becomes the mean over the batch, of n p_k
+            times what is averaged.
         """
         if self.inputs.ndim == 3:
             rows = torch.arange(len(chosen), device=chosen.device)[:, None]
@@ -146,7 +177,11 @@ class NetworkField:
             targets = self.targets.gather(2, index)
         else:
             targets = self.targets[:, chosen].transpose(0, 1).contiguous()
-        return self.replace(inputs=inputs, targets=targets)
+        shares = self.sample_shares
+        if shares is not None:
+            of_batch = shares.gather(1, chosen) if shares.ndim == 2 else shares[chosen]
+            shares = of_batch * (self.samples / chosen.shape[1])
+        return self.replace(inputs=inputs, targets=targets, sample_shares=shares)
 
     def switching(self, state: Tensor) -> Tensor | None:
         """Return all preactivations, (trajectory, hidden neuron * sample); None without kinks."""
@@ -185,8 +220,16 @@ class NetworkField:
         raise AssertionError("a network has at least one layer")
 
     def output_signal(self, forward: ForwardPass) -> Tensor:
-        """Return -delta_L / n, (trajectory, n_L, sample): the weight 1/n of E_k sits here."""
-        return self.loss.derivative(forward.output, self.targets) / -self.samples
+        """Return -p_k delta_L, (trajectory, n_L, sample): the share p_k = 1/n of E_k sits here."""
+        return self.shared(self.loss.derivative(forward.output, self.targets))
+
+    def shared(self, derivative: Tensor) -> Tensor:
+        """Return -p_k times the derivative of the loss, (trajectory, n_L, sample)."""
+        shares = self.sample_shares
+        if shares is None:
+            return derivative / -self.samples
+        shares = shares[:, None] if shares.ndim == 2 else shares
+        return torch.where(shares > 0.0, -shares * derivative, 0.0)
 
     def true_signal(self, layer: int, forward: ForwardPass, following: Tensor, _: Tensor) -> Tensor:
         """Return W_l^T delta_l: backpropagation's signal, whatever the rule."""
@@ -245,6 +288,11 @@ class NetworkField:
         if forward.slopes:
             return signal * forward.slopes[index]
         return self.activation.through(signal, z)
+
+    @staticmethod
+    def _of_rows(shares: Tensor | None, rows: Tensor) -> Tensor | None:
+        """Return the shares of some rows; those of all trajectories are the same for each."""
+        return shares[rows] if shares is not None and shares.ndim == 2 else shares
 
     @staticmethod
     def _batch(matrix: Tensor, size: int) -> Tensor:

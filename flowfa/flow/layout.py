@@ -52,6 +52,21 @@ class ParameterLayout:
             for name, shape in self.shapes.items()
         }
 
+    def spread(self, of_layers: tuple[float, ...], like: Tensor) -> Tensor:
+        """Return a number of each layer at all its weights and biases, (parameter,).
+
+        Parameters
+        ----------
+        of_layers : tuple of float
+            For layers 1 to L.
+        like : Tensor
+            Whose type and device the result has.
+        """
+        numbers = like.new_empty(self.length)
+        for name, (start, stop) in self._bounds.items():
+            numbers[start:stop] = of_layers[int(name[1:]) - 1]
+        return numbers
+
     def pack(self, parameters: dict[str, Tensor]) -> Tensor:
         """Return the flat state (trajectory, parameter) of named parameters."""
         return torch.cat([parameters[name].flatten(1) for name in self.shapes], dim=1)

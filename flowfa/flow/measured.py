@@ -73,13 +73,13 @@ class MeasuredState:
 
     @cached_property
     def output_signal(self) -> Tensor:
-        """-delta_L / n, (row, output, sample)."""
+        """-p_k delta_L, (row, output, sample)."""
         return self.field.output_signal(self.forward)
 
     @cached_property
     def update(self) -> Tensor:
-        """-G, the velocity of the flow, (row, parameter)."""
-        return self.field.descent(self.forward, self.output_signal, self.field.rule_signal)
+        """-G, the velocity of the flow, with decay and rates of layers, (row, parameter)."""
+        return self.field.velocity(self.state, self.forward, self.output_signal)
 
     @cached_property
     def steepest(self) -> Tensor:

@@ -101,6 +101,9 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
         ]
     )
     moved = (forward.parameters["W2"].norm(dim=1) * feedback.norm(dim=2)).amax(1).sqrt()
+    if field.rates:
+        # C-8 has ||w||^2 and <v, b> each divided by the rate of its layer.
+        moved = moved * (field.rates[0] / field.rates[1]) ** 0.5
     # Without overflow or underflow of squares, whatever the units.
     largest = inputs.abs().amax(1, keepdim=True)
     unit = torch.where(largest > 0.0, largest, 1.0)
@@ -117,14 +120,14 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
 
 
 def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
-    """Return -G with the slopes of sliding samples, (trajectory, parameter).
+    """Return the velocity with the slopes of sliding samples, (trajectory, parameter).
 
     The field itself takes the slope of one side of a kink, by the sign of rounding.
     """
     forward = field.forward(state)
     output_signal = field.output_signal(forward)
     forward = with_sliding_slopes(field, forward, output_signal)
-    return field.descent(forward, output_signal, field.rule_signal)
+    return field.velocity(state, forward, output_signal)
 
 
 def _with_several(

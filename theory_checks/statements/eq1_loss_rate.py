@@ -79,8 +79,9 @@ class RateOfLoss:
 
 def mean_loss(networks: Networks) -> Tensor:
     """Return the loss, from the forward pass alone, (row, 1)."""
-    output = networks.field.forward(networks.state).output
-    return networks.field.loss.value(output, networks.field.targets).mean(1, keepdim=True)
+    field = networks.field
+    output = field.forward(networks.state).output
+    return field.mean(field.loss.value(output, field.targets))[:, None]
 
 
 def eq1_factors(networks: Networks) -> Tensor:

@@ -1,4 +1,4 @@
-"""The residual signals r = -(1/n) dl/df of the losses, compiled."""
+"""The residual signals r = -p_k dl/df of the losses, compiled."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def ray_signals(net: Network, output: np.ndarray, signal: np.ndarray) -> None:
     signal[:] = 0.0
     for k in range(samples):
         p, factor = net.sample_ray[k], net.sample_factor[k]
-        share = -factor / samples
+        share = -factor * net.sample_share[k]
+        if share == 0.0:
+            continue
         if net.loss == CROSS_ENTROPY:
             label = 0
             for c in range(outputs):
