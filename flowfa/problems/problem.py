@@ -162,6 +162,12 @@ class Problem:
             rates = tuple(a * b for a, b in zip(rates, of_start, strict=True))
         self.layer_rates = rates if any(rate != 1.0 for rate in rates) else ()
         decay = self._of_layers("weight_decay", weight_decay)
+        for rule in self.rules:
+            if any(decay) and rule.learned:
+                raise InputError(
+                    f"the rule {rule.name} learns its feedback, which would decay with the weights "
+                    "(C-13), and is followed here without: leave out `weight_decay`"
+                )
         self.weight_decay = decay if any(decay) else ()
 
     def _of_layers(self, name: str, value: float | Sequence[float]) -> tuple[float, ...]:

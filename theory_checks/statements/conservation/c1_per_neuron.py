@@ -17,6 +17,7 @@ from theory_checks.statements.conservation.virtual_readouts import (
     readout_law,
     with_readouts,
 )
+from theory_checks.statements.motion import equal_rates, no_decay
 from theory_checks.statements.statement import register
 
 DRIFT = "margin = 2 x uncertainty - drift"
@@ -34,25 +35,11 @@ class NeuronConservation:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a homogeneous activation (C-6): any data, any differentiable loss, any kinks."""
-        return (homogeneous(evidence),)
+        return (homogeneous(evidence), no_decay(evidence), equal_rates(evidence))
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room each neuron's drift leaves."""
-        items = neurons(evidence)
-        measurements = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
-        direct = evidence.under("dfa")
-        if evidence.flow.layout.layers < 3 or not direct.any():
-            return measurements
-        last = evidence.flow.layout.layers - 1
-        earlier = tuple(item for item in items if item.layer != last)
-        return measurements + constant(
-            with_readouts(evidence),
-            readout_law,
-            earlier_in_norms,
-            earlier,
-            speaks_of=direct[:, None].expand(-1, len(earlier)),
-            note="with a virtual readout",
-        )
+        return of_neurons(evidence)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that break the law."""
@@ -65,3 +52,22 @@ class NeuronConservation:
             "magnitudes that drift": broken("frsf", "drifting feedback"),
             "weight decay under signfa": broken("signfa", "weight decay", leak=1.0),
         }
+
+
+def of_neurons(evidence: Evidence) -> tuple[Measurement, ...]:
+    """Return how much room the drift of each neuron's law leaves, in the units of C-8."""
+    items = neurons(evidence)
+    measurements = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
+    direct = evidence.under("dfa")
+    if evidence.flow.layout.layers < 3 or not direct.any():
+        return measurements
+    last = evidence.flow.layout.layers - 1
+    earlier = tuple(item for item in items if item.layer != last)
+    return measurements + constant(
+        with_readouts(evidence),
+        readout_law,
+        earlier_in_norms,
+        earlier,
+        speaks_of=direct[:, None].expand(-1, len(earlier)),
+        note="with a virtual readout",
+    )

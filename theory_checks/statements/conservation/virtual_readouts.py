@@ -13,7 +13,7 @@ from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
-from theory_checks.statements.conservation.laws import degree_of, squares
+from theory_checks.statements.conservation.laws import degree_of, rate_of, squares
 
 
 class WithReadouts:
@@ -79,7 +79,7 @@ def readout_law(networks: Networks) -> Tensor:
         parts = []
         for group in networks.field.groups:
             rows = slice(group.start, group.stop)
-            half = 0.5 * squares(networks, layer)[rows]
+            half = 0.5 * squares(networks, layer)[rows] / rate_of(networks, layer)
             if group.rule.name == "dfa":
                 product = readout[rows].transpose(1, 2) * group.kept[f"D{layer}"]
                 parts.append(half - degree_of(networks) * product.sum(2))
@@ -92,4 +92,5 @@ def readout_law(networks: Networks) -> Tensor:
 def earlier_in_norms(networks: Networks) -> Tensor:
     """Return 1/2 (||w_in||^2 + c^2) of neurons before the last hidden layer, (row, neuron)."""
     layers = range(1, networks.field.layout.layers - 1)
-    return torch.cat([0.5 * squares(networks, layer) for layer in layers], 1)
+    parts = [0.5 * squares(networks, layer) / rate_of(networks, layer) for layer in layers]
+    return torch.cat(parts, 1)
