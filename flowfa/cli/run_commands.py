@@ -84,9 +84,9 @@ class ChangeSettings:
     """Number of steps of discrete training."""
     momentum: Annotated[tuple[float, ...] | None, optional_flag(metavar="FLOAT [FLOAT ...]")] = None
     """Heavy-ball momenta of discrete training."""
-    layer_rates: Annotated[
-        tuple[float, ...] | None, optional_flag(metavar="FLOAT [FLOAT ...]")
-    ] = None
+    layer_rates: Annotated[tuple[float, ...] | None, optional_flag(metavar="FLOAT [FLOAT ...]")] = (
+        None
+    )
     """Rate of each layer, or one for all."""
     weight_decay: Annotated[
         tuple[float, ...] | None, optional_flag(metavar="FLOAT [FLOAT ...]")

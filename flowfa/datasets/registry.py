@@ -126,7 +126,9 @@ def stack(sets: Sequence[Dataset]) -> Dataset:
     weights = None
     if any(data.sample_weights is not None for data in sets):
         weights = np.stack(
-            [np.ones(data.samples) if data.sample_weights is None else data.sample_weights
-             for data in sets]
+            [
+                np.ones(data.samples) if data.sample_weights is None else data.sample_weights
+                for data in sets
+            ]
         )
     return Dataset(X, y, sets[0].name, origin, classes, weights)

@@ -42,7 +42,9 @@ def dead_neurons(measured: MeasuredState) -> Tensor:
     """
     shares = measured.field.sample_shares
     absent = False if shares is None else (shares == 0.0)[..., None, :]
-    return _counts(measured, [((z <= 0.0) | absent).all(2) for z in measured.forward.preactivations])
+    return _counts(
+        measured, [((z <= 0.0) | absent).all(2) for z in measured.forward.preactivations]
+    )
 
 
 @observable(

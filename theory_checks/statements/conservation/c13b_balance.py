@@ -127,7 +127,9 @@ def loss_of_law(networks: Networks) -> Tensor:
 def _with_balance(evidence: Evidence) -> Tensor:
     """Return which neurons have a law whose feedback has a form, (trajectory, neuron) bool."""
     in_form = [
-        group.rule.in_form for group in evidence.field.groups for _ in range(group.start, group.stop)
+        group.rule.in_form
+        for group in evidence.field.groups
+        for _ in range(group.start, group.stop)
     ]
     return with_law(evidence) & torch.tensor(in_form)[:, None]
 

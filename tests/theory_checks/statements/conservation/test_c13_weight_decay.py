@@ -46,7 +46,8 @@ def test_it_speaks_only_of_the_layers_in_proportion():
     # Layer 1 decays as layer 2 does, layer 2 not as layer 3.
     evidence = moved_evidence("gd", weight_decay=(0.2, 0.2, 0.5))
     (measurement,) = DecayingLaw().measure(evidence)
-    spoken_of = {item.layer for item, valid in zip(measurement.items, measurement.valid.any(1)[0])
-                 if valid}
+    spoken_of = {
+        item.layer for item, valid in zip(measurement.items, measurement.valid.any(1)[0], strict=True) if valid
+    }
     assert spoken_of == {1}
     assert finding_of(DecayingLaw(), evidence).verdict is Verdict.HOLDS
