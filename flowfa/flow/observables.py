@@ -41,7 +41,8 @@ def observe(
     -------
     dict
         Each (row,): ``loss``; ``gradient_norm`` ||grad Loss||, ``update_norm`` ||G||, ``cosine``
-        and ``loss_rate`` = -<grad Loss, G> of Eq. (1), -G the velocity with decay and rates; ``accuracy`` (NaN for regression).
+        and ``loss_rate`` = -<grad Loss, G> of Eq. (1), -G the velocity with decay and rates;
+        ``accuracy`` (NaN for regression).
         Each (row, layer): ``weight_norm`` ||W_l||_F and ``alignment`` cos(W_l, B_l^T), NaN where
         no matrix stands in for W_l^T. (row, hidden neuron): ``conserved``, the invariant of C-1.
         And each of `observables`, by its name.

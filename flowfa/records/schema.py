@@ -69,7 +69,8 @@ def describe(
     ----------
     layout : RecordLayout
     data : dict, optional
-        The samples ``X`` and ``y``, and ``sample_weights`` if there are; left out, the group /data is left out too.
+        The samples ``X`` and ``y``, and ``sample_weights`` if there are; left out, the group /data
+        is left out too.
     continuation : mapping, optional
         What a longer run begins from, (trajectory, ...); likewise.
 

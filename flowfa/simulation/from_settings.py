@@ -147,8 +147,8 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
     if settings.parametrisation != ProblemSettings.parametrisation:
         if name not in (ProblemSettings.init, settings.parametrisation):
             raise InputError(
-                f'`parametrisation="{settings.parametrisation}"` brings a start of its own and does '
-                f'not go with `init="{name}"`: leave one out'
+                f'`parametrisation="{settings.parametrisation}"` brings a start of its own and '
+                f'does not go with `init="{name}"`: leave one out'
             )
         name = settings.parametrisation
     if name not in STARTS.names() and _is_file_name(name):

@@ -22,10 +22,10 @@ class FactoredLoss(Loss):
     """
 
     name: ClassVar[str] = "factored"
+    label_kinds = ("binary", "classes", "targets")
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
-        self.label_kinds = loss.label_kinds
 
     def encode(self, data: Dataset) -> np.ndarray:
         """Return the targets with factors of one."""
