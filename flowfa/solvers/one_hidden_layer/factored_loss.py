@@ -56,10 +56,8 @@ def with_factors(field: NetworkField) -> NetworkField:
     if field.sample_shares is None and not field.rates:
         return field
     shares = field.sample_shares
-    if shares is None:
-        factors = field.targets.new_ones(field.samples)
-    else:
-        factors = shares * field.samples
+    ones = field.targets.new_ones(field.samples)
+    factors = ones if shares is None else shares * field.samples
     factors = factors * (field.rates[1] if field.rates else 1.0)
     targets = field.targets
     if factors.ndim == 2 and targets.ndim == 2:

@@ -16,8 +16,8 @@ from tests.support.moved_runs import (
     difference,
     kinked_data,
     last_weights,
-    start,
     simulated,
+    start,
 )
 
 RULES = ("gd", "fa", "signfa")
@@ -197,5 +197,5 @@ def test_every_solver_takes_it_or_says_in_one_line_which_one_does():
         run = flowfa.simulate(problem, 1, t_end=0.5)
         assert run.statuses == ["ok"]
         assert f'"solver": "{"event" if decay else "hybrid"}"' in run.tree.attrs["config"]
-    with pytest.raises(flowfa.InputError, match='weight decay.*solver="event"'):
+    with pytest.raises(flowfa.InputError, match=r'weight decay.*solver="event"'):
         flowfa.simulate(problem, 1, solver="hybrid")
