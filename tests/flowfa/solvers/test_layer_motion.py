@@ -124,6 +124,24 @@ def test_decay_and_rates_in_deep_networks_are_those_of_a_runge_kutta_method():
     assert difference(event, runge_kutta, both) < 1e-6
 
 
+def test_decay_and_rates_in_deep_networks_are_those_of_small_steps_through_sliding_modes():
+    problem = flowfa.Problem(
+        kinked_data(),
+        leak=0.2,
+        rule=(*RULES, "dfa"),
+        initial=start((4, 3), bias=True),
+        weight_decay=(0.3, 0.1, 0.2),
+        layer_rates=(0.5, 2.0, 1.5),
+    )
+    event = simulated(problem, "event")
+    assert event.tree["solver"]["slidings"].values.sum() > 0
+    errors = [
+        difference(flowfa.train(problem, rate=rate, t_end=2.0, save=2), event)
+        for rate in (4e-3, 1e-3)
+    ]
+    assert errors[1] < 2e-4 and errors[1] < 0.4 * errors[0]
+
+
 @pytest.mark.parametrize("solver", ("hybrid", "event", "dopri5"))
 @pytest.mark.parametrize("widths", ((5,), (4, 3)))
 def test_a_weight_of_2_is_the_sample_twice_and_0_no_sample(solver, widths):
