@@ -84,8 +84,14 @@ class ChangeSettings:
     """Number of steps of discrete training."""
     momentum: Annotated[tuple[float, ...] | None, optional_flag(metavar="FLOAT [FLOAT ...]")] = None
     """Heavy-ball momenta of discrete training."""
-    weight_decay: Annotated[float | None, optional_flag(metavar="FLOAT")] = None
-    """Weight decay of discrete training."""
+    layer_rates: Annotated[tuple[float, ...] | None, optional_flag(metavar="FLOAT [FLOAT ...]")] = (
+        None
+    )
+    """Rate of each layer, or one for all."""
+    weight_decay: Annotated[
+        tuple[float, ...] | None, optional_flag(metavar="FLOAT [FLOAT ...]")
+    ] = None
+    """Weight decay of each layer, or one for all."""
     batch_size: Annotated[int | None, optional_flag(metavar="INT")] = None
     """Samples of a minibatch of discrete training."""
     schedule: Annotated[str | None, optional_flag(metavar="SCHEDULE")] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +38,9 @@ class Dataset:
     classes : int, optional
         The number K of classes, where some may have no sample here; without it all class numbers
         from 0 to the largest must occur. As an attribute: K for class numbers, else 0.
+    sample_weights : numpy.ndarray, optional
+        How much each sample counts in the mean loss, (sample,) or (trajectory, sample): a weight of
+        2 is as good as the sample twice, 0 as good as no sample. Their sum does not matter.
 
     Attributes
     ----------
@@ -46,7 +50,8 @@ class Dataset:
     Raises
     ------
     InputError
-        If shapes disagree, there is no sample, a value is not finite, or class numbers leave gaps.
+        If shapes disagree, there is no sample, a value is not finite, class numbers leave gaps, or
+        weights are negative or all zero.
     """
 
     X: np.ndarray
@@ -54,6 +59,7 @@ class Dataset:
     name: str = UNNAMED
     origin: dict[str, Any] = field(default_factory=dict)
     classes: int = 0
+    sample_weights: np.ndarray | None = None
     told_classes: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -84,6 +90,7 @@ class Dataset:
                     "remove or repair the samples that are not finite"
                 )
         object.__setattr__(self, "classes", self._checked_classes())
+        object.__setattr__(self, "sample_weights", self._checked_weights())
 
     @property
     def differs_by_trajectory(self) -> bool:
@@ -129,18 +136,63 @@ class Dataset:
             "targets": "real targets",
         }
         shape = f"{self.samples} samples, {self.dim} features"
-        return {
+        facts = {
             "name": self.name,
             "shape": f"{len(self.X)} sets of {shape}" if self.differs_by_trajectory else shape,
             "labels": labels[self.label_kind],
         }
+        if self.sample_weights is not None:
+            low, high = self.sample_weights.min(), self.sample_weights.max()
+            facts["weights"] = f"sample weights {low:g} to {high:g}"
+        return facts
+
+    @property
+    def shares(self) -> np.ndarray | None:
+        """Weights that sum to one, (sample,) or (trajectory, sample); None: all are 1/n."""
+        if self.sample_weights is None:
+            return None
+        return self.sample_weights / self.sample_weights.sum(-1, keepdims=True)
+
+    def weighted(self, sample_weights: np.ndarray | Sequence[float]) -> Dataset:
+        """Return the same samples with other weights.
+
+        Raises
+        ------
+        InputError
+            If they do not fit.
+        """
+        weights = np.asarray(sample_weights)
+        return Dataset(self.X, self.y, self.name, self.origin, self.told_classes, weights)
 
     def digest(self) -> str:
         """Return a SHA-256 digest of shapes and values; equal sets have equal digests."""
         summary = hashlib.sha256(repr((self.X.shape, self.y.shape)).encode())
         summary.update(np.ascontiguousarray(self.X).tobytes())
         summary.update(np.ascontiguousarray(self.y).tobytes())
+        if self.sample_weights is not None:
+            summary.update(np.ascontiguousarray(self.sample_weights).tobytes())
         return summary.hexdigest()
+
+    def _checked_weights(self) -> np.ndarray | None:
+        """Return the weights, which are finite and not negative, some of each set positive."""
+        if self.sample_weights is None:
+            return None
+        weights, leading = _as_float64(self.sample_weights, "`sample_weights`"), self.X.shape[:-1]
+        if weights.shape not in (leading, leading[-1:]):
+            raise InputError(
+                f"`sample_weights` has shape {weights.shape} but there are {leading[-1]} samples: "
+                f"expected one number for each, {leading[-1:]}"
+                + (f" or {leading}" if self.differs_by_trajectory else "")
+            )
+        bad = weights[~(np.isfinite(weights) & (weights >= 0.0))]
+        if len(bad):
+            raise InputError(
+                f"`sample_weights` has {bad[0]:g}: expected finite numbers of at least 0, where 0 "
+                "leaves the sample out"
+            )
+        if not (weights.sum(-1) > 0.0).all():
+            raise InputError("`sample_weights` are all 0, so that nothing is left to learn")
+        return np.array(np.broadcast_to(weights, leading))
 
     def _checked_classes(self) -> int:
         """Return the number of classes: the given one, or that of class numbers without a gap."""

@@ -18,14 +18,18 @@ CLASSES = "classes"
 """Number K of classes, where y has class numbers and some may have no sample."""
 
 
+WEIGHTS = "sample_weights"
+"""How much each sample counts, where they do not count alike."""
+
+
 def load_npz(path: str | Path) -> Dataset:
     """Read a data set; nothing is ever unpickled.
 
     Parameters
     ----------
     path : str or Path
-        Arrays ``X`` and ``y``, and a number ``classes`` if needed, as `Dataset` takes them; other
-        arrays are ignored.
+        Arrays ``X`` and ``y``, and if needed a number ``classes`` and ``sample_weights``, as
+        `Dataset` takes them; other arrays are ignored.
 
     Raises
     ------
@@ -53,7 +57,8 @@ def load_npz(path: str | Path) -> Dataset:
             "expected one whole number, the number of classes"
         )
     try:
-        return Dataset(arrays["X"], arrays["y"], name, origin, int(classes))
+        weights = arrays.get(WEIGHTS)
+        return Dataset(arrays["X"], arrays["y"], name, origin, int(classes), weights)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -70,4 +75,6 @@ def save_npz(data: Dataset, path: str | Path, overwrite: bool = False) -> None:
     arrays = {"X": data.X, "y": data.y, PROVENANCE: np.array(stored)}
     if data.told_classes:
         arrays[CLASSES] = np.array(data.told_classes)
+    if data.sample_weights is not None:
+        arrays[WEIGHTS] = data.sample_weights
     write_npz(Path(path), arrays, overwrite)

@@ -122,4 +122,13 @@ def stack(sets: Sequence[Dataset]) -> Dataset:
             )
     origin = {"stacked": [data.origin for data in sets]}
     X, y = np.stack([data.X for data in sets]), np.stack([data.y for data in sets])
-    return Dataset(X, y, sets[0].name, origin, max(data.told_classes for data in sets))
+    classes = max(data.told_classes for data in sets)
+    weights = None
+    if any(data.sample_weights is not None for data in sets):
+        weights = np.stack(
+            [
+                np.ones(data.samples) if data.sample_weights is None else data.sample_weights
+                for data in sets
+            ]
+        )
+    return Dataset(X, y, sets[0].name, origin, classes, weights)

@@ -22,6 +22,8 @@ MATCHING_ARRAYS = 8
 def bytes_of_start(problem: Problem, settings: DeviationSettings) -> int:
     """Return about how many bytes the states of one start of a rule take, flow and steps."""
     inputs = min(problem.data.dim, problem.data.samples)
+    if any(problem.weight_decay[:1]):
+        inputs = problem.data.dim
     parameters = sum(a * b for a, b in itertools.pairwise((inputs, *problem.sizes[1:])))
     compared = _variants(settings) * settings.compared
     # The flow is kept at two tolerances, at all times of comparison and along its curve. Memory

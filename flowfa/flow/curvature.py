@@ -100,7 +100,7 @@ def _hessian(field: NetworkField, state: Tensor) -> Tensor:
     """Return the Hessian of the mean loss of one network, (parameter, parameter)."""
 
     def loss(flat: Tensor) -> Tensor:
-        return field.loss.value(field.forward(flat[None]).output, field.targets).mean()
+        return field.mean(field.loss.value(field.forward(flat[None]).output, field.targets)).sum()
 
     with torch.enable_grad():
         hessian = torch.autograd.functional.hessian(loss, state.detach().clone())

@@ -1,5 +1,8 @@
 """The vector field of a learning rule: dW_l/dt = -G_l, dc_l/dt = -E[delta_l] (docs/theory.md).
 
+With rates and decay by layer (C-8, C-13) it is dW_l/dt = -eta_l (G_l + lambda_l W_l), biases alike,
+which are the parameter groups of torch's SGD.
+
 Arrays have samples last: preactivations z_l and signals delta_l are (trajectory, n_l, sample), so
 every product is one batched matrix product with a leading trajectory dimension, and trajectory i
 is computed the same way whatever runs beside it.
@@ -94,6 +97,12 @@ class NetworkField:
         Of every hidden layer.
     groups : tuple of RuleGroup
         Cover the rows in order, without a gap.
+    rates : tuple of float
+        eta_l of each layer; empty where all are 1.
+    weight_decay : tuple of float
+        lambda_l of each layer; empty where all are 0.
+    sample_shares : Tensor or None
+        p_k with E_k[q] = sum_k p_k q_k, (sample,) or (trajectory, sample); None: all are 1/n.
     """
 
     layout: ParameterLayout
@@ -102,6 +111,9 @@ class NetworkField:
     loss: Loss
     activation: Activation
     groups: tuple[RuleGroup, ...]
+    rates: tuple[float, ...] = ()
+    weight_decay: tuple[float, ...] = ()
+    sample_shares: Tensor | None = None
 
     def replace(self, **changes: Any) -> NetworkField:
         """Return the field with some of its attributes changed."""
@@ -126,8 +138,38 @@ class NetworkField:
     def __call__(self, time: Tensor, state: Tensor) -> Tensor:
         """Return the velocity, (trajectory, parameter); the field does not depend on time."""
         forward = self.forward(state)
-        descent = self.descent(forward, self.output_signal(forward), self.rule_signal)
-        return self.with_feedback(forward, descent)
+        return self.velocity(state, forward, self.output_signal(forward))
+
+    def velocity(self, state: Tensor, forward: ForwardPass, output_signal: Tensor) -> Tensor:
+        """Return the velocity of the whole state, with the feedback that moves."""
+        descent = self.descent(forward, output_signal, self.rule_signal)
+        return self.with_feedback(forward, descent, self.moved(state, descent))
+
+    def moved(self, state: Tensor, descent: Tensor) -> Tensor:
+        """Return -eta_l (G_l + lambda_l W_l) of all layers, (trajectory, network parameter).
+
+        Parameters
+        ----------
+        state : Tensor
+            (trajectory, parameter).
+        descent : Tensor
+            -G, flat.
+        """
+        layout, velocity = self.layout, descent
+        # One multiplication and one addition at a time: a fused kernel rounds differently in the
+        # odd elements at its end, so that a row would depend on the rows beside it.
+        if self.weight_decay:
+            weights = state[:, : layout.network_length]
+            velocity = velocity - layout.spread(self.weight_decay, state) * weights
+        if self.rates:
+            velocity = layout.spread(self.rates, state) * velocity
+        return velocity
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return E_k of values (trajectory, sample); samples of share 0 may have any."""
+        if self.sample_shares is None:
+            return values.mean(1)
+        return torch.where(self.sample_shares > 0.0, self.sample_shares * values, 0.0).sum(1)
 
     def select(self, rows: Tensor) -> NetworkField:
         """Return the field of some rows, in non-decreasing order; repeats are allowed."""
@@ -144,6 +186,7 @@ class NetworkField:
             inputs=self.inputs[rows] if self.inputs.ndim == 3 else self.inputs,
             targets=self.targets[rows] if self.targets.ndim == 3 else self.targets,
             groups=tuple(groups),
+            sample_shares=self._of_rows(self.sample_shares, rows),
         )
 
     def on_samples(self, chosen: Tensor) -> NetworkField:
@@ -152,7 +195,8 @@ class NetworkField:
         Parameters
         ----------
         chosen : Tensor
-            Indices of samples, (trajectory, batch); E_k becomes the mean over the batch.
+            Indices of samples, (trajectory, batch); E_k becomes the mean over the batch, of n p_k
+            times what is averaged.
         """
         if self.inputs.ndim == 3:
             rows = torch.arange(len(chosen), device=chosen.device)[:, None]
@@ -164,7 +208,11 @@ class NetworkField:
             targets = self.targets.gather(2, index)
         else:
             targets = self.targets[:, chosen].transpose(0, 1).contiguous()
-        return self.replace(inputs=inputs, targets=targets)
+        shares = self.sample_shares
+        if shares is not None:
+            of_batch = shares.gather(1, chosen) if shares.ndim == 2 else shares[chosen]
+            shares = of_batch * (self.samples / chosen.shape[1])
+        return self.replace(inputs=inputs, targets=targets, sample_shares=shares)
 
     def switching(self, state: Tensor) -> Tensor | None:
         """Return all preactivations, (trajectory, hidden neuron * sample); None without kinks."""
@@ -203,13 +251,24 @@ class NetworkField:
         raise AssertionError("a network has at least one layer")
 
     def output_signal(self, forward: ForwardPass) -> Tensor:
-        """Return -delta_L / n, (trajectory, n_L, sample): the weight 1/n of E_k sits here."""
-        return self.loss.derivative(forward.output, self.targets) / -self.samples
+        """Return -p_k delta_L, (trajectory, n_L, sample): the share p_k = 1/n of E_k sits here."""
+        return self.shared(self.loss.derivative(forward.output, self.targets))
+
+    def shared(self, derivative: Tensor) -> Tensor:
+        """Return -p_k times the derivative of the loss, (trajectory, n_L, sample)."""
+        shares = self.sample_shares
+        if shares is None:
+            return derivative / -self.samples
+        shares = shares[:, None] if shares.ndim == 2 else shares
+        return torch.where(shares > 0.0, -shares * derivative, 0.0)
 
     def target_signal(self, rows: slice) -> Tensor:
-        """Return the targets / n of some rows, in the place of -delta_L / n."""
-        shared = self.targets.ndim == 2
-        return (self.targets if shared else self.targets[rows]) / self.samples
+        """Return p_k times the targets of some rows, in the place of -p_k delta_L."""
+        targets = self.targets if self.targets.ndim == 2 else self.targets[rows]
+        shares = self.sample_shares
+        if shares is None:
+            return targets / self.samples
+        return (shares[rows, None] if shares.ndim == 2 else shares) * targets
 
     def true_signal(self, layer: int, forward: ForwardPass, following: Tensor, _: Tensor) -> Tensor:
         """Return W_l^T delta_l: backpropagation's signal, whatever the rule."""
@@ -232,17 +291,19 @@ class NetworkField:
             parts.append(torch.bmm(matrix, source))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def with_feedback(self, forward: ForwardPass, descent: Tensor) -> Tensor:
-        """Return the velocity of the whole state: that of the feedback put behind -G.
+    def with_feedback(self, forward: ForwardPass, descent: Tensor, moved: Tensor) -> Tensor:
+        """Return the velocity of the whole state: that of the feedback put behind the network's.
 
         Parameters
         ----------
         forward : ForwardPass
         descent : Tensor
-            -G, flat.
+            -G, flat, without decay, which the feedback sees.
+        moved : Tensor
+            The velocity of the network, flat.
         """
         if not self.layout.moving:
-            return descent
+            return moved
         parameters, updates = forward.parameters, self.layout.views(descent)
         later = [f"W{layer}" for layer in range(2, self.layout.layers + 1)]
         velocities = {name: torch.zeros_like(parameters[name]) for name in self.layout.moving}
@@ -256,11 +317,11 @@ class NetworkField:
                 tuple(h[rows] for h in forward.activations),
                 forward.output[rows],
             )
-            moved = group.rule.feedback_velocity(group.kept_at(parameters), moment)
-            check_velocity(group.rule, moved, {n: velocities[n][rows].shape for n in group.moving})
-            for name, velocity in moved.items():
+            rates = group.rule.feedback_velocity(group.kept_at(parameters), moment)
+            check_velocity(group.rule, rates, {n: velocities[n][rows].shape for n in group.moving})
+            for name, velocity in rates.items():
                 velocities[name][rows] = velocity
-        return torch.cat([descent, *(v.flatten(1) for v in velocities.values())], dim=1)
+        return torch.cat([moved, *(v.flatten(1) for v in velocities.values())], dim=1)
 
     def steepest(self, forward: ForwardPass, output_signal: Tensor) -> Tensor:
         """Return -grad Loss, flat, with the true derivative of the activation."""
@@ -302,6 +363,11 @@ class NetworkField:
         if forward.slopes:
             return signal * forward.slopes[index]
         return self.activation.through(signal, z)
+
+    @staticmethod
+    def _of_rows(shares: Tensor | None, rows: Tensor) -> Tensor | None:
+        """Return the shares of some rows; those of all trajectories are the same for each."""
+        return shares[rows] if shares is not None and shares.ndim == 2 else shares
 
     @staticmethod
     def _batch(matrix: Tensor, size: int) -> Tensor:

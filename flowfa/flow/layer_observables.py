@@ -37,9 +37,14 @@ def layer_cosine(measured: MeasuredState) -> Tensor:
 def dead_neurons(measured: MeasuredState) -> Tensor:
     """Return how many neurons of each hidden layer have z <= 0 on all samples, (row, layer).
 
-    Under a ReLU they have no output and no update. NaN in the output layer.
+    Under a ReLU they have no output and no update. NaN in the output layer. Samples of weight 0
+    do not count.
     """
-    return _counts(measured, [(z <= 0.0).all(2) for z in measured.forward.preactivations])
+    shares = measured.field.sample_shares
+    absent = False if shares is None else (shares == 0.0)[..., None, :]
+    return _counts(
+        measured, [((z <= 0.0) | absent).all(2) for z in measured.forward.preactivations]
+    )
 
 
 @observable(

@@ -85,6 +85,21 @@ class ParameterLayout:
             for name, shape in shapes.items()
         }
 
+    def spread(self, of_layers: tuple[float, ...], like: Tensor) -> Tensor:
+        """Return a number of each layer at all its weights and biases, (network parameter,).
+
+        Parameters
+        ----------
+        of_layers : tuple of float
+            For layers 1 to L.
+        like : Tensor
+            Whose type and device the result has.
+        """
+        numbers = like.new_empty(self.network_length)
+        for name in self.shapes:
+            numbers[slice(*self._bounds[name])] = of_layers[int(name[1:]) - 1]
+        return numbers
+
     def pack(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """Return the flat vector (trajectory, parameter) of what is in it, by name."""
         names = [*self.shapes]

@@ -73,18 +73,23 @@ class MeasuredState:
 
     @cached_property
     def output_signal(self) -> Tensor:
-        """-delta_L / n, (row, output, sample)."""
+        """-p_k delta_L, (row, output, sample)."""
         return self.field.output_signal(self.forward)
 
     @cached_property
     def update(self) -> Tensor:
-        """-G, by which the data move the network, (row, parameter of the network)."""
-        return self.field.descent(self.forward, self.output_signal, self.field.rule_signal)
+        """-eta_l (G_l + lambda_l W_l): the network's velocity, (row, parameter of the network)."""
+        return self.field.moved(self.state, self._descent)
 
     @cached_property
     def velocity(self) -> Tensor:
         """The velocity of the whole state, (row, parameter), with the feedback that moves."""
-        return self.field.with_feedback(self.forward, self.update)
+        return self.field.with_feedback(self.forward, self._descent, self.update)
+
+    @cached_property
+    def _descent(self) -> Tensor:
+        """-G, (row, parameter of the network)."""
+        return self.field.descent(self.forward, self.output_signal, self.field.rule_signal)
 
     @cached_property
     def steepest(self) -> Tensor:

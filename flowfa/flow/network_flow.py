@@ -35,7 +35,8 @@ class NetworkFlow:
         How often each start stands under each rule, side by side: once in a flow, once for each
         learning rate in discrete training.
     reduce : bool
-        Whether W_1 may be reduced to the span of the data (`InputSpan`).
+        Whether W_1 may be reduced to the span of the data (`InputSpan`). It is not where weight
+        decay moves it outside too.
 
     Attributes
     ----------
@@ -75,7 +76,10 @@ class NetworkFlow:
 
         trajectory_start = torch.tensor(self.starts, device=device)
         self.span = InputSpan(
-            on_device(problem.data.X), of_all(ensemble.weights[0]), trajectory_start, reduce
+            on_device(problem.data.X),
+            of_all(ensemble.weights[0]),
+            trajectory_start,
+            reduce and not any(problem.weight_decay[:1]),
         )
         self.layout = ParameterLayout(
             (self.span.inputs.shape[-1], *problem.sizes[1:]),
@@ -99,8 +103,12 @@ class NetworkFlow:
             parameters[name] = torch.cat(parts)
         self.initial = self.layout.pack(parameters)
         inputs, targets = self.span.inputs, on_device(problem.loss.encode(problem.data))
+        shares = problem.data.shares
+        sample_shares = None if shares is None else on_device(shares)
         if inputs.ndim == 3:
             inputs, targets = inputs[trajectory_start], targets[trajectory_start]
+            if sample_shares is not None:
+                sample_shares = sample_shares[trajectory_start]
         groups = tuple(
             RuleGroup(
                 rule,
@@ -118,6 +126,9 @@ class NetworkFlow:
             problem.loss,
             problem.activation,
             groups,
+            problem.layer_rates,
+            problem.weight_decay,
+            sample_shares,
         )
 
     def __len__(self) -> int:

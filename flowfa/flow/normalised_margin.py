@@ -37,6 +37,10 @@ def normalised_margin(measured: MeasuredState) -> Tensor:
     for norm, power in zip(norms.unbind(1), powers, strict=True):
         # Powers are taken by exp and log: torch's pow rounds a row by the rows beside it.
         scale = scale * (norm if power == 1.0 else torch.exp(power * norm.log()))
+    shares = measured.field.sample_shares
+    if shares is not None:
+        # A sample of weight 0 is as good as absent.
+        margins = torch.where(shares > 0.0, margins, torch.inf)
     return margins.amin(1) / scale
 
 

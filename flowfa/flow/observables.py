@@ -41,7 +41,8 @@ def observe(
     -------
     dict
         Each (row,): ``loss``; ``gradient_norm`` ||grad Loss||, ``update_norm`` ||G||, ``cosine``
-        and ``loss_rate`` = -<grad Loss, G> of Eq. (1); ``accuracy`` (NaN for regression).
+        and ``loss_rate`` = -<grad Loss, G> of Eq. (1), -G the velocity with decay and rates;
+        ``accuracy`` (NaN for regression).
         Each (row, layer): ``weight_norm`` ||W_l||_F and ``alignment`` cos(W_l, B_l^T), NaN where
         no matrix stands in for W_l^T. (row, hidden neuron): ``conserved``, the invariant of C-1.
         And each of `observables`, by its name.
@@ -54,15 +55,15 @@ def observe(
     correct = field.loss.correct(forward.output, field.targets)
     losses = field.loss.value(forward.output, field.targets)
     return {
-        "loss": losses.mean(1),
+        "loss": field.mean(losses),
         "gradient_norm": gradient_norm,
         "update_norm": update_norm,
         # Where either vanishes there is no angle: 0/0 gives NaN, which means just that.
         "cosine": product / (gradient_norm * update_norm),
         "loss_rate": -product,
-        "accuracy": losses.mean(1) * torch.nan
+        "accuracy": field.mean(losses) * torch.nan
         if correct is None
-        else correct.to(state.dtype).mean(1),
+        else field.mean(correct.to(state.dtype)),
         "weight_norm": measured.weight_norm2.sqrt(),
         "alignment": alignment(field, forward),
         "conserved": conserved(field, forward, outside_norm2),
@@ -74,7 +75,8 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
     """Return the invariant of C-1 of each hidden neuron, (row, hidden neuron), layer by layer.
 
     An activation of degree p conserves 1/2 ||w_in||^2 - p g(w_out), g as in the rule's own law
-    (C-6); one that is not homogeneous has no law: NaN.
+    (C-6); one that is not homogeneous has no law: NaN. With rates of layers it is
+    ||w_in||^2 / (2 eta_l) - p g(w_out) / eta_{l+1} (C-8).
     """
     degree = field.activation.degree
     if degree is None:
@@ -94,12 +96,15 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
         for group in field.groups:
             rows = slice(group.start, group.stop)
             # p times the rule's law at ||w_in||^2 / p, which keeps the rule's own unit.
-            share = incoming[rows] / degree
+            share, unit = incoming[rows] / degree, degree
+            if field.rates:
+                share = share * (field.rates[layer] / field.rates[layer - 1])
+                unit = degree / field.rates[layer]
             law = group.rule.conserved(
                 layer, share, out_weight[rows], group.kept_at(forward.parameters)
             )
             if law is not None:
-                column[rows] = degree * law
+                column[rows] = unit * law
         columns.append(column)
     return torch.cat(columns, dim=1)
 

@@ -104,6 +104,9 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
         ]
     )
     moved = (forward.parameters["W2"].norm(dim=1) * feedback.norm(dim=2)).amax(1).sqrt()
+    if field.rates:
+        # C-8 has ||w||^2 and <v, b> each divided by the rate of its layer.
+        moved = moved * (field.rates[0] / field.rates[1]) ** 0.5
     # Without overflow or underflow of squares, whatever the units.
     largest = inputs.abs().amax(1, keepdim=True)
     unit = torch.where(largest > 0.0, largest, 1.0)
@@ -127,8 +130,7 @@ def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
     forward = field.forward(state)
     output_signal = field.output_signal(forward)
     forward = with_sliding_slopes(field, forward, output_signal)
-    descent = field.descent(forward, output_signal, field.rule_signal)
-    return field.with_feedback(forward, descent)
+    return field.velocity(state, forward, output_signal)
 
 
 def _with_several(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 from flowfa.datasets.dataset import Dataset
@@ -48,6 +49,13 @@ class Problem:
     activation : str or Activation
         Of every hidden layer. `leak` and `smooth_kinks` are of the default, ``"leaky-relu"``,
         and go with no other.
+    layer_rates : float or sequence of float
+        eta_l of each layer, or one for all: dW_l/dt = -eta_l (G_l + lambda_l W_l) (C-8).
+    weight_decay : float or sequence of float
+        lambda_l of each layer, or one for all, of weights and biases (C-13).
+    parametrisation : {"standard", "ntk", "mean-field"}
+        ``"ntk"`` and ``"mean-field"`` are short for their starts, which bring rates of layers;
+        `layer_rates` multiplies those.
 
     Attributes
     ----------
@@ -59,6 +67,8 @@ class Problem:
         n_0, ..., n_L.
     has_bias : tuple of bool
         Of each layer.
+    layer_rates, weight_decay : tuple of float
+        Of each layer; empty where all rates are 1, and where nothing decays.
 
     Raises
     ------
@@ -85,6 +95,9 @@ class Problem:
         initial: str | RandomStart | GivenStart = ProblemSettings.init,
         smooth_kinks: float | None = ProblemSettings.smooth_kinks,
         activation: str | Activation = ProblemSettings.activation,
+        layer_rates: float | Sequence[float] = ProblemSettings.layer_rates,
+        weight_decay: float | Sequence[float] = ProblemSettings.weight_decay,
+        parametrisation: str = ProblemSettings.parametrisation,
     ) -> None:
         if not isinstance(data, Dataset):
             raise InputError(
@@ -97,7 +110,7 @@ class Problem:
         check_labels(self.loss, data)
         outputs = self.loss.encode(data).shape[-2]
         self.rules = _rules(rule)
-        self.initial = _start(initial)
+        self.initial = _start(initial, valid(ProblemSettings, "parametrisation", parametrisation))
         if isinstance(self.initial, GivenStart):
             self.sizes = self.initial.sizes
             self.has_bias = tuple(bias is not None for bias in self.initial.biases)
@@ -109,6 +122,69 @@ class Problem:
             self.sizes: tuple[int, ...] = (data.dim, *hidden, outputs)
             bias = valid(ProblemSettings, "bias", bias)
             self.has_bias = (bias != "none",) * len(hidden) + (bias == "all",)
+        self._set_motion(layer_rates, weight_decay)
+
+    def moving(
+        self,
+        layer_rates: float | Sequence[float] | None = None,
+        weight_decay: float | Sequence[float] | None = None,
+    ) -> Problem:
+        """Return the problem with other rates of layers, or another weight decay.
+
+        Parameters
+        ----------
+        layer_rates, weight_decay : float or sequence of float, optional
+            As the constructor; those not given stay.
+
+        Raises
+        ------
+        InputError
+            If they do not fit.
+        """
+        other = copy.copy(self)
+        other._set_motion(
+            (self.layer_rates or 1.0) if layer_rates is None else layer_rates,
+            (self.weight_decay or 0.0) if weight_decay is None else weight_decay,
+            own=layer_rates is not None,
+        )
+        return other
+
+    def _set_motion(
+        self,
+        layer_rates: float | Sequence[float],
+        weight_decay: float | Sequence[float],
+        own: bool = True,
+    ) -> None:
+        """Keep rates and decay; those rates that belong to the start are in unless not `own`."""
+        rates = self._of_layers("layer_rates", layer_rates)
+        if own and isinstance(self.initial, RandomStart):
+            of_start = self.initial.layer_rates(self.sizes)
+            rates = tuple(a * b for a, b in zip(rates, of_start, strict=True))
+        self.layer_rates = rates if any(rate != 1.0 for rate in rates) else ()
+        decay = self._of_layers("weight_decay", weight_decay)
+        for rule in self.rules:
+            if any(decay) and rule.learned:
+                raise InputError(
+                    f"the rule {rule.name} learns its feedback, which would decay with the weights "
+                    "(C-13), and is followed here without: leave out `weight_decay`, or take the "
+                    "rule kolen-pollack-decay, whose feedback decays by itself"
+                )
+            if self.layer_rates and rule.moves:
+                raise InputError(
+                    f"the rule {rule.name} moves its feedback, which has no rate of a layer: leave "
+                    "out `layer_rates`, and parametrisations that bring rates"
+                )
+        self.weight_decay = decay if any(decay) else ()
+
+    def _of_layers(self, name: str, value: float | Sequence[float]) -> tuple[float, ...]:
+        """Return a number for each layer."""
+        given: tuple[float, ...] = valid(ProblemSettings, name, value)
+        if len(given) not in (1, self.layers):
+            raise InputError(
+                f"`{name}` has {len(given)} numbers for {self.layers} layers: give one for all "
+                "or one for each"
+            )
+        return given * self.layers if len(given) == 1 else given
 
     @property
     def leak(self) -> float | None:
@@ -170,7 +246,19 @@ class Problem:
             "rules": f"rules {', '.join(rule.name for rule in self.rules)}",
             "loss": f"{self.loss.name} loss",
             "start": f"{self.initial.name} start",
+            **self._motion_facts(),
         }
+
+    def _motion_facts(self) -> dict[str, str]:
+        """Return how it moves beside the rule."""
+        facts = {}
+        if self.layer_rates:
+            facts["rates"] = f"rates {' '.join(f'{rate:g}' for rate in self.layer_rates)}"
+        if self.weight_decay:
+            facts["decay"] = f"decay {' '.join(f'{decay:g}' for decay in self.weight_decay)}"
+        if self.data.sample_weights is not None:
+            facts["weights"] = "weighted samples"
+        return facts
 
     def _check_given(self, start: GivenStart, outputs: int) -> None:
         if start.sizes[0] != self.data.dim:
@@ -209,7 +297,18 @@ def _loss(loss: str | Loss) -> Loss:
     return chosen
 
 
-def _start(initial: str | RandomStart | GivenStart) -> RandomStart | GivenStart:
+def _start(
+    initial: str | RandomStart | GivenStart, parametrisation: str
+) -> RandomStart | GivenStart:
+    if parametrisation != ProblemSettings.parametrisation:
+        if initial == ProblemSettings.init:
+            initial = parametrisation
+        if getattr(initial, "name", initial) != parametrisation:
+            shown = initial if isinstance(initial, str) else getattr(initial, "name", initial)
+            raise InputError(
+                f"`parametrisation` is {parametrisation!r}, which brings a start of its own, and "
+                f"`initial` is {shown!r}: give one of them"
+            )
     chosen = STARTS.get(initial)() if isinstance(initial, str) else initial
     if not isinstance(chosen, RandomStart | GivenStart):
         raise InputError(

@@ -69,7 +69,8 @@ def describe(
     ----------
     layout : RecordLayout
     data : dict, optional
-        The samples ``X`` and ``y``; left out, the group /data is left out too.
+        The samples ``X`` and ``y``, and ``sample_weights`` if there are; left out, the group /data
+        is left out too.
     continuation : mapping, optional
         What a longer run begins from, (trajectory, ...); likewise.
 
@@ -282,7 +283,13 @@ def _data(data: dict[str, np.ndarray]) -> list[Variable]:
     leading = ("start",) if inputs.ndim == 3 else ()
     dims = (*leading, "sample", "feature")
     label_dims = (*leading, "sample", "output")[: labels.ndim]
-    return [
+    variables = [
         _variable("data", "X", dims, inputs.shape, "float64", "inputs"),
         _variable("data", "y", label_dims, labels.shape, "float64", "labels or targets"),
     ]
+    if (weights := data.get("sample_weights")) is not None:
+        title = "how much the sample counts in the mean loss"
+        variables.append(
+            _variable("data", "sample_weights", dims[:-1], weights.shape, "float64", title)
+        )
+    return variables

@@ -14,6 +14,7 @@ from flowfa.settings.limits import (
     at_least,
     fraction,
     not_empty,
+    not_negative,
     one_of,
     positive,
     two_or_more,
@@ -132,7 +133,42 @@ DATA_OPTIONS = tuple(entry.name for entry in dataclasses.fields(DataSettings))
 
 
 @dataclass(frozen=True)
-class ProblemSettings(DataSettings, DatasetSettings, StartsSettings, RulesSettings, ImportSettings):
+class MotionSettings:
+    """What the rule's update becomes: rates and decay of layers, weights of samples."""
+
+    layer_rates: Annotated[
+        tuple[float, ...],
+        not_empty("number", "give one rate for all layers or one for each"),
+        positive(),
+        arg(metavar="FLOAT [FLOAT ...]"),
+    ] = (1.0,)
+    """Rate of each layer, or one for all (C-8): dW/dt = -rate (G + decay W), times --rate in
+    training."""
+    weight_decay: Annotated[
+        tuple[float, ...],
+        not_empty("number", "give one number for all layers or one for each, 0 for none"),
+        not_negative(),
+        arg(metavar="FLOAT [FLOAT ...]"),
+    ] = (0.0,)
+    """Weight decay of each layer, or one for all, of weights and biases (C-13)."""
+    sample_weights: Annotated[
+        tuple[float, ...] | None,
+        not_empty("number", "give one number for each sample, or leave it out"),
+        not_negative(),
+        optional_flag(metavar="FLOAT [FLOAT ...]"),
+    ] = None
+    """How much each sample counts in the mean loss; a file of data may hold them instead."""
+    parametrisation: Annotated[
+        str, one_of("standard", "ntk", "mean-field"), arg(metavar="standard|ntk|mean-field")
+    ] = "standard"
+    """ntk, mean-field: initial scales and rates of layers of that parametrisation; --init-scale is
+    the standard deviation of its own weights, by default 1."""
+
+
+@dataclass(frozen=True)
+class ProblemSettings(
+    MotionSettings, DataSettings, DatasetSettings, StartsSettings, RulesSettings, ImportSettings
+):
     """Network, data and start."""
 
     fresh_data: bool = False
@@ -148,9 +184,10 @@ class ProblemSettings(DataSettings, DatasetSettings, StartsSettings, RulesSettin
     bias: Annotated[str, one_of("none", "hidden", "all"), arg(metavar="none|hidden|all")] = "none"
     """Which layers have a bias."""
     init: Annotated[str, arg(metavar="NAME|FILE.npz")] = "aligned"
-    """Start: aligned (satisfies Lemma 5.4), xavier, normal, or a file with W1, W2, ..."""
+    """Start: aligned (satisfies Lemma 5.4), xavier, normal, ntk, mean-field, or a file with W1,
+    W2, ..."""
     init_scale: Annotated[float | None, positive(), optional_flag(metavar="FLOAT")] = None
-    """Scale of the random start; by default the start's own."""
+    """Scale of a normal, ntk or mean-field start; by default the start's own."""
     signfa_scale: Annotated[float | Literal["xavier"], positive(), arg(metavar="FLOAT|xavier")] = (
         1.0
     )

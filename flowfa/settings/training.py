@@ -50,8 +50,6 @@ class StepsSettings:
         arg(metavar="FLOAT [FLOAT ...]"),
     ] = (0.0,)
     """Heavy-ball momenta, from 0 to below 1; each is combined with every rate."""
-    weight_decay: Annotated[float, not_negative()] = 0.0
-    """Weight decay, of weights and biases."""
     batch_size: Annotated[int | None, at_least(1), optional_flag(metavar="INT")] = None
     """Samples of a minibatch; by default all."""
     schedule: Annotated[str, arg(metavar="SCHEDULE")] = "constant"

@@ -114,8 +114,15 @@ def describe_problem(problem: Problem, ensemble: Ensemble, seed: int) -> dict[st
         "init": problem.initial.name,
         **_start_parameters(problem.initial),
         "start_digest": _digest(ensemble),
+        **describe_motion(problem),
         **own_code_of(problem),
     }
+
+
+def describe_motion(problem: Problem) -> dict[str, Any]:
+    """Return rates and decay of the layers, where there are any."""
+    parts = {"layer_rates": problem.layer_rates, "weight_decay": problem.weight_decay}
+    return {name: list(numbers) for name, numbers in parts.items() if numbers}
 
 
 def _start_parameters(initial: RandomStart | GivenStart) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from flowfa.problems.starts import (
     STARTS,
     GivenStart,
     NormalStart,
+    ParametrisedStart,
     RandomStart,
     load_start,
 )
@@ -117,6 +118,8 @@ def problem_from(settings: ProblemSettings) -> Problem:
     """Return the problem that settings describe; errors as `simulate_from`."""
     initial = _start(settings)
     data = _data(settings, initial)
+    if settings.sample_weights is not None:
+        data = data.weighted(settings.sample_weights)
     return Problem(
         data,
         widths=DEFAULT_WIDTHS if settings.width is None else settings.width,
@@ -127,6 +130,8 @@ def problem_from(settings: ProblemSettings) -> Problem:
         loss=settings.loss or LOSS_FOR_LABELS[data.label_kind],
         bias=settings.bias,
         initial=initial,
+        layer_rates=settings.layer_rates,
+        weight_decay=settings.weight_decay,
     )
 
 
@@ -139,6 +144,13 @@ def _leak(settings: ProblemSettings) -> float | None:
 def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
     """Return the start, from a name or a file."""
     name, scale = settings.init, settings.init_scale
+    if settings.parametrisation != ProblemSettings.parametrisation:
+        if name not in (ProblemSettings.init, settings.parametrisation):
+            raise InputError(
+                f'`parametrisation="{settings.parametrisation}"` brings a start of its own and '
+                f'does not go with `init="{name}"`: leave one out'
+            )
+        name = settings.parametrisation
     if name not in STARTS.names() and _is_file_name(name):
         fixed_by_file = {"width": settings.width, "init_scale": scale}
         if settings.bias != "none":
@@ -150,11 +162,12 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
                 )
         return load_start(name)
     cls = STARTS.get(name)
-    if cls is NormalStart:
-        return NormalStart() if scale is None else NormalStart(scale)
+    if issubclass(cls, NormalStart | ParametrisedStart):
+        return cls() if scale is None else cls(scale)
     if scale is not None:
         raise InputError(
-            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`'
+            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`, "ntk" and '
+            '"mean-field"'
         )
     return cls()
 

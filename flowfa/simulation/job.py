@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from flowfa.datasets import Dataset
 from flowfa.errors import InputError
 from flowfa.files.lock import sole_writer
 from flowfa.flow.network_flow import NetworkFlow
@@ -192,7 +193,7 @@ class Job:
                 "seed": self.configuration["seed"],
             },
             "feedback": kept_feedback(self.flow),
-            "data": {"X": self.flow.problem.data.X, "y": self.flow.problem.data.y},
+            "data": _samples(self.flow.problem.data),
         }
 
     def _finish(
@@ -222,6 +223,14 @@ class Job:
             kept = {name: value.cpu().numpy() for name, value in run.kept.items()}
             contents["continuation"] = {**kept, "last_state": run.state.cpu().numpy()}
         return {**contents, "solver": solver}
+
+
+def _samples(data: Dataset) -> dict[str, np.ndarray]:
+    """Return what a result holds of the data."""
+    samples = {"X": data.X, "y": data.y}
+    if data.sample_weights is not None:
+        samples["sample_weights"] = data.sample_weights
+    return samples
 
 
 @dataclass(frozen=True)

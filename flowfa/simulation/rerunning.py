@@ -34,7 +34,7 @@ from flowfa.settings import (
     validated,
 )
 from flowfa.settings.flow import absolute_tolerance
-from flowfa.simulation.description import describe_flow, solvers_of
+from flowfa.simulation.description import describe_flow, describe_motion, solvers_of
 from flowfa.simulation.flow_run import flow_job
 from flowfa.simulation.job import Job
 from flowfa.simulation.own_code import own_code_of
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 _TIMES = ("save", "spacing", "first_save", "save_at")
 """Settings that together say which times are recorded, so that a new one replaces the others."""
+_MOTION = ("layer_rates", "weight_decay")
+"""Settings of the problem that a rerun may change."""
 _RESULTS = ("trajectory", "weights", "neurons", "data", "solver", "continuation")
 """Groups of a file that a rerun gives again; verdicts are another command's."""
 
@@ -91,7 +93,8 @@ def rerun(
         CPU threads; by default as many as the run had.
     **changes
         Settings of `flowfa.simulate` (of `flowfa.train` for discrete training) that take the place
-        of those in the file: ``rtol=1e-8``, ``t_end=200.0``.
+        of those in the file: ``rtol=1e-8``, ``t_end=200.0``; and `layer_rates` and `weight_decay`
+        of `flowfa.Problem`.
 
     Returns
     -------
@@ -211,6 +214,7 @@ def _flow_job(
 ) -> Job:
     settings = _changed(FlowSettings, configuration, changes, label)
     problem, ensemble = stored_problem(tree, configuration, label, made_of)
+    problem, configuration = _moved(problem, configuration, changes)
     choice = _choice(configuration, changes, settings, problem, label)
     if changes:
         asked = changes.get("solver", configuration["solver_asked"])
@@ -240,6 +244,7 @@ def _training_job(
     problem, ensemble = stored_problem(
         tree, configuration, label, made_of, repeats=len(before.variants)
     )
+    problem, configuration = _moved(problem, configuration, changes)
     law = None
     if any(rule.redrawn for rule in problem.rules):
         law = stored_start_law(configuration, label)
@@ -267,11 +272,24 @@ def _changed(
     """Return the settings of a run with those that replace them."""
     known = declarations(group)
     for name in changes:
-        if name not in known:
-            raise unknown_name(f"setting of {label}:", name, known)
+        if name not in known and name not in _MOTION:
+            raise unknown_name(f"setting of {label}:", name, (*known, *_MOTION))
     settings = {name: value for name, value in configuration.items() if name in known}
     _drop_what_follows(settings, configuration, changes)
-    return validated(group(**{**settings, **changes}))
+    changed = {name: value for name, value in changes.items() if name in known}
+    return validated(group(**{**settings, **changed}))
+
+
+def _moved(
+    problem: Problem, configuration: dict[str, Any], changes: Mapping[str, Any]
+) -> tuple[Problem, dict[str, Any]]:
+    """Return a problem with other rates or decay of layers, and the configuration that says so."""
+    motion = {name: changes[name] for name in _MOTION if name in changes}
+    if not motion:
+        return problem, configuration
+    problem = problem.moving(**motion)
+    kept = {name: value for name, value in configuration.items() if name not in _MOTION}
+    return problem, kept | describe_motion(problem)
 
 
 def _drop_what_follows(
@@ -305,7 +323,9 @@ def _choice(
 ) -> Choice:
     """Return the solver of the run; another one if what it was chosen for has changed."""
     asked = changes.get("solver", configuration["solver_asked"])
-    if "solver" in changes or (asked == "auto" and {"rtol", "device", "dtype"} & changes.keys()):
+    chosen_for = {"rtol", "device", "dtype", *_MOTION}
+    decays = "weight_decay" in changes
+    if "solver" in changes or decays or (asked == "auto" and chosen_for & changes.keys()):
         return choose(
             asked, problem, rtol=settings.rtol, device=settings.device, dtype=settings.dtype
         )

@@ -94,15 +94,18 @@ def stored_problem(
     # each is given twice.
     start = given_start({name: _twice(array) for name, array in known.items()}, label)
     X, y = data["X"].values, data["y"].values
+    sample_weights = data["sample_weights"].values if "sample_weights" in data else None
     # If a class has no sample, only the number of outputs tells that it exists.
     outputs = start.sizes[-1]
     classes = outputs if outputs > 1 and y.ndim < X.ndim else 0
     problem = Problem(
-        Dataset(X, y, label, classes=classes),
+        Dataset(X, y, label, classes=classes, sample_weights=sample_weights),
         activation=_activation(configuration, label, made_of),
         rule=rules,
         loss=_loss(configuration, label, made_of),
         initial=start,
+        layer_rates=configuration.get("layer_rates", 1.0),
+        weight_decay=configuration.get("weight_decay", 0.0),
     )
     compare_own_code(
         configuration,

@@ -66,7 +66,6 @@ def train(
     steps: int | None = TrainingSettings.steps,
     t_end: float | None = TrainingSettings.t_end,
     momentum: float | Sequence[float] = TrainingSettings.momentum,
-    weight_decay: float = TrainingSettings.weight_decay,
     batch_size: int | None = TrainingSettings.batch_size,
     schedule: str | Schedule = TrainingSettings.schedule,
     keep_every_step: bool = TrainingSettings.keep_every_step,
@@ -81,7 +80,8 @@ def train(
 ) -> Run:
     """Train the networks of a problem in discrete steps, all rates, starts and rules side by side.
 
-    v <- mu v + G + lambda W, W <- W - eta_k v, with the starts and the G of `flowfa.simulate`.
+    v <- mu v + eta_l (G + lambda_l W), W <- W - eta_k v, with the starts, the G, the rates eta_l
+    and the decay lambda_l of layers of `flowfa.simulate`.
     Row ((rule * starts) + start) * variants + variant of the result, where a variant is a pair
     of a rate and a momentum, the momenta of the first rate first.
 
@@ -103,8 +103,6 @@ def train(
         number of steps.
     momentum : float or sequence of float
         mu, within [0, 1); several are combined with every rate.
-    weight_decay : float
-        lambda, of weights and biases.
     batch_size : int, optional
         Samples of a minibatch; the full batch by default.
     schedule : str or Schedule
@@ -213,8 +211,6 @@ def training_job(
         find_device(settings.device),
         DTYPES[settings.dtype],
         repeats=len(settings.variants),
-        # Weight decay moves W_1 outside the span of the data too.
-        reduce=settings.weight_decay == 0.0,
     )
     if settings.keep_every_step:
         _check_every_step(settings, flow, path)
@@ -280,7 +276,6 @@ def step_rule(
         momentum=of_rows([momentum for _, momentum in settings.variants]),
         starts=torch.tensor(flow.starts, device=initial.device),
         schedule=Schedule.parse(settings.schedule),
-        weight_decay=settings.weight_decay,
         minibatches=batches,
         redraws=redraws,
     )

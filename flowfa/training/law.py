@@ -1,11 +1,12 @@
 """By how much a discrete step changes what the flow conserves, exactly (C-11).
 
-With C = 1/2 ||w_in||^2 - g(w_out), F = grad g as the rule feeds it back, Delta(t) the change of the
-weights in step t, eta_t its rate, lambda the weight decay and m_t = mu eta_t / eta_{t-1}::
+With C = 1/2 ||w_in||^2 / e_in - g(w_out) / e_out (C-8, e the rate of a layer), F = grad g as the
+rule feeds it back, Delta(t) the change of the weights in step t, eta_t its rate, lambda the weight
+decay of a layer and m_t = mu eta_t / eta_{t-1}::
 
-    dC(t) = P(t) + 1/2 ||Delta_in(t)||^2 - R(t)
-    P(t)  = m_t [P(t-1) + ||Delta_in(t-1)||^2 - <F(t) - F(t-1), Delta_out(t-1)>]
-            - eta_t lambda [||w_in||^2 - <F, w_out>]
+    dC(t) = P(t) + 1/2 ||Delta_in(t)||^2 / e_in - R(t) / e_out
+    P(t)  = m_t [P(t-1) + ||Delta_in(t-1)||^2 / e_in - <F(t) - F(t-1), Delta_out(t-1)> / e_out]
+            - eta_t [lambda_in ||w_in||^2 - lambda_out <F, w_out>]
     R(t)  = g(w_out + Delta_out) - g(w_out) - <F, Delta_out>
 
 for every rule whose feedback has the form F = a w_out + B + M * sign(w_out) (C-12), with
@@ -14,7 +15,7 @@ R = a/2 ||Delta_out||^2 + sum_r M_r (|w_r^+| - sign(w_r) w_r^+): nothing where a
 2 M_r |w_r^+| where it flips.
 
 Under gd C is half the quantity of C-1's table. Without momentum and decay P = 0. Biases join w_in
-(C-2). Proof: Delta(t) = m_t Delta(t-1) + eta_t (U - lambda W), and C-1 says <w_in, U_in> =
+(C-2). Proof: Delta(t) = m_t Delta(t-1) + eta_t e (U - lambda W), and C-1 says <w_in, U_in> =
 <F, U_out> for the update of any minibatch; multiplying out C(t+1) - C(t) gives the formulas.
 """
 
@@ -45,6 +46,8 @@ class Terms:
         <F, w_out>.
     weights, feedback : tuple of Tensor
         W_{l+1} and F of each hidden layer, (row, n_{l+1}, n_l).
+    rate_in, rate_out : Tensor
+        e of the layer of each hidden neuron and of the next, (hidden neuron,).
     """
 
     incoming: Tensor
@@ -52,16 +55,19 @@ class Terms:
     fed: Tensor
     weights: tuple[Tensor, ...]
     feedback: tuple[Tensor, ...]
+    rate_in: Tensor
+    rate_out: Tensor
 
     @property
     def law(self) -> Tensor:
         """C, (row, hidden neuron)."""
-        return 0.5 * self.incoming - self.outgoing
+        return 0.5 * self.incoming / self.rate_in - self.outgoing / self.rate_out
 
     @property
     def size(self) -> Tensor:
         """The size of the terms that C is the difference of."""
-        return 0.5 * self.incoming + self.outgoing.abs() + self.fed.abs()
+        balanced = self.outgoing.abs() + self.fed.abs()
+        return 0.5 * self.incoming / self.rate_in + balanced / self.rate_out
 
     def select(self, rows: Tensor) -> Terms:
         """Return the terms of some rows."""
@@ -71,6 +77,8 @@ class Terms:
             self.fed[rows],
             tuple(weight[rows] for weight in self.weights),
             tuple(matrix[rows] for matrix in self.feedback),
+            self.rate_in,
+            self.rate_out,
         )
 
 
@@ -81,7 +89,7 @@ class Carried:
     Attributes
     ----------
     pull : Tensor
-        P + ||Delta_in||^2, (row, hidden neuron).
+        P + ||Delta_in||^2 / e_in, (row, hidden neuron).
     feedback, outgoing : tuple of Tensor
         F and Delta_out of each hidden layer, (row, n_{l+1}, n_l).
     """
@@ -127,7 +135,19 @@ def terms(field: NetworkField, state: Tensor) -> Terms:
         fed,
         tuple(weights),
         tuple(feedback),
+        *of_neurons(field.layout, field.rates or (1.0,) * field.layout.layers, state),
     )
+
+
+def of_neurons(
+    layout: ParameterLayout, of_layers: tuple[float, ...], state: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return a number of the layer of each hidden neuron, and of the next layer, (neuron,)."""
+    hidden = range(1, layout.layers)
+    inner = [of_layers[layer - 1] for layer in hidden for _ in range(layout.sizes[layer])]
+    outer = [of_layers[layer] for layer in hidden for _ in range(layout.sizes[layer])]
+    state = state.double()
+    return state.new_tensor(inner), state.new_tensor(outer)
 
 
 def incoming_squares(layout: ParameterLayout, state: Tensor) -> Tensor:
@@ -157,7 +177,7 @@ def change(
     ----------
     field : NetworkField
     rule : StepRule
-        Rates, momentum and weight decay.
+        Rates and momentum.
     step : int
         t, from 0.
     before, after : Terms
@@ -169,7 +189,8 @@ def change(
     """
     moved = field.layout.views(increment.double())
     outgoing = tuple(moved[f"W{layer + 1}"] for layer in range(1, field.layout.layers))
-    squares = incoming_squares(field.layout, increment)
+    rate_in, rate_out = before.rate_in, before.rate_out
+    squares = incoming_squares(field.layout, increment) / rate_in
     pull = torch.zeros_like(squares)
     if carried is not None and rule.has_momentum:
         turned = [
@@ -180,11 +201,12 @@ def change(
         ]
         share = rule.schedule.scale(step) / rule.schedule.scale(step - 1)
         momentum = share * rule.momentum.double()[:, None]
-        pull = momentum * (carried.pull - torch.cat(turned, 1))
-    if rule.weight_decay:
-        decay = rule.weight_decay * rule.schedule.scale(step) * rule.rate.double()[:, None]
-        pull = pull - decay * (before.incoming - before.fed)
-    result = pull + 0.5 * squares - _remainder(field, before, after, outgoing)
+        pull = momentum * (carried.pull - torch.cat(turned, 1) / rate_out)
+    if field.weight_decay:
+        decay_in, decay_out = of_neurons(field.layout, field.weight_decay, increment)
+        rate = rule.schedule.scale(step) * rule.rate.double()[:, None]
+        pull = pull - rate * (decay_in * before.incoming - decay_out * before.fed)
+    result = pull + 0.5 * squares - _remainder(field, before, after, outgoing) / rate_out
     return result, Carried(pull + squares, before.feedback, outgoing)
 
 

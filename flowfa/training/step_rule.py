@@ -28,8 +28,8 @@ class Stride:
     before, after : Tensor
         W(k) and W(k+1), (row, parameter).
     update : Tensor
-        U = -G at W(k), of the minibatch, without weight decay, (row, parameter); for feedback that
-        moves, its velocity.
+        -eta_l (G_l + lambda_l W_l) at W(k), of the minibatch, and the velocity of feedback that
+        moves, (row, parameter).
     increment : Tensor
         What was added to W(k), (row, parameter).
     velocity : Tensor or None
@@ -47,12 +47,11 @@ class Stride:
 
 @dataclass(frozen=True)
 class StepRule:
-    """How discrete training moves: v <- mu v + G + lambda W, W <- W - eta_k v (heavy ball).
+    """How discrete training moves: v <- mu v + F(W), W <- W + eta_k v (heavy ball).
 
-    Feedback that moves takes the same steps along its own velocity, to which weight decay adds
-    nothing: what decays there is the rule's own.
-
-    It keeps no state: the velocity goes in and out. Row i of a step depends on row i alone, bit
+    F is the field, with rates and decay of layers and the feedback that moves, so that steps and
+    flow are of one motion. It keeps no state: the velocity goes in and out. Row i of a step depends
+    on row i alone, bit
     for bit.
 
     Attributes
@@ -64,8 +63,6 @@ class StepRule:
     starts : Tensor
         The start of each row, (row,): which minibatches it sees.
     schedule : Schedule
-    weight_decay : float
-        lambda, of weights and biases.
     minibatches : Minibatches or None
         None: the full batch.
     redraws : Redraws or None
@@ -76,7 +73,6 @@ class StepRule:
     momentum: Tensor
     starts: Tensor
     schedule: Schedule = CONSTANT
-    weight_decay: float = 0.0
     minibatches: Minibatches | None = None
     redraws: Redraws | None = None
 
@@ -117,21 +113,10 @@ class StepRule:
         """
         of_step = self.field_at(field, step)
         forward = of_step.forward(state)
-        descent = of_step.descent(forward, of_step.output_signal(forward), of_step.rule_signal)
-        update = of_step.with_feedback(forward, descent)
-        # One multiplication and one addition at a time: a fused kernel rounds differently in the
-        # odd elements at its end, so that a row would depend on the rows beside it.
+        update = of_step.velocity(state, forward, of_step.output_signal(forward))
         pull = update
-        if self.weight_decay:
-            length = field.layout.network_length
-            pull = torch.cat(
-                [
-                    update[:, :length] - self.weight_decay * state[:, :length],
-                    update[:, length:],
-                ],
-                dim=1,
-            )
         if self.has_momentum:
+            # One multiplication and one addition at a time; see `NetworkField.velocity`.
             velocity = pull if velocity is None else self.momentum[:, None] * velocity + pull
             pull = velocity
         rate = self.rate * self.schedule.scale(step)

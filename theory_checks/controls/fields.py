@@ -225,7 +225,7 @@ class GradientOf:
         """Return minus the gradient of the loss, (trajectory, parameter)."""
         with torch.enable_grad():
             at = state.detach().requires_grad_()
-            loss = self.field.loss.value(self._output(at), self.field.targets).mean(1)
+            loss = self.field.mean(self.field.loss.value(self._output(at), self.field.targets))
             # Trajectories do not mix, so that the gradient of the sum has the gradient of each.
             (gradient,) = torch.autograd.grad(loss.sum(), at)
         return -gradient

@@ -40,6 +40,8 @@ BREAKS: Mapping[str, Callable[[NetworkField], Field]] = {
     "frozen feedback": FrozenFeedback,
     "drifting feedback": lambda field: DriftingFeedback(field, 0.2),
     "against feedback": lambda field: AgainstFeedback(field, 2.0),
+    "no weight decay": lambda field: field.replace(weight_decay=()),
+    "one rate for all": lambda field: field.replace(rates=()),
     "slowed": lambda field: Slowed(field, 0.1),
     "leaky activation": lambda field: field.replace(activation=LeakyReLU(0.3)),
 }
@@ -74,9 +76,11 @@ def small_flow(
     leak: float = 0.3,
     widths: tuple[int, ...] = (4, 3),
     loss: str = "logistic",
+    layer_rates: tuple[float, ...] = (1.0,),
+    weight_decay: tuple[float, ...] = (0.0,),
 ) -> NetworkFlow:
     """Return a flow of three small networks under a rule."""
-    problem = small_problem(rule, bias, leak, widths, loss)
+    problem = small_problem(rule, bias, leak, widths, loss).moving(layer_rates, weight_decay)
     return NetworkFlow(problem, small_ensemble(problem))
 
 
@@ -87,6 +91,8 @@ def broken(
     leak: float = 0.3,
     widths: tuple[int, ...] = (4, 3),
     loss: str = "logistic",
+    layer_rates: tuple[float, ...] = (1.0,),
+    weight_decay: tuple[float, ...] = (0.0,),
 ) -> Control:
     """Return a control: a small flow that claims a rule, moved by something else.
 
@@ -102,6 +108,8 @@ def broken(
     widths : tuple of int
         Widths of the hidden layers.
     loss : str
+    layer_rates, weight_decay : tuple of float
+        Those it claims.
 
     Raises
     ------
@@ -112,7 +120,7 @@ def broken(
         raise unknown_name("way to break a flow", way, BREAKS)
 
     def control() -> Evidence:
-        flow = small_flow(rule, bias, leak, widths, loss)
+        flow = small_flow(rule, bias, leak, widths, loss, layer_rates, weight_decay)
         return evidence_of_flow(
             flow, t_end=2.0, motion=BREAKS[way](flow.field), rtol=1e-5, saves=9, label=way
         )

@@ -23,7 +23,7 @@ from flowfa.problems.rules import (
 
 
 def error(field: NetworkField, forward: ForwardPass) -> Tensor:
-    """Return -delta_L / n, (trajectory, n_L, sample)."""
+    """Return -delta_L / n, (trajectory, n_L, sample); without sample weights."""
     return field.loss.derivative(forward.output, field.targets) / -field.samples
 
 

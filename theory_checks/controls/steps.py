@@ -27,6 +27,7 @@ def small_training(
     ensemble: Ensemble,
     claimed: dict[str, Any],
     actual: dict[str, Any] | None = None,
+    weight_decay: float = 0.0,
 ) -> Evidence:
     """Return evidence on discrete training.
 
@@ -38,10 +39,12 @@ def small_training(
         Settings of `TrainingSettings` that the training claims.
     actual : dict, optional
         Settings that it follows; by default the claimed ones.
+    weight_decay : float
+        Of all layers, which is not claimed.
     """
     settings = validated(TrainingSettings(steps=STEPS, **claimed))
     flow = NetworkFlow(
-        problem, ensemble, repeats=len(settings.variants), reduce=settings.weight_decay == 0.0
+        problem, ensemble, repeats=len(settings.variants), reduce=weight_decay == 0.0
     )
     rule = step_rule(flow, settings, ensemble.starts, seed=0)
     steps = np.tile(np.arange(0, STEPS + 1, STEPS // 10), (len(flow), 1))
@@ -49,10 +52,15 @@ def small_training(
     if actual is not None and actual != claimed:
         moving = validated(dataclasses.replace(settings, **actual))
         moved = step_rule(flow, moving, ensemble.starts, seed=0)
-    return evidence_of_training(flow, rule, steps, moved_by=moved)
+    motion = flow.field
+    if weight_decay:
+        motion = motion.replace(weight_decay=(weight_decay,) * flow.layout.layers)
+    return evidence_of_training(flow, rule, steps, moved_by=moved, motion=motion)
 
 
-def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control:
+def moved_otherwise(
+    rule: str, *, told: float = 0.0, weight_decay: float = 0.0, **settings: Any
+) -> Control:
     """Return a control: training that claims rate 0.2 and momentum `told`, and does otherwise.
 
     Parameters
@@ -60,6 +68,8 @@ def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control
     rule : str
     told : float
         The momentum it claims.
+    weight_decay : float
+        Of all layers, which it does not claim.
     **settings
         Settings of `TrainingSettings` that it follows without claiming them.
     """
@@ -67,7 +77,8 @@ def moved_otherwise(rule: str, *, told: float = 0.0, **settings: Any) -> Control
 
     def control() -> Evidence:
         problem = small_problem(rule)
-        return small_training(problem, small_ensemble(problem), claimed, claimed | settings)
+        moved = claimed | settings
+        return small_training(problem, small_ensemble(problem), claimed, moved, weight_decay)
 
     return control
 

@@ -251,6 +251,16 @@ class Evidence:
         moved.__dict__["ended"] = self.ended
         return moved
 
+    def without_record(self) -> Evidence:
+        """Return the evidence on the motion alone, for what needs more than stored weights."""
+        if self.record is None:
+            return self
+        alone = dataclasses.replace(self, record=None)
+        for name in ("paths", "coarser_paths", "ended", "velocities"):
+            if name in self.__dict__:
+                alone.__dict__[name] = self.__dict__[name]
+        return alone
+
     def along(self, quantity: Quantity) -> Course:
         """Measure a quantity and its rate along the trajectories.
 

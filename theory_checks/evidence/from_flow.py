@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.base import Field
+from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.settings import FlowSettings
 from flowfa.training import StepRule
@@ -81,6 +82,7 @@ def evidence_of_training(
     steps: np.ndarray,
     *,
     moved_by: StepRule | None = None,
+    motion: NetworkField | None = None,
     done: np.ndarray | None = None,
     axis: Tensor | None = None,
     record: Record | None = None,
@@ -99,6 +101,8 @@ def evidence_of_training(
         Saved steps, increasing from 0, (trajectory, save).
     moved_by : StepRule, optional
         The steps that it takes, in negative controls.
+    motion : NetworkField, optional
+        The field whose steps it takes, in negative controls.
     done : numpy.ndarray, optional
         Steps of each trajectory before it diverged, (trajectory,); by default all.
     axis : Tensor, optional
@@ -113,7 +117,7 @@ def evidence_of_training(
     last = (steps <= done[:, None]).sum(1) - 1
     return Evidence(
         flow=flow,
-        motion=flow.field,
+        motion=flow.field if motion is None else motion,
         initial=flow.initial,
         rungs=(),
         run_rung=0,

@@ -169,7 +169,6 @@ def _evidence_of_steps(
         ensemble,
         dtype=DTYPES[settings.dtype],
         repeats=variants,
-        reduce=settings.weight_decay == 0.0,
     )
     trajectory = tree.children["trajectory"].to_dataset()
     done = np.asarray(tree.children["solver"].to_dataset()["steps"].values)

@@ -32,6 +32,12 @@ def check_same_flow(dynamics: Dynamics, problem: Problem) -> None:
             f"the laws are of a flow with {' and '.join(moved)}, which no run of flowfa has: a run "
             "can be held to laws that were counted without"
         )
+    if problem.weight_decay or len(set(problem.layer_rates)) > 1:
+        what = "weight decay" if problem.weight_decay else "rates of layers that differ"
+        raise InputError(
+            f"the run has {what}, and the laws are of a flow without: `flowfa check` without "
+            "`laws` holds it to C-8 and C-13"
+        )
     differing = [*other_rule(dynamics, problem), *other_network(dynamics, problem)]
     if differing:
         raise InputError(

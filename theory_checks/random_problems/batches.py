@@ -52,6 +52,8 @@ class Plan:
     networks : int
     t_end : float or None
         Length of the run, the same for all networks whatever their own time; None: by `horizon`.
+    layer_rates, weight_decay : tuple of float
+        As `flowfa.Problem`; strategies leave them plain.
     """
 
     seed: int
@@ -69,6 +71,8 @@ class Plan:
     smooth_kinks: float | None
     networks: int
     t_end: float | None = None
+    layer_rates: tuple[float, ...] = (1.0,)
+    weight_decay: tuple[float, ...] = (0.0,)
 
 
 def build(plan: Plan) -> RandomProblems:
@@ -106,6 +110,8 @@ def build(plan: Plan) -> RandomProblems:
         data_kinds=tuple(data_kinds),
         start_kinds=tuple(start_kinds),
         origin=f"build({plan!r})",
+        layer_rates=plan.layer_rates,
+        weight_decay=plan.weight_decay,
     )
     if plan.t_end is not None:
         return problems

@@ -54,6 +54,8 @@ class RandomProblems:
         The kinds of data and of start of each trajectory.
     origin : str
         The call that gives these problems again.
+    layer_rates, weight_decay : tuple of float
+        As `flowfa.Problem`.
     """
 
     X: np.ndarray
@@ -67,6 +69,8 @@ class RandomProblems:
     data_kinds: tuple[str, ...]
     start_kinds: tuple[str, ...]
     origin: str = ""
+    layer_rates: tuple[float, ...] = (1.0,)
+    weight_decay: tuple[float, ...] = (0.0,)
 
     def __len__(self) -> int:
         """Return the number of networks."""
@@ -121,6 +125,8 @@ class RandomProblems:
             loss=self.loss,
             initial=given_start(self.start, "random start"),
             smooth_kinks=self.smooth_kinks,
+            layer_rates=self.layer_rates,
+            weight_decay=self.weight_decay,
         )
 
     def flow(self) -> NetworkFlow:
@@ -214,7 +220,17 @@ class RandomProblems:
         words = f"flowfa simulate --dataset {path} --init {path} --rule {self.rule.name}"
         words += f" --loss {self.loss} --leak {self.leak!r} --t-end {self.t_end!r} --rtol {RTOL!r}"
         words += f" --solver {self.solver()}"
-        return words if self.smooth_kinks is None else f"{words} --smooth-kinks {self.smooth_kinks}"
+        if self.smooth_kinks is not None:
+            words += f" --smooth-kinks {self.smooth_kinks}"
+        for flag, numbers in self._motion().items():
+            words += f" --{flag.replace('_', '-')} {' '.join(map(repr, numbers))}"
+        return words
+
+    def _motion(self) -> dict[str, tuple[float, ...]]:
+        """Return rates and decay of layers, where there are any."""
+        both = {"layer_rates": self.layer_rates, "weight_decay": self.weight_decay}
+        plain = {"layer_rates": {1.0}, "weight_decay": {0.0}}
+        return {name: numbers for name, numbers in both.items() if set(numbers) != plain[name]}
 
     def snippet(
         self,
@@ -242,6 +258,7 @@ class RandomProblems:
             rule=_call(self.rule),
             problems=self,
             kinds=f"{self.data_kinds!r}, {self.start_kinds!r}",
+            motion="".join(f"    {name}={tuple(n)!r},\n" for name, n in self._motion().items()),
             statement=statement,
             arguments=f"rtol={rtol!r}, saves={saves}" + (f", way={way!r}" if way else ""),
         )
@@ -271,7 +288,7 @@ problems = RandomProblems(
     t_end={problems.t_end!r},
     data_kinds={problems.data_kinds!r},
     start_kinds={problems.start_kinds!r},
-)
+{motion})
 evidence = problems.evidence({arguments})
 print(theory_checks.check_evidence(evidence, theory_checks.chosen(("{statement}",))))
 """

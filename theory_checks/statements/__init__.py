@@ -9,7 +9,10 @@ from theory_checks.statements.conservation import (
     c2_biases,
     c3_per_layer,
     c5_matrix_law,
+    c8_rates_of_layers,
     c11_discrete_steps,
+    c13_weight_decay,
+    c13b_balance,
 )
 from theory_checks.statements import eq1_loss_rate, record
 from theory_checks.statements.alignment import (
@@ -33,7 +36,10 @@ __all__ = [
     "c2_biases",
     "c3_per_layer",
     "c5_matrix_law",
+    "c8_rates_of_layers",
     "c11_discrete_steps",
+    "c13_weight_decay",
+    "c13b_balance",
     "d1_orthogonally_separable",
     "d2_nearly_orthogonal",
     "d3_margin",

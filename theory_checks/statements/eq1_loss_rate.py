@@ -7,7 +7,7 @@ the differences of the loss itself between the times of the mesh.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -79,8 +79,9 @@ class RateOfLoss:
 
 def mean_loss(networks: Networks) -> Tensor:
     """Return the loss, from the forward pass alone, (row, 1)."""
-    output = networks.field.forward(networks.state).output
-    return networks.field.loss.value(output, networks.field.targets).mean(1, keepdim=True)
+    field = networks.field
+    output = field.forward(networks.state).output
+    return field.mean(field.loss.value(output, field.targets))[:, None]
 
 
 def eq1_factors(networks: Networks) -> Tensor:
@@ -102,7 +103,9 @@ def term_sizes(networks: Networks) -> tuple[Tensor, Tensor]:
     forward = field.forward(networks.state)
     output_signal = field.output_signal(forward)
 
-    def mean_norm(signal_into: Callable[[int, ForwardPass, Tensor, Tensor], Tensor]) -> Tensor:
+    def mean_norm(
+        signal_into: Callable[[int, ForwardPass, Tensor, Tensor], Tensor], rates: Sequence[float]
+    ) -> Tensor:
         squares, signal = torch.zeros(()), output_signal
         for layer in range(field.layout.layers, 0, -1):
             earlier = (
@@ -111,12 +114,19 @@ def term_sizes(networks: Networks) -> tuple[Tensor, Tensor]:
                 else field.inputs.square().sum(-1)
             )
             # One more, for a bias; where there is none this is a bound. So is slope one.
-            squares = squares + signal.square().sum(1) * (earlier + 1.0)
+            squares = squares + signal.square().sum(1) * (earlier + 1.0) * rates[layer - 1] ** 2
             if layer > 1:
                 signal = signal_into(layer, forward, signal, output_signal)
         return squares.sqrt().sum(1)
 
-    return mean_norm(field.true_signal), mean_norm(field.rule_signal)
+    layers = field.layout.layers
+    one, rates = (1.0,) * layers, field.rates or (1.0,) * layers
+    of_update = mean_norm(field.rule_signal, rates)
+    if field.weight_decay:
+        speeds = [rate * decay for rate, decay in zip(rates, field.weight_decay, strict=True)]
+        decayed = field.layout.spread(tuple(speeds), networks.state) * networks.state
+        of_update = of_update + decayed.norm(dim=1)
+    return mean_norm(field.true_signal, one), of_update
 
 
 def nearest_kink(networks: Networks) -> Tensor:

@@ -1,4 +1,4 @@
-"""The residual signals r = -(1/n) dl/df of rays."""
+"""The residual signals r = -p_k dl/df of rays."""
 
 from __future__ import annotations
 
@@ -23,5 +23,6 @@ def ray_signals(net: Network, output: np.ndarray, signal: np.ndarray) -> None:
     signal[:] = 0.0
     for k in range(samples):
         p, factor = net.sample_ray[k], net.sample_factor[k]
-        share = -factor / samples
-        add_derivative(net.loss, net.targets, k, output, p, factor, share, signal)
+        share = -factor * net.sample_share[k]
+        if share != 0.0:
+            add_derivative(net.loss, net.targets, k, output, p, factor, share, signal)

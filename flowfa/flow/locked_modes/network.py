@@ -38,6 +38,10 @@ class Network(NamedTuple):
     sample_ray, sample_factor : ndarray, shape (sample,)
         Sample k is the factor, which is positive, times its ray; 0 for a sample that is zero.
     targets : ndarray, shape (output, sample)
+    sample_share : ndarray, shape (sample,)
+        p_k of the mean loss.
+    rates, decay : ndarray
+        eta_l of each layer, and the speed eta_l lambda_l at which its weights decay.
     loss : int
     leak : float
     share : ndarray
@@ -67,6 +71,9 @@ class Network(NamedTuple):
     sample_ray: np.ndarray
     sample_factor: np.ndarray
     targets: np.ndarray
+    sample_share: np.ndarray
+    rates: np.ndarray
+    decay: np.ndarray
     loss: int
     leak: float
     share: np.ndarray
@@ -137,6 +144,7 @@ def network_of(field: NetworkField, row: int) -> Network:
             terms.append(whole.ravel())
         feedback_at[layer + 1] = feedback_at[layer] + shape[0] * shape[1]
         signs_at[layer + 1] = signs_at[layer] + sizes[layer] * sizes[layer - 1]
+    rates = np.array([1.0, *(field.rates or (1.0,) * layers)])
     pair_at, ray_at = np.zeros(layers + 1, np.int64), np.zeros(layers + 1, np.int64)
     for layer in range(1, layers):
         columns = len(surfaces) if layer == 1 else len(ray_surface)
@@ -154,6 +162,9 @@ def network_of(field: NetworkField, row: int) -> Network:
         sample_ray,
         sample_factor,
         np.ascontiguousarray(targets, dtype=np.float64),
+        _shares(field, row),
+        rates,
+        rates * np.array([0.0, *(field.weight_decay or (0.0,) * layers)]),
         LOSSES[type(field.loss)],
         float(field.leak),
         share,
@@ -167,6 +178,14 @@ def network_of(field: NetworkField, row: int) -> Network:
         pair_at,
         ray_at,
     )
+
+
+def _shares(field: NetworkField, row: int) -> np.ndarray:
+    """Return p_k of one trajectory, (sample,)."""
+    shares = field.sample_shares
+    if shares is None:
+        return np.full(field.samples, 1.0 / field.samples)
+    return np.ascontiguousarray((shares if shares.ndim == 1 else shares[row]).numpy())
 
 
 def _merge(

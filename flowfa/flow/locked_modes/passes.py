@@ -203,7 +203,7 @@ def backward(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -
 
 @compiled_loop
 def weight_velocity(net: Network, space: Space, out: np.ndarray) -> None:
-    """Write dW/dt and dc/dt of all layers, flat as the state."""
+    """Write dW/dt and dc/dt of all layers, flat as the state; without decay."""
     last, rays = len(net.sizes) - 1, len(net.ray_surface)
     for layer in range(1, last + 1):
         neurons, earlier = net.sizes[layer], net.sizes[layer - 1]
@@ -227,11 +227,34 @@ def weight_velocity(net: Network, space: Space, out: np.ndarray) -> None:
                 for p in range(columns):
                     total += drive[j, p]
                 out[bias_at + j] = total
+        if net.rates[layer] != 1.0:
+            for i in range(w, w + neurons * earlier):
+                out[i] *= net.rates[layer]
+            if bias_at >= 0:
+                for i in range(bias_at, bias_at + neurons):
+                    out[i] *= net.rates[layer]
 
 
 @compiled_loop
-def motion(net: Network, space: Space, state: np.ndarray) -> None:
-    """Write dz/dt of all pairs; hidden activations of pairs that slide do not move."""
+def add_decay(net: Network, state: np.ndarray, out: np.ndarray) -> None:
+    """Add what the weights' decay does to the velocity."""
+    for layer in range(1, len(net.sizes)):
+        if net.decay[layer] == 0.0:
+            continue
+        neurons, w, c = net.sizes[layer], net.weights_at[layer], net.bias_at[layer]
+        for i in range(w, w + neurons * net.sizes[layer - 1]):
+            out[i] -= net.decay[layer] * state[i]
+        if c >= 0:
+            for i in range(c, c + neurons):
+                out[i] -= net.decay[layer] * state[i]
+
+
+@compiled_loop
+def motion(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -> None:
+    """Write dz/dt of all pairs; hidden activations of pairs that slide do not move.
+
+    Decay moves z by -lambda z, which is zero for pairs that slide.
+    """
     last, rays = len(net.sizes) - 1, len(net.ray_surface)
     surfaces = len(net.surfaces)
     for layer in range(1, last):
@@ -242,8 +265,12 @@ def motion(net: Network, space: Space, state: np.ndarray) -> None:
         velocity = space.velocity[first : first + neurons * columns].reshape((neurons, columns))
         if layer == 1:
             np.dot(drive, net.gram, velocity)
+            if net.rates[layer] != 1.0:
+                velocity *= net.rates[layer]
         else:
             np.dot(drive, space.grams[layer - 1], velocity)
+            if net.rates[layer] != 1.0:
+                velocity *= net.rates[layer]
             w = net.weights_at[layer]
             weights = state[w : w + neurons * earlier].reshape((neurons, earlier))
             e = net.ray_at[layer - 1]
@@ -251,6 +278,13 @@ def motion(net: Network, space: Space, state: np.ndarray) -> None:
             product = space.product[: neurons * rays].reshape((neurons, rays))
             np.dot(weights, below, product)
             velocity += product
+        decay = net.decay[layer]
+        if decay != 0.0:
+            z = space.z[first : first + neurons * columns].reshape((neurons, columns))
+            for j in range(neurons):
+                for p in range(columns):
+                    if modes[first + j * columns + p] != 0:
+                        velocity[j, p] -= decay * z[j, p]
         above = space.hidden_velocity[r : r + neurons * rays].reshape((neurons, rays))
         slope = space.slope[r : r + neurons * rays].reshape((neurons, rays))
         for j in range(neurons):

@@ -56,7 +56,8 @@ def write_noise(net: Network, space: Space, noise: np.ndarray) -> None:
         for i in range(first, net.pair_at[layer + 1]):
             p = (i - first) % columns
             square = net.gram[p, p] if layer == 1 else space.grams[layer - 1][p, p]
-            noise[i] = BACK * abs(space.push[i]) * square + ROUNDING * speeds[layer]
+            push = net.rates[layer] * abs(space.push[i])
+            noise[i] = BACK * push * square + ROUNDING * speeds[layer]
 
 
 @compiled_loop

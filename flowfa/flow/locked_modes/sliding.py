@@ -6,7 +6,8 @@ move the preactivations of their own layer and of all layers above. With modes l
 is linear, so that dz_a/dt = q_a + sum_b A_ab u_b = 0 for all sliding pairs (docs/deep.md, the
 coupled system):
 
-    A_ab = sum over layers l up to the lower of the two of (p_a . q_b) <h_{l-1} of a's ray, of b's>
+    A_ab = sum over layers l up to the lower of the two of
+           eta_l (p_a . q_b) <h_{l-1} of a's ray, of b's>
 
 where the row p_a carries a change of layer l forward to a's preactivation, and the column q_b
 carries the drive of b back to layer l. Pairs that slide pass nothing on in either direction.
@@ -19,6 +20,7 @@ import numpy as np
 from flowfa.flow.locked_modes.network import Network
 from flowfa.flow.locked_modes.passes import (
     Space,
+    add_decay,
     backward,
     forward,
     motion,
@@ -110,6 +112,8 @@ def coupling(net: Network, space: Space, state: np.ndarray, members: np.ndarray)
                     p_rows[a, i] *= slope[i, p]
                     q_rows[a, i] *= slope[i, p]
         gram = net.gram if layer == 1 else space.grams[layer - 1]
+        if net.rates[layer] != 1.0:
+            gram = net.rates[layer] * gram
         input_of = np.empty(active, np.int64)
         for a in range(active):
             input_of[a] = members[a, 2]
@@ -303,14 +307,14 @@ def evaluate(
         space.drive[members[a, 3]] = 0.0
     backward(net, space, state, modes)
     if count > 0:
-        motion(net, space, state)
+        motion(net, space, state, modes)
         A = coupling(net, space, state, members)
         # In units of each pair's input, so that the ridge is a share of directions of length one.
         right, unit = np.empty(count), np.empty(count)
         for a in range(count):
             layer = members[a, 0]
             gram = net.gram if layer == 1 else space.grams[layer - 1]
-            unit[a] = inverse_length(gram, members[a, 2])
+            unit[a] = inverse_length(gram, members[a, 2]) / np.sqrt(net.rates[layer])
         for a in range(count):
             for b in range(count):
                 A[a, b] *= unit[a] * unit[b]
@@ -321,8 +325,9 @@ def evaluate(
             space.drive[members[a, 3]] = right[a] * unit[a]
         backward(net, space, state, modes)
     weight_velocity(net, space, out)
+    add_decay(net, state, out)
     if with_motion:
-        motion(net, space, state)
+        motion(net, space, state, modes)
     return True
 
 

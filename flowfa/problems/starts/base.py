@@ -59,6 +59,16 @@ class RandomStart(ABC):
     ) -> np.ndarray:
         """Return one feedback matrix (see `flowfa.problems.rules.FeedbackDraw`) of `shape`."""
 
+    def layer_rates(self, sizes: tuple[int, ...]) -> tuple[float, ...]:
+        """Return the rate eta_l of each layer that belongs to this start; most have 1 for all.
+
+        Parameters
+        ----------
+        sizes : tuple of int
+            n_0, ..., n_L.
+        """
+        return (1.0,) * (len(sizes) - 1)
+
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of the constructor, by name, as plain values.
 

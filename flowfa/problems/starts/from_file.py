@@ -14,7 +14,7 @@ from flowfa.errors import InputError
 from flowfa.files.archives import read_npz
 from flowfa.registry import unknown_name
 
-DATA = ("X", "y", "classes", "provenance")
+DATA = ("X", "y", "classes", "sample_weights", "provenance")
 """Arrays of a data set, which may share a file with a start."""
 
 

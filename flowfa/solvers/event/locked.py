@@ -14,7 +14,7 @@ import torch
 
 from flowfa.flow.field import NetworkField
 from flowfa.flow.surfaces import Surfaces
-from flowfa.solvers.one_hidden_layer.network import Feedback
+from flowfa.solvers.one_hidden_layer.network import Feedback, residuals_of
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,13 @@ class LockedFlow:
     modes: np.ndarray
     signs: np.ndarray
 
+    @property
+    def decay(self) -> tuple[float, float]:
+        """The speeds eta_l lambda_l at which in- and out-weights decay."""
+        net = self.net
+        inner, outer = net.weight_decay or (0.0, 0.0)
+        return (inner * net.rates[0], outer * net.rates[1]) if net.rates else (inner, outer)
+
     def sliding(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
         """Return each neuron that slides: its number, its surfaces, and their Gram's inverse."""
         gram = self.surfaces.gram[0]
@@ -119,7 +126,7 @@ class LockedFlow:
         output = weights.second.T @ hidden + weights.bias[:, None]
         targets = net.targets if net.targets.ndim == 2 else net.targets[0]
         derivative = net.loss.derivative(torch.from_numpy(output[None]), targets[None])
-        r = -derivative[0].numpy() / net.samples
+        r = residuals_of(net, derivative)[0].numpy()
         R, L = (of_trajectory[0] for of_trajectory in surfaces.signals(r[None], leak))
         b = self.feedback.weights(weights.second[None], self.signs[None])[0]
         push, offset = b @ R, b @ L
@@ -128,9 +135,14 @@ class LockedFlow:
         for neuron, members, inverse in sliding:
             drive[neuron, members] = -inverse @ (gram[members] @ drive[neuron])
         has_bias = "c2" in net.layout.shapes
-        velocity = Weights(
-            drive @ directions, hidden @ r.T, r.sum(axis=1) if has_bias else np.zeros(len(r))
-        )
+        first, second = drive @ directions, hidden @ r.T
+        bias = r.sum(axis=1) if has_bias else np.zeros(len(r))
+        if net.weight_decay:
+            # It moves no preactivation that is zero, so that what slides has the same drive.
+            inner, outer = self.decay
+            first, second = first - inner * weights.first, second - outer * weights.second
+            bias = bias - outer * weights.bias
+        velocity = Weights(first, second, bias)
         return Motion(velocity, zeta, push, offset, drive)
 
     def margins(self, weights: Weights, motion: Motion) -> tuple[np.ndarray, ...]:

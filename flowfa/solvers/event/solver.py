@@ -165,7 +165,8 @@ class EventSolver:
         memory["state"][row] = state[0]
         moved = arrival - begin > 1e-13 * max(begin, 1.0)
         zeta = np.abs(after.first @ flow.surfaces.directions[0].T).max()
-        memory["scale"][row] = max(scale, float(zeta))
+        # Where weights decay, what was large before says nothing of rounding.
+        memory["scale"][row] = float(zeta) if net.weight_decay else max(scale, float(zeta))
         memory["stuck"][row] = 0 if moved else memory["stuck"][row] + 1
         memory["time"][row] = arrival
         run.counters["steps"][number] += 1

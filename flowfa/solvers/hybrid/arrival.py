@@ -54,7 +54,7 @@ def write_state(
     out: np.ndarray,
 ) -> None:
     """Write the state after the drives' integrals Y, which `before` may be overwritten by."""
-    E, neurons, outputs = layer.directions, v.shape[0], v.shape[1]
+    E, neurons, outputs, unit = layer.directions, v.shape[0], v.shape[1], layer.unit
     features = E.shape[1] - (1 if layer.bias_at >= 0 else 0)
     for j in range(neurons):
         row = out[j * features : (j + 1) * features]
@@ -63,17 +63,18 @@ def write_state(
             row[i] = old[i]
         # Four directions at a time, because sums that are loaded once take four products.
         for p in range(0, len(E) - 3, 4):
-            y0, y1, y2, y3 = Y[j, p], Y[j, p + 1], Y[j, p + 2], Y[j, p + 3]
+            y0, y1 = unit * Y[j, p], unit * Y[j, p + 1]
+            y2, y3 = unit * Y[j, p + 2], unit * Y[j, p + 3]
             for i in range(features):
                 total = y0 * E[p, i] + y1 * E[p + 1, i]
                 row[i] += total + (y2 * E[p + 2, i] + y3 * E[p + 3, i])
         for p in range(len(E) - len(E) % 4, len(E)):
             for i in range(features):
-                row[i] += Y[j, p] * E[p, i]
+                row[i] += unit * Y[j, p] * E[p, i]
         if layer.bias_at >= 0:
             total = before[layer.bias_at + j]
             for p in range(len(E)):
-                total += Y[j, p] * E[p, features]
+                total += unit * Y[j, p] * E[p, features]
             out[layer.bias_at + j] = total
         for c in range(outputs):
             out[layer.out_at + c * neurons + j] = v[j, c]
@@ -106,3 +107,5 @@ def _write_preactivations(layer: Layer, state: np.ndarray, zeta: np.ndarray) -> 
         if layer.bias_at >= 0:
             for p in range(P):
                 zeta[j, p] += state[layer.bias_at + j] * E[p, features]
+        for p in range(P):
+            zeta[j, p] /= layer.unit

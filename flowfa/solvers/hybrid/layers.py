@@ -15,7 +15,7 @@ from flowfa.solvers.hybrid.records import OWN_LOSS, Guess, Layer, Space
 from flowfa.solvers.hybrid.residuals import DIFFERENCE
 from flowfa.solvers.hybrid.signals import STEP_TIMES
 from flowfa.solvers.hybrid.sweep import new_path
-from flowfa.solvers.one_hidden_layer.network import Feedback
+from flowfa.solvers.one_hidden_layer.network import Feedback, residuals_of, unit_of_inputs
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Setting:
             feedback.fixed[row],
             magnitudes,
             np.ascontiguousarray(targets.numpy(), dtype=np.float64),
+            self._shares(row),
             surfaces.primal,
             surfaces.merged,
             bool((magnitudes != 0.0).any()),
             float(net.leak),
             float(feedback.weight_share[row]),
             float(surfaces.longest[data]),
+            unit_of_inputs(net),
             LOSSES.get(type(net.loss), OWN_LOSS),
             places.get("c1", -1),
             places["W2"],
@@ -74,11 +76,17 @@ class Setting:
             np.zeros(5, np.int64),
         )
 
+    def _shares(self, row: int) -> np.ndarray:
+        """Return minus the residual signals of one trajectory where the loss has the slope 1."""
+        net = self.net.select(torch.tensor([row]))
+        return -residuals_of(net, net.inputs.new_ones(1, 1, net.samples)).numpy()[0, 0]
+
     def residuals(self, outputs: Tensor, rows: Tensor) -> Tensor:
         """Return r of outputs of some trajectories, both (row, time, output, sample)."""
-        net = self.net
-        targets = net.targets if net.targets.ndim == 2 else net.targets[rows][:, None]
-        return net.loss.derivative(outputs, targets) / -net.samples
+        targets = self.net.targets
+        targets = targets if targets.ndim == 2 else targets[rows][:, None]
+        net = self.net if len(rows) == self.rows else self.net.select(rows)
+        return residuals_of(net, net.loss.derivative(outputs, targets))
 
     def slopes(self, outputs: Tensor, rows: Tensor) -> Tensor:
         """Return dr_c / df_k of each sample by differences, (row, output, output, sample).

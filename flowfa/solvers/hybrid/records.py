@@ -49,6 +49,8 @@ class Layer(NamedTuple):
     fixed, magnitudes : ndarray, shape (neuron, output)
         B and M of the feedback's form (C-12).
     targets : ndarray, shape (output, sample)
+    shares : ndarray, shape (sample,)
+        What the derivative of the loss is multiplied by, minus a sign: 1/n without weights.
     primal : bool
         Whether K u costs less as E (E' u).
     merged : bool
@@ -60,6 +62,8 @@ class Layer(NamedTuple):
         a of the feedback's form; not zero where the feedback moves along with v.
     longest : float
         Length of the longest sample.
+    unit : float
+        What in-weights of the state are divided by, see `one_hidden_layer.network`.
     loss : int
         One of `flow.compiled_losses.LOSSES`, or `OWN_LOSS`.
     bias_at, out_at, out_bias_at : int
@@ -74,12 +78,14 @@ class Layer(NamedTuple):
     fixed: np.ndarray
     magnitudes: np.ndarray
     targets: np.ndarray
+    shares: np.ndarray
     primal: bool
     merged: bool
     signed: bool
     leak: float
     share: float
     longest: float
+    unit: float
     loss: int
     bias_at: int
     out_at: int

@@ -35,13 +35,14 @@ def write_outputs(layer: Layer, memory: Memory, space: Space) -> None:
 @compiled
 def write_residuals(layer: Layer, outputs: np.ndarray, residuals: np.ndarray) -> None:
     """Write the residuals of outputs, both (time, output, sample)."""
-    samples = outputs.shape[2]
     residuals[:] = 0.0
     for t in range(len(outputs)):
-        for k in range(samples):
-            add_derivative(
-                layer.loss, layer.targets, k, outputs[t], k, 1.0, -1.0 / samples, residuals[t]
-            )
+        for k in range(outputs.shape[2]):
+            share = -layer.shares[k]
+            if share != 0.0:
+                add_derivative(
+                    layer.loss, layer.targets, k, outputs[t], k, 1.0, share, residuals[t]
+                )
 
 
 @compiled_loop
@@ -62,9 +63,13 @@ def write_slopes(layer: Layer, output: np.ndarray, slope: np.ndarray) -> None:
         for k in range(samples):
             f = output[other, k]
             step = DIFFERENCE * max(abs(f), 1.0)
-            share = -1.0 / (2.0 * step * samples)
+            share = -layer.shares[k] / (2.0 * step)
             for c in range(outputs):
                 difference[c, k] = 0.0
+            if share == 0.0:
+                for c in range(outputs):
+                    slope[c, other, k] = 0.0
+                continue
             output[other, k] = f + step
             add_derivative(layer.loss, layer.targets, k, output, k, 1.0, share, difference)
             output[other, k] = f - step

@@ -51,10 +51,10 @@ def put_on_surfaces(layer: Layer, memory: Memory) -> None:
                 right[a, 0] = off[a]
             solve_factorised(matrix, right, size, 1)
             for a in range(size):
-                p, taken = members[a], right[a, 0]
+                p, taken = members[a], layer.unit * right[a, 0]
                 for i in range(features):
                     memory.state[j * features + i] -= taken * E[p, i]
                 if layer.bias_at >= 0:
                     memory.state[layer.bias_at + j] -= taken * E[p, features]
                 for b in range(size):
-                    off[b] -= gram[members[b], p] * taken
+                    off[b] -= gram[members[b], p] * right[a, 0]

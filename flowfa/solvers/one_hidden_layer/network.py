@@ -1,7 +1,13 @@
-"""What the hybrid and the event solver need of a field of one-hidden-layer networks."""
+"""What the hybrid and the event solver need of a field of one-hidden-layer networks.
+
+Rates of layers are a choice of units (C-8): with rho^2 = eta_1 / eta_2 the weights W_1 / rho on
+inputs rho x, and residual signals times eta_2, follow the flow without rates. Samples' shares are
+factors of the residual signals too. So the solvers see inputs and in-weights in those units.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -65,6 +71,7 @@ def refusal(
     loss: Loss,
     dtype: str,
     device: str,
+    decays: bool = False,
 ) -> str | None:
     """Return why the hybrid or the event solver cannot treat a problem, with the remedy.
 
@@ -78,6 +85,8 @@ def refusal(
     loss : Loss
     dtype, device : str
         Without the prefix ``torch.``.
+    decays : bool
+        Whether weights decay.
     """
     rules = tuple(rules)
     outside = [rule.name for rule in rules if not rule.in_form]
@@ -90,6 +99,11 @@ def refusal(
         return (
             f"the {solver} solver knows the (leaky) ReLU, and the activation is "
             f'{activation.name!r}: take `solver="dopri5"`'
+        )
+    if decays and solver != "event":
+        return (
+            f"the {solver} solver does not follow weight decay: take "
+            '`solver="event"`, which follows kinks exactly too'
         )
     if hidden_layers != 1 and solver != "event":
         return (
@@ -141,10 +155,35 @@ def network(field: Field, solver: str) -> NetworkField:
         field.loss,
         str(field.inputs.dtype).removeprefix("torch."),
         str(field.inputs.device),
+        bool(field.weight_decay),
     )
     if reason is not None:
         raise InputError(reason)
     return field
+
+
+def unit_of_inputs(field: NetworkField) -> float:
+    """Return rho: what inputs are multiplied by, and in-weights divided."""
+    return math.sqrt(field.rates[0] / field.rates[1]) if field.rates else 1.0
+
+
+def residuals_of(field: NetworkField, derivative: Tensor) -> Tensor:
+    """Return the residual signals -eta_2 p_k delta of the derivative of the loss, in its shape.
+
+    Parameters
+    ----------
+    field : NetworkField
+    derivative : Tensor
+        (trajectory, ..., output, sample).
+    """
+    shares = field.sample_shares
+    if shares is None:
+        signals = derivative / -field.samples
+    else:
+        if shares.ndim == 2:
+            shares = shares.view(len(shares), *(1,) * (derivative.ndim - 2), -1)
+        signals = torch.where(shares > 0.0, -shares * derivative, 0.0)
+    return field.rates[1] * signals if field.rates else signals
 
 
 def feedback_of(field: NetworkField) -> Feedback:
@@ -163,24 +202,29 @@ def feedback_of(field: NetworkField) -> Feedback:
 
 
 def augmented_inputs(field: NetworkField) -> np.ndarray:
-    """Return the inputs, (set, sample, feature), with a constant column if there is a bias."""
+    """Return rho times the inputs, (set, sample, feature), with a 1 among them if there is a bias.
+
+    See `unit_of_inputs`.
+    """
     inputs = field.inputs.cpu().numpy().astype(np.float64)
     inputs = inputs if inputs.ndim == 3 else inputs[None]
     if "c1" in field.layout.shapes:
         inputs = np.concatenate([inputs, np.ones((*inputs.shape[:2], 1))], axis=2)
-    return np.ascontiguousarray(inputs)
+    return np.ascontiguousarray(inputs * unit_of_inputs(field) if field.rates else inputs)
 
 
 def in_weights(field: NetworkField, state: Tensor) -> Tensor:
-    """Return W_1 with the bias as its last column, (trajectory, neuron, feature)."""
+    """Return W_1 / rho with the bias as its last column, (trajectory, neuron, feature)."""
     views = field.layout.views(state)
+    first = views["W1"]
     if "c1" in views:
-        return torch.cat([views["W1"], views["c1"][:, :, None]], dim=2)
-    return views["W1"]
+        first = torch.cat([first, views["c1"][:, :, None]], dim=2)
+    return first / unit_of_inputs(field) if field.rates else first
 
 
 def pack(field: NetworkField, first: Tensor, second: Tensor, output_bias: Tensor | None) -> Tensor:
-    """Return the flat state of in-weights (with bias column), out-weights, and output bias."""
+    """Return the flat state of `in_weights`, out-weights, and output bias."""
+    first = first * unit_of_inputs(field) if field.rates else first
     parameters = {"W1": first, "W2": second.transpose(1, 2)}
     if "c1" in field.layout.shapes:
         parameters |= {"W1": first[:, :, :-1], "c1": first[:, :, -1]}

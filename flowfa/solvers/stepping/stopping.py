@@ -61,7 +61,8 @@ class Condition:
 
 
 def _loss(measured: MeasuredState) -> Tensor:
-    return measured.field.loss.value(measured.output, measured.field.targets).mean(1)
+    field = measured.field
+    return field.mean(field.loss.value(measured.output, field.targets))
 
 
 def _gradient_norm(measured: MeasuredState) -> Tensor:

@@ -64,8 +64,8 @@ def test_the_template_sees_a_flow_that_moves_feedback_otherwise(monkeypatch):
     case = TestWeightMirror()
     right = flowfa.flow.field.NetworkField.with_feedback
 
-    def wrong(self, forward, descent):
-        velocity = right(self, forward, descent).clone()
+    def wrong(self, forward, descent, moved):
+        velocity = right(self, forward, descent, moved).clone()
         velocity[:, self.layout.network_length :] *= 1.001
         return velocity
 

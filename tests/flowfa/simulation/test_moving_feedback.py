@@ -146,10 +146,8 @@ def test_training_moves_the_feedback_by_the_same_steps():
     """Ten steps with momentum and weight decay, beside a loop in NumPy."""
     rate, momentum, decay, rule_decay = 0.1, 0.5, 0.02, 0.3
     rule = flowfa.problems.rules.KolenPollackWithDecay(rule_decay)
-    deep = problem(rule, leak=1.0, loss="squared")
-    run = flowfa.train(
-        deep, 1, rate=(rate,), momentum=(momentum,), steps=10, save=2, weight_decay=decay
-    )
+    decaying = problem(rule, leak=1.0, loss="squared", weight_decay=decay)
+    run = flowfa.train(decaying, 1, rate=(rate,), momentum=(momentum,), steps=10, save=2)
     weights = run.tree["weights"].to_dataset()
     state = [weights[name].values[0, 0] for name in ("W1", "W2")] + [weights["B2"].values[0]]
     velocity = [0.0 * part for part in state]

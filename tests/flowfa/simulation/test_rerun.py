@@ -88,7 +88,7 @@ def test_an_extended_run_is_made_again_at_once(tmp_path):
     "settings",
     [
         {"rate": (0.1, 0.05), "momentum": (0.0, 0.5), "t_end": 2.0},
-        {"batch_size": 2, "schedule": "2@5", "steps": 12, "weight_decay": 0.01},
+        {"batch_size": 2, "schedule": "2@5", "steps": 12},
         {"steps": 9, "keep_every_step": True, "observe": ("sharpness",)},
     ],
     ids=["several-rates", "minibatches", "every-step"],

@@ -81,13 +81,12 @@ def last_weights(run):
 @pytest.mark.parametrize("dim", (7, 30))
 def test_steps_are_those_of_torch_sgd_with_momentum_decay_schedule_and_minibatches(rule, dim):
     """FA by a hand-written autograd function; dim 30 > 12 samples needs all of W_1 to decay."""
-    task = problem(rule, dim)
+    task = problem(rule, dim).moving(weight_decay=0.01)
     run = flowfa.train(
         task,
         2,
         rate=(0.3, 0.1),
         momentum=0.9,
-        weight_decay=0.01,
         schedule="2@20,50",
         batch_size=5,
         steps=80,
@@ -306,7 +305,6 @@ def test_rates_are_saved_at_times_that_all_of_them_meet():
         ({"rate": 0.0}, "`rate` is 0.0"),
         ({"rate": (0.1, 0.1)}, "`rate` has 0.1 twice"),
         ({"momentum": 1.0}, "`momentum` is 1.0"),
-        ({"weight_decay": -1.0}, "`weight_decay` is -1.0"),
         ({"batch_size": 13}, "`batch_size` is 13 but there are 12 samples"),
         ({"steps": 5, "t_end": 1.0}, "give one of them"),
         ({"steps": 0}, "at least 1"),

@@ -154,6 +154,8 @@ def test_every_statement_applies_to_some_random_problem(statement):
         PLAIN,
         varied(rule="signfa"),
         varied(architecture=Architecture((3,), "hidden", 1.0), start=("normal",)),
+        varied(layer_rates=(0.5, 2.0)),
+        varied(weight_decay=(0.1, 0.2)),
     )
     checks = chosen((statement,))
     found = {case.verdict for plan in candidates for case in cases_of(checks, *evidence_on(plan))}

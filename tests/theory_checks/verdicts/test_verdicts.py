@@ -245,7 +245,7 @@ def test_bad_input_is_refused_in_one_line(run, file, tmp_path, capsys):
     for arguments, message in (
         (["missing.nc"], "no file"),
         ([str(tmp_path / "text.nc")], "no netCDF4 file"),
-        ([str(file), "--only", "C-9"], "did you mean 'C-5'? known: "),
+        ([str(file), "--only", "C-9"], "did you mean 'C-8'? known: "),
     ):
         assert main(["check", *arguments]) == 64
         error = capsys.readouterr().err

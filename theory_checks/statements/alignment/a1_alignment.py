@@ -25,6 +25,7 @@ from theory_checks.statements.alignment.cosines import (
 )
 from theory_checks.statements.alignment.lasting_alignment import lasting
 from theory_checks.statements.alignment.products import FIXED, kappas
+from theory_checks.statements.motion import equal_rates, no_decay, unless
 from theory_checks.statements.statement import register
 
 PROMISED = ("gd", "signfa", *FIXED)
@@ -74,6 +75,8 @@ class Alignment:
                 # Where nothing is promised the rule is what fails.
                 ~(promised(evidence.at_start())[:, -1] <= 0.0),
             ),
+            unless(~fixed, no_decay(evidence), "the rule is gd or signfa"),
+            unless(~fixed, equal_rates(evidence), "the rule is gd or signfa"),
             Hypothesis.measured(
                 "kappa",
                 "the rule is gd or signfa, or kappa_j >= 0 for every neuron j (L-1)",

@@ -29,6 +29,7 @@ from theory_checks.statements.alignment.products import (
     products,
     terms,
 )
+from theory_checks.statements.motion import equal_rates, no_decay
 from theory_checks.statements.statement import register
 
 
@@ -62,6 +63,8 @@ class ReadoutAlignment:
                 "rule", "the rule is fa, adafa or signfa", evidence.under(*FIXED, "signfa")
             ),
             of_degree_one(evidence),
+            no_decay(evidence),
+            equal_rates(evidence),
             Hypothesis.of(
                 "scalar-output",
                 "there is one output (with more there is no cosine bound, only L-1c)",

@@ -13,6 +13,7 @@ from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.activations import of_degree_one
 from theory_checks.statements.alignment.products import FIXED, above_kappa
+from theory_checks.statements.motion import equal_rates, no_decay
 from theory_checks.statements.statement import register
 
 
@@ -31,6 +32,8 @@ class NeverObtuse:
         return (
             Hypothesis.of("rule", "the rule is fa or adafa", evidence.under(*FIXED)),
             of_degree_one(evidence),
+            no_decay(evidence),
+            equal_rates(evidence),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowfa.flow.field import NetworkField
 from flowfa.training import law as increments
 from theory_checks.controls.control import Control
 from theory_checks.controls.steps import changed_file, moved_otherwise
@@ -111,6 +112,9 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
     training, rows, field = evidence.training, evidence.rows, evidence.field
     assert training is not None
     claimed, actual = training.claimed.select(rows), training.actual.select(rows)
+    as_claimed = training.claimed is training.actual and evidence.motion is evidence.flow.field
+    moving = evidence.motion.select(rows)
+    assert isinstance(moving, NetworkField)
     saves, done = training.steps[rows], training.done[rows]
     layer_of = torch.tensor([item.layer or 0 for item in neurons(evidence)])
     here = increments.terms(field, state)
@@ -125,8 +129,8 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
     carried = velocity = told = None
     everyone = torch.arange(len(rows))
     for step in range(int(done.max())):
-        stride = actual.stride(field, step, state, velocity)
-        telling = stride if claimed is actual else claimed.stride(field, step, state, told)
+        stride = actual.stride(moving, step, state, velocity)
+        telling = stride if as_claimed else claimed.stride(field, step, state, told)
         after = increments.terms(field, stride.after)
         change, carried = increments.change(
             field, claimed, step, here, after, telling.increment, carried
@@ -139,7 +143,7 @@ def _walk(evidence: Evidence, state: Tensor) -> _Walk:
         )
         predicted, here = total, after
         state, velocity, told = stride.after, stride.velocity, telling.velocity
-        moved = increments.incoming_squares(field.layout, telling.increment)
+        moved = increments.incoming_squares(field.layout, telling.increment) / here.rate_in
         size = torch.maximum(size, after.size + moved)
         limit = _limit(size, layer_of, step + 1, state)
         summed = predicted + lost

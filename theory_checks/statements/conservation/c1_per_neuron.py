@@ -19,6 +19,7 @@ from theory_checks.statements.conservation.virtual_readouts import (
     spoken_of,
     with_readouts,
 )
+from theory_checks.statements.motion import equal_rates, no_decay
 from theory_checks.statements.statement import register
 
 DRIFT = "margin = 2 x uncertainty - drift"
@@ -40,24 +41,11 @@ class NeuronConservation:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a homogeneous activation (C-6): any data, any differentiable loss, any kinks."""
-        return (homogeneous(evidence),)
+        return (homogeneous(evidence), no_decay(evidence), equal_rates(evidence))
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room each neuron's drift leaves."""
-        items = neurons(evidence)
-        measurements = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
-        beyond = spoken_of(evidence)
-        if not beyond.any():
-            return measurements
-        moving = torch.tensor([bool(group.moving) for group in evidence.field.groups]).any()
-        return measurements + constant(
-            with_readouts(evidence),
-            readout_law,
-            in_norms,
-            items,
-            speaks_of=beyond,
-            note="with what moves the feedback" if moving else "with a virtual readout",
-        )
+        return of_neurons(evidence)
 
     def controls(self) -> Mapping[str, Control]:
         """Return flows that break the law."""
@@ -73,3 +61,21 @@ class NeuronConservation:
             "magnitudes that drift": broken("frsf", "drifting feedback"),
             "weight decay under signfa": broken("signfa", "weight decay", leak=1.0),
         }
+
+
+def of_neurons(evidence: Evidence) -> tuple[Measurement, ...]:
+    """Return how much room the drift of each neuron's law leaves, in the units of C-8."""
+    items = neurons(evidence)
+    measurements = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
+    beyond = spoken_of(evidence)
+    if not beyond.any():
+        return measurements
+    moving = torch.tensor([bool(group.moving) for group in evidence.field.groups]).any()
+    return measurements + constant(
+        with_readouts(evidence),
+        readout_law,
+        in_norms,
+        items,
+        speaks_of=beyond,
+        note="with what moves the feedback" if moving else "with a virtual readout",
+    )

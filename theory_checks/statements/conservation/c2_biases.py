@@ -17,6 +17,7 @@ from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.activations import homogeneous
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
 from theory_checks.statements.conservation.laws import in_norms, neuron_law, neurons, with_law
+from theory_checks.statements.motion import equal_rates, no_decay
 from theory_checks.statements.statement import register
 
 
@@ -33,6 +34,8 @@ class BiasConservation:
         biased = evidence.for_all(any(evidence.flow.problem.has_bias[:-1]))
         return (
             homogeneous(evidence),
+            no_decay(evidence),
+            equal_rates(evidence),
             Hypothesis.of("bias", "a hidden layer has a bias", biased),
         )
 

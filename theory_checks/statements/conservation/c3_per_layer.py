@@ -17,6 +17,7 @@ from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.activations import homogeneous
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
 from theory_checks.statements.conservation.laws import in_norms, neuron_law, with_law
+from theory_checks.statements.motion import equal_rates, no_decay
 from theory_checks.statements.statement import register
 
 
@@ -30,7 +31,7 @@ class LayerConservation:
 
     def hypotheses(self, evidence: Evidence) -> tuple[Hypothesis, ...]:
         """Assume a homogeneous activation, as C-1 does."""
-        return (homogeneous(evidence),)
+        return (homogeneous(evidence), no_decay(evidence), equal_rates(evidence))
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:
         """Return how much room the drift of each layer leaves."""

@@ -23,6 +23,7 @@ from theory_checks.evidence.networks import Networks
 from theory_checks.margins.bounds import constant
 from theory_checks.margins.measurement import Hypothesis, Item, Measurement
 from theory_checks.statements.conservation.c1_per_neuron import DRIFT
+from theory_checks.statements.motion import equal_rates, no_decay
 from theory_checks.statements.statement import register
 
 VECTORS = 3
@@ -48,6 +49,8 @@ class MatrixConservation:
                 "linear-activation", "the activation is the identity (leak = 1)", bend
             ),
             Hypothesis.of("rule", f"the rule is one of {', '.join(RULES)}", evidence.under(*RULES)),
+            no_decay(evidence),
+            equal_rates(evidence),
         )
 
     def measure(self, evidence: Evidence) -> tuple[Measurement, ...]:

@@ -46,7 +46,10 @@ def with_law(evidence: Evidence) -> Tensor:
 
 
 def neuron_law(networks: Networks) -> Tensor:
-    """Return C with the own bias (C-2), (row, hidden neuron); NaN where there is no law."""
+    """Return C with the own bias (C-2), (row, hidden neuron); NaN where there is no law.
+
+    With rates of layers in the units of C-8.
+    """
     columns = []
     for layer in range(1, networks.field.layout.layers):
         parts = []
@@ -55,15 +58,35 @@ def neuron_law(networks: Networks) -> Tensor:
             if row is None:
                 size = (group.stop - group.start, networks.field.layout.sizes[layer])
                 row = networks.state.new_full(size, torch.nan)
-            parts.append(degree_of(networks) * row)
+            parts.append(degree_of(networks) / rate_of(networks, layer + 1) * row)
         columns.append(torch.cat(parts))
     return torch.cat(columns, 1)
 
 
+def half_law(networks: Networks) -> Tensor:
+    """Return C with ||w_in||^2 halved under every rule, (row, hidden neuron)."""
+    law = neuron_law(networks)
+    units = [
+        law.new_full((group.stop - group.start, 1), group.rule.conserved_unit)
+        for group in networks.field.groups
+    ]
+    return law / torch.cat(units)
+
+
 def in_norms(networks: Networks) -> Tensor:
-    """Return 1/2 (||w_in||^2 + c^2) of each hidden neuron, the term that the others balance."""
+    """Return 1/2 (||w_in||^2 + c^2) of each hidden neuron, the term that the others balance.
+
+    With rates of layers in the units of C-8.
+    """
     layers = range(1, networks.field.layout.layers)
-    return torch.cat([0.5 * squares(networks, layer) for layer in layers], 1)
+    parts = [0.5 * squares(networks, layer) / rate_of(networks, layer) for layer in layers]
+    return torch.cat(parts, 1)
+
+
+def rate_of(networks: Networks, layer: int) -> float:
+    """Return eta_l of a layer."""
+    rates = networks.field.rates
+    return rates[layer - 1] if rates else 1.0
 
 
 def squares(networks: Networks, layer: int) -> Tensor:
@@ -84,9 +107,10 @@ def degree_of(networks: Networks) -> float:
 
 
 def _row(networks: Networks, group: RuleGroup, layer: int) -> Tensor | None:
-    """Return C / p of the neurons of a layer for the rows of a group, by the table of C-1."""
+    """Return eta_{l+1} C / p of the neurons of a layer for the rows of a group, by the table."""
     rows = slice(group.start, group.stop)
-    incoming = squares(networks, layer)[rows] / degree_of(networks)
+    ratio = rate_of(networks, layer + 1) / rate_of(networks, layer)
+    incoming = ratio * squares(networks, layer)[rows] / degree_of(networks)
     weight = networks.parameters[f"W{layer + 1}"][rows]
     out = weight.transpose(1, 2)
     name = group.rule.name

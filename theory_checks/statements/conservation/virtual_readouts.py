@@ -18,7 +18,7 @@ from flowfa.flow.field import ForwardPass, NetworkField, RuleGroup
 from theory_checks.controls.pieces import feedback_velocity
 from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
-from theory_checks.statements.conservation.laws import degree_of, squares
+from theory_checks.statements.conservation.laws import degree_of, rate_of, squares
 
 
 class WithReadouts:
@@ -47,7 +47,11 @@ class WithReadouts:
             if group.rule.feedback_from == "targets":
                 rows = slice(group.start, group.stop)
                 targets = claimed.targets if claimed.targets.ndim == 2 else claimed.targets[rows]
-                virtual[rows] = targets / claimed.samples
+                shares = claimed.sample_shares
+                if shares is None:
+                    virtual[rows] = targets / claimed.samples
+                else:
+                    virtual[rows] = targets * (shares[rows, None] if shares.ndim == 2 else shares)
         readouts = [torch.bmm(virtual, h.transpose(1, 2)).flatten(1) for h in forward.activations]
         shifts = self._shifts(forward, claimed.descent(forward, signal, claimed.rule_signal), state)
         return torch.cat([self.motion(time, networks), *readouts, *shifts], 1)
@@ -120,7 +124,7 @@ def readout_law(networks: Networks) -> Tensor:
             feedback = group.rule.feedback(layer + 1, weight, kept)
             product = (readout.transpose(1, 2) * feedback).sum(2)
             shift = networks.state[rows, slice(*_place_of_shift(field, layer))]
-            half = 0.5 * squares(networks, layer)[rows]
+            half = 0.5 * squares(networks, layer)[rows] / rate_of(networks, layer)
             parts.append(half - degree_of(networks) * (product - shift))
         columns.append(torch.cat(parts))
     return torch.cat(columns, 1)

@@ -17,6 +17,7 @@ from theory_checks.statements.alignment.products import kappas
 from theory_checks.statements.convergence.excess_loss import Measured, measured
 from theory_checks.statements.convergence.fitted_gamma import fitted_gamma
 from theory_checks.statements.data.geometry import certified, claimed
+from theory_checks.statements.motion import equal_rates, no_decay, unless
 from theory_checks.statements.statement import register
 
 GAMMAS = (1.0, 1.5, 2.0)
@@ -62,6 +63,8 @@ class Dominance:
                 "the kinks are exact (with `smooth_kinks` gd's own update is not the gradient)",
                 evidence.for_all(problem.activation.slope_is_derivative),
             ),
+            no_decay(evidence),
+            unless(~proved, equal_rates(evidence), "the rule is gd"),
             Hypothesis.of("gradient", "under gd the gradient never vanishes", ~(descends & still)),
             Hypothesis.of(
                 "one-hidden-layer",

@@ -41,6 +41,7 @@ from theory_checks.statements.data.geometry import (
     paper_bound_of,
 )
 from theory_checks.statements.eq1_loss_rate import ON_A_KINK, mean_loss
+from theory_checks.statements.motion import no_decay, unit_rates
 from theory_checks.statements.statement import register
 
 RULES = ("gd", "fa", "adafa", "signfa")
@@ -82,6 +83,8 @@ class ExplicitRate:
             ),
             leaky_relu(evidence),
             condition("leak-positive", "the leak is positive", bool(problem.leak)),
+            no_decay(evidence),
+            unit_rates(evidence),
             condition("exact-kinks", "the kinks are not smoothed", not problem.smooth_kinks),
             Hypothesis.of("rule", f"the rule is one of {', '.join(RULES)}", evidence.under(*RULES)),
             Hypothesis.of("separable", "the data are linearly separable (ghat > 0)", margin > 0.0),

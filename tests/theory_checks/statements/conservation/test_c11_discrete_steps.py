@@ -11,6 +11,7 @@ import torch
 import flowfa
 import theory_checks
 from flowfa.flow.network_flow import NetworkFlow
+from flowfa.problems.rules import RULES as RULE_CLASSES
 from flowfa.problems.rules import FeedbackAlignment, FeedbackForm
 from flowfa.training import Minibatches, Schedule, StepRule, strides
 from flowfa.training import law as increments
@@ -64,14 +65,17 @@ def drift_and_prediction(rule, steps=1000, seed=0, **more):
     flow = NetworkFlow(problem, ensemble, reduce=False)
     rates = torch.tensor([0.5, 0.02], dtype=torch.float64)
     momentum = torch.full((2,), more.pop("momentum", 0.0), dtype=torch.float64)
+    field = flow.field.replace(
+        weight_decay=more.pop("weight_decay", ()), rates=more.pop("layer_rates", ())
+    )
     stepping = StepRule(rates, momentum, torch.tensor(flow.starts), **more)
-    here = increments.terms(flow.field, flow.initial)
+    here = increments.terms(field, flow.initial)
     first, size, total, carried = here.law, here.size, torch.zeros_like(here.law), None
     flips = 0
-    for stride in strides(stepping, flow.field, flow.initial, steps):
-        after = increments.terms(flow.field, stride.after)
+    for stride in strides(stepping, field, flow.initial, steps):
+        after = increments.terms(field, stride.after)
         change, carried = increments.change(
-            flow.field, stepping, stride.step, here, after, stride.increment, carried
+            field, stepping, stride.step, here, after, stride.increment, carried
         )
         flips += sum(
             int((new.sign() != old.sign()).sum())
@@ -92,13 +96,14 @@ def test_thousand_steps_add_what_the_formula_says_to_rounding(rule):
 
 
 @pytest.mark.parametrize("rule", ("fa", "gd", "signfa", "kolen-pollack", Mixed()))
-def test_momentum_schedule_decay_and_minibatches_are_in_the_formula(rule):
+def test_momentum_schedule_decay_rates_and_minibatches_are_in_the_formula(rule):
     actual, predicted, size, _ = drift_and_prediction(
         rule,
         steps=300,
         momentum=0.8,
         schedule=Schedule(2.0, at=(50, 170)),
-        weight_decay=0.02,
+        weight_decay=(0.02, 0.05, 0.01),
+        layer_rates=(1.0, 0.5, 2.0),
         minibatches=Minibatches(samples=12, size=5, starts=2, seed=4),
     )
     assert float(((actual - predicted).abs() / size).max()) < 1e-12
@@ -166,8 +171,18 @@ def test_wrong_formula_is_called_violated(monkeypatch, wrong):
 
 
 def test_file_of_all_rules_holds_and_checks_of_flows_do_not_apply(tmp_path):
-    data = flowfa.datasets.gaussian(samples=9, dim=20, seed=0)
-    problem = flowfa.Problem(data, (6,), rule=RULES, bias="hidden", initial="xavier")
+    data = flowfa.datasets.gaussian(samples=9, dim=20, seed=0).weighted(np.arange(9.0))
+    # What a rule learns would decay too.
+    rules = [rule for rule in RULES if not RULE_CLASSES.get(rule).learned]
+    problem = flowfa.Problem(
+        data,
+        (6,),
+        rule=rules,
+        bias="hidden",
+        initial="xavier",
+        weight_decay=(1e-3, 3e-3),
+        layer_rates=(0.5, 2.0),
+    )
     path = tmp_path / "run.nc"
     flowfa.train(
         problem,
@@ -178,11 +193,10 @@ def test_file_of_all_rules_holds_and_checks_of_flows_do_not_apply(tmp_path):
         path=path,
         batch_size=4,
         momentum=0.5,
-        weight_decay=1e-3,
         schedule="3@20",
     )
     report = theory_checks.check(path)
-    assert report["C-11"].trajectories == {"holds": 2 * 2 * len(RULES)}, str(report)
+    assert report["C-11"].trajectories == {"holds": 2 * 2 * len(rules)}, str(report)
     others = [finding for finding in report.findings if finding.spec != "C-11"]
     assert {finding.verdict for finding in others} == {Verdict.NOT_APPLICABLE}
     assert all("the run is a flow" in str(finding.failed_hypothesis) for finding in others)
