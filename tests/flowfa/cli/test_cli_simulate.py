@@ -339,9 +339,21 @@ def test_sigterm_ends_with_143_and_one_line_and_no_result(folder):
     assert not (folder / "run.nc").exists()
 
 
-def test_what_ctrl_c_stopped_is_resumed_to_the_result_of_an_uninterrupted_run():
-    status, _ = stopped_by(signal.SIGINT)
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """The exit status of a long run that Ctrl-C stopped, and the folder that it left."""
+    place = tmp_path_factory.mktemp("interrupted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        np.savez("data.npz", X=SEPARABLE, y=LABELS)
+        status, _ = stopped_by(signal.SIGINT)
+    return status, place
+
+
+def test_what_ctrl_c_stopped_is_resumed_to_the_result_of_an_uninterrupted_run(interrupted, folder):
+    status, left = interrupted
     assert status == 130
+    shutil.copytree(left, folder, dirs_exist_ok=True)
     assert run(f"{LONG} --resume --quiet") == 0
     assert run(f"{LONG} --quiet --out whole.nc") == 0
     resumed, whole = flowfa.load("run.nc"), flowfa.load("whole.nc")
@@ -349,8 +361,8 @@ def test_what_ctrl_c_stopped_is_resumed_to_the_result_of_an_uninterrupted_run():
         assert resumed[group].identical(whole[group])
 
 
-def test_a_resumed_run_with_another_setting_is_refused_by_its_name(capsys):
-    stopped_by(signal.SIGINT)
+def test_a_resumed_run_with_another_setting_is_refused_by_its_name(interrupted, folder, capsys):
+    shutil.copytree(interrupted[1], folder, dirs_exist_ok=True)
     assert run(f"{LONG} --resume --leak 0.2") == 64
     complaint = capsys.readouterr().err
     assert "leak" in complaint

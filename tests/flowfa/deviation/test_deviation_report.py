@@ -13,6 +13,7 @@ import xarray as xr
 
 import flowfa
 from flowfa.cli.main import main
+from flowfa.deviation.figures import figures
 from flowfa.deviation.report import write_report
 from flowfa.deviation.sentences import sentences
 from flowfa.deviation.sweep import sweep
@@ -98,21 +99,32 @@ def test_the_result_file_is_read_as_it_was_written(found, folder_of_found):
         assert {"config", "argv", "versions", "threads"} <= set(stored.attrs)
 
 
-def test_the_report_needs_nothing_else_and_has_every_part(found, tmp_path):
-    files = {file.name for file in write_report(found, tmp_path)}
-    assert {"report.html", "report.md", "deviation-rate.png", "deviation-width.png"} <= files
-    html, markdown = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+@pytest.fixture(scope="module")
+def report(found, tmp_path_factory):
+    """The files of a report whose figures are for print too."""
+    return write_report(found, tmp_path_factory.mktemp("report"), "pdf")
+
+
+def test_the_report_needs_nothing_else_and_has_every_part(report):
+    files = {file.name: file for file in report}
+    expected = {"report.html", "report.md", "deviation-rate.png", "deviation-width.png"}
+    assert expected <= set(files)
+    html, markdown = files["report.html"].read_text(), files["report.md"].read_text()
     assert not re.search(r"""(src|href)=["'](?!data:|#)""", html)
     for part in ("Power of the rate", "Deviation at the end", "Elkabetz and Cohen", "resolved"):
         assert part in html
         assert part in markdown
 
 
-def test_figures_are_written_for_print_too(found, tmp_path):
-    files = [file.name for file in write_report(found, tmp_path, "pdf")]
-    vector = [name for name in files if name.endswith(".pdf")]
-    assert {name.replace(".pdf", ".png") for name in vector} < set(files) and len(vector) >= 4
-    assert all((tmp_path / name).read_bytes().startswith(b"%PDF") for name in vector)
+def test_figures_are_written_for_print_too(report):
+    vector = [file for file in report if file.suffix == ".pdf"]
+    assert {file.with_suffix(".png") for file in vector} < set(report) and len(vector) >= 4
+    assert all(file.read_bytes().startswith(b"%PDF") for file in vector)
+
+
+def test_png_is_no_format_for_print(found, tmp_path, monkeypatch):
+    first = next(iter(figures(found)))
+    monkeypatch.setattr("flowfa.deviation.report.figures", lambda _: [first])
     assert not [file for file in write_report(found, tmp_path, "png") if file.suffix == ".pdf"]
 
 

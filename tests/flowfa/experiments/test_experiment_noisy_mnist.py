@@ -1,8 +1,11 @@
 """E-1: the batched runs, the law in them, their flows, the report, the command."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -232,11 +235,17 @@ def test_runs_that_diverged_confirm_nothing_and_are_told(tmp_path):
     assert "16 networks diverged" in (tmp_path / "report.md").read_text()
 
 
-def test_figures_fit_a_page_of_a_journal_as_vectors(study, tmp_path):
-    write_report(study, tmp_path, "svg")
-    width = re.search(r'<svg[^>]*width="([\d.]+)pt"', (tmp_path / "figure-4.svg").read_text())
+@pytest.fixture(scope="module")
+def report(study, tmp_path_factory):
+    """The files of the report of `study`, by name; its figures are vectors too."""
+    files = write_report(study, tmp_path_factory.mktemp("report"), "svg")
+    return {file.name: file for file in files}
+
+
+def test_figures_fit_a_page_of_a_journal_as_vectors(report):
+    width = re.search(r'<svg[^>]*width="([\d.]+)pt"', report["figure-4.svg"].read_text())
     assert width is not None and float(width[1]) <= 72 * 6.9 + 0.01
-    with Image.open(tmp_path / "figure-2.png") as image:
+    with Image.open(report["figure-2.png"]) as image:
         assert image.width >= 1000
 
 
@@ -246,15 +255,14 @@ def test_the_legend_of_a_bound_has_the_colour_of_its_line(study):
     assert handles["P-1, signfa"].get_color() == rule_styles(["signfa"])["signfa"].color
 
 
-def test_the_report_names_the_scale_and_needs_nothing_else(study, tmp_path):
-    files = write_report(study, tmp_path)
-    html, markdown = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+def test_the_report_names_the_scale_and_needs_nothing_else(report):
+    html, markdown = (report[f"report.{kind}"].read_text() for kind in ("html", "md"))
     for text in (html, markdown):
         assert "scale quick, changed: not the paper" in text
         assert "the rest is rounding" in text
     assert "http" not in html.replace("http://www.w3.org", "")
     assert html.count("data:image/png;base64,") == 5
-    assert {file.name for file in files} >= {"figure-2.png", "figure-3.png", "figure-4.png"}
+    assert set(report) >= {"figure-2.png", "figure-3.png", "figure-4.png"}
 
 
 @pytest.mark.parametrize("widths", some_now([1, 2], [2]))
@@ -281,11 +289,23 @@ COMMAND = (
 )
 
 
-def test_the_command_writes_the_result_and_tells_the_findings(tmp_path, capsys):
-    assert main([*COMMAND.split(), "--out", "found", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory):
+    """The folder that `COMMAND` left, which no test may change, and what the command said."""
+    place, said = tmp_path_factory.mktemp("commanded"), io.StringIO()
+    write_mnist(place / "data")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setenv("FLOWFA_DATA", str(place / "data"))
+        patch.setenv("FLOWFA_CACHE", str(place / "cache"))
+        assert main([*COMMAND.split(), "--out", str(place / "found"), "--json"]) == 0
+    return place / "found", said.getvalue()
+
+
+def test_the_command_writes_the_result_and_tells_the_findings(commanded):
+    place, said = commanded
+    told = json.loads(said)
     assert told["claims"] and told["departures"]
-    with xr.open_dataset(tmp_path / "found" / "noisy-mnist.nc", engine="h5netcdf") as data:
+    with xr.open_dataset(place / "noisy-mnist.nc", engine="h5netcdf") as data:
         assert dict(data.sizes) == {"width": 1, "rule": 4, "run": 1, "epoch": 3}
         assert json.loads(data.attrs["protocol"])["images"] == 5
 
@@ -352,8 +372,8 @@ def test_an_unknown_experiment_is_told_the_nearest(capsys):
     assert "noisy-mnist" in capsys.readouterr().err
 
 
-def test_output_that_is_there_is_kept(capsys):
-    assert main([*COMMAND.split(), "--out", "found", "--quiet"]) == 0
+def test_output_that_is_there_is_kept(commanded, capsys):
+    shutil.copytree(commanded[0], "found")
     before = Path("found/noisy-mnist.nc").read_bytes()
     for flags, told in (((), "--overwrite"), (("--resume",), "nothing to resume")):
         assert main([*COMMAND.split(), "--out", "found", "--quiet", *flags]) == 64
