@@ -39,7 +39,7 @@ def of_group(variables: Mapping[str, Any], attributes: Mapping[Any, Any] | None 
     attributes : mapping, optional
         The other attributes of the group: texts and numbers.
     """
-    digests = {name: _of_array(variables[name]) for name in sorted(variables)}
+    digests = {name: of_array(variables[name]) for name in sorted(variables)}
     named = {str(name): value for name, value in (attributes or {}).items() if name != CHECKSUMS}
     digests |= {OF_ATTRIBUTES + name: _of_value(named[name]) for name in sorted(named)}
     return json.dumps(digests)
@@ -76,7 +76,7 @@ def find_changes(tree: DataTree) -> list[str]:
                 what = f"the attribute {attribute} of {node.path}"
             else:
                 there = name in variables
-                same = there and _of_array(variables[name].values) == digest
+                same = there and of_array(variables[name].values) == digest
                 what = f"{node.path}/{name}"
             if not same:
                 change = "changed" if there else "removed"
@@ -110,7 +110,7 @@ def _of_value(value: Any) -> str:
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:_DIGITS]
 
 
-def _of_array(array: Any) -> str:
+def of_array(array: Any) -> str:
     """Return the digest of shape and values, the same from memory and from a file."""
     summary = hashlib.sha256(repr(tuple(int(size) for size in array.shape)).encode())
     if array.dtype.kind not in "biuf":

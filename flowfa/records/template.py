@@ -152,13 +152,14 @@ def _template(
     try:
         save_tree(_tree(empty, coordinates, {}), place, overwrite=True)
         with h5py.File(place, "r+") as file:
-            for owner in (file, *(file[group] for group in groups)):
+            opened: dict[str, Any] = {group: file[group] for group in groups}
+            for owner in (file, *opened.values()):
                 del owner.attrs[CHECKSUMS]
             places = {
-                (group, name): (begin, file[group][name].dtype)
+                (group, name): (begin, opened[group][name].dtype)
                 for group, variables in groups.items()
                 for name in variables
-                if (begin := _begin_of(file[group][name])) is not None
+                if (begin := _begin_of(opened[group][name])) is not None
             }
         _templates[key] = _Template(place.read_bytes(), places)
     finally:

@@ -6,24 +6,30 @@ what is done: the folder says that. So nothing is lost with a worker, the schedu
 
 from __future__ import annotations
 
+import functools
 import importlib
+import math
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError, Interrupted
 from flowfa.studies.interruption import StopRequest
-from flowfa.studies.progress import Progress, ProgressState
-from flowfa.sweeps.calibration import batches
-from flowfa.sweeps.folder import ERROR, MEMORY, SweepFolder
+from flowfa.studies.progress import Progress
+from flowfa.sweeps.calibration import BATCH_SECONDS, batches
+from flowfa.sweeps.folder import ERROR, MEMORY, PLAN, SweepFolder
 from flowfa.sweeps.plan import Cell, Plan
+from flowfa.sweeps.standing import Standing
 from flowfa.sweeps.work import work_through
 from flowfa.sweeps.worker import find_checker
 
 CONNECT_SECONDS = 20.0
 WINDOW = 3
 """Batches that are submitted at a time, for each thread of a worker."""
+PARTS_OF_THREAD = 4
+"""Into so many batches for each thread cells are split, so that none waits long for another."""
 _LOOK = 0.5
 _one_batch = threading.Lock()
 """Torch's number of threads is that of the process, so that a worker has one batch at a time."""
@@ -96,14 +102,42 @@ def work_on_cluster(
     work_through(folder, plan, cells=folder.left(plan), checker=find_checker(checker))
 
 
-def run_batch(folder: str, digests: list[str], checker: str) -> None:
-    """Compute some cells of a sweep; what a worker does."""
+def run_batch(
+    folder: str, digests: list[str], checker: str, seconds: float = math.inf
+) -> list[str]:
+    """Compute some cells of a sweep; what a worker does.
+
+    Parameters
+    ----------
+    folder : str
+    digests : list of str
+        Of the cells.
+    checker : str
+        ``module:function`` that adds verdicts to the file of a cell.
+    seconds : float
+        After this time no other cell is begun.
+
+    Returns
+    -------
+    list of str
+        The cells that it has left.
+    """
     with _one_batch:
         place = SweepFolder(folder)
-        plan = place.plan(same_code=True)
-        asked = set(digests)
-        cells = [cell for cell in plan.cells if cell.digest in asked]
-        work_through(place, plan, cells=cells, checker=find_checker(checker))
+        plan, cells = _plan_of(folder, (place.path / PLAN).stat().st_mtime_ns)
+        until = time.monotonic() + seconds
+        for number, digest in enumerate(digests):
+            if number and time.monotonic() > until:
+                return digests[number:]
+            work_through(place, plan, cells=[cells[digest]], checker=find_checker(checker))
+        return []
+
+
+@functools.lru_cache(maxsize=4)
+def _plan_of(folder: str, written: int) -> tuple[Plan, dict[str, Cell]]:
+    """Return a plan, and its cells by digest; read once, unless it is written again."""
+    plan = SweepFolder(folder).plan(same_code=True)
+    return plan, {cell.digest: cell for cell in plan.cells}
 
 
 class _Crew:
@@ -114,12 +148,15 @@ class _Crew:
     ) -> None:
         self.client, self.folder, self.plan = client, folder, plan
         self.checker, self.needs = checker, needs
-        self.waiting = deque(batches(plan, folder.left(plan)))
+        self.standing = Standing(folder, plan)
+        threads = sum(client.nthreads().values())
+        self.waiting = deque(batches(plan, folder.left(plan), shares=PARTS_OF_THREAD * threads))
 
     def leave(self) -> None:
         """Submit everything, for the scheduler to keep when this process has gone."""
         for batch in self.waiting:
-            _dask().fire_and_forget(self._submit(batch))
+            # Nobody will be there to submit what a batch leaves.
+            _dask().fire_and_forget(self._submit(batch, math.inf))
 
     def work(self, progress: Progress | None) -> None:
         """Submit batches as others are done, until all are."""
@@ -129,20 +166,21 @@ class _Crew:
                 window = WINDOW * max(1, sum(self.client.nthreads().values()))
                 while self.waiting and len(running) < window:
                     batch = self.waiting.popleft()
-                    running[self._submit(batch)] = batch
+                    running[self._submit(batch, BATCH_SECONDS)] = batch
                 if stop.received is not None:
                     self.client.cancel(list(running))
-                    raise Interrupted(self._stopped(), stop.received)
+                    raise Interrupted(self.standing.stopped, stop.received)
                 self._look(running)
                 if progress is not None:
-                    progress.update(self._state())
+                    progress.update(self.standing.state)
 
-    def _submit(self, batch: list[Cell]) -> Any:
+    def _submit(self, batch: list[Cell], seconds: float) -> Any:
         return self.client.submit(
             run_batch,
             str(self.folder.path.resolve()),
             [cell.digest for cell in batch],
             self.checker,
+            seconds,
             pure=False,
             resources=self.needs or None,
             retries=0,
@@ -159,9 +197,13 @@ class _Crew:
             return
         for future in done:
             batch = running.pop(future)
-            if future.status == "error":
+            if future.status == "finished":
+                left = set(future.result())
+                if left:
+                    self.waiting.append([cell for cell in batch if cell.digest in left])
+            elif future.status == "error":
                 self._see_to(future.exception(), batch)
-            elif future.status != "finished":
+            else:
                 raise ConnectionError(f"a batch was {future.status}")
 
     def _see_to(self, error: BaseException, batch: list[Cell]) -> None:
@@ -180,17 +222,6 @@ class _Crew:
         elif left:
             middle = len(left) // 2
             self.waiting.extendleft((left[middle:], left[:middle]))
-
-    def _state(self) -> ProgressState:
-        cells, left = len(self.plan.cells), len(self.folder.left(self.plan))
-        return ProgressState((cells - left) / cells, f"{cells - left} of {cells} cells")
-
-    def _stopped(self) -> str:
-        done = len(self.plan.cells) - len(self.folder.left(self.plan))
-        return (
-            f"stopped after {done} of {len(self.plan.cells)} cells, which are kept: go on with "
-            f"flowfa sweep resume {self.folder.path}"
-        )
 
 
 def _dask() -> Any:

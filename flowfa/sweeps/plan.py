@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError
-from flowfa.settings import SimulateSettings, TrainSettings, declarations, key_of, validated
+from flowfa.settings import declarations, key_of, validated
 from flowfa.simulation.provenance import versions
-from flowfa.sweeps.definition import COMMANDS, Definition, Values
+from flowfa.sweeps.commands import COMMANDS, CellSettings
+from flowfa.sweeps.definition import Definition, Values
 
 _DIGITS = 24
 _NO_NUMBERS = (
-    *("out", "plot", "check", "config", "overwrite", "resume", "checkpoint_every"),
+    *("out", "plot", "format", "check", "config", "overwrite", "resume", "checkpoint_every"),
     *("quiet", "json", "debug"),
 )
 """Settings on which the numbers of a cell do not depend."""
@@ -76,7 +77,7 @@ class Plan:
         """The fields that are swept over."""
         return tuple(dict.fromkeys(name for cell in self.cells for name in cell.swept))
 
-    def settings_of(self, cell: Cell) -> SimulateSettings | TrainSettings:
+    def settings_of(self, cell: Cell) -> CellSettings:
         """Return the settings of a cell, valid."""
         return validated(COMMANDS[self.command](**{**self.fixed, **cell.swept}))
 
@@ -125,6 +126,10 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
     InputError
         If the settings of a cell do not go together; the message names its place in the grid.
     """
+    if check and definition.command == "deviation":
+        raise InputError(
+            f"{definition.source} sweeps over deviation, which has no verdicts: leave out `check`"
+        )
     # The number of threads decides how sums are rounded; cells side by side have one each.
     fixed = {"threads": 1, **{name: _absolute(name, v) for name, v in definition.fixed.items()}}
     code = code_digest(check)

@@ -21,7 +21,7 @@ from flowfa.records.collection import read_collection, write_collection
 from flowfa.settings import SimulateSettings, from_toml
 from flowfa.simulation.unfinished import load_unfinished
 from flowfa.sweeps import SweepFolder, collect, read_definition, work_through
-from flowfa.sweeps.collecting import read_end
+from flowfa.sweeps.ends import read_end
 from tests.support.damage import SOAK, cut, flipped
 from tests.support.sweeps import begun, small_plan
 from tests.support.watching import Watch

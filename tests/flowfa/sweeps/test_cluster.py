@@ -38,7 +38,7 @@ def test_workers_of_a_scheduler_write_the_same_bytes(scheduler, whole, tmp_path)
 
 
 def test_a_client_that_is_stopped_keeps_what_is_done(scheduler, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "batches", lambda plan, cells: [[cell] for cell in cells])
+    monkeypatch.setattr(cluster, "batches", lambda plan, cells, shares: [[cell] for cell in cells])
     monkeypatch.setattr(cluster, "WINDOW", 1)
     folder = begun(tmp_path / "sweep", small_plan())
 
@@ -59,7 +59,7 @@ def test_a_batch_that_ends_its_workers_is_halved_until_one_cell_is_left(
 ):
     plan, log = small_plan(), tmp_path / "tried"
 
-    def run(folder, digests, checker):
+    def run(folder, digests, checker, seconds):
         # A file, because a worker gets copies of what is in memory.
         with log.open("a") as stream:
             stream.write(f"{len(digests)} ")
@@ -67,9 +67,10 @@ def test_a_batch_that_ends_its_workers_is_halved_until_one_cell_is_left(
             raise MemoryError
         cells = [cell for cell in plan.cells if cell.digest in digests]
         work_through(cluster.SweepFolder(folder), plan, cells=cells)
+        return []
 
     monkeypatch.setattr(cluster, "run_batch", run)
-    monkeypatch.setattr(cluster, "batches", lambda plan, cells: [cells])
+    monkeypatch.setattr(cluster, "batches", lambda plan, cells, shares: [cells])
     folder = begun(tmp_path / "sweep", plan)
     cluster.work_on_cluster(folder, plan, address=scheduler.scheduler_address)
     tried = [int(size) for size in log.read_text().split()]

@@ -50,7 +50,7 @@ GRID = {"rate": [0.1, 0.2]}
     ("document", "told"),
     [
         ({"grids": {}}, ["unknown key in s.toml", "'grid'"]),
-        ({"command": "check"}, ["command in s.toml", "simulate or train"]),
+        ({"command": "check"}, ["command in s.toml", "simulate, train"]),
         ({"grid": {"leek": [0.1]}}, ["grid.leek in s.toml", "'leak'"]),
         ({"grid": {"leak": 0.1}}, ["grid.leak in s.toml", "a list"]),
         ({"grid": {"leak": []}}, ["grid.leak in s.toml", "a list"]),

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import flowfa
 from flowfa.errors import InputError, Interrupted
 from flowfa.files.lock import sole_writer
-from flowfa.sweeps import SweepFolder, local, work_through
+from flowfa.sweeps import SweepFolder, commands, local, work_through
 from flowfa.sweeps import cell as cells
 from flowfa.sweeps.folder import ERROR, SOLVER
 from tests.support.sweeps import SETTINGS, begun, contents, small_plan
@@ -99,15 +100,16 @@ def test_a_killed_worker_loses_no_finished_cell_and_is_replaced(whole, tmp_path,
 
     def kill(state):
         # Once, as soon as the first worker holds a cell.
-        if started[0].poll() is None and len(started) == 1:
-            held = local._cell_of(started[0].pid, folder, folder.plan())
+        first = started[0].process
+        if first.poll() is None and len(started) == 1:
+            held = local._cell_of(first.pid, folder, folder.plan())
             if held is not None:
-                os.kill(started[0].pid, signal.SIGKILL)
+                os.kill(first.pid, signal.SIGKILL)
                 time.sleep(0.1)
 
     monkeypatch.setattr(local, "_start", start)
     local.work_side_by_side(folder, folder.plan(), 1, progress=Watch(kill))
-    assert len(started) == 2 and started[0].returncode == -signal.SIGKILL
+    assert len(started) == 2 and started[0].process.returncode == -signal.SIGKILL
     assert contents(folder) == contents(whole)
 
 
@@ -115,9 +117,9 @@ def crew_of(script, folder):
     """Return what starts a process that runs a script in the place of a worker."""
 
     def start(*arguments):
-        return subprocess.Popen(
-            [sys.executable, "-c", script, str(folder)], stderr=subprocess.PIPE, text=True
-        )
+        errors = tempfile.TemporaryFile()  # noqa: SIM115
+        process = subprocess.Popen([sys.executable, "-c", script, str(folder)], stderr=errors)
+        return local._Worker(process, errors)
 
     return start
 
@@ -143,14 +145,14 @@ if not os.path.exists({str(failed)!r}):
 
 def test_a_poison_cell_is_noted_with_its_message_and_the_rest_is_done(tmp_path, monkeypatch):
     plan = small_plan()
-    folder, problem_from = begun(tmp_path / "sweep", plan), cells.problem_from
+    folder, problem_from = begun(tmp_path / "sweep", plan), commands.problem_from
 
     def poisoned(settings):
         if settings.leak == 1.0 and settings.rule == ("fa",):
             raise ZeroDivisionError("poison")
         return problem_from(settings)
 
-    monkeypatch.setattr(cells, "problem_from", poisoned)
+    monkeypatch.setattr(commands, "problem_from", poisoned)
     work_through(folder, plan)
     assert folder.failure(plan.cells[1]) == {"kind": ERROR, "message": "ZeroDivisionError: poison"}
     counts = folder.counts(plan)
