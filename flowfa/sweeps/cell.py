@@ -62,11 +62,8 @@ def compute(
     except (MemoryError, torch.OutOfMemoryError) as error:
         folder.fail(cell, MEMORY, f"out of memory ({_one_line(error)})")
     except Exception as error:
-        if _is_full(error):
-            raise InputError(
-                f"the disk of {folder.path} is full: make room, then go on with flowfa sweep "
-                f"resume {folder.path}"
-            ) from error
+        if is_full(error):
+            raise full(folder) from error
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         folder.fail(cell, ERROR, f"{kind}{_one_line(error)}")
     else:
@@ -89,7 +86,15 @@ def _write(found: Recorded, path: Path, checker: Checker | None) -> None:
         unchecked.unlink(missing_ok=True)
 
 
-def _is_full(error: BaseException | None) -> bool:
+def full(folder: SweepFolder) -> InputError:
+    """Return the error that says that a disk is full, and how to go on."""
+    return InputError(
+        f"the disk of {folder.path} is full: make room, then go on with flowfa sweep resume "
+        f"{folder.path}"
+    )
+
+
+def is_full(error: BaseException | None) -> bool:
     """Return whether a full disk is at the bottom of an error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:

@@ -6,12 +6,15 @@ what is done: the folder says that. So nothing is lost with a worker, the schedu
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import logging
 import math
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,19 +77,38 @@ def work_on_cluster(
     place = address if address is not None else f"of {file}"
     if file is not None and not Path(file).is_file():
         raise InputError(f"there is no file {file}: let the scheduler write its address there")
+    with _quiet():
+        try:
+            client = distributed.Client(address, scheduler_file=file, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"the scheduler {place} cannot be reached ({type(error).__name__}): start it with "
+                "dask scheduler, or correct `scheduler`"
+            ) from error
+        _with_client(client, place, folder, plan, checker, needs, detach, progress)
+    if detach:
+        return
+    folder.forget_failures(plan, (MEMORY,))
+    work_through(folder, plan, cells=folder.left(plan), checker=find_checker(checker))
+
+
+def _with_client(
+    client: Any,
+    place: str,
+    folder: SweepFolder,
+    plan: Plan,
+    checker: str,
+    needs: dict[str, float],
+    detach: bool,
+    progress: Progress | None,
+) -> None:
+    distributed = _dask()
     try:
-        client = distributed.Client(address, scheduler_file=file, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"the scheduler {place} cannot be reached ({type(error).__name__}): start it with dask "
-            "scheduler, or correct `scheduler`"
-        ) from error
-    crew = _Crew(client, folder, plan, checker, needs)
-    try:
+        crew = _Crew(client, folder, plan, checker, needs)
         if detach:
             crew.leave()
-            return
-        crew.work(progress)
+        else:
+            crew.work(progress)
     except (OSError, TimeoutError, RuntimeError, distributed.CancelledError) as error:
         left = len(folder.left(plan))
         raise InputError(
@@ -98,8 +120,24 @@ def work_on_cluster(
         if progress is not None:
             progress.close()
         client.close(timeout=5.0)
-    folder.forget_failures(plan, (MEMORY,))
-    work_through(folder, plan, cells=folder.left(plan), checker=find_checker(checker))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Dask not tell of a lost scheduler in lines of its own, beside the one that we tell."""
+    loggers = [
+        logging.getLogger(name)
+        for name in list(logging.root.manager.loggerDict)
+        if name.split(".")[0] == "distributed"
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def run_batch(

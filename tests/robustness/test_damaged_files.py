@@ -123,6 +123,57 @@ def test_a_damaged_file_is_read_or_refused_in_a_line(whole, tmp_path, kind, dama
         assert refused, "the damage was not seen at all"
 
 
+def same(first, second):
+    """Return whether two nested results hold the same numbers."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
+    return first == second
+
+
+CHECKED = {
+    "state": READERS["state"],
+    "outline": read_arrays,
+    "chunk": read_arrays,
+    "cell": read_end,
+}
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_a_bit_that_is_turned_over_in_a_checkpoint_or_a_cell_changes_no_number(
+    whole, tmp_path, kind
+):
+    """They have checksums: what is read is what was written, or nothing is read."""
+    name, content = whole[0][kind]
+    path = tmp_path / name
+    path.write_bytes(content)
+    expected = CHECKED[kind](path)
+    refused = 0
+    for damaged in flipped(content, 10 * FLIPS, seed=1):
+        path.write_bytes(damaged)
+        try:
+            found = CHECKED[kind](path)
+        except (FlowfaError, DamagedError):
+            refused += 1
+        else:
+            assert same(found, expected)
+    assert refused
+
+
+def test_a_header_that_asks_for_less_than_there_is_is_refused(tmp_path):
+    """The check sum of an archive is compared only by who reads an array to its end."""
+    np.savez(tmp_path / "state.npz", **{"array/x": np.arange(6000.0).reshape(3, 2000)})
+    content = (tmp_path / "state.npz").read_bytes()
+    assert len(read_arrays(tmp_path / "state.npz")["x"]) == 3
+    # One bit of the header: 3 rows become 1.
+    (tmp_path / "state.npz").write_bytes(content.replace(b"(3, 2000)", b"(1, 2000)"))
+    with pytest.raises(DamagedError, match="says that it has"):
+        read_arrays(tmp_path / "state.npz")
+
+
 def npy(shape):
     """The bytes of an array whose header promises a shape, and that holds three numbers."""
     stream = io.BytesIO()

@@ -80,6 +80,20 @@ def test_a_batch_that_ends_its_workers_is_halved_until_one_cell_is_left(
     assert folder.counts(plan).done == 3
 
 
+def test_a_batch_leaves_what_it_has_no_time_for_and_that_is_submitted_again(
+    scheduler, whole, tmp_path, monkeypatch
+):
+    plan = small_plan()
+    folder = begun(tmp_path / "sweep", plan)
+    digests = [cell.digest for cell in plan.cells]
+    assert cluster.run_batch(str(folder.path), digests, "", seconds=0.0) == digests[1:]
+    assert folder.counts(plan).done == 1
+    monkeypatch.setattr(cluster, "BATCH_SECONDS", 0.0)
+    monkeypatch.setattr(cluster, "batches", lambda plan, cells, shares: [cells])
+    cluster.work_on_cluster(folder, plan, address=scheduler.scheduler_address)
+    assert contents(folder) == contents(whole)
+
+
 def test_a_scheduler_that_cannot_be_reached_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
     folder = begun(tmp_path / "sweep", small_plan())

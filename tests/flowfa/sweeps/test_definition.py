@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from flowfa.errors import InputError
@@ -75,6 +77,12 @@ def test_a_mistake_is_told_with_its_place_in_the_file(document, told):
     with pytest.raises(InputError) as error:
         definition(**document)
     assert all(part in str(error.value) for part in told), str(error.value)
+
+
+def test_ten_thousand_seeds_are_compared_with_each_other_quickly():
+    start = time.process_time()
+    assert definition(seeds=10_000).count == 10_000
+    assert time.process_time() - start < 3.0
 
 
 def test_settings_of_a_cell_that_do_not_agree_name_the_cell():

@@ -143,6 +143,36 @@ if not os.path.exists({str(failed)!r}):
     assert folder.counts(plan).done == 3
 
 
+def test_a_worker_that_warns_much_is_not_stopped_by_it(tmp_path, monkeypatch):
+    """A pipe that nobody reads is full after 64 kB, and its writer then waits for ever."""
+    plan = small_plan()
+    folder = begun(tmp_path / "sweep", plan)
+    script = "import sys; sys.stderr.write('a warning of a cell\\n' * 10**5); sys.exit(64)"
+    monkeypatch.setattr(local, "_start", crew_of(script, folder.path))
+    with pytest.raises(InputError, match=r"^a warning of a cell$"):
+        local.work_side_by_side(folder, plan, 1)
+
+
+def test_a_damaged_checkpoint_of_a_cell_is_begun_anew(whole, tmp_path):
+    plan = small_plan(
+        checkpoint_every=1e-9, grid={"leak": [0.5]}, settings={**SETTINGS, "rule": "fa"}
+    )
+    folder = begun(tmp_path / "sweep", plan)
+
+    def interrupt(state):
+        if state.trajectories is not None and state.trajectories.steps > 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        work_through(folder, plan, progress=Watch(interrupt))
+    (state,) = folder.cells.glob("*.checkpoint/state.npz")
+    state.write_bytes(state.read_bytes()[:500])
+    work_through(folder, plan)
+    assert folder.failed_cells(plan) == []
+    (found,) = contents(folder).values()
+    assert found == whole.file(whole.plan().cells[0]).read_bytes()
+
+
 def test_a_poison_cell_is_noted_with_its_message_and_the_rest_is_done(tmp_path, monkeypatch):
     plan = small_plan()
     folder, problem_from = begun(tmp_path / "sweep", plan), commands.problem_from
