@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
+from flowfa.records.attributes import SCHEMA
 from flowfa.records.collection import KIND
 from flowfa.settings import key_of
 from flowfa.sweeps.ends import CHECKS, read_end
@@ -69,6 +70,7 @@ def collect(folder: SweepFolder, plan: Plan) -> xr.Dataset:
     data = data.assign(_verdicts(ends))
     data.attrs = {
         "kind": KIND,
+        "schema": SCHEMA,
         "command": plan.command,
         "swept": json.dumps(list(names.values())),
         "fixed": json.dumps({key_of(name): value for name, value in plan.fixed.items()}),

@@ -13,6 +13,7 @@ import xarray as xr
 from flowfa.errors import InputError
 from flowfa.files.atomic import reason
 from flowfa.files.sizes import physical_memory
+from flowfa.records.attributes import check_schema
 from flowfa.records.checksums import CHECKSUMS, OF_ATTRIBUTES, of_array
 from flowfa.sweeps.commands import DEVIATION
 
@@ -37,6 +38,7 @@ def read_end(path: Path) -> dict[str, Any]:
     # Read by h5py, because opening a tree of groups takes xarray a hundred times as long.
     try:
         with h5py.File(path, "r") as file:
+            check_schema(file.attrs, str(path))
             if DEVIATION in file:
                 return _of_deviation(_Group(file, DEVIATION))
             return _of_run(file)

@@ -241,6 +241,27 @@ def test_a_changed_number_in_a_cell_is_found(whole, tmp_path):
         read_end(path)
 
 
+@pytest.mark.parametrize("kind", ["result", "cell", "collection"])
+def test_a_file_of_a_newer_layout_is_refused_and_one_without_a_version_is_read(
+    whole, tmp_path, kind
+):
+    name, content = whole[0][kind]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with h5py.File(path, "r+") as file:
+        assert file.attrs["schema"] == 1
+        file.attrs["schema"] = 2
+    with pytest.raises(InputError, match="has the layout 2, and this flowfa reads up to 1: update"):
+        READERS[kind](path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["schema"]
+    READERS[kind](path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = "one"
+    with pytest.raises(InputError, match="attribute schema is 'one'"):
+        READERS[kind](path)
+
+
 def test_a_plan_of_a_newer_format_is_refused(whole, tmp_path):
     document = json.loads(whole[0]["plan"][1])
     (tmp_path / "plan.json").write_text(json.dumps(document | {"format": 99}))
