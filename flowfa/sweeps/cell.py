@@ -1,7 +1,8 @@
 """One cell of a sweep: computed, checked, and written whole.
 
 A file of a cell holds only what is the same whoever computes it and when, so that the cells of two
-sweeps are equal byte for byte: no time of day, and no seconds.
+sweeps are equal byte for byte: no time of day, no seconds, and no state of a working tree. Which
+code it was is in the digest that is its name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from flowfa.sweeps.plan import Cell, Plan
 
 Checker = Callable[[Run, Path], None]
 """Adds the verdicts on a run to the file that it is in."""
-_OF_THE_MOMENT = ("created", "solve_seconds")
+_OF_THE_MOMENT = ("created", "solve_seconds", "git_revision")
+"""What changes although no number does: the revision too, when a page is edited meanwhile."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 

@@ -14,7 +14,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,21 @@ def run_batch(
         return []
 
 
+def _task() -> Callable[..., list[str]]:
+    """Return what calls `run_batch`, such that a scheduler can unpack it without flowfa.
+
+    A function in a function travels as its code and not as a name. By its name, the scheduler would
+    load flowfa and torch, or fail where it has none, and answer nobody meanwhile.
+    """
+
+    def task(*arguments: Any) -> list[str]:
+        from flowfa.sweeps import cluster
+
+        return cluster.run_batch(*arguments)
+
+    return task
+
+
 @functools.lru_cache(maxsize=4)
 def _plan_of(folder: str, written: int) -> tuple[Plan, dict[str, Cell]]:
     """Return a plan, and its cells by digest; read once, unless it is written again."""
@@ -214,7 +229,7 @@ class _Crew:
 
     def _submit(self, batch: list[Cell], seconds: float) -> Any:
         return self.client.submit(
-            run_batch,
+            _task(),
             str(self.folder.path.resolve()),
             [cell.digest for cell in batch],
             self.checker,

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError
+from flowfa.files.own_code import import_file
 from flowfa.settings import declarations, key_of, validated
+from flowfa.simulation.from_settings import problem_from
 from flowfa.simulation.provenance import versions
 from flowfa.sweeps.commands import COMMANDS, CellSettings
 from flowfa.sweeps.definition import Definition, Values
@@ -124,7 +126,8 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
     Raises
     ------
     InputError
-        If the settings of a cell do not go together; the message names its place in the grid.
+        If the settings of a cell do not go together; the message names its place in the grid. Or
+        if no cell could begin, as where the name of the data is wrong.
     """
     if check and definition.command == "deviation":
         raise InputError(
@@ -147,7 +150,7 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
                 f"{definition.source} has the cell {cell.title} twice: leave one of them out"
             )
         cells[digest] = Cell(digest, swept)
-    return Plan(
+    plan = Plan(
         command=definition.command,
         fixed=fixed,
         cells=tuple(cells.values()),
@@ -155,6 +158,24 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
         check=check,
         code=code,
     )
+    _refuse_hopeless(plan, definition.source)
+    return plan
+
+
+def _refuse_hopeless(plan: Plan, source: str) -> None:
+    """Refuse a sweep whose first and last cell cannot begin for one reason: no other could."""
+    reasons = []
+    for cell in (plan.cells[0], plan.cells[-1]):
+        settings = plan.settings_of(cell)
+        try:
+            for file in settings.import_ or ():
+                import_file(file)
+            problem_from(settings)
+            return
+        except InputError as error:
+            reasons.append(str(error))
+    if reasons[0] == reasons[1]:
+        raise InputError(f"no cell of {source} can begin: {reasons[0]}")
 
 
 @functools.cache

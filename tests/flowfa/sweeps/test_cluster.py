@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -35,6 +37,19 @@ def test_workers_of_a_scheduler_write_the_same_bytes(scheduler, whole, tmp_path)
     folder = begun(tmp_path / "sweep", small_plan())
     cluster.work_on_cluster(folder, folder.plan(), address=scheduler.scheduler_address)
     assert contents(folder) == contents(whole)
+
+
+def test_what_is_submitted_is_unpacked_without_flowfa():
+    """A scheduler unpacks it too, and answers nobody while it loads torch, or has no flowfa."""
+    packed = distributed.protocol.pickle.dumps(cluster._task())
+    script = (
+        "import sys, pickle; task = pickle.loads(sys.stdin.buffer.read()); "
+        "print(callable(task), any(name.startswith(('flowfa', 'torch')) for name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=packed, capture_output=True, check=True
+    )
+    assert done.stdout.split() == [b"True", b"False"]
 
 
 def test_a_client_that_is_stopped_keeps_what_is_done(scheduler, whole, tmp_path, monkeypatch):

@@ -90,6 +90,13 @@ def test_settings_of_a_cell_that_do_not_agree_name_the_cell():
         make_plan(definition(settings={"smooth_kinks": 0.1}, grid={"leak": [0.5, 1.0]}))
 
 
+def test_a_sweep_of_which_no_cell_can_begin_is_refused_and_one_with_a_bad_cell_is_not():
+    with pytest.raises(InputError, match=r"no cell of s.toml can begin: .*'gausian'"):
+        make_plan(definition(settings={"dataset": "gausian"}, grid={"leak": [0.5, 1.0]}))
+    names = {"dataset": ["gausian", "gaussian"]}
+    assert len(make_plan(definition(settings={"samples": 4}, grid=names)).cells) == 2
+
+
 def test_a_file_is_read_and_a_broken_one_is_told(tmp_path):
     file = tmp_path / "s.toml"
     file.write_text("seeds = 3\n[grid]\nleak = [0.1, 0.2]\n")

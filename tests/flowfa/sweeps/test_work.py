@@ -48,6 +48,15 @@ def test_a_cell_is_the_run_of_its_settings(whole):
     assert "created" not in found.attrs and "solve_seconds" not in found.attrs
 
 
+def test_a_cell_does_not_depend_on_files_beside_the_code(whole, tmp_path, monkeypatch):
+    """Such as a page that is edited while the sweep runs, by which a working tree is dirty."""
+    monkeypatch.setattr("flowfa.simulation.provenance.git_revision", lambda: "another")
+    plan = whole.plan()
+    folder = begun(tmp_path / "sweep", plan)
+    work_through(folder, plan, cells=plan.cells[:1])
+    assert folder.file(plan.cells[0]).read_bytes() == whole.file(plan.cells[0]).read_bytes()
+
+
 def test_several_processes_write_the_same_bytes(whole, tmp_path):
     folder = begun(tmp_path / "sweep", whole.plan())
     local.work_side_by_side(folder, folder.plan(), 2)
