@@ -16,7 +16,7 @@ import flowfa
 from flowfa.errors import FlowfaError, InputError
 from flowfa.problems.starts import load_start
 from flowfa.records import Checkpoint
-from flowfa.records.arrays import DamagedError, read_arrays
+from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.collection import read_collection, write_collection
 from flowfa.settings import SimulateSettings, from_toml
 from flowfa.simulation.unfinished import load_unfinished
@@ -165,13 +165,26 @@ def test_a_bit_that_is_turned_over_in_a_checkpoint_or_a_cell_changes_no_number(
 
 def test_a_header_that_asks_for_less_than_there_is_is_refused(tmp_path):
     """The check sum of an archive is compared only by who reads an array to its end."""
-    np.savez(tmp_path / "state.npz", **{"array/x": np.arange(6000.0).reshape(3, 2000)})
+    write_arrays(tmp_path / "state.npz", {"x": np.arange(6000.0).reshape(3, 2000)})
     content = (tmp_path / "state.npz").read_bytes()
     assert len(read_arrays(tmp_path / "state.npz")["x"]) == 3
     # One bit of the header: 3 rows become 1.
     (tmp_path / "state.npz").write_bytes(content.replace(b"(3, 2000)", b"(1, 2000)"))
     with pytest.raises(DamagedError, match="says that it has"):
         read_arrays(tmp_path / "state.npz")
+
+
+def test_an_archive_of_which_some_is_passed_over_is_refused(tmp_path):
+    """The length of the list of arrays, near its end, says where it begins."""
+    path = tmp_path / "state.npz"
+    write_arrays(path, {"x": np.ones(3), "y": np.ones(4)})
+    assert set(read_arrays(path)) == {"x", "y"}
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "less.npz", "w") as less:
+        for name in archive.namelist():
+            if name != "array/y.npy":
+                less.writestr(name, archive.read(name))
+    with pytest.raises(DamagedError, match="some of its arrays are missing"):
+        read_arrays(tmp_path / "less.npz")
 
 
 def npy(shape):
