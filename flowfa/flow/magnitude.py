@@ -8,9 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_MOST = 1000
-"""Of the exponents of two, whose powers have to be numbers themselves."""
-
 
 def scaled(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Return rows divided by a power of two near their largest entry, and these powers, (row,).
@@ -19,8 +16,10 @@ def scaled(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """
     largest = vectors.detach().abs().amax(dim=1)
     usable = largest.isfinite() & (largest > 0.0)
-    exponent = torch.where(usable, torch.frexp(largest).exponent, 0).clamp(-_MOST, _MOST)
-    size = torch.ldexp(torch.ones_like(largest), exponent)
+    largest = torch.where(usable, largest, torch.ones_like(largest))
+    # A number is its mantissa, 1/2 to 1, times a power of two, which the quotient is exactly; half
+    # of it, because the power above the largest number is none. `torch.ldexp` has but eight bits.
+    size = largest / (2.0 * torch.frexp(largest).mantissa)
     return vectors / size[:, None], size
 
 

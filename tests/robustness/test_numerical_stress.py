@@ -68,7 +68,7 @@ def test_training_at_any_scale_and_rate_ends_with_numbers_or_a_reason(exponent):
 def test_gd_that_explodes_diverges_and_keeps_what_it_was_before():
     data = flowfa.datasets.gaussian(samples=4, dim=3, seed=0)
     problem = flowfa.Problem(data, (3,), rule="gd", loss="squared")
-    run = flowfa.train(problem, 2, rate=3.0, steps=200, save=201)
+    run = flowfa.train(problem, 2, rate=100.0, steps=60, save=61)
     assert run.statuses == ["diverged"] * 2
     loss = run.tree["trajectory"]["loss"].values
     for row in loss:
@@ -77,22 +77,30 @@ def test_gd_that_explodes_diverges_and_keeps_what_it_was_before():
         assert known[-1] > 1e10 * known[0]
 
 
-@pytest.mark.parametrize("margin", [100.0, 400.0, 690.0])
-def test_a_loss_of_1e_300_and_its_gradient_have_all_their_digits(margin):
-    """Two samples on the axes and a neuron for each, so that both are known in closed form."""
+def problem_of_margin(margin):
+    """Two samples on the axes and a neuron for each, so that all is known in closed form."""
     root = np.sqrt(margin)
     data = Dataset(np.eye(2), np.array([1.0, -1.0]))
     weights = (root * np.eye(2)[None], root * np.array([[[1.0, -1.0]]]))
     start = GivenStart(weights, (None, None), {}, None, "closed form")
-    problem = flowfa.Problem(data, (2,), rule="gd", leak=0.0, loss="exponential", initial=start)
-    run = flowfa.simulate(problem, 1, t_end=1.0, save=3)
+    return flowfa.Problem(data, (2,), rule="gd", leak=0.0, loss="exponential", initial=start)
+
+
+@pytest.mark.parametrize("margin", [100.0, 400.0, 690.0])
+def test_a_loss_of_1e_300_and_its_gradient_have_all_their_digits(margin):
+    run = flowfa.simulate(problem_of_margin(margin), 1, t_end=1.0, save=3)
     assert run.statuses == ["ok"]
     trajectory = run.tree["trajectory"]
-    one = np.exp(-margin)
-    whole = trajectory["loss"].values / one
-    np.testing.assert_allclose(whole, whole[0, 0], rtol=1e-9)
-    assert whole[0, 0] in (pytest.approx(1.0, rel=1e-12), pytest.approx(2.0, rel=1e-12))
-    # Each sample moves two numbers, each by its share of the loss times the root.
+    loss = trajectory["loss"].values
+    np.testing.assert_allclose(loss, np.exp(-margin), rtol=1e-9)
+    # Four numbers move, each by half of the loss times the root of the margin.
     gradient = trajectory["gradient_norm"].values
-    np.testing.assert_allclose(gradient, whole * one / 2.0 * root * 2.0, rtol=1e-9)
+    np.testing.assert_allclose(gradient, loss * np.sqrt(margin), rtol=1e-9)
     np.testing.assert_allclose(trajectory["cosine"].values, 1.0, rtol=1e-12)
+
+
+def test_a_gradient_of_1e_173_is_not_below_1e_200():
+    run = flowfa.simulate(problem_of_margin(400.0), 1, t_end=1.0, save=3, until_gradient=1e-200)
+    assert run.statuses == ["ok"]
+    run = flowfa.simulate(problem_of_margin(690.0), 1, t_end=1.0, save=3, until_gradient=1e-200)
+    assert run.statuses == ["gradient-reached"]
