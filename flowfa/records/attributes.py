@@ -40,7 +40,8 @@ def check_schema(attributes: Mapping[Any, Any], label: str) -> None:
         raise _damaged(label, f"the attribute schema is {_shown(schema)}")
     if schema > SCHEMA:
         raise InputError(
-            f"{label} has the layout {schema}, and this flowfa reads up to {SCHEMA}: update flowfa"
+            f"{label} has the layout {schema} (its attribute schema), and this flowfa reads up to "
+            f"{SCHEMA}: update flowfa"
         )
 
 

@@ -264,7 +264,7 @@ def test_a_file_of_a_newer_layout_is_refused_and_one_without_a_version_is_read(
     with h5py.File(path, "r+") as file:
         assert file.attrs["schema"] == 1
         file.attrs["schema"] = 2
-    with pytest.raises(InputError, match="has the layout 2, and this flowfa reads up to 1: update"):
+    with pytest.raises(InputError, match=r"has the layout 2 .* reads up to 1: update flowfa"):
         READERS[kind](path)
     with h5py.File(path, "r+") as file:
         del file.attrs["schema"]
