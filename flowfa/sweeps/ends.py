@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ _AXES = ("time", "training_time", "step", "trajectory", "layer", "rule", "start"
 _OF_SOLVER = ("steps", "rejected", "evaluations")
 _RUNS = ("architecture", "rule", "start", "variant")
 """Dimensions of a deviation study along which runs differ."""
+_SMALL = 2**20
+"""Bytes that every machine has."""
 _OF_VARIANTS = ("rate", "momentum", "edge_multiple")
 
 
@@ -64,12 +67,15 @@ class _Group:
         if lost := set(names) - there:
             raise ValueError(f"{min(lost)} is missing")
         self._names = names
+        self._opened: dict[str, Any] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
     def _open(self, name: str) -> Any:
-        return h5py.h5d.open(self._group.id, name.encode())
+        if name not in self._opened:
+            self._opened[name] = h5py.h5d.open(self._group.id, name.encode())
+        return self._opened[name]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the variables that hold numbers with a fraction."""
@@ -90,12 +96,14 @@ class _Group:
     def read(self, name: str) -> np.ndarray:
         """Return the values of a variable, if they are those that were written."""
         variable = self._open(name)
-        size = 8 * int(np.prod([float(length) for length in variable.shape]))
-        if size > physical_memory():
+        shape, dtype = variable.shape, variable.dtype
+        size = 8 * math.prod(shape)
+        # The memory of the machine takes longer to ask for than a small variable to read.
+        if size > _SMALL and size > physical_memory():
             raise ValueError(f"{name} asks for {size / 1e9:.3g} GB")
         values: Any
-        if h5py.check_string_dtype(variable.dtype) is None:
-            values = np.empty(variable.shape, variable.dtype)
+        if h5py.check_string_dtype(dtype) is None:
+            values = np.empty(shape, dtype)
             if values.size:
                 variable.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
         else:
