@@ -25,6 +25,8 @@ CHECKSUMS = "checksums"
 _BLOCK_BYTES = 2**26
 """Most bytes of a variable that are looked at together, which bounds the memory."""
 _DIGITS = 32
+_FEW = 1000
+"""Numbers of which an array of conditions takes less time than to quiet the warnings of a sum."""
 OF_ATTRIBUTES = "attributes/"
 """Before the name of an attribute of a group; no variable has a name with a slash in it."""
 
@@ -131,6 +133,8 @@ def of_array(array: Any) -> str:
 
 def _holds_nan(values: np.ndarray) -> bool:
     """Return whether there may be one: the sum says so, without an array of conditions."""
+    if values.size < _FEW:
+        return bool(np.isnan(values).any())
     with np.errstate(all="ignore"):
         return bool(np.isnan(values.sum()))
 
