@@ -35,7 +35,7 @@ def sweep(settings: SweepSettings) -> int:
     Returns
     -------
     int
-        0, or 3 if a cell failed.
+        0, or 3 if a cell failed or is still being computed by somebody else.
 
     Raises
     ------
@@ -80,7 +80,8 @@ def _work(folder: SweepFolder, plan: Plan, settings: SweepSettings | SweepResume
     if settings.detach:
         say(f"submitted; see flowfa sweep status {folder.path}")
         return 0
-    return _tell(folder, plan, settings.json, verbose, time.perf_counter() - start)
+    status = _tell(folder, plan, settings.json, verbose, time.perf_counter() - start)
+    return SOME_FAILED if folder.left(plan) else status
 
 
 def _by_engine(

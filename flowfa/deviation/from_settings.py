@@ -46,6 +46,28 @@ def deviation_from(
         After SIGINT or SIGTERM; finished parts are kept.
     """
     keep_freed_memory()
+    folder = Path(settings.out)
+    data = compared(
+        settings,
+        folder,
+        resume=settings.resume,
+        overwrite=settings.overwrite,
+        argv=argv,
+        progress=progress,
+    )
+    return data, write_report(data, folder, settings.format)
+
+
+def compared(
+    settings: DeviationStudySettings,
+    folder: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    argv: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Run the sweep of valid settings in a folder, without a report; raises as `deviation_from`."""
     widths = (
         [settings.width] if settings.widths is None else [(width,) for width in settings.widths]
     )
@@ -53,18 +75,15 @@ def deviation_from(
     for width in widths:
         problem = problem_from(dataclasses.replace(settings, width=width))
         problems["-".join(map(str, problem.sizes[1:-1]))] = problem
-    starts = settings.trajectories or DEFAULT_STARTS
-    folder = Path(settings.out)
     with chosen_threads(settings.threads):
-        data = sweep(
+        return sweep(
             problems,
-            starts,
+            settings.trajectories or DEFAULT_STARTS,
             DeviationSettings(**values_of(DeviationSettings, settings)),
             folder=folder,
             seed=settings.seed,
-            resume=settings.resume,
-            overwrite=settings.overwrite,
+            resume=resume,
+            overwrite=overwrite,
             progress=progress,
             argv=tuple(argv),
         )
-    return data, write_report(data, folder, settings.format)

@@ -26,7 +26,7 @@ def partial_path(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, room: int = 0) -> Iterator[Path]:
+def replacing(path: Path, room: int = 0, sync_folder: bool = True) -> Iterator[Path]:
     """Give a name to write to; on success it takes the place of `path`, else it is removed.
 
     Parameters
@@ -36,6 +36,9 @@ def replacing(path: Path, room: int = 0) -> Iterator[Path]:
     room : int
         Bytes that must be free. HDF5 does not survive a disk that fills up while it writes, so
         the room is checked before.
+    sync_folder : bool
+        Whether the file has its name for sure on return. If not, a power cut may leave things as
+        they were before; never half of a file.
 
     Yields
     ------
@@ -58,7 +61,8 @@ def replacing(path: Path, room: int = 0) -> Iterator[Path]:
             _sync(partial)
             os.replace(partial, path)
             # The new name is an entry of the folder, which has to be synced too.
-            _sync(path.parent)
+            if sync_folder:
+                _sync(path.parent)
     except OSError as error:
         raise _refused(path, error) from error
 

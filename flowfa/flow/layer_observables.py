@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flowfa.errors import InputError
+from flowfa.flow.magnitude import cosine
 from flowfa.flow.measured import MeasuredState
 from flowfa.flow.observable_registry import Observable, observable
 from flowfa.flow.sliding import reach_of_zero
@@ -29,7 +30,7 @@ def layer_cosine(measured: MeasuredState) -> Tensor:
         names = [name for name in (f"W{layer}", f"c{layer}") if name in update]
         left = torch.cat([update[name].flatten(1) for name in names], 1)
         right = torch.cat([steepest[name].flatten(1) for name in names], 1)
-        cosines.append((left * right).sum(1) / (left.norm(dim=1) * right.norm(dim=1)))
+        cosines.append(cosine(left, right))
     return torch.stack(cosines, 1)
 
 

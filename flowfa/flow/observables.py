@@ -11,6 +11,7 @@ import flowfa.flow.curvature
 import flowfa.flow.layer_observables
 import flowfa.flow.normalised_margin  # noqa: F401 - each import registers observables
 from flowfa.flow.field import ForwardPass, NetworkField
+from flowfa.flow.magnitude import cosine, norm, scaled
 from flowfa.flow.measured import MeasuredState, Origin
 from flowfa.flow.observable_registry import Observable
 
@@ -49,17 +50,16 @@ def observe(
     """
     measured = MeasuredState(field, state, outside_norm2, origin)
     forward, update, gradient = measured.forward, measured.update, measured.steepest
-    update_norm = update.norm(dim=1)
-    gradient_norm = gradient.norm(dim=1)
-    product = (gradient * update).sum(1)
+    (small_update, update_size), (small_gradient, size) = scaled(update), scaled(gradient)
+    product = (small_gradient * small_update).sum(1) * size * update_size
     correct = field.loss.correct(forward.output, field.targets)
     losses = field.loss.value(forward.output, field.targets)
     return {
         "loss": field.mean(losses),
-        "gradient_norm": gradient_norm,
-        "update_norm": update_norm,
+        "gradient_norm": norm(gradient),
+        "update_norm": norm(update),
         # Where either vanishes there is no angle: 0/0 gives NaN, which means just that.
-        "cosine": product / (gradient_norm * update_norm),
+        "cosine": cosine(gradient, update),
         "loss_rate": -product,
         "accuracy": field.mean(losses) * torch.nan
         if correct is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from flowfa.files.sizes import check_archive
 
 # Without a prefix, names would clash with the parameters of numpy.savez, such as "file".
 _PREFIX = "array/"
+# What an archive holds is read from its end, and with a wrong number there some of it is passed
+# over. So the names are among the arrays, each of which has a check sum.
+_NAMES = "names"
 
 
 class DamagedError(Exception):
@@ -36,7 +40,8 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             raise TypeError(f"{name} holds Python objects, which would have to be pickled")
     with replacing(path) as partial, partial.open("wb") as stream:
         prefixed: dict[str, Any] = {f"{_PREFIX}{name}": array for name, array in arrays.items()}
-        np.savez(stream, **prefixed)
+        names = np.frombuffer(json.dumps(sorted(arrays)).encode(), dtype=np.uint8)
+        np.savez(stream, **{_NAMES: names}, **prefixed)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -51,7 +56,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         check_archive(path)
         # The stream is opened here, because NumPy leaves its own open when the archive is damaged.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name.removeprefix(_PREFIX): archive[name] for name in archive.files}
+            names = json.loads(archive[_NAMES].tobytes())
+            prefixed = [name for name in archive.files if name != _NAMES]
+            if sorted(name.removeprefix(_PREFIX) for name in prefixed) != names:
+                raise ValueError("some of its arrays are missing")
+            return {name.removeprefix(_PREFIX): archive[name] for name in prefixed}
     # Each layer that reads an archive (zip, header, array) raises different errors.
     except (
         OSError,

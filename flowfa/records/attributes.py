@@ -13,6 +13,37 @@ import xarray as xr
 
 from flowfa.errors import InputError
 
+SCHEMA = 1
+"""The version of the layout of files, in the attribute ``schema``; files without it have the first.
+
+It is counted up when a reader of today would take something in a new file for something else.
+"""
+
+
+def check_schema(attributes: Mapping[Any, Any], label: str) -> None:
+    """Refuse a file whose layout is newer than this program.
+
+    Parameters
+    ----------
+    attributes : mapping
+        Of the root of the file.
+    label : str
+        Where they came from.
+
+    Raises
+    ------
+    InputError
+        If it is, or the version is no number.
+    """
+    schema = _plain(attributes.get("schema", SCHEMA))
+    if not _is_count(schema):
+        raise _damaged(label, f"the attribute schema is {_shown(schema)}")
+    if schema > SCHEMA:
+        raise InputError(
+            f"{label} has the layout {schema} (its attribute schema), and this flowfa reads up to "
+            f"{SCHEMA}: update flowfa"
+        )
+
 
 def checked_attributes(attributes: Mapping[Any, Any], label: str) -> dict[str, Any]:
     """Return the root attributes of a file, scalars of NumPy as Python's.
@@ -29,6 +60,7 @@ def checked_attributes(attributes: Mapping[Any, Any], label: str) -> dict[str, A
     InputError
         Naming the first that is not as flowfa writes it.
     """
+    check_schema(attributes, label)
     plain = {str(name): _plain(value) for name, value in attributes.items()}
     for name, value in plain.items():
         _check_text(name, value, label)
@@ -95,7 +127,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _is_whole(value: Any) -> bool:

@@ -25,6 +25,8 @@ CHECKSUMS = "checksums"
 _BLOCK_BYTES = 2**26
 """Most bytes of a variable that are looked at together, which bounds the memory."""
 _DIGITS = 32
+_FEW = 1000
+"""Numbers of which an array of conditions takes less time than to quiet the warnings of a sum."""
 OF_ATTRIBUTES = "attributes/"
 """Before the name of an attribute of a group; no variable has a name with a slash in it."""
 
@@ -39,7 +41,7 @@ def of_group(variables: Mapping[str, Any], attributes: Mapping[Any, Any] | None 
     attributes : mapping, optional
         The other attributes of the group: texts and numbers.
     """
-    digests = {name: _of_array(variables[name]) for name in sorted(variables)}
+    digests = {name: of_array(variables[name]) for name in sorted(variables)}
     named = {str(name): value for name, value in (attributes or {}).items() if name != CHECKSUMS}
     digests |= {OF_ATTRIBUTES + name: _of_value(named[name]) for name in sorted(named)}
     return json.dumps(digests)
@@ -76,7 +78,7 @@ def find_changes(tree: DataTree) -> list[str]:
                 what = f"the attribute {attribute} of {node.path}"
             else:
                 there = name in variables
-                same = there and _of_array(variables[name].values) == digest
+                same = there and of_array(variables[name].values) == digest
                 what = f"{node.path}/{name}"
             if not same:
                 change = "changed" if there else "removed"
@@ -110,7 +112,7 @@ def _of_value(value: Any) -> str:
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:_DIGITS]
 
 
-def _of_array(array: Any) -> str:
+def of_array(array: Any) -> str:
     """Return the digest of shape and values, the same from memory and from a file."""
     summary = hashlib.sha256(repr(tuple(int(size) for size in array.shape)).encode())
     if array.dtype.kind not in "biuf":
@@ -131,6 +133,8 @@ def _of_array(array: Any) -> str:
 
 def _holds_nan(values: np.ndarray) -> bool:
     """Return whether there may be one: the sum says so, without an array of conditions."""
+    if values.size < _FEW:
+        return bool(np.isnan(values).any())
     with np.errstate(all="ignore"):
         return bool(np.isnan(values.sum()))
 

@@ -13,6 +13,7 @@ import xarray as xr
 from flowfa.errors import InputError
 from flowfa.files.atomic import partial_path, reason
 from flowfa.files.lock import sole_writer
+from flowfa.records.attributes import check_schema
 from flowfa.records.dataset_file import write_dataset
 
 KIND = "sweep"
@@ -75,7 +76,10 @@ def read_collection(path: str | Path) -> xr.Dataset | None:
         raise InputError(
             f"{path} is no collection that can be read ({reason(error)}): collect the sweep again"
         ) from error
-    return data if data.attrs.get("kind") == KIND else None
+    if data.attrs.get("kind") != KIND:
+        return None
+    check_schema(data.attrs, str(path))
+    return data
 
 
 def _exchange(new: Path, old: Path) -> None:

@@ -25,23 +25,28 @@ from flowfa.records.writer import save_tree
 MOST_BYTES = 2**22
 """Larger results are written as any other: their numbers take the time, not their structure."""
 _MOST_TEMPLATES = 16
+_MORE_AT_A_TIME = 2**16
+"""Bytes by which HDF5 lets a file in memory grow."""
 
-_templates: OrderedDict[str, bytes] = OrderedDict()
+Variables = dict[str, xr.Variable]
+"""Of a group, in the order of their names."""
 
 
 @dataclass(frozen=True)
-class _Group:
-    """The variables of a group in the order of their names, and which are coordinates."""
+class _Template:
+    """An empty file, and where in it the numbers of its variables lie: byte and type."""
 
-    variables: dict[str, xr.Variable]
-    coordinates: tuple[str, ...]
+    content: bytes
+    places: dict[tuple[str, str], tuple[int, np.dtype]]
 
-    def to_dataset(self) -> xr.Dataset:
-        return xr.Dataset(self.variables).set_coords(self.coordinates)
+
+_templates: OrderedDict[str, _Template] = OrderedDict()
 
 
 def save_alike(tree: xr.DataTree, path: Path, attributes: Mapping[str, Any]) -> None:
     """Write a tree to a file, replacing one that is there, with checksums of what is in it.
+
+    After a power cut the file is whole or not there, but may be not there.
 
     Parameters
     ----------
@@ -56,68 +61,107 @@ def save_alike(tree: xr.DataTree, path: Path, attributes: Mapping[str, Any]) -> 
     InputError
         If the file system refuses.
     """
-    groups = {group: _group(tree.children[group]) for group in sorted(tree.children)}
+    groups = {group: _variables(tree.children[group]) for group in sorted(tree.children)}
+    coordinates = {group: sorted(map(str, tree.children[group].coords)) for group in groups}
     attributes = {name: attributes[name] for name in sorted(attributes) if name != CHECKSUMS}
-    if sum(v.nbytes for group in groups.values() for v in group.variables.values()) > MOST_BYTES:
-        save_tree(_tree(groups, attributes), path, overwrite=True)
+    if sum(v.nbytes for variables in groups.values() for v in variables.values()) > MOST_BYTES:
+        save_tree(_tree(groups, coordinates, attributes), path, overwrite=True)
         return
-    template = _template(groups, path)
-    room = 2 * len(template) + sum(len(str(value)) for value in attributes.values())
-    with replacing(path, room) as partial:
-        partial.write_bytes(template)
-        with h5py.File(partial, "r+") as file:
-            for name, group in groups.items():
-                _fill(file[name], group)
-            file.attrs[CHECKSUMS] = of_attributes(attributes)
-            for name, value in attributes.items():
-                file.attrs[name] = value
+    template = _template(groups, coordinates, path)
+    with replacing(path, sync_folder=False) as partial:
+        partial.write_bytes(_filled(template, groups, attributes))
 
 
-def _group(node: xr.DataTree) -> _Group:
-    data = node.to_dataset(inherit=False)
-    variables = {
-        str(name): xr.Variable(v.dims, v.values, dict(sorted(v.attrs.items())))
-        for name, v in sorted(data.variables.items(), key=lambda entry: str(entry[0]))
-    }
-    return _Group(variables, tuple(sorted(map(str, data.coords))))
+def _variables(node: xr.DataTree) -> Variables:
+    variables = node.to_dataset(inherit=False).variables
+    return {str(name): variables[name] for name in sorted(variables, key=str)}
 
 
-def _tree(groups: Mapping[str, _Group], attributes: Mapping[str, Any]) -> xr.DataTree:
+def _tree(
+    groups: Mapping[str, Variables],
+    coordinates: Mapping[str, list[str]],
+    attributes: Mapping[str, Any],
+) -> xr.DataTree:
     tree = xr.DataTree(xr.Dataset(attrs=dict(attributes)))
-    for name, group in groups.items():
-        tree[name] = xr.DataTree(group.to_dataset())
+    for group, variables in groups.items():
+        ordered = {
+            name: xr.Variable(v.dims, v.values, dict(sorted(v.attrs.items())))
+            for name, v in variables.items()
+        }
+        tree[group] = xr.DataTree(xr.Dataset(ordered).set_coords(coordinates[group]))
     return tree
 
 
-def _fill(target: Any, group: _Group) -> None:
-    for name, variable in group.variables.items():
-        values = variable.values
-        if values.size:
+def _filled(
+    template: _Template, groups: Mapping[str, Variables], attributes: Mapping[str, Any]
+) -> bytes:
+    """Return the file: numbers are put where they lie, texts and attributes by HDF5 in memory."""
+    content = bytearray(template.content)
+    others: dict[tuple[str, str], np.ndarray] = {}
+    for group, variables in groups.items():
+        for name, variable in variables.items():
+            if (group, name) in template.places:
+                begin, dtype = template.places[group, name]
+                stored = np.ascontiguousarray(variable.values, dtype).tobytes()
+                content[begin : begin + len(stored)] = stored
+            elif variable.size:
+                others[group, name] = variable.values
+    # Below the usual interface of h5py, because that takes several times as long.
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fapl_core(_MORE_AT_A_TIME, backing_store=False)
+    access.set_file_image(bytes(content))
+    file = h5py.h5f.open(b"in memory", h5py.h5f.ACC_RDWR, access)
+    try:
+        for (group, name), values in others.items():
             # HDF5 takes texts of different lengths as objects only.
-            target[name][...] = values.astype(object) if values.dtype.kind in "OU" else values
-    target.attrs[CHECKSUMS] = of_group({n: v.values for n, v in group.variables.items()})
+            values = values.astype(object) if values.dtype.kind in "OU" else values
+            h5py.Dataset(h5py.h5d.open(file, f"{group}/{name}".encode()))[...] = values
+        for group, variables in groups.items():
+            digests = of_group({name: v.values for name, v in variables.items()})
+            _set(h5py.h5g.open(file, group.encode()), CHECKSUMS, digests)
+        _set(file, CHECKSUMS, of_attributes(attributes))
+        for name, value in attributes.items():
+            _set(file, name, value)
+        h5py.h5f.flush(file)
+        return file.get_file_image()
+    finally:
+        file.close()
 
 
-def _template(groups: Mapping[str, _Group], path: Path) -> bytes:
+def _set(owner: Any, name: str, value: Any) -> None:
+    """Give a file or a group an attribute: a text or a number."""
+    dtype = h5py.string_dtype() if isinstance(value, str) else np.asarray(value).dtype
+    kind = h5py.h5t.py_create(dtype, logical=True)
+    space = h5py.h5s.create(h5py.h5s.SCALAR)
+    h5py.h5a.create(owner, name.encode(), kind, space).write(np.array(value, dtype))
+
+
+def _template(
+    groups: Mapping[str, Variables], coordinates: Mapping[str, list[str]], path: Path
+) -> _Template:
     """Return an empty file of the structure of groups; made beside `path` if there is none."""
-    key = _structure(groups)
+    key = _structure(groups, coordinates)
     if key in _templates:
         _templates.move_to_end(key)
         return _templates[key]
     empty = {
-        name: _Group(
-            {n: xr.Variable(v.dims, _nothing(v.values), v.attrs) for n, v in g.variables.items()},
-            g.coordinates,
-        )
-        for name, g in groups.items()
+        group: {n: xr.Variable(v.dims, _nothing(v.values), v.attrs) for n, v in variables.items()}
+        for group, variables in groups.items()
     }
     place = path.with_suffix(".empty.nc")
     try:
-        save_tree(_tree(empty, {}), place, overwrite=True)
+        save_tree(_tree(empty, coordinates, {}), place, overwrite=True)
         with h5py.File(place, "r+") as file:
-            for owner in (file, *(file[name] for name in groups)):
+            opened: dict[str, Any] = {group: file[group] for group in groups}
+            for owner in (file, *opened.values()):
                 del owner.attrs[CHECKSUMS]
-        _templates[key] = place.read_bytes()
+            places = {
+                (group, name): (begin, opened[group][name].dtype)
+                for group, variables in groups.items()
+                for name in variables
+                if (begin := _begin_of(opened[group][name])) is not None
+            }
+        _templates[key] = _Template(place.read_bytes(), places)
     finally:
         place.unlink(missing_ok=True)
     while len(_templates) > _MOST_TEMPLATES:
@@ -125,18 +169,25 @@ def _template(groups: Mapping[str, _Group], path: Path) -> bytes:
     return _templates[key]
 
 
-def _structure(groups: Mapping[str, _Group]) -> str:
+def _begin_of(variable: h5py.Dataset) -> int | None:
+    """Return where the numbers of a variable begin; None if they do not lie in one piece."""
+    if variable.dtype.kind not in "biuf" or variable.chunks is not None or not variable.size:
+        return None
+    return variable.id.get_offset()
+
+
+def _structure(groups: Mapping[str, Variables], coordinates: Mapping[str, list[str]]) -> str:
     """Return everything of groups but their values."""
     parts = [
         (
-            name,
+            group,
             [
-                (n, v.dims, v.shape, v.dtype.kind, v.dtype.itemsize, v.attrs)
-                for n, v in group.variables.items()
+                (n, v.dims, v.shape, v.dtype.kind, v.dtype.itemsize, sorted(v.attrs.items()))
+                for n, v in variables.items()
             ],
-            group.coordinates,
+            coordinates[group],
         )
-        for name, group in groups.items()
+        for group, variables in groups.items()
     ]
     return json.dumps(parts, default=str)
 

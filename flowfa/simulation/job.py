@@ -181,7 +181,7 @@ class Job:
         run = Integration.from_arrays(arrays, self.flow.initial.device)
         return _Streamed(run, recorder, notes["origin"])
 
-    def known_before_run(self, origin: dict[str, str]) -> dict[str, Any]:
+    def known_before_run(self, origin: dict[str, Any]) -> dict[str, Any]:
         """Return what a result holds that is known before the run."""
         return {
             "attributes": {
@@ -197,7 +197,7 @@ class Job:
         }
 
     def _finish(
-        self, run: Integration, recorder: Recorder, origin: dict[str, str], seconds: float
+        self, run: Integration, recorder: Recorder, origin: dict[str, Any], seconds: float
     ) -> dict[str, Any]:
         """Record the last states of early ends, and return everything else a result holds."""
         early = [row for row, status in enumerate(run.status) if status is not Status.OK]
@@ -239,4 +239,4 @@ class _Streamed:
 
     run: Integration
     recorder: Recorder
-    origin: dict[str, str]
+    origin: dict[str, Any]

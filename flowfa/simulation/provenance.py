@@ -9,8 +9,11 @@ import json
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from flowfa.records.attributes import SCHEMA
 
 PACKAGES = ("flowfa", "torch", "torchdiffeq", "numpy", "scipy", "xarray", "h5netcdf")
 
@@ -55,7 +58,7 @@ def device_name(device: torch.device) -> str:
     return str(device)
 
 
-def attributes(argv: list[str], device: torch.device) -> dict[str, str]:
+def attributes(argv: list[str], device: torch.device) -> dict[str, Any]:
     """Return the root attributes of a result file that say how it was made."""
     return {
         "argv": json.dumps(argv),
@@ -63,4 +66,5 @@ def attributes(argv: list[str], device: torch.device) -> dict[str, str]:
         "versions": json.dumps(versions()),
         "device": device_name(device),
         "git_revision": git_revision(),
+        "schema": SCHEMA,
     }

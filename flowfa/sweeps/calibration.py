@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import resource
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from flowfa.settings import FlowSettings, TrainingSettings, TrainSettings, values_of
-from flowfa.simulation.flow_run import simulate
-from flowfa.simulation.from_settings import problem_from
-from flowfa.simulation.training_run import train
 from flowfa.studies.progress import ProgressState
+from flowfa.sweeps.commands import record
 from flowfa.sweeps.plan import Cell, Plan
 
 LONGEST = 3.0
@@ -21,7 +20,10 @@ MOST_SHAPES = 8
 BATCH_SECONDS = 60.0
 """About how long a batch takes."""
 MOST_IN_BATCH = 100
-_SHAPE = ("width", "samples", "dim", "trajectories", "rule", "dataset", "t_end", "steps", "save")
+_SHAPE = (
+    *("width", "samples", "dim", "trajectories", "rule", "dataset", "t_end", "steps", "save"),
+    *("widths", "rates", "momenta", "points"),
+)
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,26 @@ class _Watch:
 
 
 def batches(
-    plan: Plan, cells: list[Cell], seconds_of_cell: float | None = None
+    plan: Plan, cells: list[Cell], seconds_of_cell: float | None = None, shares: int | None = None
 ) -> list[list[Cell]]:
-    """Return cells in batches of one shape, each about a minute long where the time is known."""
-    size = 10 if seconds_of_cell is None else round(BATCH_SECONDS / max(seconds_of_cell, 1e-3))
-    size = min(max(size, 1), MOST_IN_BATCH)
+    """Return cells in batches of one shape.
+
+    Parameters
+    ----------
+    plan : Plan
+    cells : list of Cell
+        Of the plan.
+    seconds_of_cell : float, optional
+        With it a batch takes about a minute.
+    shares : int, optional
+        Batches that there should be at least, if there are as many cells.
+    """
+    size = MOST_IN_BATCH
+    if seconds_of_cell is not None:
+        size = min(size, round(BATCH_SECONDS / max(seconds_of_cell, 1e-3)))
+    if shares is not None:
+        size = min(size, len(cells) // shares)
+    size = max(size, 1)
     by_shape: dict[Any, list[Cell]] = {}
     for cell in cells:
         by_shape.setdefault(shape_of(plan, cell), []).append(cell)
@@ -115,16 +132,10 @@ def calibrate(plan: Plan) -> Estimate:
 
 
 def _seconds(plan: Plan, cell: Cell) -> float:
-    settings, watch = plan.settings_of(cell), _Watch()
-    options = {"seed": settings.seed, "threads": settings.threads, "progress": watch}
+    watch = _Watch()
     try:
-        problem = problem_from(settings)
-        if isinstance(settings, TrainSettings):
-            choices = values_of(TrainingSettings, settings)
-            train(problem, settings.trajectories, **options, **choices)
-        else:
-            choices = values_of(FlowSettings, settings)
-            simulate(problem, settings.trajectories, **options, **choices)
+        with tempfile.TemporaryDirectory() as folder:
+            record(plan.settings_of(cell), Path(folder) / "cell", progress=watch)
     except _Enough:
         return (time.perf_counter() - watch.start) / watch.share
     return time.perf_counter() - watch.start

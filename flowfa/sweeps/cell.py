@@ -1,7 +1,8 @@
 """One cell of a sweep: computed, checked, and written whole.
 
 A file of a cell holds only what is the same whoever computes it and when, so that the cells of two
-sweeps are equal byte for byte: no time of day, and no seconds.
+sweeps are equal byte for byte: no time of day, no seconds, and no state of a working tree. Which
+code it was is in the digest that is its name.
 """
 
 from __future__ import annotations
@@ -10,26 +11,21 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from flowfa.errors import InputError, Interrupted
-from flowfa.files.own_code import import_file
-from flowfa.records import load
 from flowfa.records.template import save_alike
-from flowfa.settings import FlowSettings, TrainingSettings, TrainSettings, values_of
-from flowfa.simulation.flow_run import simulate
-from flowfa.simulation.from_settings import problem_from
 from flowfa.simulation.run import Run
-from flowfa.simulation.training_run import train
 from flowfa.studies.progress import Progress
+from flowfa.sweeps.commands import Recorded, record
 from flowfa.sweeps.folder import ERROR, MEMORY, SOLVER, SweepFolder
 from flowfa.sweeps.plan import Cell, Plan
 
 Checker = Callable[[Run, Path], None]
 """Adds the verdicts on a run to the file that it is in."""
-_OF_THE_MOMENT = ("created", "solve_seconds")
+_OF_THE_MOMENT = ("created", "solve_seconds", "git_revision")
+"""What changes although no number does: the revision too, when a page is edited meanwhile."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -60,73 +56,47 @@ def compute(
         After a signal.
     """
     try:
-        run = _computed(folder, plan, cell, progress)
-        _write(run, folder.file(cell), checker)
+        work = folder.cells / f"{cell.digest}.work"
+        found = record(plan.settings_of(cell), work, plan.checkpoint_every, progress)
+        _write(found, folder.file(cell), checker)
     except Interrupted:
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:
         folder.fail(cell, MEMORY, f"out of memory ({_one_line(error)})")
     except Exception as error:
-        if _is_full(error):
-            raise InputError(
-                f"the disk of {folder.path} is full: make room, then go on with flowfa sweep "
-                f"resume {folder.path}"
-            ) from error
+        if is_full(error):
+            raise full(folder) from error
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         folder.fail(cell, ERROR, f"{kind}{_one_line(error)}")
     else:
-        if run.failed:
-            failures = run.summary()["failures"]
-            folder.fail(cell, SOLVER, f"{run.tree.attrs['status']}: {failures[0]['message']}")
+        if found.failure is not None:
+            folder.fail(cell, SOLVER, found.failure)
 
 
-def _computed(folder: SweepFolder, plan: Plan, cell: Cell, progress: Progress | None) -> Run:
-    settings = plan.settings_of(cell)
-    # A worker is another process than the one that read the sweep.
-    for file in settings.import_ or ():
-        import_file(file)
-    problem = problem_from(settings)
-    kept: dict[str, Any] = {}
-    work = folder.cells / f"{cell.digest}.work.nc"
-    if plan.checkpoint_every is not None:
-        begun = work.with_name(f"{work.name}.checkpoint").is_dir()
-        resume = begun and not work.exists()
-        kept = {
-            "path": work,
-            "checkpoint_every": plan.checkpoint_every,
-            "resume": resume,
-            "overwrite": True,
-        }
-    options = {"seed": settings.seed, "threads": settings.threads, "progress": progress, **kept}
-    if isinstance(settings, TrainSettings):
-        choices = values_of(TrainingSettings, settings)
-        run = train(problem, settings.trajectories, **options, **choices)
-    else:
-        choices = values_of(FlowSettings, settings)
-        run = simulate(problem, settings.trajectories, **options, **choices)
-    if run.path is not None:
-        run.tree.close()
-        run = Run(load(work), problem=problem)
-        work.unlink()
-    return run
-
-
-def _write(run: Run, path: Path, checker: Checker | None) -> None:
-    attributes = {str(n): v for n, v in run.tree.attrs.items() if n not in _OF_THE_MOMENT}
-    if checker is None:
-        save_alike(run.tree, path, attributes)
+def _write(found: Recorded, path: Path, checker: Checker | None) -> None:
+    attributes = {str(n): v for n, v in found.tree.attrs.items() if n not in _OF_THE_MOMENT}
+    if checker is None or found.run is None:
+        save_alike(found.tree, path, attributes)
         return
     # The verdicts are added before the file gets its name, so that it has them or is not there.
     unchecked = path.with_suffix(".unchecked.nc")
     try:
-        save_alike(run.tree, unchecked, attributes)
-        checker(run, unchecked)
+        save_alike(found.tree, unchecked, attributes)
+        checker(found.run, unchecked)
         os.replace(unchecked, path)
     finally:
         unchecked.unlink(missing_ok=True)
 
 
-def _is_full(error: BaseException | None) -> bool:
+def full(folder: SweepFolder) -> InputError:
+    """Return the error that says that a disk is full, and how to go on."""
+    return InputError(
+        f"the disk of {folder.path} is full: make room, then go on with flowfa sweep resume "
+        f"{folder.path}"
+    )
+
+
+def is_full(error: BaseException | None) -> bool:
     """Return whether a full disk is at the bottom of an error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 
 from flowfa.errors import InputError
-from flowfa.files.atomic import reason
-from flowfa.files.sizes import physical_memory
-from flowfa.records.checksums import of_group
+from flowfa.records.attributes import SCHEMA
 from flowfa.records.collection import KIND
 from flowfa.settings import key_of
+from flowfa.sweeps.ends import CHECKS, read_end
 from flowfa.sweeps.folder import SweepFolder
 from flowfa.sweeps.plan import Cell, Plan, shown
 
-_AXES = ("time", "training_time", "step", "trajectory", "layer", "rule", "start")
-_OF_SOLVER = ("t_reached", "steps", "rejected", "evaluations")
 _TEXTS = {"trajectory_rule": "rule of the trajectory", "ended": "how the trajectory ended"}
 
 
@@ -39,7 +34,8 @@ def collect(folder: SweepFolder, plan: Plan) -> xr.Dataset:
         Over (cell, trajectory[, layer]): the last finite value of every variable that runs have
         over time; coordinates of ``cell`` are the swept settings. ``status`` is done, failed,
         running or missing, and ``message`` says why a cell failed. With verdicts, ``verdict`` and
-        ``margin`` are over (cell, statement).
+        ``margin`` are over (cell, statement). A swept setting that is called like a variable, as
+        ``loss``, has the coordinate ``swept_loss``.
     """
     running = {cell.digest for cell in folder.being_computed(plan)}
     ends: list[dict[str, Any]] = []
@@ -61,7 +57,11 @@ def collect(folder: SweepFolder, plan: Plan) -> xr.Dataset:
         else:
             status.append("running" if cell.digest in running else "missing")
     variables = {name: _stacked(ends, name) for name in _names(ends)}
-    data = xr.Dataset(variables, coords=_coordinates(plan.cells))
+    names = {
+        name: f"swept_{key_of(name)}" if key_of(name) in variables else key_of(name)
+        for name in plan.swept
+    }
+    data = xr.Dataset(variables, coords=_coordinates(plan.cells, names))
     for name, long_name in _TEXTS.items():
         if name in data:
             data[name].attrs["long_name"] = long_name
@@ -70,81 +70,17 @@ def collect(folder: SweepFolder, plan: Plan) -> xr.Dataset:
     data = data.assign(_verdicts(ends))
     data.attrs = {
         "kind": KIND,
+        "schema": SCHEMA,
         "command": plan.command,
-        "swept": json.dumps([key_of(name) for name in plan.swept]),
+        "swept": json.dumps(list(names.values())),
         "fixed": json.dumps({key_of(name): value for name, value in plan.fixed.items()}),
         "code": plan.code,
     }
     return data
 
 
-def read_end(path: Path) -> dict[str, Any]:
-    """Return what a cell ended with: ``(dims, values)`` of each variable, and its verdicts.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged.
-    """
-    # Read by h5py, because opening a tree of groups takes xarray a hundred times as long.
-    try:
-        with h5py.File(path, "r") as file:
-            trajectory: Any = file["trajectory"]
-            solver: Any = file["solver"]
-            saves = len(trajectory["time"])
-            digests = json.loads(trajectory.attrs["checksums"])
-            end: dict[str, Any] = {}
-            if lost := digests.keys() - trajectory.keys():
-                raise ValueError(f"{min(lost)} is missing")
-            for name, variable in trajectory.items():
-                if variable.ndim < 2 or variable.dtype.kind != "f" or name in _AXES:
-                    continue
-                if variable.ndim > 3 or variable.shape[1] != saves:
-                    raise ValueError(f"{name} has the shape {variable.shape}")
-                end[name] = _last_finite(_read(name, variable, digests))
-            end["trajectory_rule"] = trajectory["rule"].asstr()[...]
-            end["ended"] = solver["status"].asstr()[...]
-            for name in ("rate", "momentum"):
-                if name in trajectory:
-                    end[f"trajectory_{name}"] = trajectory[name][...]
-            end |= {f"solver_{name}": solver[name][...].astype(float) for name in _OF_SOLVER}
-            end["t_reached"] = end.pop("solver_t_reached")
-            if "checks" in file:
-                checks: Any = file["checks"]
-                end["checks"] = {
-                    name: checks[name].asstr()[...] if name != "margin" else checks[name][...]
-                    for name in ("statement", "verdict", "margin")
-                }
-            return end
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} is damaged ({reason(error)}): delete it, and let flowfa sweep resume make it "
-            "again"
-        ) from error
-
-
-def _read(name: str, variable: Any, digests: Mapping[str, str]) -> np.ndarray:
-    """Return the values of a variable, if they are those that were written."""
-    if variable.nbytes > physical_memory():
-        raise ValueError(f"{name} asks for {variable.nbytes / 1e9:.3g} GB")
-    values = variable[...]
-    if json.loads(of_group({name: values}))[name] != digests.get(name):
-        raise ValueError(f"{name} was changed after it was written")
-    return values
-
-
-def _last_finite(values: np.ndarray) -> np.ndarray:
-    """Return the last finite value along the times, the second dimension; NaN if there is none."""
-    finite = np.isfinite(values)
-    last = values.shape[1] - 1 - np.argmax(finite[:, ::-1], axis=1)
-    taken = np.take_along_axis(values, np.expand_dims(last, 1), axis=1).squeeze(1)
-    return np.where(finite.any(axis=1), taken, np.nan)
-
-
 def _names(ends: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        name for name in dict.fromkeys(name for end in ends for name in end) if name != "checks"
-    ]
+    return [name for name in dict.fromkeys(name for end in ends for name in end) if name != CHECKS]
 
 
 def _stacked(ends: Sequence[Mapping[str, Any]], name: str) -> tuple[tuple[str, ...], np.ndarray]:
@@ -166,16 +102,16 @@ def _texts(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=np.str_)
 
 
-def _coordinates(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Return the swept settings of the cells: numbers where all are, else words."""
+def _coordinates(cells: Sequence[Cell], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return the swept settings of the cells by their names: numbers where all are, else words."""
     coordinates: dict[str, Any] = {"digest": ("cell", _texts([cell.digest for cell in cells]))}
-    for name in dict.fromkeys(name for cell in cells for name in cell.swept):
+    for name, called in names.items():
         values = [_single(cell.swept.get(name)) for cell in cells]
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-            coordinates[key_of(name)] = ("cell", np.array(values))
+            coordinates[called] = ("cell", np.array(values))
         else:
             words = ["" if value is None else shown(value) for value in values]
-            coordinates[key_of(name)] = ("cell", _texts(words))
+            coordinates[called] = ("cell", _texts(words))
     return coordinates
 
 
@@ -185,7 +121,7 @@ def _single(value: Any) -> Any:
 
 def _verdicts(ends: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return verdicts and margins over (cell, statement); nothing if there are none."""
-    checks = [end.get("checks") for end in ends]
+    checks = [end.get(CHECKS) for end in ends]
     statements = list(
         dict.fromkeys(str(name) for entry in checks if entry for name in entry["statement"])
     )

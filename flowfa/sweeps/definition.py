@@ -18,14 +18,13 @@ from flowfa.problems.activations import ACTIVATIONS
 from flowfa.problems.losses import LOSSES
 from flowfa.problems.rules import RULES
 from flowfa.registry import Registry, unknown_name
-from flowfa.settings import SimulateSettings, TrainSettings, declarations, key_of, valid
+from flowfa.settings import declarations, key_of, valid
 from flowfa.settings.toml import load_toml
+from flowfa.sweeps.commands import COMMANDS
 
-COMMANDS: dict[str, type] = {"simulate": SimulateSettings, "train": TrainSettings}
-"""The settings of the commands that can be swept over."""
 _TABLES = ("settings", "grid", "zip", "list")
 _KEYS = ("command", "seeds", "checkpoint_every", *_TABLES)
-_OWN = ("out", "plot", "check", "config", "overwrite", "resume", "checkpoint_every")
+_OWN = (*("out", "plot", "format", "check", "config", "overwrite", "resume", "checkpoint_every"),)
 _SAID = ("quiet", "json", "debug")
 _NAMED: dict[str, Registry[Any]] = {"rule": RULES, "loss": LOSSES, "activation": ACTIVATIONS}
 """Settings whose values are names of registered things."""
@@ -41,7 +40,7 @@ class Definition:
     Attributes
     ----------
     command : str
-        ``simulate`` or ``train``.
+        ``simulate``, ``train`` or ``deviation``.
     fixed : dict
         Settings of all cells.
     axes : tuple of tuple of dict
@@ -143,7 +142,7 @@ class _Reader:
         command = self.document.get("command", "simulate")
         if command not in COMMANDS:
             raise InputError(
-                f"command in {self.source} is {command!r}: expected {' or '.join(COMMANDS)}"
+                f"command in {self.source} is {command!r}: expected {', '.join(COMMANDS)}"
             )
         return command
 
@@ -290,11 +289,13 @@ class _Reader:
         return value
 
     def _distinct(self, points: list[Values], place: str) -> tuple[Values, ...]:
+        first: dict[str, int] = {}
         for index, point in enumerate(points):
-            if point in points[:index]:
+            before = first.setdefault(repr(sorted(point.items())), index)
+            if before < index:
                 raise InputError(
-                    f"{place}[{index}] in {self.source} is {place}[{points.index(point)}] again: "
-                    "leave it out, since both would be one cell"
+                    f"{place}[{index}] in {self.source} is {place}[{before}] again: leave it out, "
+                    "since both would be one cell"
                 )
         return tuple(points)
 

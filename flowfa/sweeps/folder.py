@@ -167,7 +167,8 @@ class SweepFolder:
             try:
                 with sole_writer(self.file(cell)):
                     pass
-            except BusyError:
+            # Who may not write there cannot ask the lock, and believes that its file is held.
+            except (BusyError, OSError):
                 held.append(cell)
         return held
 

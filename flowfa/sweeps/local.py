@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from flowfa.errors import InputError, Interrupted
-from flowfa.files.lock import holder_of, lock_path
+from flowfa.files.lock import BusyError, holder_of, lock_path, sole_writer
 from flowfa.studies.interruption import StopRequest
-from flowfa.studies.progress import Progress, ProgressState
+from flowfa.studies.progress import Progress
 from flowfa.sweeps.folder import ERROR, MEMORY, SweepFolder
 from flowfa.sweeps.plan import Cell, Plan
+from flowfa.sweeps.standing import Standing
 from flowfa.sweeps.work import work_through
-from flowfa.sweeps.worker import STOPPED, find_checker
+from flowfa.sweeps.worker import REFUSED, STOPPED, find_checker
 
 _LOOK = 0.1
 """Seconds between two looks at the workers."""
 MOST_DEATHS = 2
 """A cell during which this many workers were killed is given up."""
+MOST_IDLE_DEATHS = 10
+"""So often may workers end while they compute nothing."""
 
 
 def work_side_by_side(
@@ -51,16 +58,17 @@ def work_side_by_side(
         After SIGINT or SIGTERM, when the workers have stopped.
     """
     deaths: Counter[str] = Counter()
+    standing = Standing(folder, plan)
     crew = [_start(folder, part, workers, checker) for part in range(workers)]
     try:
         with StopRequest() as stop:
             while crew:
                 if stop.received is not None:
-                    raise Interrupted(_stopped(folder, plan), stop.received)
+                    raise Interrupted(standing.stopped, stop.received)
                 if progress is not None:
-                    progress.update(_state(folder, plan))
+                    progress.update(standing.state)
                 time.sleep(_LOOK)
-                for worker in [worker for worker in crew if worker.poll() is not None]:
+                for worker in [worker for worker in crew if worker.process.poll() is not None]:
                     crew.remove(worker)
                     if _replace(worker, folder, plan, deaths):
                         crew.append(_start(folder, len(crew), workers, checker))
@@ -74,7 +82,26 @@ def work_side_by_side(
     work_through(folder, plan, cells=folder.left(plan), checker=find_checker(checker))
 
 
-def _start(folder: SweepFolder, part: int, parts: int, checker: str) -> subprocess.Popen[str]:
+@dataclass
+class _Worker:
+    """A process that works on the sweep, and the file into which it writes its errors.
+
+    A file, because a pipe that nobody reads is full after some warnings, and who writes into it
+    then waits for ever.
+    """
+
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it wrote; nothing if it wrote none."""
+        self.errors.seek(0)
+        lines = self.errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def _start(folder: SweepFolder, part: int, parts: int, checker: str) -> _Worker:
     command = [sys.executable, "-m", "flowfa.sweeps.worker"]
     # The code that this process has imported, wherever it was found.
     places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
@@ -83,20 +110,19 @@ def _start(folder: SweepFolder, part: int, parts: int, checker: str) -> subproce
         **os.environ,
         "PYTHONPATH": os.pathsep.join(place for place in places if place),
     }
-    return subprocess.Popen(
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 -- closed when the worker has ended
+    process = subprocess.Popen(
         [*command, str(folder.path), str(part), str(parts), checker],
         env=environment,
         stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=errors,
         # Ctrl-C in the terminal is for the parent, which ends the workers itself.
         start_new_session=True,
     )
+    return _Worker(process, errors)
 
 
-def _replace(
-    worker: subprocess.Popen[str], folder: SweepFolder, plan: Plan, deaths: Counter[str]
-) -> bool:
+def _replace(worker: _Worker, folder: SweepFolder, plan: Plan, deaths: Counter[str]) -> bool:
     """Return whether a worker that has ended needs another one in its place.
 
     Raises
@@ -104,30 +130,31 @@ def _replace(
     InputError
         If it said why it could not go on.
     """
-    assert worker.stderr is not None
-    said = worker.stderr.read().strip()
-    worker.stderr.close()
-    if worker.returncode in (0, STOPPED):
+    status, said = worker.process.returncode, worker.last_words
+    worker.errors.close()
+    if status in (0, STOPPED):
         return False
-    if worker.returncode == 64:
-        raise InputError(said.splitlines()[-1] if said else "a worker could not go on")
-    cell = _cell_of(worker.pid, folder, plan)
+    if status == REFUSED:
+        raise InputError(said or "a worker could not go on")
+    cell = _cell_of(worker.process.pid, folder, plan)
     if cell is None:
         # It died between two cells, or before the first: as often as there are workers, and more.
         deaths[""] += 1
-        if deaths[""] > 10:
-            last = said.splitlines()[-1] if said else f"exit status {worker.returncode}"
-            raise InputError(f"workers end before they compute anything ({last})")
+        if deaths[""] > MOST_IDLE_DEATHS:
+            raise InputError(
+                f"workers end before they compute anything ({said or f'exit status {status}'})"
+            )
         return True
     deaths[cell.digest] += 1
-    lock_path(folder.file(cell)).unlink(missing_ok=True)
-    if deaths[cell.digest] >= MOST_DEATHS:
-        folder.fail(
-            cell,
-            ERROR,
-            f"{MOST_DEATHS} processes ended while they computed it, the last by "
-            f"{_how(worker.returncode)}; out of memory ends processes so",
-        )
+    with contextlib.suppress(BusyError), sole_writer(folder.file(cell)):
+        # What it had signed goes with the lock, so that nobody takes it to hold the cell still.
+        if deaths[cell.digest] >= MOST_DEATHS:
+            folder.fail(
+                cell,
+                ERROR,
+                f"{MOST_DEATHS} processes ended while they computed it, the last by "
+                f"{_how(status)}; out of memory ends processes so",
+            )
     return True
 
 
@@ -144,28 +171,14 @@ def _how(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
-def _state(folder: SweepFolder, plan: Plan) -> ProgressState:
-    cells, done = len(plan.cells), len(plan.cells) - len(folder.left(plan))
-    return ProgressState(done / cells, f"{done} of {cells} cells")
-
-
-def _stopped(folder: SweepFolder, plan: Plan) -> str:
-    done = len(plan.cells) - len(folder.left(plan))
-    return (
-        f"stopped after {done} of {len(plan.cells)} cells, which are kept: go on with flowfa sweep "
-        f"resume {folder.path}"
-    )
-
-
-def _end(crew: list[subprocess.Popen[str]]) -> None:
+def _end(crew: list[_Worker]) -> None:
     """Ask workers to stop, and wait until they have; who does not in time is killed."""
     for worker in crew:
-        worker.terminate()
+        worker.process.terminate()
     for worker in crew:
         try:
-            worker.wait(timeout=60.0)
+            worker.process.wait(timeout=60.0)
         except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
-        if worker.stderr is not None:
-            worker.stderr.close()
+            worker.process.kill()
+            worker.process.wait()
+        worker.errors.close()

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError
-from flowfa.settings import SimulateSettings, TrainSettings, declarations, key_of, validated
+from flowfa.files.own_code import import_file
+from flowfa.settings import declarations, key_of, validated
+from flowfa.simulation.from_settings import problem_from
 from flowfa.simulation.provenance import versions
-from flowfa.sweeps.definition import COMMANDS, Definition, Values
+from flowfa.sweeps.commands import COMMANDS, CellSettings
+from flowfa.sweeps.definition import Definition, Values
 
 _DIGITS = 24
 _NO_NUMBERS = (
-    *("out", "plot", "check", "config", "overwrite", "resume", "checkpoint_every"),
+    *("out", "plot", "format", "check", "config", "overwrite", "resume", "checkpoint_every"),
     *("quiet", "json", "debug"),
 )
 """Settings on which the numbers of a cell do not depend."""
@@ -76,7 +79,7 @@ class Plan:
         """The fields that are swept over."""
         return tuple(dict.fromkeys(name for cell in self.cells for name in cell.swept))
 
-    def settings_of(self, cell: Cell) -> SimulateSettings | TrainSettings:
+    def settings_of(self, cell: Cell) -> CellSettings:
         """Return the settings of a cell, valid."""
         return validated(COMMANDS[self.command](**{**self.fixed, **cell.swept}))
 
@@ -123,8 +126,13 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
     Raises
     ------
     InputError
-        If the settings of a cell do not go together; the message names its place in the grid.
+        If the settings of a cell do not go together; the message names its place in the grid. Or
+        if no cell could begin, as where the name of the data is wrong.
     """
+    if check and definition.command == "deviation":
+        raise InputError(
+            f"{definition.source} sweeps over deviation, which has no verdicts: leave out `check`"
+        )
     # The number of threads decides how sums are rounded; cells side by side have one each.
     fixed = {"threads": 1, **{name: _absolute(name, v) for name, v in definition.fixed.items()}}
     code = code_digest(check)
@@ -142,7 +150,7 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
                 f"{definition.source} has the cell {cell.title} twice: leave one of them out"
             )
         cells[digest] = Cell(digest, swept)
-    return Plan(
+    plan = Plan(
         command=definition.command,
         fixed=fixed,
         cells=tuple(cells.values()),
@@ -150,6 +158,24 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
         check=check,
         code=code,
     )
+    _refuse_hopeless(plan, definition.source)
+    return plan
+
+
+def _refuse_hopeless(plan: Plan, source: str) -> None:
+    """Refuse a sweep whose first and last cell cannot begin for one reason: no other could."""
+    reasons = []
+    for cell in (plan.cells[0], plan.cells[-1]):
+        settings = plan.settings_of(cell)
+        try:
+            for file in settings.import_ or ():
+                import_file(file)
+            problem_from(settings)
+            return
+        except InputError as error:
+            reasons.append(str(error))
+    if reasons[0] == reasons[1]:
+        raise InputError(f"no cell of {source} can begin: {reasons[0]}")
 
 
 @functools.cache

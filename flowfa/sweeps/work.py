@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flowfa.errors import Interrupted
+from flowfa.errors import InputError, Interrupted
+from flowfa.files.atomic import reason
 from flowfa.files.lock import BusyError, sole_writer
 from flowfa.studies.progress import Progress, ProgressState
 from flowfa.studies.study import Session, Study
-from flowfa.sweeps.cell import Checker, compute
+from flowfa.sweeps.cell import Checker, compute, full, is_full
 from flowfa.sweeps.folder import SweepFolder
 from flowfa.sweeps.plan import Cell, Plan
 
@@ -47,6 +49,9 @@ def work_through(
 ) -> None:
     """Compute the cells that are neither done, failed, nor being computed by somebody else.
 
+    Who only looks whether a cell is being computed holds its lock for a moment: so cells that were
+    held are tried once more at the end.
+
     Parameters
     ----------
     folder : SweepFolder
@@ -71,11 +76,13 @@ def work_through(
         with study:
             session = study.session(UNIT)
             session.begin()
-            for number, cell in enumerate(cells):
-                if not (folder.has(cell) or folder.failure(cell)):
-                    shown = _OfCell(session, cell, number, len(cells))
-                    _try(folder, plan, cell, checker, shown)
-                finished = number + 1
+            held: list[Cell] = []
+            for number, cell in enumerate(itertools.chain(cells, held)):
+                done = min(number, len(cells) - 1)
+                shown = _OfCell(session, cell, done, len(cells))
+                if not _tried(folder, plan, cell, checker, shown) and number < len(cells):
+                    held.append(cell)
+                finished = done + 1
                 if study.stopped and finished < len(cells):
                     raise study.interrupted("")
     except Interrupted as stop:
@@ -86,13 +93,25 @@ def work_through(
         ) from None
 
 
-def _try(
+def _tried(
     folder: SweepFolder, plan: Plan, cell: Cell, checker: Checker | None, progress: Progress
-) -> None:
+) -> bool:
+    """Compute a cell unless it is done or has failed; return whether nobody else held it."""
+    if folder.has(cell) or folder.failure(cell):
+        return True
     try:
         with sole_writer(folder.file(cell)):
             # It may have been done between the look at it and the lock.
             if not (folder.has(cell) or folder.failure(cell)):
                 compute(folder, plan, cell, checker, progress)
     except BusyError:
-        return
+        return False
+    except OSError as error:
+        # The file of the lock could not be made.
+        if is_full(error):
+            raise full(folder) from error
+        raise InputError(
+            f"{folder.cells} cannot be written to ({reason(error)}): give permission, then go on "
+            f"with flowfa sweep resume {folder.path}"
+        ) from error
+    return True

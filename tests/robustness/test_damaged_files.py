@@ -16,12 +16,12 @@ import flowfa
 from flowfa.errors import FlowfaError, InputError
 from flowfa.problems.starts import load_start
 from flowfa.records import Checkpoint
-from flowfa.records.arrays import DamagedError, read_arrays
+from flowfa.records.arrays import DamagedError, read_arrays, write_arrays
 from flowfa.records.collection import read_collection, write_collection
 from flowfa.settings import SimulateSettings, from_toml
 from flowfa.simulation.unfinished import load_unfinished
 from flowfa.sweeps import SweepFolder, collect, read_definition, work_through
-from flowfa.sweeps.collecting import read_end
+from flowfa.sweeps.ends import read_end
 from tests.support.damage import SOAK, cut, flipped
 from tests.support.sweeps import begun, small_plan
 from tests.support.watching import Watch
@@ -123,6 +123,70 @@ def test_a_damaged_file_is_read_or_refused_in_a_line(whole, tmp_path, kind, dama
         assert refused, "the damage was not seen at all"
 
 
+def same(first, second):
+    """Return whether two nested results hold the same numbers."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
+    return first == second
+
+
+CHECKED = {
+    "state": READERS["state"],
+    "outline": read_arrays,
+    "chunk": read_arrays,
+    "cell": read_end,
+}
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_a_bit_that_is_turned_over_in_a_checkpoint_or_a_cell_changes_no_number(
+    whole, tmp_path, kind
+):
+    """They have checksums: what is read is what was written, or nothing is read."""
+    name, content = whole[0][kind]
+    path = tmp_path / name
+    path.write_bytes(content)
+    expected = CHECKED[kind](path)
+    refused = 0
+    for damaged in flipped(content, 10 * FLIPS, seed=1):
+        path.write_bytes(damaged)
+        try:
+            found = CHECKED[kind](path)
+        except (FlowfaError, DamagedError):
+            refused += 1
+        else:
+            assert same(found, expected)
+    assert refused
+
+
+def test_a_header_that_asks_for_less_than_there_is_is_refused(tmp_path):
+    """The check sum of an archive is compared only by who reads an array to its end."""
+    write_arrays(tmp_path / "state.npz", {"x": np.arange(6000.0).reshape(3, 2000)})
+    content = (tmp_path / "state.npz").read_bytes()
+    assert len(read_arrays(tmp_path / "state.npz")["x"]) == 3
+    # One bit of the header: 3 rows become 1.
+    (tmp_path / "state.npz").write_bytes(content.replace(b"(3, 2000)", b"(1, 2000)"))
+    with pytest.raises(DamagedError, match="says that it has"):
+        read_arrays(tmp_path / "state.npz")
+
+
+def test_an_archive_of_which_some_is_passed_over_is_refused(tmp_path):
+    """The length of the list of arrays, near its end, says where it begins."""
+    path = tmp_path / "state.npz"
+    write_arrays(path, {"x": np.ones(3), "y": np.ones(4)})
+    assert set(read_arrays(path)) == {"x", "y"}
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "less.npz", "w") as less:
+        for name in archive.namelist():
+            if name != "array/y.npy":
+                less.writestr(name, archive.read(name))
+    with pytest.raises(DamagedError, match="some of its arrays are missing"):
+        read_arrays(tmp_path / "less.npz")
+
+
 def npy(shape):
     """The bytes of an array whose header promises a shape, and that holds three numbers."""
     stream = io.BytesIO()
@@ -188,6 +252,27 @@ def test_a_changed_number_in_a_cell_is_found(whole, tmp_path):
         file["trajectory/loss"][0, -1] *= 1.0 + 1e-12
     with pytest.raises(InputError, match="loss was changed after it was written"):
         read_end(path)
+
+
+@pytest.mark.parametrize("kind", ["result", "cell", "collection"])
+def test_a_file_of_a_newer_layout_is_refused_and_one_without_a_version_is_read(
+    whole, tmp_path, kind
+):
+    name, content = whole[0][kind]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with h5py.File(path, "r+") as file:
+        assert file.attrs["schema"] == 1
+        file.attrs["schema"] = 2
+    with pytest.raises(InputError, match=r"has the layout 2 .* reads up to 1: update flowfa"):
+        READERS[kind](path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["schema"]
+    READERS[kind](path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["schema"] = "one"
+    with pytest.raises(InputError, match="attribute schema is 'one'"):
+        READERS[kind](path)
 
 
 def test_a_plan_of_a_newer_format_is_refused(whole, tmp_path):

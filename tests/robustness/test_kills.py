@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from tests.support.damage import SOAK
+from tests.support.image_files import write_mnist
 from tests.support.sweeps import SETTINGS
 
-KILLS = 17 if SOAK else 1
-"""Of each command, so that there are 51 in the long part."""
+KILLS = 10 if SOAK else 1
+"""Of each command, so that there are 50 in the long part."""
 PROBLEM = ["--samples", "4", "--dim", "6", "--width", "3", "--trajectories", "2", "--rule", "fa"]
 QUIET = ["--quiet", "--plot", "none", "--no-check"]
 COMMANDS = {
@@ -28,13 +29,34 @@ COMMANDS = {
         ["train", *PROBLEM, "--steps", "800"],
         [*QUIET, "--checkpoint-every", "0.3", "--out", "run.nc"],
     ),
+    "deviation": (
+        ["deviation", *PROBLEM, "gd", "adafa", "signfa", "--rates", "0.02", "0.01"],
+        ["--t-end", "5", "--points", "8", "--quiet", "--out", "run"],
+    ),
+    "experiment": (
+        ["experiment", "noisy-mnist", "--widths", "4", "7", "--runs", "2", "--images", "8"],
+        [
+            *("--test-images", "10", "--epochs", "400", "--flow-up-to", "0"),
+            *("--checkpoint-every", "20", "--quiet", "--out", "run"),
+        ],
+    ),
     "sweep": (["sweep", "sweep.toml", "--quiet", "--out", "run"], []),
 }
+BEGUN = (
+    *("run.nc.checkpoint/state.npz", "run/plan.json", "run/parts/asked.json"),
+    "run/*.nc.checkpoint/*/state.npz",
+)
+"""What says that a killed command can be resumed."""
 
 
 def start(words, place):
     command = [sys.executable, "-m", "flowfa", *words]
-    return subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True)
+    images = {
+        "FLOWFA_DATA": str(place.parent / "data"),
+        "FLOWFA_CACHE": str(place.parent / "cache"),
+    }
+    environment = {**os.environ, **images}
+    return subprocess.Popen(command, cwd=place, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def finish(words, place):
@@ -67,16 +89,17 @@ def same(first, second):
 
 def has_begun(place):
     """Return whether there is something to go on with."""
-    return any(place.glob("run.nc.checkpoint/state.npz")) or (place / "run" / "plan.json").exists()
+    return any(file for pattern in BEGUN for file in place.glob(pattern))
 
 
 # Slow: more of what is shown where an interruption at one moment is tried within the process.
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_killed_command_goes_on_to_the_same_files(tmp_path, command):
+def test_a_killed_command_goes_on_to_the_same_files(tmp_path, command, record_property):
     words = [word for part in COMMANDS[command] for word in part]
     settings = "\n".join(f"{name} = {value}" for name, value in SETTINGS.items())
     text = f"seeds = 6\n[settings]\n{settings}\n[grid]\nleak = [0.5, 1.0]\n"
+    write_mnist(tmp_path / "data")
     places = {name: tmp_path / name for name in ("whole", *map(str, range(KILLS)))}
     for place in places.values():
         place.mkdir()
@@ -95,12 +118,13 @@ def test_a_killed_command_goes_on_to_the_same_files(tmp_path, command):
         process.communicate()
         killed += process.returncode == -signal.SIGKILL
         left = {".run.nc.lock", "run.nc.checkpoint"}
-        if command == "sweep" or not (place / "run.nc").exists():
+        if not (place / "run.nc").exists() and process.returncode != 0:
             again = words if command == "sweep" else [*words, "--resume"]
             assert finish(again, place) == (0, "")
             left = set()
         assert same(numbers(place), expected)
         assert {entry.name for entry in place.iterdir()} <= {"sweep.toml", "run.nc", "run", *left}
+    record_property("killed", f"{killed} of {KILLS} before their end")
     assert killed, "no process was killed in time"
 
 

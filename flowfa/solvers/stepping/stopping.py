@@ -17,6 +17,7 @@ from torch import Tensor
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
+from flowfa.flow.magnitude import norm
 from flowfa.flow.measured import MeasuredState
 from flowfa.flow.observables import alignment
 from flowfa.solvers.stepping.integration import (
@@ -66,7 +67,7 @@ def _loss(measured: MeasuredState) -> Tensor:
 
 
 def _gradient_norm(measured: MeasuredState) -> Tensor:
-    return measured.steepest.norm(dim=1)
+    return norm(measured.steepest)
 
 
 def _least_alignment(measured: MeasuredState) -> Tensor:

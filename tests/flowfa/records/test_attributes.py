@@ -28,6 +28,7 @@ OF_THE_ROOT = (
     "dtype",
     "git_revision",
     "kind",
+    "schema",
     "seed",
     "solve_seconds",
     "status",

@@ -9,8 +9,10 @@ import flowfa
 from flowfa.cli.main import main
 from flowfa.deviation.sweep import sweep
 from flowfa.errors import InputError
+from flowfa.experiments.noisy_mnist import run_study, settings_of
 from flowfa.records import Checkpoint, checkpoint_folder
 from flowfa.settings import DeviationSettings
+from tests.support.image_files import write_mnist
 from tests.support.watching import Watch
 from tests.support.writers import in_another_thread, other_writer
 
@@ -70,6 +72,25 @@ def test_the_second_writer_of_a_deviation_is_refused(tmp_path):
     assert found["parameters"].notnull().any()
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["deviation.nc"]
+
+
+def test_the_second_writer_of_an_experiment_is_refused(tmp_path, monkeypatch):
+    write_mnist(tmp_path / "data")
+    monkeypatch.setenv("FLOWFA_CACHE", str(tmp_path / "cache"))
+    few = {"widths": (4,), "runs": 1, "images": 5, "test_images": 5, "epochs": 8, "flow_up_to": 0}
+    settings = settings_of("quick", **few, track_every=2)
+
+    def study(place, **more):
+        return run_study(settings, tmp_path / place, data_dir=tmp_path / "data", **more)
+
+    intruder = Intruder(lambda: study("out", overwrite=True))
+    intruder.calls = 4
+    found, alone = study("out", progress=intruder), study("alone")
+    assert "is being written by process" in str(intruder.told)
+    for name, variable in alone.data_vars.items():
+        if "seconds" not in str(name):
+            np.testing.assert_array_equal(found[name].values, variable.values)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["noisy-mnist.nc"]
 
 
 @pytest.mark.parametrize("command", ["simulate", "train", "deviation"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -37,8 +39,21 @@ def test_workers_of_a_scheduler_write_the_same_bytes(scheduler, whole, tmp_path)
     assert contents(folder) == contents(whole)
 
 
+def test_what_is_submitted_is_unpacked_without_flowfa():
+    """A scheduler unpacks it too, and answers nobody while it loads torch, or has no flowfa."""
+    packed = distributed.protocol.pickle.dumps(cluster._task())
+    script = (
+        "import sys, pickle; task = pickle.loads(sys.stdin.buffer.read()); "
+        "print(callable(task), any(name.startswith(('flowfa', 'torch')) for name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=packed, capture_output=True, check=True
+    )
+    assert done.stdout.split() == [b"True", b"False"]
+
+
 def test_a_client_that_is_stopped_keeps_what_is_done(scheduler, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "batches", lambda plan, cells: [[cell] for cell in cells])
+    monkeypatch.setattr(cluster, "batches", lambda plan, cells, shares: [[cell] for cell in cells])
     monkeypatch.setattr(cluster, "WINDOW", 1)
     folder = begun(tmp_path / "sweep", small_plan())
 
@@ -59,7 +74,7 @@ def test_a_batch_that_ends_its_workers_is_halved_until_one_cell_is_left(
 ):
     plan, log = small_plan(), tmp_path / "tried"
 
-    def run(folder, digests, checker):
+    def run(folder, digests, checker, seconds):
         # A file, because a worker gets copies of what is in memory.
         with log.open("a") as stream:
             stream.write(f"{len(digests)} ")
@@ -67,9 +82,10 @@ def test_a_batch_that_ends_its_workers_is_halved_until_one_cell_is_left(
             raise MemoryError
         cells = [cell for cell in plan.cells if cell.digest in digests]
         work_through(cluster.SweepFolder(folder), plan, cells=cells)
+        return []
 
     monkeypatch.setattr(cluster, "run_batch", run)
-    monkeypatch.setattr(cluster, "batches", lambda plan, cells: [cells])
+    monkeypatch.setattr(cluster, "batches", lambda plan, cells, shares: [cells])
     folder = begun(tmp_path / "sweep", plan)
     cluster.work_on_cluster(folder, plan, address=scheduler.scheduler_address)
     tried = [int(size) for size in log.read_text().split()]
@@ -77,6 +93,20 @@ def test_a_batch_that_ends_its_workers_is_halved_until_one_cell_is_left(
     failure = folder.failure(plan.cells[1])
     assert failure is not None and "out of memory" in failure["message"]
     assert folder.counts(plan).done == 3
+
+
+def test_a_batch_leaves_what_it_has_no_time_for_and_that_is_submitted_again(
+    scheduler, whole, tmp_path, monkeypatch
+):
+    plan = small_plan()
+    folder = begun(tmp_path / "sweep", plan)
+    digests = [cell.digest for cell in plan.cells]
+    assert cluster.run_batch(str(folder.path), digests, "", seconds=0.0) == digests[1:]
+    assert folder.counts(plan).done == 1
+    monkeypatch.setattr(cluster, "BATCH_SECONDS", 0.0)
+    monkeypatch.setattr(cluster, "batches", lambda plan, cells, shares: [cells])
+    cluster.work_on_cluster(folder, plan, address=scheduler.scheduler_address)
+    assert contents(folder) == contents(whole)
 
 
 def test_a_scheduler_that_cannot_be_reached_is_told(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import flowfa
 from flowfa.cli.sweep import add_verdicts
 from flowfa.errors import InputError
 from flowfa.files.lock import sole_writer
+from flowfa.plots.phase import phase_diagram
 from flowfa.records.collection import read_collection, write_collection
 from flowfa.sweeps import collect, work_through
 from tests.support.sweeps import SETTINGS, begun, small_plan
@@ -68,6 +69,18 @@ def test_the_last_finite_value_counts_where_a_trajectory_ended_early(tmp_path):
     loss = flowfa.load(folder.file(plan.cells[0]))["trajectory"]["loss"].values
     assert np.isnan(loss[:, -1]).all() and np.isfinite(loss[:, 1]).all()
     np.testing.assert_array_equal(collect(folder, plan)["loss"].values[0], loss[:, 1])
+
+
+def test_a_swept_setting_that_is_called_like_a_variable_has_another_name(tmp_path):
+    plan = small_plan(grid={"loss": ["exponential", "logistic"]})
+    folder = begun(tmp_path / "sweep", plan)
+    work_through(folder, plan)
+    found = collect(folder, plan)
+    assert found["swept_loss"].values.tolist() == ["exponential", "logistic"]
+    assert found["loss"].dims == ("cell", "trajectory")
+    assert json.loads(found.attrs["swept"]) == ["swept_loss"]
+    figure = phase_diagram(found, "loss", ["swept_loss"])
+    assert figure.axes[0].get_xlabel() == "swept_loss"
 
 
 def test_a_cell_that_is_being_computed_is_running(swept):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from flowfa.errors import InputError
@@ -50,7 +52,7 @@ GRID = {"rate": [0.1, 0.2]}
     ("document", "told"),
     [
         ({"grids": {}}, ["unknown key in s.toml", "'grid'"]),
-        ({"command": "check"}, ["command in s.toml", "simulate or train"]),
+        ({"command": "check"}, ["command in s.toml", "simulate, train"]),
         ({"grid": {"leek": [0.1]}}, ["grid.leek in s.toml", "'leak'"]),
         ({"grid": {"leak": 0.1}}, ["grid.leak in s.toml", "a list"]),
         ({"grid": {"leak": []}}, ["grid.leak in s.toml", "a list"]),
@@ -77,9 +79,22 @@ def test_a_mistake_is_told_with_its_place_in_the_file(document, told):
     assert all(part in str(error.value) for part in told), str(error.value)
 
 
+def test_ten_thousand_seeds_are_compared_with_each_other_quickly():
+    start = time.process_time()
+    assert definition(seeds=10_000).count == 10_000
+    assert time.process_time() - start < 3.0
+
+
 def test_settings_of_a_cell_that_do_not_agree_name_the_cell():
     with pytest.raises(InputError, match=r"s.toml, the cell leak = 1: .*smooth_kinks"):
         make_plan(definition(settings={"smooth_kinks": 0.1}, grid={"leak": [0.5, 1.0]}))
+
+
+def test_a_sweep_of_which_no_cell_can_begin_is_refused_and_one_with_a_bad_cell_is_not():
+    with pytest.raises(InputError, match=r"no cell of s.toml can begin: .*'gausian'"):
+        make_plan(definition(settings={"dataset": "gausian"}, grid={"leak": [0.5, 1.0]}))
+    names = {"dataset": ["gausian", "gaussian"]}
+    assert len(make_plan(definition(settings={"samples": 4}, grid=names)).cells) == 2
 
 
 def test_a_file_is_read_and_a_broken_one_is_told(tmp_path):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import flowfa
 from flowfa.errors import InputError, Interrupted
 from flowfa.files.lock import sole_writer
-from flowfa.sweeps import SweepFolder, local, work_through
+from flowfa.sweeps import SweepFolder, commands, local, work_through
 from flowfa.sweeps import cell as cells
 from flowfa.sweeps.folder import ERROR, SOLVER
 from tests.support.sweeps import SETTINGS, begun, contents, small_plan
@@ -45,6 +46,15 @@ def test_a_cell_is_the_run_of_its_settings(whole):
         )
     assert found.attrs["status"] == "ok"
     assert "created" not in found.attrs and "solve_seconds" not in found.attrs
+
+
+def test_a_cell_does_not_depend_on_files_beside_the_code(whole, tmp_path, monkeypatch):
+    """Such as a page that is edited while the sweep runs, by which a working tree is dirty."""
+    monkeypatch.setattr("flowfa.simulation.provenance.git_revision", lambda: "another")
+    plan = whole.plan()
+    folder = begun(tmp_path / "sweep", plan)
+    work_through(folder, plan, cells=plan.cells[:1])
+    assert folder.file(plan.cells[0]).read_bytes() == whole.file(plan.cells[0]).read_bytes()
 
 
 def test_several_processes_write_the_same_bytes(whole, tmp_path):
@@ -99,15 +109,16 @@ def test_a_killed_worker_loses_no_finished_cell_and_is_replaced(whole, tmp_path,
 
     def kill(state):
         # Once, as soon as the first worker holds a cell.
-        if started[0].poll() is None and len(started) == 1:
-            held = local._cell_of(started[0].pid, folder, folder.plan())
+        first = started[0].process
+        if first.poll() is None and len(started) == 1:
+            held = local._cell_of(first.pid, folder, folder.plan())
             if held is not None:
-                os.kill(started[0].pid, signal.SIGKILL)
+                os.kill(first.pid, signal.SIGKILL)
                 time.sleep(0.1)
 
     monkeypatch.setattr(local, "_start", start)
     local.work_side_by_side(folder, folder.plan(), 1, progress=Watch(kill))
-    assert len(started) == 2 and started[0].returncode == -signal.SIGKILL
+    assert len(started) == 2 and started[0].process.returncode == -signal.SIGKILL
     assert contents(folder) == contents(whole)
 
 
@@ -115,9 +126,9 @@ def crew_of(script, folder):
     """Return what starts a process that runs a script in the place of a worker."""
 
     def start(*arguments):
-        return subprocess.Popen(
-            [sys.executable, "-c", script, str(folder)], stderr=subprocess.PIPE, text=True
-        )
+        errors = tempfile.TemporaryFile()  # noqa: SIM115
+        process = subprocess.Popen([sys.executable, "-c", script, str(folder)], stderr=errors)
+        return local._Worker(process, errors)
 
     return start
 
@@ -141,16 +152,46 @@ if not os.path.exists({str(failed)!r}):
     assert folder.counts(plan).done == 3
 
 
+def test_a_worker_that_warns_much_is_not_stopped_by_it(tmp_path, monkeypatch):
+    """A pipe that nobody reads is full after 64 kB, and its writer then waits for ever."""
+    plan = small_plan()
+    folder = begun(tmp_path / "sweep", plan)
+    script = "import sys; sys.stderr.write('a warning of a cell\\n' * 10**5); sys.exit(64)"
+    monkeypatch.setattr(local, "_start", crew_of(script, folder.path))
+    with pytest.raises(InputError, match=r"^a warning of a cell$"):
+        local.work_side_by_side(folder, plan, 1)
+
+
+def test_a_damaged_checkpoint_of_a_cell_is_begun_anew(whole, tmp_path):
+    plan = small_plan(
+        checkpoint_every=1e-9, grid={"leak": [0.5]}, settings={**SETTINGS, "rule": "fa"}
+    )
+    folder = begun(tmp_path / "sweep", plan)
+
+    def interrupt(state):
+        if state.trajectories is not None and state.trajectories.steps > 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        work_through(folder, plan, progress=Watch(interrupt))
+    (state,) = folder.cells.glob("*.checkpoint/state.npz")
+    state.write_bytes(state.read_bytes()[:500])
+    work_through(folder, plan)
+    assert folder.failed_cells(plan) == []
+    (found,) = contents(folder).values()
+    assert found == whole.file(whole.plan().cells[0]).read_bytes()
+
+
 def test_a_poison_cell_is_noted_with_its_message_and_the_rest_is_done(tmp_path, monkeypatch):
     plan = small_plan()
-    folder, problem_from = begun(tmp_path / "sweep", plan), cells.problem_from
+    folder, problem_from = begun(tmp_path / "sweep", plan), commands.problem_from
 
     def poisoned(settings):
         if settings.leak == 1.0 and settings.rule == ("fa",):
             raise ZeroDivisionError("poison")
         return problem_from(settings)
 
-    monkeypatch.setattr(cells, "problem_from", poisoned)
+    monkeypatch.setattr(commands, "problem_from", poisoned)
     work_through(folder, plan)
     assert folder.failure(plan.cells[1]) == {"kind": ERROR, "message": "ZeroDivisionError: poison"}
     counts = folder.counts(plan)
