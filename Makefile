@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev
 test-nightly: $(VENV)/.installed-dev
 	HYPOTHESIS_PROFILE=nightly $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
 
-# The long part of tests/robustness/: see docs/reliability.md.
+# The long part of tests/robustness/: see docs/laboratory/reliability.md.
 soak: $(VENV)/.installed-dev
 	FLOWFA_SOAK=1 $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal tests/robustness $(PYTEST_ARGUMENTS)
 

@@ -1,4 +1,4 @@
-"""The vector field of a learning rule: dW_l/dt = -G_l, dc_l/dt = -E[delta_l] (docs/theory.md).
+"""The vector field of a learning rule: dW_l/dt = -G_l, dc_l/dt = -E[delta_l] (docs/theory).
 
 Arrays have samples last: preactivations z_l and signals delta_l are (trajectory, n_l, sample), so
 every product is one batched matrix product with a leading trajectory dimension, and trajectory i

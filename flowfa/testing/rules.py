@@ -112,7 +112,7 @@ class RuleTestCase(ABC):
             assert torch.equal(matrix, many.field.groups[0].kept[name][:2])
 
     def test_output_layer_follows_its_true_gradient(self) -> None:
-        """Feedback changes hidden layers only (docs/theory.md, model)."""
+        """Feedback changes hidden layers only (docs/theory/statements.md, model)."""
         flow = self.flow(bias="all")
         states = self.states(flow)
         forward = flow.field.forward(states)

@@ -1,4 +1,4 @@
-"""Every statement that is cited by ID is stated in docs/theory.md, under an anchor of that name."""
+"""Every statement cited by ID is stated in docs/theory/statements.md, under an anchor of its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-THEORY = ROOT / "docs" / "theory.md"
+THEORY = ROOT / "docs" / "theory" / "statements.md"
 CITING = ("flowfa", "theory_checks", "docs", "benchmarks", "validation", "tests")
 CITED = re.compile(r"\b(?:[A-Z]-\d+c?|Eq-\d+)\b")
 # Indices (classes 0..K-1, layers 1..L-2), the example in the docs of adding a statement, and the
