@@ -1,4 +1,4 @@
-"""docs/reference/architecture.md draws the rooms as they are: none missing, imports run downwards."""
+"""docs/reference/architecture.md draws all rooms, and imports that run downwards."""
 
 from __future__ import annotations
 

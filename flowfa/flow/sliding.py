@@ -229,7 +229,7 @@ class _Chosen(torch.autograd.Function):
 def _bounded_slopes(
     gram: np.ndarray, velocity: np.ndarray, strength: np.ndarray, leak: float
 ) -> np.ndarray:
-    """Return the slopes that solve the box problem (docs/theory/hybrid.md) by bounded least squares.
+    """Return the slopes that solve the box problem (docs/theory/hybrid.md) by least squares.
 
     They are NaN where something has overflowed.
     """

@@ -1,4 +1,4 @@
-"""Every statement cited by ID is stated in docs/theory/statements.md, under an anchor of its name."""
+"""Every statement cited by ID is stated in docs/theory/statements.md, under an anchor of it."""
 
 from __future__ import annotations
 
