@@ -28,8 +28,6 @@ exclude_patterns = ["_build", "_static"]
 templates_path = ["_templates"]
 default_role = "code"
 nitpicky = False
-# The list of rooms has a place for the gallery, which not every build makes.
-suppress_warnings = ["toc.empty_glob"]
 
 # One page for each public name, in a folder that Sphinx makes.
 autosummary_generate = True
