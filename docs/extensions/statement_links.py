@@ -73,7 +73,9 @@ class StatementLinks(SphinxTransform):
 def find_ids(app: Sphinx, config: object) -> None:
     """The IDs that are stated: each under an anchor of its name on the page of statements."""
     page = (app.srcdir / f"{PAGE}.md").read_text(encoding="utf-8")
-    app.config.stated_ids = sorted(set(re.findall(r"^\*\*([A-Z][a-z]?-\d+c?)\b", page, re.MULTILINE)))
+    app.config.stated_ids = sorted(
+        set(re.findall(r"^\*\*([A-Z][a-z]?-\d+c?)\b", page, re.MULTILINE))
+    )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
