@@ -37,11 +37,13 @@ autosummary_filename_map = {
     for name in (
         "flowfa.activation",
         "flowfa.dataset",
+        "flowfa.experiments.models.resnet18",
         "flowfa.loss",
         "flowfa.rule",
         "theory_checks.check",
         "theory_checks.falsify.search",
         "theory_checks.laws.laws",
+        "theory_checks.random_problems.rule_names",
     )
 }
 autodoc_default_options = {"members": True, "member-order": "bysource"}
