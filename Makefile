@@ -9,7 +9,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 FLOWFA_THREADS=1 MPLBACKEND=Agg
 # pyright runs on the node of PATH from the files inside its wheel; ask nobody for newer ones.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
-.PHONY: demo test test-nightly soak lint format docs bench clean
+.PHONY: demo test test-nightly test-site soak lint format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -21,6 +21,10 @@ test: $(VENV)/.installed-dev
 # Slow tests too, and other random problems each time: see tests/README.md.
 test-nightly: $(VENV)/.installed-dev
 	HYPOTHESIS_PROFILE=nightly $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
+
+# The built pages in a real browser, without a network; left out where there is no chromium.
+test-site: docs $(VENV)/.installed-dev
+	FLOWFA_SITE=docs/_build/html $(ONE_THREAD) $(BIN)/python -m pytest -n 0 tests/documentation $(PYTEST_ARGUMENTS)
 
 # The long part of tests/robustness/: see docs/laboratory/reliability.md.
 soak: $(VENV)/.installed-dev
@@ -46,7 +50,7 @@ bench: $(VENV)/.installed
 	done
 
 clean:
-	rm -rf docs/_build build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf docs/_build docs/reference/api/generated build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
