@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 exclude_patterns = ["_build", "_static"]
 templates_path = ["_templates"]
 default_role = "code"
+highlight_language = "text"
 nitpicky = False
 
 # One page for each public name, in a folder that Sphinx makes.
@@ -53,8 +54,10 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
 numpydoc_xref_aliases = {
     "Axes": "matplotlib.axes.Axes",
+    "Field": "flowfa.flow.base.Field",
     "Figure": "matplotlib.figure.Figure",
     "Path": "pathlib.Path",
+    "Solver": "flowfa.solvers.stepping.integration.Solver",
     "Tensor": "torch.Tensor",
     "array": "numpy.ndarray",
     "array_like": "numpy.ndarray",
@@ -95,3 +98,4 @@ html_theme = "furo"
 html_title = "flowfa"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
