@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.ext.autosummary import autosummary_table
 from sphinx.transforms import SphinxTransform
 
 PAGE = "theory/statements"
@@ -31,6 +32,11 @@ def parents(node: nodes.Node) -> Iterator[nodes.Node]:
         yield node
 
 
+def hides(parent: nodes.Node) -> bool:
+    """Return whether text below this node is no prose; a table of names calls itself a comment."""
+    return isinstance(parent, NOT_IN) and not isinstance(parent, autosummary_table)
+
+
 class StatementLinks(SphinxTransform):
     """Link the first mention of each statement in a paragraph, unless the text links it itself."""
 
@@ -42,7 +48,7 @@ class StatementLinks(SphinxTransform):
             return
         linked: set[tuple[int, str]] = set()
         for text in list(self.document.findall(nodes.Text)):
-            if any(isinstance(parent, NOT_IN) for parent in parents(text)):
+            if any(hides(parent) for parent in parents(text)):
                 continue
             paragraph = id(next(p for p in parents(text) if not isinstance(p, nodes.Inline)))
             pieces: list[nodes.Node] = []
