@@ -6,6 +6,8 @@ REQUIREMENTS := setup.cfg constraints.txt pyproject.toml
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # One thread a process: the tests run in two processes, and results must not depend on the count.
 ONE_THREAD := OMP_NUM_THREADS=1 FLOWFA_THREADS=1 MPLBACKEND=Agg
+# Both builds of the pages read them once.
+DOCTREES := docs/_build/doctrees
 # pyright runs on the node of PATH from the files inside its wheel; ask nobody for newer ones.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
@@ -40,8 +42,8 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.installed-docs
-	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
-	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b doctest docs docs/_build/doctest
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -d $(DOCTREES) -b html docs docs/_build/html
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -d $(DOCTREES) -b doctest docs docs/_build/doctest
 
 bench: $(VENV)/.installed
 	@set -e; for file in benchmarks/[!_]*.py; do \
