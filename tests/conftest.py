@@ -56,6 +56,13 @@ def flowfa_data() -> Path:
 
 
 @pytest.fixture
+def step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let compiled solvers come back after each step, so that runs can be stopped anywhere."""
+    monkeypatch.setattr("flowfa.solvers.hybrid.solver.MOST_STEPS", 1)
+    monkeypatch.setattr("flowfa.solvers.deep_event.solver.STEPS_AT_ONCE", 1)
+
+
+@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of data sets, and a cache of this test's own."""
     place = tmp_path / "data"

@@ -167,7 +167,8 @@ class LawNetworkSettings:
     """The rule and the network whose laws are asked for."""
 
     rule: Annotated[str, arg(metavar="NAME")]
-    """Learning rule: gd, fa, adafa, signfa, dfa, frsf, brsf, kolen-pollack, low-rank-fa."""
+    """Learning rule: gd, fa, adafa, signfa, dfa, frsf, brsf, kolen-pollack, drtp, low-rank-fa,
+    low-rank-dfa."""
     sizes: Annotated[
         tuple[int, ...],
         not_empty("number", "give inputs, hidden widths and outputs"),

@@ -64,7 +64,10 @@ def compare(
         ``patterns``: share of preactivations on different sides of zero, those at which the flow
         slides left out.
     """
-    difference, norm2 = steps - flow, flow.square().sum(1) + outside_norm2.sum(1)
+    # Of the networks alone: feedback that moves is no parameter of theirs.
+    of_network = slice(0, field.layout.network_length)
+    difference = (steps - flow)[:, of_network]
+    norm2 = flow[:, of_network].square().sum(1) + outside_norm2.sum(1)
     layers = []
     differences, weights = field.layout.views(difference), field.layout.views(flow)
     for layer in range(1, field.layout.layers + 1):

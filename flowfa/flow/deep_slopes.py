@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowfa.flow.compiled_losses import LOSSES
 from flowfa.flow.field import ForwardPass, NetworkField
-from flowfa.flow.locked_modes.network import LOSSES, Network, network_of
+from flowfa.flow.locked_modes.network import Network, network_of
 from flowfa.flow.locked_modes.passes import Space, set_feedback, space_for
 from flowfa.flow.locked_modes.selection import settle
 from flowfa.flow.locked_modes.signs import signs_of
@@ -47,7 +48,7 @@ def deep_slopes(field: NetworkField, forward: ForwardPass) -> tuple[Tensor, ...]
         torch.where(z > 0.0, z.new_tensor(1.0), z.new_tensor(field.leak)).detach()
         for z in forward.preactivations
     ]
-    state = field.layout.pack(dict(forward.parameters)).detach().numpy()
+    state = field.layout.of_network().pack(forward.parameters).detach().numpy()
     for row in range(rows):
         if not concerned[row]:
             continue

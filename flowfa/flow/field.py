@@ -18,7 +18,7 @@ from torch import Tensor
 from flowfa.flow.layout import ParameterLayout
 from flowfa.problems.activations import Activation
 from flowfa.problems.losses import Loss
-from flowfa.problems.rules import Rule
+from flowfa.problems.rules import Moment, Rule, check_velocity
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,24 @@ class RuleGroup:
     start, stop : int
         The rows start <= row < stop of the working set.
     kept : mapping
-        What the rule keeps, by name, each with leading dimension stop - start.
+        What the rule keeps as it is, by name, each with leading dimension stop - start. What it
+        moves is in the state and not here: `kept_at` has both.
+    moving : tuple of str
+        Names of what the rule moves.
     """
 
     rule: Rule
     start: int
     stop: int
     kept: Mapping[str, Tensor]
+    moving: tuple[str, ...] = ()
+
+    def kept_at(self, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return what the rule keeps at states whose parameters, of all rows, are given by name."""
+        if not self.moving:
+            return self.kept
+        rows = slice(self.start, self.stop)
+        return {**self.kept, **{name: parameters[name][rows] for name in self.moving}}
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class ForwardPass:
     Attributes
     ----------
     parameters : dict
-        Views of the state by name.
+        Views of the state by name, with the feedback that moves.
     preactivations : tuple of Tensor
         z_1, ..., z_{L-1}, each (trajectory, n_l, sample).
     activations : tuple of Tensor
@@ -103,14 +114,20 @@ class NetworkField:
         return self.activation.leak
 
     @property
+    def moves(self) -> bool:
+        """Whether states have feedback that moves."""
+        return bool(self.layout.moving)
+
+    @property
     def samples(self) -> int:
         """Number of samples n."""
         return self.inputs.shape[-2]
 
     def __call__(self, time: Tensor, state: Tensor) -> Tensor:
-        """Return -G, (trajectory, parameter); the field does not depend on time."""
+        """Return the velocity, (trajectory, parameter); the field does not depend on time."""
         forward = self.forward(state)
-        return self.descent(forward, self.output_signal(forward), self.rule_signal)
+        descent = self.descent(forward, self.output_signal(forward), self.rule_signal)
+        return self.with_feedback(forward, descent)
 
     def select(self, rows: Tensor) -> NetworkField:
         """Return the field of some rows, in non-decreasing order; repeats are allowed."""
@@ -120,7 +137,8 @@ class NetworkField:
             members = rows[(rows >= group.start) & (rows < group.stop)] - group.start
             if len(members):
                 kept = {name: matrix[members] for name, matrix in group.kept.items()}
-                groups.append(RuleGroup(group.rule, start, start + len(members), kept))
+                stop = start + len(members)
+                groups.append(dataclasses.replace(group, start=start, stop=stop, kept=kept))
                 start += len(members)
         return self.replace(
             inputs=self.inputs[rows] if self.inputs.ndim == 3 else self.inputs,
@@ -188,6 +206,11 @@ class NetworkField:
         """Return -delta_L / n, (trajectory, n_L, sample): the weight 1/n of E_k sits here."""
         return self.loss.derivative(forward.output, self.targets) / -self.samples
 
+    def target_signal(self, rows: slice) -> Tensor:
+        """Return the targets / n of some rows, in the place of -delta_L / n."""
+        shared = self.targets.ndim == 2
+        return (self.targets if shared else self.targets[rows]) / self.samples
+
     def true_signal(self, layer: int, forward: ForwardPass, following: Tensor, _: Tensor) -> Tensor:
         """Return W_l^T delta_l: backpropagation's signal, whatever the rule."""
         return torch.bmm(forward.parameters[f"W{layer}"].transpose(-1, -2), following)
@@ -200,10 +223,44 @@ class NetworkField:
         parts = []
         for group in self.groups:
             rows = slice(group.start, group.stop)
-            source = output_signal if group.rule.feedback_from == "output" else following
-            matrix = group.rule.feedback(layer, weight[rows], group.kept)
-            parts.append(torch.bmm(matrix, source[rows]))
+            matrix = group.rule.feedback(layer, weight[rows], group.kept_at(forward.parameters))
+            if group.rule.feedback_from == "targets":
+                source = self._batch(self.target_signal(rows), group.stop - group.start)
+            else:
+                whole = output_signal if group.rule.feedback_from == "output" else following
+                source = whole[rows]
+            parts.append(torch.bmm(matrix, source))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def with_feedback(self, forward: ForwardPass, descent: Tensor) -> Tensor:
+        """Return the velocity of the whole state: that of the feedback put behind -G.
+
+        Parameters
+        ----------
+        forward : ForwardPass
+        descent : Tensor
+            -G, flat.
+        """
+        if not self.layout.moving:
+            return descent
+        parameters, updates = forward.parameters, self.layout.views(descent)
+        later = [f"W{layer}" for layer in range(2, self.layout.layers + 1)]
+        velocities = {name: torch.zeros_like(parameters[name]) for name in self.layout.moving}
+        for group in self.groups:
+            if not group.moving:
+                continue
+            rows = slice(group.start, group.stop)
+            moment = Moment(
+                {name: parameters[name][rows] for name in later},
+                {name: updates[name][rows] for name in later},
+                tuple(h[rows] for h in forward.activations),
+                forward.output[rows],
+            )
+            moved = group.rule.feedback_velocity(group.kept_at(parameters), moment)
+            check_velocity(group.rule, moved, {n: velocities[n][rows].shape for n in group.moving})
+            for name, velocity in moved.items():
+                velocities[name][rows] = velocity
+        return torch.cat([descent, *(v.flatten(1) for v in velocities.values())], dim=1)
 
     def steepest(self, forward: ForwardPass, output_signal: Tensor) -> Tensor:
         """Return -grad Loss, flat, with the true derivative of the activation."""

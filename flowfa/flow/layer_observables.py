@@ -144,10 +144,11 @@ def direct_alignment(measured: MeasuredState) -> Tensor:
         if group.rule.feedback_from != "output":
             continue
         rows = slice(group.start, group.stop)
+        kept = group.kept_at(measured.parameters)
         for layer in range(2, layout.layers + 1):
-            target = group.kept[f"D{layer - 1}"].transpose(1, 2)
+            target = kept[f"D{layer - 1}"].transpose(1, 2)
             if layer < layout.layers:
-                target = torch.bmm(group.kept[f"D{layer}"], target)
+                target = torch.bmm(kept[f"D{layer}"], target)
             weight = measured.parameters[f"W{layer}"][rows]
             product = (weight * target).sum((1, 2))
             norms = weight.square().sum((1, 2)).sqrt() * target.square().sum((1, 2)).sqrt()

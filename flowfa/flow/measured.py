@@ -57,7 +57,7 @@ class MeasuredState:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """W_l and c_l by name, (row, ...)."""
+        """W_l and c_l by name, (row, ...), and the feedback that moves."""
         return self.forward.parameters
 
     @property
@@ -78,12 +78,17 @@ class MeasuredState:
 
     @cached_property
     def update(self) -> Tensor:
-        """-G, the velocity of the flow, (row, parameter)."""
+        """-G, by which the data move the network, (row, parameter of the network)."""
         return self.field.descent(self.forward, self.output_signal, self.field.rule_signal)
 
     @cached_property
+    def velocity(self) -> Tensor:
+        """The velocity of the whole state, (row, parameter), with the feedback that moves."""
+        return self.field.with_feedback(self.forward, self.update)
+
+    @cached_property
     def steepest(self) -> Tensor:
-        """-grad Loss, (row, parameter)."""
+        """-grad Loss, (row, parameter of the network)."""
         return self.field.steepest(self.forward, self.output_signal)
 
     @cached_property

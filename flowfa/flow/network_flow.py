@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from flowfa.errors import InputError
 from flowfa.flow.field import NetworkField, RuleGroup
 from flowfa.flow.layout import ParameterLayout
 from flowfa.flow.measured import Origin
@@ -77,7 +78,9 @@ class NetworkFlow:
             on_device(problem.data.X), of_all(ensemble.weights[0]), trajectory_start, reduce
         )
         self.layout = ParameterLayout(
-            (self.span.inputs.shape[-1], *problem.sizes[1:]), problem.has_bias
+            (self.span.inputs.shape[-1], *problem.sizes[1:]),
+            problem.has_bias,
+            _moving_shapes(problem, ensemble),
         )
         parameters = {"W1": self.span.coordinates}
         for layer, weight in enumerate(ensemble.weights[1:], start=2):
@@ -85,6 +88,15 @@ class NetworkFlow:
         for layer, bias in enumerate(ensemble.biases, start=1):
             if bias is not None:
                 parameters[f"c{layer}"] = of_all(bias)
+        for name, shape in self.layout.moving.items():
+            # Zeros, which do not move, for trajectories whose rule moves nothing of that name.
+            parts = [
+                of_members(kept[name])
+                if rule.moves and name in kept
+                else parameters["W1"].new_zeros(members, *shape)
+                for rule, kept in zip(problem.rules, ensemble.feedback, strict=True)
+            ]
+            parameters[name] = torch.cat(parts)
         self.initial = self.layout.pack(parameters)
         inputs, targets = self.span.inputs, on_device(problem.loss.encode(problem.data))
         if inputs.ndim == 3:
@@ -94,7 +106,8 @@ class NetworkFlow:
                 rule,
                 index * members,
                 (index + 1) * members,
-                {name: of_members(matrix) for name, matrix in kept.items()},
+                {name: of_members(m) for name, m in kept.items() if not rule.moves},
+                tuple(kept) if rule.moves else (),
             )
             for index, (rule, kept) in enumerate(zip(problem.rules, ensemble.feedback, strict=True))
         )
@@ -112,7 +125,7 @@ class NetworkFlow:
         return len(self.initial)
 
     def parameters(self, states: Tensor, rows: Tensor) -> dict[str, Tensor]:
-        """Return W_l and c_l in the user's coordinates.
+        """Return W_l and c_l in the user's coordinates, and the feedback that moves.
 
         Parameters
         ----------
@@ -125,6 +138,13 @@ class NetworkFlow:
         parameters["W1"] = self.span.restore(parameters["W1"], rows)
         return parameters
 
+    def moves(self, name: str) -> np.ndarray:
+        """Return whether the rule of each trajectory moves the feedback of this name."""
+        moved = np.zeros(len(self), dtype=bool)
+        for group in self.field.groups:
+            moved[group.start : group.stop] = name in group.moving
+        return moved
+
     def observe(
         self, states: Tensor, rows: Tensor, observables: Sequence[Observable] = ()
     ) -> dict[str, Tensor]:
@@ -136,3 +156,28 @@ class NetworkFlow:
     def origin(self, rows: Tensor) -> Origin:
         """Return where trajectories come from, for what is measured of them."""
         return Origin(self.initial[rows], self.span, rows)
+
+
+def _moving_shapes(problem: Problem, ensemble: Ensemble) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what the rules move, by name.
+
+    Raises
+    ------
+    InputError
+        If a rule moves nothing that it keeps, or two give one name to different shapes.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for rule, kept in zip(problem.rules, ensemble.feedback, strict=True):
+        if rule.moves and not kept:
+            raise InputError(
+                f"the rule {rule.name!r} has a feedback_velocity but keeps nothing: return what "
+                "moves from draw_feedback, and say its letter in `keeps`"
+            )
+        for name, matrix in kept.items() if rule.moves else ():
+            shape = tuple(matrix.shape[1:])
+            if shapes.setdefault(name, shape) != shape:
+                raise InputError(
+                    f"the rule {rule.name!r} moves {name} of shape {shape}, and a rule beside it "
+                    f"moves one of shape {shapes[name]}: rename it, or run them one by one"
+                )
+    return shapes

@@ -95,7 +95,9 @@ def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) 
             rows = slice(group.start, group.stop)
             # p times the rule's law at ||w_in||^2 / p, which keeps the rule's own unit.
             share = incoming[rows] / degree
-            law = group.rule.conserved(layer, share, out_weight[rows], group.kept)
+            law = group.rule.conserved(
+                layer, share, out_weight[rows], group.kept_at(forward.parameters)
+            )
             if law is not None:
                 column[rows] = degree * law
         columns.append(column)
@@ -110,10 +112,11 @@ def alignment(field: NetworkField, forward: ForwardPass) -> Tensor:
     for layer in range(2, last + 1):
         weight = forward.parameters[f"W{layer}"]
         for group in field.groups:
-            if group.rule.feedback_from == "output" and layer < last:
+            if group.rule.feedback_from != "next layer" and layer < last:
                 continue
             rows = slice(group.start, group.stop)
-            matrix = group.rule.feedback(layer, weight[rows], group.kept).transpose(-1, -2)
+            kept = group.kept_at(forward.parameters)
+            matrix = group.rule.feedback(layer, weight[rows], kept).transpose(-1, -2)
             product = (weight[rows] * matrix).sum((1, 2))
             norms = weight[rows].square().sum((1, 2)).sqrt() * matrix.square().sum((1, 2)).sqrt()
             cosines[rows, layer - 1] = product / norms

@@ -95,9 +95,12 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
     if "c1" in field.layout.shapes:
         inputs = torch.cat([inputs, torch.ones_like(inputs[:, :, :1])], dim=2)
         weights = torch.cat([weights, forward.parameters["c1"][:, :, None]], dim=2)
+    out_weights = forward.parameters["W2"]
     feedback = torch.cat(
         [
-            group.rule.feedback(2, forward.parameters["W2"][group.start : group.stop], group.kept)
+            group.rule.feedback(
+                2, out_weights[group.start : group.stop], group.kept_at(forward.parameters)
+            )
             for group in field.groups
         ]
     )
@@ -118,14 +121,15 @@ def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
 
 
 def sliding_velocity(field: NetworkField, state: Tensor) -> Tensor:
-    """Return -G with the slopes of sliding samples, (trajectory, parameter).
+    """Return the velocity with the slopes of sliding samples, (trajectory, parameter).
 
     The field itself takes the slope of one side of a kink, by the sign of rounding.
     """
     forward = field.forward(state)
     output_signal = field.output_signal(forward)
     forward = with_sliding_slopes(field, forward, output_signal)
-    return field.descent(forward, output_signal, field.rule_signal)
+    descent = field.descent(forward, output_signal, field.rule_signal)
+    return field.with_feedback(forward, descent)
 
 
 def _with_several(

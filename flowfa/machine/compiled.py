@@ -27,6 +27,15 @@ def compiled(function: Function) -> Function:
     return _kept(njit(**_OPTIONS)(function))
 
 
+def inlined(function: Function) -> Function:
+    """Make a function part of each compiled function that calls it.
+
+    numba optimises what a function calls once more with each function above it; for the largest
+    ones that took most of the time of compiling.
+    """
+    return _kept(njit(error_model="numpy", nogil=True, inline="always")(function))
+
+
 def compiled_loop(function: Function) -> Function:
     """Compile the outermost loop: it allocates, and lets other threads run meanwhile."""
     return _kept(njit(error_model="numpy", nogil=True)(function))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from typing import Any, Protocol, TypeVar
 
 from flowfa.errors import InputError
@@ -45,6 +46,29 @@ def constructor_arguments(component: object) -> dict[str, Any]:
                 "so that it returns what the constructor takes"
             )
     return {name: getattr(component, name) for name in arguments}
+
+
+def nonnegative(parameter: str, value: object, owner: str) -> float:
+    """Return a number after checking that it is finite and at least 0.
+
+    Parameters
+    ----------
+    parameter : str
+        Its name.
+    value : object
+    owner : str
+        What it is a parameter of, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InputError(
+            f"the {parameter} of {owner} is {value!r}: expected a number of at least 0"
+        )
+    return float(value)
 
 
 def constructor_text(component: Parametrised) -> str:

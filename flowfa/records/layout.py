@@ -75,8 +75,9 @@ class RecordLayout:
         Layer (from 1) and position within it (from 0) of each hidden neuron, (neuron,).
     weights : dict
         Shape of each snapshot variable of one trajectory: ``{"W1": (100, 300), "c1": (100,)}``.
+        Feedback that moves is among them: ``{"moving_B2": (100, 1)}``.
     feedback : dict
-        The same of the matrices that stay constant: ``{"B2": (100, 1)}``.
+        The same of what the rules keep, as it is at time 0: ``{"B2": (100, 1)}``.
     rules : tuple of str
         Rule of each trajectory.
     starts : numpy.ndarray

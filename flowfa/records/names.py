@@ -17,6 +17,9 @@ Kind = Literal["float64", "int64", "int8", "text"]
 CONDITION_LABELS = ("loss-reached", "gradient-reached", "alignment-reached")
 """What /solver/status says of trajectories that a condition stopped."""
 
+MOVING = "moving_"
+"""What the name of a matrix in /weights begins with that a rule moves: one for each snapshot."""
+
 GROUPS = ("trajectory", "weights", "neurons", "data", "solver")
 """Groups that every result has."""
 

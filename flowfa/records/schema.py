@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from flowfa.records.layout import RecordLayout
-from flowfa.records.names import ROW, ROW_LAYER, ROW_NEURON, SOLVER, Kind
+from flowfa.records.names import MOVING, ROW, ROW_LAYER, ROW_NEURON, SOLVER, Kind
 
 _EQUATION = ("gradient_norm", "update_norm", "cosine", "loss_rate")
 _SPEC = {
@@ -229,10 +229,14 @@ def _matrices(layout: RecordLayout) -> list[Variable]:
     count, snapshots = layout.trajectories, len(layout.snapshot_columns)
     variables = []
     for name, shape in layout.weights.items():
-        layer = int(name[1:])
-        inputs = "feature" if layer == 1 else f"neuron_{layer - 1}"
-        dims = (f"neuron_{layer}", inputs)[: len(shape)]
-        title = f"{'weights' if name[0] == 'W' else 'biases'} of layer {layer}"
+        if name.startswith(MOVING):
+            dims, title = _feedback(name.removeprefix(MOVING), layout.layers, len(shape))
+            title = f"{title}, which moves; NaN: it does not"
+        else:
+            layer = int(name[1:])
+            inputs = "feature" if layer == 1 else f"neuron_{layer - 1}"
+            dims = (f"neuron_{layer}", inputs)[: len(shape)]
+            title = f"{'weights' if name[0] == 'W' else 'biases'} of layer {layer}"
         variables.append(
             _variable(
                 "weights",

@@ -54,7 +54,7 @@ class RulesSettings:
 
     rule: Rules = ("fa",)
     """Learning rules, side by side from the same starts: gd, fa, adafa, signfa, dfa, frsf,
-    kolen-pollack, low-rank-fa."""
+    kolen-pollack, kolen-pollack-decay, weight-mirror, drtp, low-rank-fa, low-rank-dfa."""
     width: Annotated[
         tuple[int, ...] | None,
         not_empty("number", "give one width for each hidden layer"),

@@ -35,7 +35,13 @@ from flowfa.simulation.stored import (
 )
 from flowfa.simulation.times import continued_times
 from flowfa.simulation.unfinished import write_outline
-from flowfa.solvers.stepping.continuing import NEXT_SAVE, counters_of, memory_of, prefix
+from flowfa.solvers.stepping.continuing import (
+    NEXT_SAVE,
+    counters_of,
+    memory_of,
+    part_name,
+    prefix,
+)
 from flowfa.solvers.stepping.integration import Integration, Solver
 from flowfa.solvers.stepping.status import Status
 from flowfa.studies.notebook import shown_by
@@ -292,20 +298,23 @@ class _Extension:
             run.detail[row] = message.removeprefix(f"{status.value} (").removesuffix(")")
             if message == status.value:
                 run.detail[row] = ""
-        memory = memory_of(kept, self._rows_of_solvers(flow))
+        memory = memory_of(kept, self._rows_of_parts(flow))
         run.working = self._rows.to(device)
         run.memory = {name: value.to(device) for name, value in memory.items()}
         return run
 
-    def _rows_of_solvers(self, flow: NetworkFlow) -> dict[str, Tensor]:
-        """Return which of the trajectories that go on each solver moves."""
+    def _rows_of_parts(self, flow: NetworkFlow) -> dict[str, Tensor]:
+        """Return the trajectories that go on in each part of the run."""
         by_rule = self._configuration.get("solver_by_rule") or {}
         if not by_rule:
-            return {self._configuration["solver"]: self._rows}
-        solvers = np.array([by_rule[rule] for rule in flow.rules])[self._rows.numpy()]
+            return {part_name(self._configuration["solver"], flow.field.moves): self._rows}
+        part_of = {
+            rule.name: part_name(by_rule[rule.name], rule.moves) for rule in flow.problem.rules
+        }
+        parts = np.array([part_of[rule] for rule in flow.rules])[self._rows.numpy()]
         return {
-            name: self._rows[torch.from_numpy(solvers == name)]
-            for name in dict.fromkeys(by_rule.values())
+            name: self._rows[torch.from_numpy(parts == name)]
+            for name in dict.fromkeys(part_of.values())
             if f"{prefix(name)}state" in self._kept
         }
 

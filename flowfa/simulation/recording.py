@@ -13,6 +13,7 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observable_registry import Observable
 from flowfa.records import Recorder, RecordLayout
 from flowfa.records.layout import Observed, TrainingAxes
+from flowfa.records.names import MOVING
 
 
 class Observe(Protocol):
@@ -35,11 +36,8 @@ def record_layout(
     hidden = sizes[1:-1]
     weights = dict(flow.layout.shapes)
     weights["W1"] = (user_sizes[1], user_sizes[0])
-    feedback = {
-        name: tuple(matrix.shape[1:])
-        for group in flow.field.groups
-        for name, matrix in group.kept.items()
-    }
+    weights |= {MOVING + name: shape for name, shape in flow.layout.moving.items()}
+    feedback = {name: matrix.shape[1:] for name, matrix in kept_feedback(flow).items()}
     return RecordLayout(
         trajectories=len(flow),
         save_times=save_times,
@@ -72,10 +70,11 @@ def flow_observer(flow: NetworkFlow, observables: Sequence[Observable]) -> Obser
 
 
 def kept_feedback(flow: NetworkFlow) -> dict[str, np.ndarray]:
-    """Return the matrices kept by the rules, (trajectory, ...), NaN where a rule keeps none."""
+    """Return what the rules keep at time 0, (trajectory, ...), NaN where a rule keeps none."""
     result: dict[str, np.ndarray] = {}
+    start = flow.layout.views(flow.initial)
     for group in flow.field.groups:
-        for name, matrix in group.kept.items():
+        for name, matrix in group.kept_at(start).items():
             full = result.setdefault(name, np.full((len(flow), *matrix.shape[1:]), np.nan))
             full[group.start : group.stop] = matrix.cpu().numpy()
     return result
@@ -122,22 +121,26 @@ class Recording:
         is_snapshot = np.isin(save, self._columns)
         if is_snapshot.any():
             chosen = torch.tensor(is_snapshot.nonzero()[0], device=rows.device)
-            parameters = self._flow.parameters(states[chosen], rows[chosen])
             self._recorder.add_snapshots(
                 trajectory[is_snapshot],
                 np.searchsorted(self._columns, save[is_snapshot]),
-                {name: value.cpu().numpy() for name, value in parameters.items()},
+                self._weights(states[chosen], rows[chosen]),
                 self._times[trajectory[is_snapshot], save[is_snapshot]],
             )
 
     def last_states(self, rows: Tensor, states: Tensor, times: np.ndarray) -> None:
         """Keep the last good states of trajectories that ended early."""
+        self._recorder.add_last_state(rows.cpu().numpy(), self._weights(states, rows), times)
+
+    def _weights(self, states: Tensor, rows: Tensor) -> dict[str, np.ndarray]:
+        """Return what a snapshot holds; feedback is NaN where the rule does not move it."""
         parameters = self._flow.parameters(states, rows)
-        self._recorder.add_last_state(
-            rows.cpu().numpy(),
-            {name: value.cpu().numpy() for name, value in parameters.items()},
-            times,
-        )
+        values = {name: value.cpu().numpy() for name, value in parameters.items()}
+        for name in self._flow.layout.moving:
+            matrix = values.pop(name).copy()
+            matrix[~self._flow.moves(name)[rows.cpu().numpy()]] = np.nan
+            values[MOVING + name] = matrix
+        return values
 
     def _drift(self, conserved: Tensor, rows: Tensor) -> Tensor:
         """Return max_j |C_j(t) - C_j(0)| by layer, (row, layer); NaN in the output layer."""

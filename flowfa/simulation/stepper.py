@@ -9,6 +9,7 @@ from flowfa.settings.flow import StopSettings
 from flowfa.solvers.choice import build_solver
 from flowfa.solvers.stepping.continuing import Continuable, Reaching
 from flowfa.solvers.stepping.integration import Solver
+from flowfa.solvers.stepping.side_by_side import SideBySide
 from flowfa.solvers.stepping.stopping import Condition, Stopping
 
 
@@ -46,6 +47,8 @@ def flow_stepper(
             return Continuable(stopped, solver)
         return stopped
 
+    if custom_solver is not None and by_rule:
+        return SideBySide(dict.fromkeys(by_rule, around(custom_solver)))
     if custom_solver is not None:
         return around(custom_solver)
     return build_solver(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowfa.errors import InputError
@@ -57,9 +57,10 @@ def choose(
     In small networks of several hidden layers the event solver takes as long as bosh3 and is exact
     where that chatters; its time grows with the second to third power of the number of pairs of
     neuron and sample, of which some in a hundred slide. Smoothed kinks are in between, and so is
-    the order that wins: dopri5 (docs/theory/smoothed-kinks.md). Of other activations only their
-    kinks count. A rule whose feedback has no form (C-12) does not get these solvers, but the rules
-    beside it do.
+    the order that wins: dopri5 (docs/theory). Of other activations only their kinks count. A
+    rule whose feedback has no form (C-12), or moves, does not get these solvers, but the rules
+    beside it do. Beside rules that move their feedback, the others have states of their own length,
+    and so an entry of their own in `Choice.by_rule` whatever the solver.
 
     Parameters
     ----------
@@ -74,6 +75,13 @@ def choose(
     InputError
         If the hybrid or the event solver is asked for and cannot treat the problem.
     """
+    choice = _choose(asked, problem, rtol, device, dtype)
+    if not choice.by_rule and len({rule.moves for rule in problem.rules}) == 2:
+        return replace(choice, by_rule={rule.name: choice.name for rule in problem.rules})
+    return choice
+
+
+def _choose(asked: str, problem: Problem, rtol: float, device: str, dtype: str) -> Choice:
     hidden, activation = len(problem.sizes) - 2, problem.activation
     if asked in (HybridSolver.name, EventSolver.name):
         # The solver itself would refuse too, but only once the run has begun to write.
@@ -108,11 +116,15 @@ def choose(
     exact = f"{layers}: kinks and sliding are followed exactly"
     if not outside:
         return Choice(exactly, exact)
-    cheapest = "the feedback has no form a W^T + B + M * sign(W)^T: the cheapest step wins"
+    because = ["the feedback has no form a W^T + B + M * sign(W)^T"]
+    if all(rule.moves for rule in problem.rules if not rule.in_form):
+        because = ["the feedback moves"]
+    elif any(rule.moves for rule in problem.rules):
+        because.append("or moves")
     return Choice(
         f"{exactly} + bosh3",
         f"{exactly} for {', '.join(rule.name for rule in in_form)} ({exact}), bosh3 for "
-        f"{', '.join(outside)} ({cheapest})",
+        f"{', '.join(outside)} ({' '.join(because)}: the cheapest step wins)",
         {rule.name: exactly if rule in in_form else "bosh3" for rule in problem.rules},
     )
 

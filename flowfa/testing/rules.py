@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from unittest import SkipTest
 
 import numpy as np
@@ -13,7 +16,7 @@ from flowfa.datasets.dataset import Dataset
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.observables import conserved
 from flowfa.problems import Problem, build_ensemble
-from flowfa.problems.rules import Rule
+from flowfa.problems.rules import Moment, Rule
 from flowfa.problems.starts import NormalStart
 from flowfa.seeds import generator
 
@@ -110,6 +113,54 @@ class RuleTestCase(ABC):
         assert torch.equal(few.initial, many.initial[:2])
         for name, matrix in few.field.groups[0].kept.items():
             assert torch.equal(matrix, many.field.groups[0].kept[name][:2])
+
+    def test_moves_its_feedback_by_its_own_velocity(self) -> None:
+        """What the flow integrates behind the weights is what `feedback_velocity` says."""
+        flow = self.flow()
+        rule = flow.problem.rules[0]
+        if not rule.moves:
+            raise SkipTest("the rule keeps its feedback as it is")
+        states = self.states(flow)
+        velocity = flow.layout.views(flow.field(torch.zeros(len(flow)), states))
+        forward = flow.field.forward(states)
+        later = [f"W{layer}" for layer in range(2, flow.layout.layers + 1)]
+        for i in range(len(flow)):
+            row = slice(i, i + 1)
+            moment = Moment(
+                {name: forward.parameters[name][row] for name in later},
+                {name: velocity[name][row] for name in later},
+                tuple(h[row] for h in forward.activations),
+                forward.output[row],
+            )
+            kept = {name: forward.parameters[name][row] for name in flow.layout.moving}
+            expected = rule.feedback_velocity(kept, moment)
+            assert expected.keys() == kept.keys(), "feedback_velocity gives dB/dt of each B"
+            for name, matrix in expected.items():
+                torch.testing.assert_close(velocity[name][row], matrix, rtol=1e-12, atol=1e-14)
+
+    def test_has_no_favourite_neurons(self) -> None:
+        """Neurons of a hidden layer in another order move in that order, with their feedback."""
+        flow = self.flow()
+        states, time = self.states(flow), torch.zeros(len(flow))
+        (group,) = flow.field.groups
+        order = torch.arange(self.widths[0] - 1, -1, -1)
+        if any(re.fullmatch(r"[BDM]\d+", name) is None for name in (*group.kept, *group.moving)):
+            raise SkipTest("what the rule keeps under a name of its own may mean anything")
+
+        def permuted(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            """Return arrays with the neurons of layer 1 in another order."""
+            result = dict(arrays)
+            for name in arrays.keys() & {"W1", "c1", "B2", "M2", "D1"}:
+                result[name] = arrays[name][:, order]
+            if "W2" in arrays:
+                result["W2"] = arrays["W2"][:, :, order]
+            return result
+
+        velocity = permuted(flow.layout.views(flow.field(time, states)))
+        kept = permuted(group.kept)
+        other = flow.field.replace(groups=(dataclasses.replace(group, kept=kept),))
+        found = other(time, flow.layout.pack(permuted(flow.layout.views(states))))
+        torch.testing.assert_close(found, flow.layout.pack(velocity), rtol=1e-12, atol=1e-14)
 
     def test_output_layer_follows_its_true_gradient(self) -> None:
         """Feedback changes hidden layers only (docs/theory/statements.md, model)."""

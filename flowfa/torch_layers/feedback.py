@@ -98,11 +98,18 @@ def resolved(rule: str | Rule) -> tuple[Rule, bool]:
     Raises
     ------
     InputError
-        If there is no rule of this name, or it is neither a name nor a rule.
+        If there is no rule of this name, it is neither a name nor a rule, or it feeds back what
+        layers do not have: feedback that moves, or the targets.
     """
     chosen = RULES.get(rule)() if isinstance(rule, str) else rule
     if not isinstance(chosen, Rule):
         raise InputError(f'`rule` is {rule!r}: expected a name, such as "fa", or a Rule')
+    if chosen.moves or chosen.feedback_from == "targets":
+        asks = "moves its feedback" if chosen.moves else "feeds back the targets"
+        raise InputError(
+            f"the rule {chosen.name!r} {asks}, which a layer of a torch model cannot: take another "
+            "rule, or train a problem of flowfa (flowfa.train)"
+        )
     return chosen, chosen.redrawn
 
 

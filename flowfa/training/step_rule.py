@@ -28,7 +28,8 @@ class Stride:
     before, after : Tensor
         W(k) and W(k+1), (row, parameter).
     update : Tensor
-        U = -G at W(k), of the minibatch, without weight decay, (row, parameter).
+        U = -G at W(k), of the minibatch, without weight decay, (row, parameter); for feedback that
+        moves, its velocity.
     increment : Tensor
         What was added to W(k), (row, parameter).
     velocity : Tensor or None
@@ -47,6 +48,9 @@ class Stride:
 @dataclass(frozen=True)
 class StepRule:
     """How discrete training moves: v <- mu v + G + lambda W, W <- W - eta_k v (heavy ball).
+
+    Feedback that moves takes the same steps along its own velocity, to which weight decay adds
+    nothing: what decays there is the rule's own.
 
     It keeps no state: the velocity goes in and out. Row i of a step depends on row i alone, bit
     for bit.
@@ -113,10 +117,20 @@ class StepRule:
         """
         of_step = self.field_at(field, step)
         forward = of_step.forward(state)
-        update = of_step.descent(forward, of_step.output_signal(forward), of_step.rule_signal)
+        descent = of_step.descent(forward, of_step.output_signal(forward), of_step.rule_signal)
+        update = of_step.with_feedback(forward, descent)
         # One multiplication and one addition at a time: a fused kernel rounds differently in the
         # odd elements at its end, so that a row would depend on the rows beside it.
-        pull = update - self.weight_decay * state if self.weight_decay else update
+        pull = update
+        if self.weight_decay:
+            length = field.layout.network_length
+            pull = torch.cat(
+                [
+                    update[:, :length] - self.weight_decay * state[:, :length],
+                    update[:, length:],
+                ],
+                dim=1,
+            )
         if self.has_momentum:
             velocity = pull if velocity is None else self.momentum[:, None] * velocity + pull
             pull = velocity

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.base import Field
-from flowfa.flow.field import NetworkField, RuleGroup
+from flowfa.flow.field import NetworkField
 
 Activation = Callable[[Tensor], Tensor]
 """From preactivations to activations, (trajectory, neuron, sample)."""
@@ -72,6 +72,31 @@ class FrozenBiases:
         return self.field.surface_name(surface)
 
 
+class FrozenFeedback:
+    """The flow with feedback that stays where it is, though its rule says that it moves."""
+
+    def __init__(self, field: NetworkField) -> None:
+        self.field = field
+
+    def __call__(self, time: Tensor, state: Tensor) -> Tensor:
+        """Return the velocity, (trajectory, parameter)."""
+        velocity = self.field(time, state)
+        velocity[:, self.field.layout.network_length :] = 0.0
+        return velocity
+
+    def select(self, rows: Tensor) -> FrozenFeedback:
+        """Return the field of some rows."""
+        return FrozenFeedback(self.field.select(rows))
+
+    def switching(self, state: Tensor) -> Tensor | None:
+        """Return the preactivations."""
+        return self.field.switching(state)
+
+    def surface_name(self, surface: int) -> str:
+        """Return the name of a preactivation."""
+        return self.field.surface_name(surface)
+
+
 class DriftingFeedback:
     """The flow whose kept matrices grow as 1 + rate * t.
 
@@ -90,11 +115,9 @@ class DriftingFeedback:
         """Return the velocity, (trajectory, parameter)."""
         growth = (1.0 + self.rate * time)[:, None, None]
         groups = tuple(
-            RuleGroup(
-                group.rule,
-                group.start,
-                group.stop,
-                {
+            replace(
+                group,
+                kept={
                     name: matrix * growth[group.start : group.stop]
                     for name, matrix in group.kept.items()
                 },
@@ -132,11 +155,12 @@ class AgainstFeedback:
     def __call__(self, time: Tensor, state: Tensor) -> Tensor:
         """Return the velocity, (trajectory, parameter)."""
         velocity, last = self.field(time, state), self.field.layout.layers
-        weight = self.field.layout.views(state)[f"W{last}"]
+        parameters = self.field.layout.views(state)
+        weight = parameters[f"W{last}"]
         update = self.field.layout.views(velocity)[f"W{last}"]
         for group in self.field.groups:
             rows = slice(group.start, group.stop)
-            matrix = group.rule.feedback(last, weight[rows], group.kept)
+            matrix = group.rule.feedback(last, weight[rows], group.kept_at(parameters))
             update[rows] -= self.rate * matrix.transpose(-1, -2)
         return velocity
 

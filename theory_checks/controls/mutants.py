@@ -159,6 +159,18 @@ def _sign_of_zero_is_one(layer: int, weight: Tensor, group: RuleGroup, time: Ten
     return SCALE * torch.where(weight >= 0.0, 1.0, -1.0).to(weight).transpose(1, 2)
 
 
+def _moving(wrong: Callable[[dict[str, Tensor], dict[str, Tensor]], dict[str, Tensor]]) -> Pieces:
+    """Return pieces whose feedback moves by what `wrong` makes of velocities and feedback."""
+
+    def moved(
+        field: NetworkField, group: RuleGroup, forward: ForwardPass, updates: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        right = pieces.feedback_velocity(field, group, forward, updates)
+        return wrong(right, dict(group.kept_at(forward.parameters)))
+
+    return Pieces(feedback_velocity=moved)
+
+
 _COMMON: Mapping[str, Pieces] = {
     "slope missing": Pieces(slope=_missing_slope),
     "slope of the other layer": Pieces(slope=_other_layers_slope),
@@ -181,6 +193,16 @@ _OF_KEPT: Mapping[str, Pieces] = {
     "W^T for the feedback everywhere": Pieces(matrix=_transposed_weight),
     "feedback that grows": Pieces(matrix=_growing),
     "feedback redrawn once": Pieces(matrix=_redrawn),
+}
+
+_OF_MOVING: Mapping[str, Pieces] = {
+    "feedback that stands still": _moving(lambda v, kept: {n: 0.0 * m for n, m in v.items()}),
+    "velocity of the feedback transposed": _moving(lambda v, kept: {n: m.mT for n, m in v.items()}),
+    "velocity of the feedback doubled": _moving(lambda v, kept: {n: 2.0 * m for n, m in v.items()}),
+    "feedback that decays more": _moving(
+        lambda v, kept: {n: m - 0.3 * kept[n] for n, m in v.items()}
+    ),
+    "W^T for the feedback everywhere": Pieces(matrix=_transposed_weight),
 }
 
 MUTANTS: Mapping[str, Mapping[str, Pieces]] = {
@@ -208,6 +230,8 @@ MUTANTS: Mapping[str, Mapping[str, Pieces]] = {
         **_OF_KEPT,
         "signal of the next layer": Pieces(source=_next_layer),
     },
+    "kolen-pollack-decay": {**_COMMON, **_OF_MOVING},
+    "weight-mirror": {**_COMMON, **_OF_MOVING},
     "frsf": {
         **_COMMON,
         "magnitudes missing": Pieces(matrix=_signs),

@@ -6,14 +6,20 @@ Written apart from `flowfa.flow.field`, of which it uses the forward pass alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from flowfa.flow.field import ForwardPass, NetworkField, RuleGroup
-from flowfa.problems.rules import SignFeedbackAlignment, form_of
+from flowfa.problems.rules import (
+    KolenPollackWithDecay,
+    Moment,
+    SignFeedbackAlignment,
+    WeightMirror,
+    form_of,
+)
 
 
 def error(field: NetworkField, forward: ForwardPass) -> Tensor:
@@ -35,8 +41,10 @@ def matrix(layer: int, weight: Tensor, group: RuleGroup, time: Tensor) -> Tensor
         return s * weight.sign().transpose(1, 2)
     if name == "frsf":
         return group.kept[f"M{layer}"] * weight.sign().transpose(1, 2)
-    if name == "dfa":
+    if name in ("dfa", "low-rank-dfa", "drtp"):
         return group.kept[f"D{layer - 1}"]
+    if name in ("kolen-pollack-decay", "weight-mirror"):
+        return group.kept[f"B{layer}"]
     form = form_of(group.rule, layer, (weight.shape[1], weight.shape[2]), group.kept)
     if form is None:
         return group.rule.feedback(layer, weight, group.kept)
@@ -51,8 +59,11 @@ def matrix(layer: int, weight: Tensor, group: RuleGroup, time: Tensor) -> Tensor
 
 
 def source(group: RuleGroup, following: Tensor, output: Tensor) -> Tensor:
-    """Return the signal that the matrix is applied to: of the next layer, or of the output."""
-    return output if group.rule.feedback_from == "output" else following
+    """Return the signal that the matrix is applied to: of the next layer, or of the output.
+
+    Under drtp `output` holds the targets.
+    """
+    return following if group.rule.feedback_from == "next layer" else output
 
 
 def slope(layer: int, forward: ForwardPass, leak: float) -> Tensor:
@@ -88,6 +99,41 @@ def bias_update(layer: int, signal: Tensor) -> Tensor:
     return signal.sum(2)
 
 
+def feedback_velocity(
+    field: NetworkField, group: RuleGroup, forward: ForwardPass, updates: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return dB/dt of a group's rows, of flowfa's rules as it is written down here.
+
+    Parameters
+    ----------
+    field : NetworkField
+    group : RuleGroup
+        Which moves its feedback.
+    forward : ForwardPass
+    updates : mapping
+        -G_l of all rows, by the names of the weights.
+    """
+    rows, name = slice(group.start, group.stop), group.rule.name
+    kept = group.kept_at(forward.parameters)
+    result = {}
+    for layer in range(2, field.layout.layers + 1):
+        weight, update = (of[f"W{layer}"][rows].mT for of in (forward.parameters, updates))
+        if isinstance(group.rule, KolenPollackWithDecay) and name == "kolen-pollack-decay":
+            result[f"B{layer}"] = update - group.rule.decay * kept[f"B{layer}"]
+        elif isinstance(group.rule, WeightMirror) and name == "weight-mirror":
+            result[f"B{layer}"] = group.rule.rate * weight - group.rule.decay * kept[f"B{layer}"]
+    if result:
+        return result
+    later = [f"W{layer}" for layer in range(2, field.layout.layers + 1)]
+    moment = Moment(
+        {name: forward.parameters[name][rows] for name in later},
+        {name: updates[name][rows] for name in later},
+        tuple(h[rows] for h in forward.activations),
+        forward.output[rows],
+    )
+    return group.rule.feedback_velocity(kept, moment)
+
+
 @dataclass(frozen=True)
 class Pieces:
     """The pieces of a flow, right by default; a mutant has one that is wrong."""
@@ -99,6 +145,9 @@ class Pieces:
     earlier: Callable[[int, ForwardPass], Tensor] = earlier
     weight_update: Callable[[int, int, Tensor, Tensor | None, Tensor], Tensor] = weight_update
     bias_update: Callable[[int, Tensor], Tensor] = bias_update
+    feedback_velocity: Callable[
+        [NetworkField, RuleGroup, ForwardPass, Mapping[str, Tensor]], dict[str, Tensor]
+    ] = feedback_velocity
 
 
 class Assembled:
@@ -133,6 +182,13 @@ class Assembled:
                 updates[f"c{layer}"] = pieces.bias_update(layer, signal)
             if raw is not None:
                 signal = raw * pieces.slope(layer - 1, forward, field.leak)
+        for name, shape in field.layout.moving.items():
+            updates[name] = state.new_zeros(len(state), *shape)
+        for group in field.groups:
+            if group.moving:
+                moved = pieces.feedback_velocity(field, group, forward, updates)
+                for name, velocity in moved.items():
+                    updates[name][group.start : group.stop] = velocity
         return field.layout.pack(updates)
 
     def _raw(
@@ -143,8 +199,15 @@ class Assembled:
         signals = []
         for group in self.field.groups:
             rows = slice(group.start, group.stop)
-            carried = self.pieces.source(group, following[rows], output[rows])
-            signals.append(self.pieces.matrix(layer, weight[rows], group, time[rows]) @ carried)
+            from_output = output[rows]
+            if group.rule.feedback_from == "targets":
+                from_output = self.field.targets / self.field.samples
+                from_output = from_output if from_output.ndim == 2 else from_output[rows]
+                from_output = from_output.expand_as(output[rows])
+            carried = self.pieces.source(group, following[rows], from_output)
+            # What the rule keeps at this state, as if it had been fixed.
+            here = replace(group, kept=group.kept_at(forward.parameters), moving=())
+            signals.append(self.pieces.matrix(layer, weight[rows], here, time[rows]) @ carried)
         return torch.cat(signals)
 
     def select(self, rows: Tensor) -> Assembled:

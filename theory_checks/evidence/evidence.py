@@ -231,7 +231,8 @@ class Evidence:
     def moved_by(self, motion: Field, initial: Tensor) -> Evidence:
         """Return evidence on another motion, which may have more unknowns behind the parameters.
 
-        The evidence has no record, because the stored states belong to the motion before.
+        The evidence has no record, because the stored states belong to the motion before. Solvers
+        that follow networks alone give way to one that follows any field.
 
         Parameters
         ----------
@@ -240,7 +241,12 @@ class Evidence:
         initial : Tensor
             States of the motion at time 0, the parameters first.
         """
-        moved = dataclasses.replace(self, motion=motion, initial=initial, record=None)
+        rungs = self.rungs
+        if not isinstance(motion, NetworkField):
+            rungs = tuple(
+                rung if rung.of_any_field is None else rung.of_any_field() for rung in rungs
+            )
+        moved = dataclasses.replace(self, motion=motion, initial=initial, record=None, rungs=rungs)
         # Whoever asks why there is no margin knows this evidence, not that of the other motion.
         moved.__dict__["ended"] = self.ended
         return moved

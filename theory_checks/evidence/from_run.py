@@ -17,7 +17,7 @@ from flowfa.flow.span import InputSpan
 from flowfa.machine.device import DTYPES
 from flowfa.problems import Problem
 from flowfa.records.checksums import find_changes
-from flowfa.records.names import CONDITION_LABELS
+from flowfa.records.names import CONDITION_LABELS, MOVING
 from flowfa.settings import TrainingSettings, declarations, validated
 from flowfa.simulation.run import Run
 from flowfa.simulation.stored import check_solvers, stored_configuration, stored_problem
@@ -217,6 +217,10 @@ def _record(tree: DataTree, flow: NetworkFlow, times: Tensor, dtype: str) -> Rec
     inputs = _tensor(flow.problem.data.X)
     for column in range(when.shape[1]):
         parameters = {name: _tensor(weights[name].values[:, column]) for name in flow.layout.shapes}
+        for name in flow.layout.moving:
+            matrix = _tensor(weights[MOVING + name].values[:, column])
+            matrix[torch.from_numpy(~flow.moves(name))] = 0.0
+            parameters[name] = matrix
         span = InputSpan(
             inputs, parameters["W1"], torch.tensor(flow.starts), reduce=flow.span.reduced
         )

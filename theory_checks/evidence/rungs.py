@@ -9,6 +9,8 @@ from flowfa.errors import InputError
 from flowfa.settings import FlowSettings
 from flowfa.settings.flow import absolute_tolerance
 from flowfa.solvers.choice import build_solver
+from flowfa.solvers.event import EventSolver
+from flowfa.solvers.hybrid import HybridSolver
 from flowfa.solvers.stepping.integration import Solver
 
 TOLERANCE_FACTOR = 10.0
@@ -33,11 +35,14 @@ class Rung:
         Returns a fresh solver.
     closer : callable
         Returns the next finer rung; None if there can be none.
+    of_any_field : callable or None
+        Returns a rung of the same accuracy for fields that are no networks; None: this one is.
     """
 
     label: str
     make: Callable[[], Solver]
     closer: Callable[[], Rung | None] = lambda: None
+    of_any_field: Callable[[], Rung] | None = None
 
 
 def build_ladder(
@@ -80,16 +85,21 @@ def build_ladder(
             return max_steps
         return min(max_steps, LEAST_STEPS + STEPS_FACTOR ** max(level + 1, 1) * taken)
 
-    def rung(level: int) -> Rung:
+    def rung(level: int, of_any_field: bool = False) -> Rung:
         scale = TOLERANCE_FACTOR**-level
         solver, own_step = name, None if step is None else step * STEP_FACTOR**-level
+        rules = by_rule or {}
         if finer is not None and level > 0:
             solver, own_step = finer, None
+        only_networks = bool(rules) or solver in (HybridSolver.name, EventSolver.name)
+        if of_any_field and only_networks:
+            # What `choose` takes where these solvers cannot treat a flow with kinks.
+            solver, rules = "bosh3", {}
 
         def make() -> Solver:
             return build_solver(
                 solver,
-                by_rule or {},
+                rules,
                 rtol=rtol * scale,
                 atol=atol * scale,
                 step=own_step,
@@ -100,11 +110,12 @@ def build_ladder(
             )
 
         def closer() -> Rung | None:
-            finer = rung(level + 1)
+            finer = rung(level + 1, of_any_field)
             return finer if _possible(finer) else None
 
         accuracy = f"rtol {rtol * scale:.3g}" if own_step is None else f"step {own_step:.3g}"
-        return Rung(f"{solver}, {accuracy}", make, closer)
+        other = (lambda: rung(level, True)) if only_networks and not of_any_field else None
+        return Rung(f"{solver}, {accuracy}", make, closer, other)
 
     rung(0).make()  # refuses settings that are impossible before anything is integrated
     finest = 0

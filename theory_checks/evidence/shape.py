@@ -10,7 +10,7 @@ from xarray import DataTree
 
 from flowfa.errors import InputError
 from flowfa.problems.rules import RULES
-from flowfa.records.names import ROW, ROW_LAYER
+from flowfa.records.names import MOVING, ROW, ROW_LAYER
 
 
 def check_soundness(tree: DataTree, configuration: dict[str, Any], label: str) -> None:
@@ -129,6 +129,8 @@ def _shapes(
             )
             if letter:
                 yield f"/weights/{letter}{layer}", (rows, *dimensions)
+            if f"{MOVING}{letter}{layer}" in weights:
+                yield f"/weights/{MOVING}{letter}{layer}", (rows, snapshots, *dimensions)
 
 
 def _values(tree: DataTree, path: str, label: str) -> np.ndarray:

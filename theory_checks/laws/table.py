@@ -18,6 +18,8 @@ RULES = (
     "kolen-pollack",
     "low-rank-fa",
     "dfa",
+    "low-rank-dfa",
+    "drtp",
     "brsf",
 )
 SIZES = ((3, 4, 2), (3, 4, 3, 2), (3, 4, 3, 3, 2))

@@ -73,7 +73,7 @@ def architectures(draw: st.DrawFn, depths: tuple[int, ...] = (1, 2, 3)) -> Archi
 
 
 def rule_names() -> tuple[str, ...]:
-    """Return the rules to draw from: those of C-1's table, and all others registered in form.
+    """Return the rules to draw from: those of C-1's table, all in form, and all that move.
 
     A rule whose constructor needs arguments is left out, since their values are not known.
     """
@@ -89,7 +89,10 @@ def _can_be_drawn(name: str) -> bool:
         parameter.default is not parameter.empty
         for parameter in inspect.signature(cls).parameters.values()
     )
-    return callable_alone and cls().in_form
+    if not callable_alone:
+        return False
+    rule = cls()
+    return rule.in_form or rule.moves
 
 
 def rules(names: tuple[str, ...] | None = None) -> st.SearchStrategy[Rule]:

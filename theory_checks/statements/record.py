@@ -7,6 +7,7 @@ fails here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -47,11 +48,20 @@ class Reproduction:
         on_run_rung, finest = evidence.paths[evidence.run_rung].states, evidence.paths[-1].states
         layout = evidence.flow.layout
         layers = range(1, layout.layers + 1)
+        items = [Item(layer) for layer in layers]
+        # Of feedback that moves the item is the layer that it stands in for, or feeds.
+        items += [Item(int(re.sub(r"\D", "", name) or 0)) for name in layout.moving]
+        names = [*(f"W{layer}" for layer in layers), *layout.moving]
+
+        # Rules that keep their feedback have zeros in the place of what another one moves.
+        moved = torch.ones(len(evidence), len(names), dtype=torch.bool)
+        for column, name in enumerate(layout.moving, start=layout.layers):
+            moved[:, column] = torch.from_numpy(evidence.flow.moves(name))[evidence.rows]
 
         def norms(states: Tensor) -> Tensor:
             views = layout.views(states.flatten(0, 1))
-            by_layer = torch.stack([views[f"W{layer}"].norm(dim=(1, 2)) for layer in layers], 1)
-            return by_layer.unflatten(0, states.shape[:2])
+            by_name = [views[name].flatten(1).norm(dim=1) for name in names]
+            return torch.stack(by_name, 1).unflatten(0, states.shape[:2])
 
         other = (
             evidence.paths[-2].states if evidence.run_rung == len(evidence.paths) - 1 else finest
@@ -63,7 +73,7 @@ class Reproduction:
         column = index[:, :, None]
         states = on_run_rung.gather(1, column.expand(-1, -1, on_run_rung.shape[2]))
         wrong = norms(evidence.record.states - states)
-        allowed = error.gather(1, column.expand(-1, -1, len(layers)))
+        allowed = error.gather(1, column.expand(-1, -1, len(names)))
         allowed = allowed + evidence.record.rounding * norms(states)
         # The last state of a trajectory that ended early lies between the times of the mesh.
         on_mesh = evidence.times[index] == when
@@ -73,8 +83,8 @@ class Reproduction:
                 allowed,
                 torch.zeros_like(wrong),
                 when[:, :, None].expand_as(wrong),
-                on_mesh[:, :, None].expand_as(wrong),
-                tuple(Item(layer) for layer in layers),
+                on_mesh[:, :, None] & moved[:, None],
+                tuple(items),
                 "weights in the file",
             ),
             _observed(evidence, "loss", mean_loss, (Item(),)),
@@ -88,6 +98,7 @@ class Reproduction:
         return {
             "a feedback matrix replaced": _replaced("weights", "B2"),
             "weights replaced": _replaced("weights", "W1"),
+            "moving feedback replaced": _replaced("weights", "moving_B2", "weight-mirror"),
             "losses replaced": _replaced("trajectory", "loss"),
             "invariants replaced": _replaced("neurons", "conserved"),
             "kappa replaced": _replaced("neurons", "kappa"),
@@ -135,12 +146,12 @@ def _observed(
     )
 
 
-def _replaced(group: str, name: str) -> Control:
+def _replaced(group: str, name: str, rule: str = "fa") -> Control:
     """Return evidence from a run in which numbers, but for the start, were multiplied by 1.1."""
 
     def control() -> Evidence:
         data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
-        problem = flowfa.Problem(data, (4, 3))
+        problem = flowfa.Problem(data, (4, 3), rule=rule)
         run = flowfa.simulate(problem, 2, t_end=3.0, save=11, solver="dopri5", rtol=1e-4)
         numbers = run.tree.children[group].to_dataset()[name]
         factor = np.full(numbers.shape, 1.1)

@@ -13,22 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from flowfa.errors import InputError
+from flowfa.flow.compiled_losses import LOSSES
 from flowfa.flow.field import NetworkField
 from flowfa.flow.surfaces import find_surfaces
-from flowfa.problems.losses import Loss
-from flowfa.problems.losses.cross_entropy import CrossEntropy
-from flowfa.problems.losses.exponential import Exponential
-from flowfa.problems.losses.logistic import Logistic
-from flowfa.problems.losses.squared import Squared
-
-EXPONENTIAL, LOGISTIC, CROSS_ENTROPY, SQUARED = range(4)
-LOSSES: dict[type[Loss], int] = {
-    Exponential: EXPONENTIAL,
-    Logistic: LOGISTIC,
-    CrossEntropy: CROSS_ENTROPY,
-    Squared: SQUARED,
-}
-"""The losses that are compiled. A subclass is another loss, whatever its name."""
 
 
 class Network(NamedTuple):

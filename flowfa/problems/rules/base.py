@@ -12,8 +12,10 @@ import numpy as np
 from torch import Tensor
 
 from flowfa.documents.display import fact_table
+from flowfa.errors import InputError
 from flowfa.problems.parameters import constructor_arguments, constructor_text
 from flowfa.problems.rules.form import FeedbackForm
+from flowfa.problems.rules.moment import Moment
 from flowfa.registry import Registry
 
 
@@ -35,8 +37,8 @@ class Rule(ABC):
 
     The signal into hidden layer l-1 is delta_{l-1} = (F_l delta) * sigma'(z_{l-1}), where F_l is
     what `feedback` returns and delta is that of layer l (``feedback_from = "next layer"``) or of
-    the output layer (``"output"``, direct feedback). The output layer always follows its true
-    gradient. Layers count from 1 to L; W_l is (out, in).
+    the output layer (``"output"``, direct feedback), or minus the targets (``"targets"``). The
+    output layer always follows its true gradient. Layers count from 1 to L; W_l is (out, in).
 
     Most rules have feedback a W^T + B + M * sign(W)^T: they subclass `RuleInForm` and state the
     form. A rule of another kind is one class with the three methods, registered::
@@ -44,17 +46,21 @@ class Rule(ABC):
         @flowfa.rule("cubic")
         class CubicFeedback(flowfa.Rule): ...
 
+    What a rule keeps stays as it is, unless the rule has a `feedback_velocity`: then it moves with
+    the weights, as a part of the flow's state, and the other methods are given it as it is then.
+
     Attributes
     ----------
     name : str
         The name it is registered under, set by the decorator; until then that of the class.
     keeps : str
-        The letter of the matrices it keeps fixed through training (B, D, M), or ``""``.
+        The letter of the matrices it keeps through training (B, D, M), or ``""``.
     accepts_feedback : bool
         Whether the kept matrices may be any; False where the rule derives them from its start.
         A given start may bring those too, as the later state of a run.
     feedback_from : str
-        Whose delta the feedback carries back: ``"next layer"`` or ``"output"``.
+        What the feedback carries back: the delta of the ``"next layer"`` or of the ``"output"``, or
+        in its place minus the encoded ``"targets"``.
     conserved_formula : str
         The invariant in words, for figures and records.
     conserved_unit : float
@@ -70,7 +76,7 @@ class Rule(ABC):
     name: ClassVar[str] = ""
     keeps: ClassVar[str] = ""
     accepts_feedback: ClassVar[bool] = True
-    feedback_from: ClassVar[Literal["next layer", "output"]] = "next layer"
+    feedback_from: ClassVar[Literal["next layer", "output", "targets"]] = "next layer"
     conserved_formula: ClassVar[str] = ""
     conserved_unit: ClassVar[float] = 1.0
     redrawn: ClassVar[bool] = False
@@ -81,7 +87,8 @@ class Rule(ABC):
         # and the checks would judge it by its parent's law.
         if "name" not in vars(cls):
             cls.name = cls.__name__
-        if "feedback" in vars(cls) and "conserved_formula" not in vars(cls):
+        replaced = {"feedback", "feedback_velocity"} & vars(cls).keys()
+        if replaced and "conserved_formula" not in vars(cls):
             cls.conserved_formula = ""
 
     @abstractmethod
@@ -159,6 +166,28 @@ class Rule(ABC):
             (trajectory, n_l); None if the rule claims no law for this layer.
         """
 
+    def feedback_velocity(self, kept: Mapping[str, Tensor], moment: Moment) -> dict[str, Tensor]:
+        """Return dB/dt of every matrix that `draw_feedback` returned; who has it moves them.
+
+        Parameters
+        ----------
+        kept : mapping
+            The matrices at this moment, by name, with a leading trajectory dimension.
+        moment : Moment
+            The networks at this moment, and how they move.
+
+        Returns
+        -------
+        dict
+            By the names of `kept`, each of the same shape. Row i depends on trajectory i alone.
+        """
+        raise NotImplementedError(f"the rule {self.name} keeps its feedback as it is")
+
+    @property
+    def moves(self) -> bool:
+        """Whether what it keeps moves with the weights: it has a `feedback_velocity`."""
+        return type(self).feedback_velocity is not Rule.feedback_velocity
+
     def parameters(self) -> dict[str, Any]:
         """Return the arguments of the constructor, by name, as plain values.
 
@@ -179,7 +208,8 @@ class Rule(ABC):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        facts = {"name": self.name, "keeps": self.keeps or "nothing"}
+        keeps = f"{self.keeps}, which moves" if self.moves else self.keeps or "nothing"
+        facts = {"name": self.name, "keeps": keeps}
         return fact_table(repr(self), facts | {"conserves": self.conserved_formula or "not stated"})
 
     @property
@@ -281,3 +311,56 @@ def drawn_for_each_layer(
         f"{kind}{layer}": draw(kind, layer, weight.T.shape)
         for layer, weight in enumerate(weights[1:], start=2)
     }
+
+
+def drawn_from_output(
+    kind: str, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
+) -> dict[str, np.ndarray]:
+    """Draw one matrix from the output into each hidden layer l = 1, ..., L-1.
+
+    Parameters
+    ----------
+    kind : str
+        The letter of the matrices, D.
+    weights, draw
+        As `Rule.draw_feedback` gets them.
+
+    Returns
+    -------
+    dict
+        ``{"D1": (n_1, n_L), ..., "D(L-1)": (n_{L-1}, n_L)}``.
+    """
+    outputs = weights[-1].shape[0]
+    return {
+        f"{kind}{layer}": draw(kind, layer, (weight.shape[0], outputs))
+        for layer, weight in enumerate(weights[:-1], start=1)
+    }
+
+
+def check_velocity(
+    rule: Rule, moved: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuse what `Rule.feedback_velocity` returned if it does not fit what is kept.
+
+    Parameters
+    ----------
+    rule : Rule
+    moved : mapping
+        What it returned.
+    shapes : mapping
+        Of what it keeps, by name.
+
+    Raises
+    ------
+    InputError
+        Naming the first matrix that is missing, unknown or of another shape.
+    """
+    for name in [*shapes, *moved]:
+        found = tuple(moved[name].shape) if name in moved else None
+        if name not in shapes or found != tuple(shapes[name]):
+            expected = f"of shape {tuple(shapes[name])}" if name in shapes else "none of that name"
+            raise InputError(
+                f"feedback_velocity of the rule {rule.name!r} returned for {name} "
+                f"{'nothing' if found is None else f'a tensor of shape {found}'}: expected "
+                f"{expected}, since it is to give dB/dt of what draw_feedback returned"
+            )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from flowfa.problems.rules.base import FeedbackDraw, rule
+from flowfa.problems.rules.base import FeedbackDraw, drawn_from_output, rule
 from flowfa.problems.rules.form import FeedbackForm
 from flowfa.problems.rules.in_form import RuleInForm
 
@@ -28,11 +28,7 @@ class DirectFeedbackAlignment(RuleInForm):
         self, weights: tuple[np.ndarray, ...], draw: FeedbackDraw
     ) -> dict[str, np.ndarray]:
         """Draw D_1, ..., D_{L-1}, D_l of shape (n_l, n_L)."""
-        outputs = weights[-1].shape[0]
-        return {
-            f"D{layer}": draw("D", layer, (weight.shape[0], outputs))
-            for layer, weight in enumerate(weights[:-1], start=1)
-        }
+        return drawn_from_output("D", weights, draw)
 
     def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:
         """Return D_{l-1}, which skips layers unless l is the last."""

@@ -29,15 +29,17 @@ class RuleInForm(Rule):
 
     The hybrid and the event solver, the law of a discrete step (C-11), the channels of a
     convolution (C-4) and the checks read the form. A subclass that overrides `feedback` is not in
-    form any more (`form_of`), whatever its `form` says: it is integrated by its `feedback`.
+    form any more (`form_of`), whatever its `form` says: it is integrated by its `feedback`. Nor is
+    one with a `feedback_velocity`: its B and M move, and C-12 is about fixed ones.
     """
 
     conserved_formula: ClassVar[str] = "1/2 ||w_in||^2 - g(w_out) (C-12)"
 
     @property
     def in_form(self) -> bool:
-        """True, unless the class or the object itself has a `feedback` of its own."""
-        return type(self).feedback is RuleInForm.feedback and "feedback" not in vars(self)
+        """True, unless it has a `feedback` of its own, or moves what the form says to be fixed."""
+        own = type(self).feedback is not RuleInForm.feedback or "feedback" in vars(self)
+        return not own and not self.moves
 
     @abstractmethod
     def form(self, layer: int, shape: tuple[int, int], kept: Mapping[str, Tensor]) -> FeedbackForm:

@@ -8,6 +8,7 @@ event, where the modes are chosen anew (`selection`). See docs/theory/deep.md.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +88,7 @@ class DeepEventSolver:
     def __init__(self, tolerance: Tolerance, max_steps: int) -> None:
         self.tolerance = tolerance.rtol
         self.max_steps = max_steps
+        self.most_steps = STEPS_AT_ONCE
         # It follows from the field alone, and is kept because merging samples takes time.
         self._prepared: _Prepared | None = None
 
@@ -114,6 +116,12 @@ class DeepEventSolver:
             }
         )
 
+    def step_by_step(self) -> DeepEventSolver:
+        """Return the solver that comes back after each step; see `stepping.integration`."""
+        solver = copy(self)
+        solver.most_steps = 1
+        return solver
+
     def reach(self, run: Integration) -> Tensor:
         """Return how far the next steps go; see `stepping.continuing.Reaching`."""
         return reach_of_step(run)
@@ -124,9 +132,8 @@ class DeepEventSolver:
         memory = {name: value.numpy() for name, value in run.memory.items()}
         save_times, working = run.save_times.numpy(), run.working.numpy()
         count = np.zeros((len(working), len(COUNTERS)), np.int64)
-        numbers = np.stack(
-            [memory["time"], memory["step"], np.zeros(len(working)), run.next_save[working]], axis=1
-        )
+        errors = run.counters[ERROR_ESTIMATE][working]
+        numbers = np.stack([memory["time"], memory["step"], errors, run.next_save[working]], axis=1)
         saved: list[np.ndarray] = [np.empty(0)] * len(working)
         ends = np.zeros(len(working), np.int64)
 
@@ -139,7 +146,7 @@ class DeepEventSolver:
                     prepared.spaces[row],
                     self.tolerance,
                     run.end,
-                    STEPS_AT_ONCE,
+                    self.most_steps,
                     save_times,
                     memory["state"][row],
                     # Trajectories with samples of their own may have fewer pairs than others.
@@ -165,7 +172,8 @@ class DeepEventSolver:
         memory["time"][:], memory["step"][:] = numbers[:, TIME], numbers[:, STEP]
         for index, name in enumerate(COUNTERS):
             run.count(name, count[:, index])
-        run.count(ERROR_ESTIMATE, numbers[:, ERROR_SUM])
+        # Not added up by calls: a sum must not depend on where they end.
+        run.counters[ERROR_ESTIMATE][working] = numbers[:, ERROR_SUM]
         for row, states in enumerate(saved):
             if len(states):
                 last = int(numbers[row, NEXT_SAVE])

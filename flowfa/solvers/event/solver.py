@@ -9,6 +9,7 @@ be checked against each other; with many events it is far slower.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 
 import numpy as np
 import torch
@@ -85,6 +86,12 @@ class EventSolver:
         rate = velocity.abs().amax(1).clamp_min(1e-300)
         memory["step"] = (0.01 * memory["state"].abs().amax(1) / rate).clamp(1e-12, run.end / 10.0)
         memory["stuck"] = torch.zeros(len(v), dtype=torch.int64)
+
+    def step_by_step(self) -> EventSolver:
+        """Return the solver that takes one step a call in deep networks too."""
+        solver = copy(self)
+        solver._deep = self._deep.step_by_step()
+        return solver
 
     def reach(self, run: Integration) -> Tensor:
         """Return how far the next steps go; see `stepping.continuing.Reaching`."""

@@ -10,6 +10,8 @@ import numpy as np
 
 from flowfa.machine.compiled import compiled, compiled_sums
 from flowfa.solvers.hybrid.modes import RIDGE, factorise, solve_factorised
+from flowfa.solvers.hybrid.records import FULL_A, FULL_U, MEMBERS, MODES, A, Layer, Scratch, U
+from flowfa.solvers.hybrid.signals import TO_MONOMIAL
 
 DEPENDENT = 1e-9
 """Sliding sets whose Gram matrix, of directions of length one, has a smaller Cholesky pivot are
@@ -18,12 +20,7 @@ linearly dependent."""
 
 @compiled
 def drives(
-    feedback: np.ndarray,
-    R: np.ndarray,
-    L: np.ndarray,
-    to_monomial: np.ndarray,
-    G: np.ndarray,
-    H: np.ndarray,
+    feedback: np.ndarray, R: np.ndarray, L: np.ndarray, G: np.ndarray, H: np.ndarray
 ) -> None:
     """Write the coefficients of G_p = b . R_p and H_p = b . L_p.
 
@@ -33,8 +30,6 @@ def drives(
         b at the nodes.
     R, L : ndarray, shape (3, output, surface)
         Residual signals at the nodes.
-    to_monomial : ndarray, shape (3, 3)
-        From values at the nodes to coefficients.
     G, H : ndarray, shape (3, surface)
         Written to.
     """
@@ -43,7 +38,7 @@ def drives(
     for i in range(3):
         for c in range(R.shape[1]):
             for q in range(3):
-                weight = to_monomial[q, i] * feedback[i, c]
+                weight = TO_MONOMIAL[q, i] * feedback[i, c]
                 for p in range(R.shape[2]):
                     G[q, p] += weight * R[i, c, p]
                     H[q, p] += weight * L[i, c, p]
@@ -58,19 +53,19 @@ def steady_drives(
     G: np.ndarray,
     H: np.ndarray,
 ) -> None:
-    """Write what `drives` writes, for feedback that does not change in the step: its row 0."""
+    """Write what `drives` writes, for feedback (output,) that does not change."""
     for q in range(3):
         for p in range(G.shape[1]):
-            G[q, p] = feedback[0, 0] * R_poly[q, 0, p]
-        for c in range(1, feedback.shape[1]):
+            G[q, p] = feedback[0] * R_poly[q, 0, p]
+        for c in range(1, len(feedback)):
             for p in range(G.shape[1]):
-                G[q, p] += feedback[0, c] * R_poly[q, c, p]
+                G[q, p] += feedback[c] * R_poly[q, c, p]
         if merged:
             for p in range(G.shape[1]):
-                H[q, p] = feedback[0, 0] * L_poly[q, 0, p]
-            for c in range(1, feedback.shape[1]):
+                H[q, p] = feedback[0] * L_poly[q, 0, p]
+            for c in range(1, len(feedback)):
                 for p in range(G.shape[1]):
-                    H[q, p] += feedback[0, c] * L_poly[q, c, p]
+                    H[q, p] += feedback[c] * L_poly[q, c, p]
 
 
 @compiled
@@ -107,26 +102,19 @@ def apply_modes(
 
 
 @compiled_sums
-def apply_gram(
-    gram: np.ndarray,
-    directions: np.ndarray,
-    moved: np.ndarray,
-    u: np.ndarray,
-    A: np.ndarray,
-) -> None:
-    """Write A = K u, (3, surface): by K itself, or as E (E' u) where that is less work.
-
-    ``moved`` is space for E' u, (3, feature); without columns K is taken.
-    """
-    A[:] = 0.0
+def apply_gram(layer: Layer, scratch: Scratch) -> None:
+    """Write A = K u, (3, surface): by K itself, or as E (E' u) where that is less work."""
+    gram, directions = layer.gram, layer.directions
+    moved, u, velocity = scratch.moved, scratch.drives[U], scratch.drives[A]
+    velocity[:] = 0.0
     P = u.shape[1]
-    if moved.shape[1] == 0:
+    if not layer.primal:
         for k in range(P):
             u0, u1, u2 = u[0, k], u[1, k], u[2, k]
             for p in range(P):
-                A[0, p] += gram[k, p] * u0
-                A[1, p] += gram[k, p] * u1
-                A[2, p] += gram[k, p] * u2
+                velocity[0, p] += gram[k, p] * u0
+                velocity[1, p] += gram[k, p] * u1
+                velocity[2, p] += gram[k, p] * u2
         return
     moved[:] = 0.0
     for k in range(P):
@@ -141,7 +129,7 @@ def apply_gram(
             a0 += directions[p, i] * moved[0, i]
             a1 += directions[p, i] * moved[1, i]
             a2 += directions[p, i] * moved[2, i]
-        A[0, p], A[1, p], A[2, p] = a0, a1, a2
+        velocity[0, p], velocity[1, p], velocity[2, p] = a0, a1, a2
 
 
 @compiled
@@ -167,31 +155,16 @@ def change_mode(
 
 @compiled
 def slide(
-    modes: np.ndarray,
     gram: np.ndarray,
-    u: np.ndarray,
-    A: np.ndarray,
-    sliding: int,
-    full_u: np.ndarray,
-    full_A: np.ndarray,
-    members: np.ndarray,
-    matrix: np.ndarray,
-    right: np.ndarray,
+    scratch: Scratch,
 ) -> bool:
-    """Write u and A = K u with the sliding part u_F, for which (K u)_F = 0.
+    """Write `FULL_U` and `FULL_A` = K u with the sliding part u_F, for which (K u)_F = 0.
 
     Parameters
     ----------
-    modes : ndarray of int8, shape (surface,)
     gram : ndarray, shape (surface, surface)
-    u, A : ndarray, shape (3, surface)
-        Without the sliding part.
-    sliding : int
-        Number of sliding surfaces, at least one.
-    full_u, full_A : ndarray, shape (3, surface)
-        Written to.
-    members, matrix, right : ndarray
-        Space, of shapes (surface,), (surface, surface), (surface, 3).
+    scratch : Scratch
+        At least one of its `MODES` is 0; `U` and `A` are those without the sliding part.
 
     Returns
     -------
@@ -199,14 +172,26 @@ def slide(
         Whether the sliding directions are linearly dependent, up to `DEPENDENT`: their motion is
         well defined then, the single u_F are not.
     """
+    modes, members = scratch.marks[MODES], scratch.marks[MEMBERS]
+    matrix, right = scratch.matrix, scratch.right
+    u, velocity = scratch.drives[U], scratch.drives[A]
+    full_u, full_A = scratch.drives[FULL_U], scratch.drives[FULL_A]
     for q in range(3):
         for p in range(u.shape[1]):
-            full_u[q, p], full_A[q, p] = u[q, p], A[q, p]
+            full_u[q, p], full_A[q, p] = u[q, p], velocity[q, p]
     size = 0
     for p in range(len(modes)):
         if modes[p] == 0:
             members[size] = p
             size += 1
+    if size == 1:
+        p = members[0]
+        for q in range(3):
+            x = -velocity[q, p] / gram[p, p]
+            full_u[q, p] = x
+            for k in range(len(modes)):
+                full_A[q, k] += gram[p, k] * x
+        return False
     for i in range(size):
         for j in range(size):
             matrix[i, j] = gram[members[i], members[j]]

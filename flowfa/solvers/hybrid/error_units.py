@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from flowfa.problems.activations.leaky_relu import leaky_relu
-from flowfa.solvers.hybrid.setting import Setting
-from flowfa.solvers.hybrid.sweep import Guess, Path
-from flowfa.solvers.one_hidden_layer.network import sample_preactivations
+from flowfa.machine.compiled import compiled
+from flowfa.solvers.hybrid.records import Layer, Memory, Path
 
 
-def sizes_of(setting: Setting, zeta: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Return the largest preactivation or out-weight, and the largest weight, (trajectory, 2).
+@compiled
+def largest_sizes(
+    layer: Layer, zeta: np.ndarray, v: np.ndarray, size: float, weight: float
+) -> tuple[float, float]:
+    """Return the largest preactivation or out-weight, and the largest weight, so far.
 
     In-weights are measured by the preactivations that they give the longest sample.
 
     Parameters
     ----------
-    setting : Setting
-    zeta, v : numpy.ndarray
-        (trajectory, neuron, surface or output).
+    layer : Layer
+    zeta : ndarray, shape (neuron, surface)
+    v : ndarray, shape (neuron, output)
+    size, weight : float
+        What the function returned before, or 0.
     """
-    z = np.abs(zeta * setting.surfaces.reach[:, None]).max(axis=(1, 2))
-    second = np.abs(v).max(axis=(1, 2))
-    longest = setting.surfaces.longest
-    first = z / np.where(longest > 0.0, longest, 1.0)
-    return np.stack([np.maximum(z, second), np.maximum(first, second)], axis=1)
+    z, second = 0.0, 0.0
+    for j in range(zeta.shape[0]):
+        for k in range(len(layer.surface)):
+            z = max(z, abs(layer.factor[k] * zeta[j, layer.surface[k]]))
+        for c in range(v.shape[1]):
+            second = max(second, abs(v[j, c]))
+    first = z / layer.longest if layer.longest > 0.0 else z
+    return max(size, max(z, second)), max(weight, max(first, second))
 
 
+@compiled
 def reach(
-    setting: Setting, guess: Guess, path: Path, sizes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    layer: Layer, memory: Memory, path: Path, size: float, weight: float
+) -> tuple[float, float]:
     """Return how fast drives move in-weights, and signals out-weights, by their sizes.
 
     An out-weight moves as its neuron's activation, the output bias as 1. Where the longest sample
@@ -39,20 +45,20 @@ def reach(
 
     Parameters
     ----------
-    setting : Setting
-    guess : Guess
+    layer, memory : Layer, Memory
     path : Path
-        What the sweep made of it.
-    sizes : numpy.ndarray
-        The largest so far of what `sizes_of` returns, (trajectory, 2).
+        What the sweep made of the step.
+    size, weight : float
+        What `largest_sizes` returns.
     """
-    surfaces, leak = setting.surfaces, setting.net.leak
-    ends = [
-        leaky_relu(sample_preactivations(torch.from_numpy(zeta), surfaces), leak)
-        for zeta in (guess.zeta, path.zeta)
-    ]
-    activation = np.maximum(*(hidden.abs().amax((1, 2)).numpy() for hidden in ends))
-    if "c2" in setting.net.layout.shapes:
-        activation = np.maximum(activation, 1.0)
-    drives = np.maximum(surfaces.longest**2 / sizes[:, 0], surfaces.longest / sizes[:, 1])
-    return drives, activation / sizes[:, 1]
+    activation = 1.0 if layer.out_bias_at >= 0 else 0.0
+    for j in range(path.zeta.shape[0]):
+        for k in range(len(layer.surface)):
+            p, factor = layer.surface[k], layer.factor[k]
+            before, after = factor * memory.zeta[j, p], factor * path.zeta[j, p]
+            before = max(before, -layer.leak * before)
+            after = max(after, -layer.leak * after)
+            activation = max(activation, max(before, after))
+    longest = layer.longest
+    drives = max(longest * longest / size, longest / weight)
+    return drives, activation / weight

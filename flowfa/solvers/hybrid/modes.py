@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from flowfa.machine.compiled import compiled
+from flowfa.solvers.hybrid.records import BOX, BOXED, DRIVE, FREE, MODES, PUSH, STATE, ZERO, Scratch
 
 RIDGE = 1e-11
 """Added to the diagonal of a sliding set's Gram matrix, which is one."""
@@ -54,18 +55,9 @@ def solve_factorised(factor: np.ndarray, right: np.ndarray, size: int, sides: in
 @compiled
 def select_modes(
     gram: np.ndarray,
-    zero: np.ndarray,
-    count: int,
-    push: np.ndarray,
-    modes: np.ndarray,
-    drive: np.ndarray,
     alpha: float,
-    y: np.ndarray,
-    state: np.ndarray,
-    boxed: np.ndarray,
-    free: np.ndarray,
-    matrix: np.ndarray,
-    right: np.ndarray,
+    count: int,
+    scratch: Scratch,
 ) -> int:
     """Choose a consistent mode for all surfaces at zero together.
 
@@ -79,24 +71,27 @@ def select_modes(
     Parameters
     ----------
     gram : ndarray, shape (surface, surface)
-    zero : ndarray of int, shape (>= count,)
-        The surfaces at zero.
-    count : int
-    push : ndarray, shape (surface,)
-        G_p at this time.
-    modes : ndarray of int8, shape (surface,)
-        Changed in place for the surfaces at zero.
-    drive : ndarray, shape (>= count,)
-        zeta' of each surface at zero from all drives but their own s G terms; changed.
     alpha : float
-    y, state, boxed, free, matrix, right : ndarray
-        Space, of shapes (surface,) four times, (surface, surface), (surface, 3).
+    count : int
+        How many surfaces are at zero.
+    scratch : Scratch
+        `ZERO` lists them; `PUSH` is G_p at this time; `DRIVE` zeta' of each surface at zero from
+        all drives but their own s G terms, which is changed. `MODES` is changed for them.
 
     Returns
     -------
     int
         Number of repelling surfaces at which the choice was not unique.
     """
+    lines, marks, matrix, right = scratch.lines, scratch.marks, scratch.matrix, scratch.right
+    push, drive, y = lines[PUSH], lines[DRIVE], lines[BOX]
+    zero, modes, state, boxed, free = (
+        marks[ZERO],
+        marks[MODES],
+        marks[STATE],
+        marks[BOXED],
+        marks[FREE],
+    )
     repelling = 0
     boxes = 0
     for i in range(count):

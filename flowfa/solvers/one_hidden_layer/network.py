@@ -11,8 +11,8 @@ from torch import Tensor
 
 from flowfa.errors import InputError
 from flowfa.flow.base import Field
+from flowfa.flow.compiled_losses import LOSSES
 from flowfa.flow.field import NetworkField
-from flowfa.flow.locked_modes.network import LOSSES
 from flowfa.flow.surfaces import Surfaces
 from flowfa.problems.activations import Activation
 from flowfa.problems.losses import Loss
@@ -79,6 +79,7 @@ def refusal(
     dtype, device : str
         Without the prefix ``torch.``.
     """
+    rules = tuple(rules)
     outside = [rule.name for rule in rules if not rule.in_form]
     if not activation.piecewise_linear:
         if activation.leak is not None:
@@ -100,6 +101,13 @@ def refusal(
         return (
             f"the {solver} solver knows in deeper networks the losses {known}, and the loss is "
             f'{loss!r}: take `solver="bosh3"`, with `smooth_kinks=EPS` where neurons slide'
+        )
+    moving = [rule.name for rule in rules if rule.moves]
+    if moving:
+        return (
+            f"the feedback of the rule {moving[0]!r} moves, and the {solver} solver follows forms "
+            'a W^T + B + M * sign(W)^T with B and M fixed: take `solver="auto"`, which keeps it '
+            "for the other rules, with `smooth_kinks=EPS` where neurons slide"
         )
     if outside:
         return (

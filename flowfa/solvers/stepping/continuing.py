@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from flowfa.flow.base import Field
+from flowfa.flow.field import NetworkField
 from flowfa.solvers.stepping.integration import Integration, SaveCallback, Solver
 
 GROWTH = 12.0
@@ -77,7 +78,8 @@ class Continuable:
             cut = cut | torch.isin(rows, run.working[later])
         if cut.any():
             kept = cut.cpu().numpy()
-            entries = {f"{prefix(self.name)}{k}": v[cut] for k, v in before.items()}
+            part = part_name(self.name, isinstance(field, NetworkField) and field.moves)
+            entries = {f"{prefix(part)}{k}": v[cut] for k, v in before.items()}
             entries |= {
                 f"counter_{name}": torch.from_numpy(values[kept])
                 for name, values in counters.items()
@@ -93,9 +95,14 @@ class Continuable:
         return run.kept[NEXT_SAVE].to(rows.device)[rows] > 0
 
 
-def prefix(solver: str) -> str:
-    """Return what the kept entries of a solver's memory begin with."""
-    return re.sub(r"\W", "_", solver) + "_"
+def part_name(solver: str, moving: bool) -> str:
+    """Return what the part of a run is called that a solver moves, with or without its feedback."""
+    return f"moving {solver}" if moving else solver
+
+
+def prefix(part: str) -> str:
+    """Return what the kept entries of the memory of a part begin with."""
+    return re.sub(r"\W", "_", part) + "_"
 
 
 def _enter(run: Integration, rows: Tensor, entries: Mapping[str, Tensor]) -> None:
@@ -106,32 +113,41 @@ def _enter(run: Integration, rows: Tensor, entries: Mapping[str, Tensor]) -> Non
         target[rows.to(target.device)] = values
 
 
-def memory_of(kept: Mapping[str, Tensor], solvers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def memory_of(kept: Mapping[str, Tensor], rows_of_parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the memory of some trajectories as it was kept.
 
     Parameters
     ----------
     kept : mapping
         `Integration.kept`.
-    solvers : mapping
-        The trajectories of each solver, increasing; several are side by side.
+    rows_of_parts : mapping
+        The trajectories of each part (`part_name`), increasing; several are side by side.
     """
-    parts = {solver: _part(kept, solver, rows) for solver, rows in solvers.items() if len(rows)}
-    if len(solvers) == 1:
+    named = rows_of_parts.items()
+    parts = {part: _part(kept, part, rows) for part, rows in named if len(rows)}
+    if len(rows_of_parts) == 1:
         return next(iter(parts.values()))
     memory = {
-        f"{name} of {solver}": value
-        for solver, part in parts.items()
-        for name, value in part.items()
+        f"{name} of {part}": value
+        for part, of_part in parts.items()
+        for name, value in of_part.items()
     }
-    order = torch.cat([rows for rows in solvers.values() if len(rows)]).argsort()
-    for name in ("state", "time"):
-        memory[name] = torch.cat([part[name] for part in parts.values()])[order]
+    order = torch.cat([rows for rows in rows_of_parts.values() if len(rows)]).argsort()
+    length = max(of_part["state"].shape[1] for of_part in parts.values())
+    states = [widened(of_part["state"], length) for of_part in parts.values()]
+    memory["state"] = torch.cat(states)[order]
+    memory["time"] = torch.cat([of_part["time"] for of_part in parts.values()])[order]
     return memory
 
 
-def _part(kept: Mapping[str, Tensor], solver: str, rows: Tensor) -> dict[str, Tensor]:
-    first = prefix(solver)
+def widened(states: Tensor, length: int) -> Tensor:
+    """Return states with zeros for feedback that their rules do not move."""
+    missing = length - states.shape[1]
+    return torch.nn.functional.pad(states, (0, missing)) if missing else states
+
+
+def _part(kept: Mapping[str, Tensor], part: str, rows: Tensor) -> dict[str, Tensor]:
+    first = prefix(part)
     return {
         name.removeprefix(first): value[rows]
         for name, value in kept.items()

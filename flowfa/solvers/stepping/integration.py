@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -219,6 +219,15 @@ class Solver(Protocol):
 
         `field` has one row for each member of the working set.
         """
+        ...
+
+
+@runtime_checkable
+class StepByStep(Protocol):
+    """A solver that takes several steps in one call of `advance`, and can be asked to take one."""
+
+    def step_by_step(self) -> Solver:
+        """Return the same method, whose trajectories take one accepted step a call at most."""
         ...
 
 

@@ -19,7 +19,12 @@ from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from flowfa.flow.measured import MeasuredState
 from flowfa.flow.observables import alignment
-from flowfa.solvers.stepping.integration import Integration, SaveCallback, Solver
+from flowfa.solvers.stepping.integration import (
+    Integration,
+    SaveCallback,
+    Solver,
+    StepByStep,
+)
 from flowfa.solvers.stepping.status import Status
 
 PIECES = 32
@@ -92,7 +97,8 @@ class Stopping:
 
     def __init__(self, solver: Solver, conditions: tuple[Condition, ...]) -> None:
         self.name = solver.name
-        self.solver = solver
+        # A quantity that falls and rises again is seen from one step's beginning and end.
+        self.solver = solver.step_by_step() if isinstance(solver, StepByStep) else solver
         self._conditions = conditions
 
     def start(self, field: Field, run: Integration) -> None:
@@ -143,7 +149,7 @@ class Stopping:
         """Return how far rows are from each condition, and whether they come nearer."""
         measured = _measured(field, state)
         excess = self.excess(measured)
-        velocity = measured.update
+        velocity = measured.velocity
         size = state.norm(dim=1, keepdim=True) / velocity.norm(dim=1, keepdim=True)
         ahead = state + torch.where(size.isfinite(), PROBE * size, 0.0) * velocity
         return excess, self.excess(_measured(field, ahead)) < excess

@@ -19,7 +19,7 @@ import flowfa
 from flowfa.machine import code_cache
 from flowfa.machine.code_cache import is_kept, keep_on_disk, sources_of
 from flowfa.machine.compiled import compiling_message
-from flowfa.solvers.hybrid import rows
+from flowfa.solvers.hybrid import loop
 
 ENTRY = """
 import json
@@ -51,13 +51,13 @@ import json
 
 import flowfa
 from flowfa.datasets import nearly_orthogonal
-from flowfa.solvers.hybrid.rows import sweep_rows
+from flowfa.solvers.hybrid.loop import integrate
 
 problem = flowfa.Problem(nearly_orthogonal(4, 5, seed=0), widths=(3,), rule="fa")
 run = flowfa.simulate(problem, 1, t_end=1.0, solver="hybrid")
 print(json.dumps({
     "loss": run.tree["trajectory"]["loss"].values[0, -1],
-    "loaded": sum(sweep_rows.stats.cache_hits.values()),
+    "loaded": sum(integrate.stats.cache_hits.values()),
 }))
 """
 HORNER = "total = total * x + coefficients[q]"
@@ -130,7 +130,7 @@ def test_compiled_code_is_kept_where_numba_is_told_to(copy):
 
 
 def test_the_sources_of_the_engine_are_those_of_all_functions_that_it_calls():
-    files, called, left = set(sources_of(Path(rows.__file__)).values()), set(), [rows.sweep_rows]
+    files, called, left = set(sources_of(Path(loop.__file__)).values()), set(), [loop.integrate]
     while left:
         function = left.pop()
         called.add(function)
@@ -209,14 +209,14 @@ def test_the_message_promises_to_keep_only_what_is_kept():
     def plain(x):
         return x
 
-    assert "is kept for later runs" in compiling_message(rows.sweep_rows)
+    assert "is kept for later runs" in compiling_message(loop.integrate)
     unkept = compiling_message(njit(plain))
     assert "in every run: set NUMBA_CACHE_DIR" in unkept and "kept for later" not in unkept
 
 
 @pytest.mark.slow
 def test_an_edit_deep_in_the_engine_changes_the_weights_of_a_run(tmp_path, package):
-    """What the fast tests show of one small function, of the whole engine: 20 s each time."""
+    """What the fast tests show of one small function, of the whole engine: it takes its time."""
     before, again = run(tmp_path, RUN), run(tmp_path, RUN)
     motion = package / "solvers" / "hybrid" / "motion.py"
     motion.write_text(motion.read_text().replace("h * q1,", "1.5 * h * q1,"))

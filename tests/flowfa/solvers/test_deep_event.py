@@ -16,7 +16,7 @@ from flowfa.solvers.choice import MOST_PAIRS, choose
 from flowfa.solvers.deep_event.solver import DeepEventSolver
 from flowfa.solvers.registry import make_solver
 from flowfa.solvers.stepping.controller import Tolerance
-from flowfa.solvers.stepping.integration import Integration
+from flowfa.solvers.stepping.integration import Integration, StepByStep
 from flowfa.solvers.stepping.solve import solve
 from flowfa.solvers.stepping.status import Status
 from tests.support.nightly import some_now
@@ -193,3 +193,22 @@ def test_another_loss_is_refused_with_what_to_take():
     with pytest.raises(InputError, match="knows in deeper networks the losses"):
         flowfa.simulate(problem, 1, t_end=1.0, solver="event")
     assert choose("auto", problem).name == "bosh3"
+
+
+def test_a_run_that_stops_takes_one_step_a_call():
+    """Else a quantity that falls and rises again in one call would be missed."""
+    flow = network(rules=("fa",), widths=(5, 4), starts=1)
+    solver = make_solver("event", rtol=1e-4)
+    assert isinstance(solver, StepByStep)
+    run = Integration.begin(flow.initial, torch.tensor([0.0, 1.0], dtype=torch.float64))
+    taken = []
+    solve(flow.field, run, solver.step_by_step(), _nothing, lambda run: taken.append(_steps(run)))
+    assert np.diff([0, *taken]).max() == 1 and len(taken) > 10
+
+
+def _steps(run):
+    return int(run.counters["steps"][0])
+
+
+def _nothing(rows, saves, states):
+    """Save nothing."""

@@ -8,8 +8,10 @@ import torch
 
 from flowfa.flow.surfaces import find_surfaces
 from flowfa.problems.rules import LowRankFeedbackAlignment
+from flowfa.solvers.hybrid.first import first_memory
+from flowfa.solvers.hybrid.layers import Setting
 from flowfa.solvers.hybrid.newton import tangent_kernel
-from flowfa.solvers.hybrid.sweep import Guess
+from flowfa.solvers.hybrid.records import Memory
 from flowfa.solvers.one_hidden_layer.network import augmented_inputs, feedback_of
 from flowfa.solvers.stepping.status import Status
 from tests.support.rules import Mixed
@@ -103,15 +105,27 @@ def test_newton_knows_how_the_output_moves(rule):
     flow = network("cross-entropy", (rule,), "all", starts=2, outputs=3)
     field = flow.field
     surfaces = find_surfaces(augmented_inputs(field))
-    views = field.layout.views(flow.initial)
-    v = views["W2"].transpose(1, 2).numpy()
+    setting = Setting(field, surfaces, feedback_of(field))
+    arrays, _ = first_memory(setting, flow.initial, 1.0, 1.0)
+    kernel = np.stack(
+        [
+            tangent_kernel(
+                setting.layer(row),
+                Memory(
+                    flow.initial[row].numpy(),
+                    arrays["zeta"][row],
+                    arrays["modes"][row],
+                    arrays["farthest"][row],
+                    arrays["weights"][row],
+                    arrays["signals"][row],
+                    np.zeros(5),
+                    arrays["flags"][row],
+                ),
+            )
+            for row in range(2)
+        ]
+    )
     forward = field.forward(flow.initial)
-    zeta = forward.preactivations[0].numpy() / surfaces.factor
-    signs = np.where(v >= 0.0, 1.0, -1.0)
-    modes = np.where(zeta > 0.0, 1, -1).astype(np.int8)
-    size = np.ones(2)
-    guess = Guess(size, np.abs(zeta).max(axis=2), zeta, zeta, v, zeta, v, modes, signs)
-    kernel = tangent_kernel(field, surfaces, feedback_of(field), guess)
     r = field.output_signal(forward)
     moved = np.einsum("icskt,ikt->ics", kernel, r.numpy())
     velocity = field(torch.zeros(2), flow.initial)

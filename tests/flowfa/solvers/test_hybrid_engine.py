@@ -14,7 +14,26 @@ from flowfa.solvers.hybrid.drives import slide
 from flowfa.solvers.hybrid.modes import select_modes
 from flowfa.solvers.hybrid.newton import GAUSS, correct
 from flowfa.solvers.hybrid.polynomials import NONE, first_negative, first_sign_change
-from flowfa.solvers.hybrid.signals import NODES, STEP_TIMES, integrals, predictor, to_polynomial
+from flowfa.solvers.hybrid.records import (
+    DRIVE,
+    FULL_A,
+    FULL_U,
+    MODES,
+    PUSH,
+    ZERO,
+    A,
+    Scratch,
+    U,
+)
+from flowfa.solvers.hybrid.signals import (
+    NODES,
+    STEP_TIMES,
+    TO_AHEAD,
+    TO_MONOMIAL,
+    integral_of,
+    write_coefficients,
+    write_values,
+)
 
 roots = st.lists(st.floats(0.05, 1.5), min_size=3, max_size=3)
 
@@ -60,6 +79,27 @@ def test_first_sign_change_of_degree_six_is_the_least_root(places):
         assert found == NONE
 
 
+def scratch_for(surfaces):
+    """Space of one neuron with one output, its surfaces in mode 1."""
+    scratch = Scratch(
+        np.zeros((7, surfaces)),
+        np.zeros((6, 3, surfaces)),
+        np.zeros((4, surfaces)),
+        np.zeros((8, surfaces), np.int64),
+        np.zeros((6, 1)),
+        np.zeros((3, 7)),
+        np.zeros((surfaces, surfaces)),
+        np.zeros((surfaces, 3)),
+        np.zeros((1, 1)),
+        np.zeros((1, 1)),
+        np.zeros((1, 1)),
+        np.zeros((1, 1)),
+        np.zeros(6, np.int64),
+    )
+    scratch.marks[MODES] = 1
+    return scratch
+
+
 def consistent(K, d, G, alpha, modes):
     """Whether modes of attracting surfaces fit their velocities, with slopes of sliding ones."""
     sliding = [p for p, mode in enumerate(modes) if mode == 0]
@@ -82,12 +122,10 @@ def test_selected_modes_are_the_one_consistent_choice(size, seed, alpha):
     E = random.standard_normal((size, size + 2))
     E /= np.linalg.norm(E, axis=1)[:, None]
     K, d, G = E @ E.T, random.standard_normal(size), -np.abs(random.standard_normal(size)) - 0.01
-    modes = np.ones(size, np.int8)
-    space = [np.empty(size), np.empty(size, np.int8)]
-    space += [np.empty(size, np.int64), np.empty(size, np.int64)]
-    space += [np.empty((size, size)), np.empty((size, 3))]
-    zero = np.arange(size)
-    repelling = select_modes(K, zero, size, G, modes, d.copy(), alpha, *space)
+    scratch = scratch_for(size)
+    scratch.marks[ZERO], scratch.lines[PUSH], scratch.lines[DRIVE] = np.arange(size), G, d
+    repelling = select_modes(K, alpha, size, scratch)
+    modes = scratch.marks[MODES]
     found = [c for c in itertools.product((-1, 0, 1), repeat=size) if consistent(K, d, G, alpha, c)]
     assert found == [tuple(modes)] and repelling == 0
 
@@ -100,12 +138,12 @@ def test_sliding_surfaces_stand_still(dependent):
         E[1] = E[0] + 1e-12 * E[3]
     E /= np.linalg.norm(E, axis=1)[:, None]
     K = E @ E.T
-    modes = np.array([0, 0, 0, 1, -1, 1], np.int8)
+    modes = np.array([0, 0, 0, 1, -1, 1])
     u = random.standard_normal((3, 6)) * (modes != 0)
-    full_u, full_A = np.empty((3, 6)), np.empty((3, 6))
-    space = np.empty(6, np.int64), np.empty((6, 6)), np.empty((6, 3))
-    found = slide(modes, K, u, u @ K, 3, full_u, full_A, *space)
-    assert found == dependent
+    scratch = scratch_for(6)
+    scratch.marks[MODES], scratch.drives[U], scratch.drives[A] = modes, u, u @ K
+    assert slide(K, scratch) == dependent
+    full_u, full_A = scratch.drives[FULL_U], scratch.drives[FULL_A]
     assert np.abs(full_A[:, :3]).max() < 1e-10
     np.testing.assert_allclose(full_A, full_u @ K, atol=1e-9)
     np.testing.assert_array_equal(full_u[:, 3:], u[:, 3:])
@@ -129,11 +167,16 @@ def test_merged_samples_keep_their_sum_of_signals():
 
 def test_quadratics_on_a_step_are_exact():
     coefficients = np.array([0.3, -1.2, 0.7])
-    at = np.polynomial.polynomial.polyval(STEP_TIMES, coefficients)[None]
-    np.testing.assert_allclose(to_polynomial(at[:, :3])[0], coefficients, atol=1e-14)
-    np.testing.assert_allclose(predictor(at)[0], coefficients, atol=1e-13)
-    whole = integrals(coefficients[None], np.ones((1, 1)))[0, 0]
-    np.testing.assert_allclose(whole, 0.3 - 0.6 + 0.7 / 3.0)
+    at = np.polynomial.polynomial.polyval(STEP_TIMES, coefficients)[:, None, None]
+    found, following = np.empty((3, 1, 1)), np.empty((3, 1, 1))
+    write_coefficients(TO_MONOMIAL, at[:3], found)
+    np.testing.assert_allclose(found[:, 0, 0], coefficients, atol=1e-14)
+    write_coefficients(TO_AHEAD, at[1:], found)
+    np.testing.assert_allclose(found[:, 0, 0], coefficients, atol=1e-13)
+    write_values(found, 0.5, following)
+    expected = np.polynomial.polynomial.polyval(1.0 + 0.5 * NODES, coefficients)
+    np.testing.assert_allclose(following[:, 0, 0], expected, atol=1e-13)
+    np.testing.assert_allclose(integral_of(found, 0, 1.0), 0.3 - 0.6 + 0.7 / 3.0)
 
 
 def test_newton_solves_a_linear_flow_at_once():
@@ -141,15 +184,15 @@ def test_newton_solves_a_linear_flow_at_once():
     random = np.random.default_rng(4)
     size, n = 0.7, 3
     Theta = random.standard_normal((n, n))
-    slope = -np.ones((1, 1, 1, n))
+    slope = -np.ones((1, 1, n))
     start = random.standard_normal(n)
 
     def sweep(signals):
         return start - size * np.einsum("ij,jk->ik", GAUSS, signals @ Theta.T)
 
     guess = random.standard_normal((3, n))
-    defect = (sweep(guess) - guess)[None, :, None]
-    kernel = Theta.reshape(1, 1, n, 1, n)
-    solved = guess + correct(kernel, slope, np.array([size]), defect)[0, :, 0]
+    correction = (sweep(guess) - guess)[:, None]
+    correct(Theta.reshape(1, n, 1, n), slope, size, correction)
+    solved = guess + correction[:, 0]
     np.testing.assert_allclose(sweep(solved), solved, atol=1e-12)
     np.testing.assert_allclose(GAUSS.sum(axis=1), NODES, atol=1e-14)

@@ -197,6 +197,7 @@ def test_trajectories_that_reach_nothing_go_to_the_end():
     assert not run.failed
 
 
+@pytest.mark.usefixtures("step_by_step")
 @pytest.mark.parametrize("rounds", [2, 9])
 def test_a_resumed_run_stops_as_the_uninterrupted_one(tmp_path, rounds):
     settings = {"t_end": 400.0, "until_loss": LOSS, "rtol": 1e-6}

@@ -55,13 +55,14 @@ def test_pieces_as_they_should_be_are_the_flow(rule):
 def cases():
     """Each rule with each of its mutants.
 
-    Those in which a rule is not itself are slow: dfa and frsf with the mutants of any rule, adafa
-    and kolen-pollack with those of fa. The same pieces are wrong in the rules that are tested
-    always, and the same statements see them.
+    Those in which a rule is not itself are slow: dfa, frsf and rules that move their feedback with
+    the mutants of any rule, adafa and kolen-pollack with those of fa. The same pieces are wrong in
+    the rules that are tested always, and the same statements see them.
     """
     of_any = set(MUTANTS["gd"]) & set(MUTANTS["fa"])
     shared = {"dfa": of_any, "frsf": of_any}
     shared |= {rule: set(MUTANTS["fa"]) for rule in ("adafa", "kolen-pollack")}
+    shared |= {rule: of_any | {"momentum"} for rule in ("kolen-pollack-decay", "weight-mirror")}
     for rule in IN_FORM:
         for name in names_of(rule):
             slow = name in shared.get(rule, ())

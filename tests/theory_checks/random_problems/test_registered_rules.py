@@ -30,8 +30,14 @@ def registered_rule():
 
 
 def test_rules_in_form_are_drawn():
-    assert {"kolen-pollack", "low-rank-fa"} <= set(rule_names())
+    assert {"kolen-pollack", "low-rank-fa", "low-rank-dfa"} <= set(rule_names())
     assert "brsf" not in rule_names()
+
+
+def test_rules_that_move_their_feedback_are_drawn():
+    assert {"kolen-pollack-decay", "weight-mirror"} <= set(rule_names())
+    # Its feedback stays, and has no form.
+    assert "drtp" not in rule_names()
 
 
 def test_a_registered_rule_is_drawn(registered_rule):

@@ -71,6 +71,12 @@ class Dynamics:
             object.__setattr__(self, "rule", RULES.get(self.rule)())
         if not isinstance(self.rule, Rule):
             raise InputError(f"`rule` is {self.rule!r}: expected a name or a Rule")
+        if self.rule.moves:
+            raise InputError(
+                f"the rule {self.rule.name!r} moves its feedback, and laws are counted of rules "
+                "that keep theirs: see what C-1 says of its runs (flowfa check RUN.nc --only C-1), "
+                "or take another rule"
+            )
         _check_sizes(self.sizes)
         layers = len(self.sizes) - 1
         object.__setattr__(self, "sizes", tuple(self.sizes))

@@ -30,6 +30,8 @@ class Samples:
         How much of what moves without data is in the field, (batch, 1).
     kept : dict or None
         What the rule keeps for each, (batch, ...); None: the same as the motion has.
+    targets : Jet or None
+        y*, (batch, n_L): any vector, since data are open; None where the rule does not ask.
     """
 
     inputs: Jet
@@ -37,6 +39,7 @@ class Samples:
     slopes: tuple[Jet, ...]
     drift: Jet
     kept: dict[str, np.ndarray] | None = None
+    targets: Jet | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,10 @@ class Motion:
         if fresh or self.dynamics.rule.redrawn:
             each = [kept_matrices(self.dynamics, self.source, self.largest) for _ in range(batch)]
             kept = {name: np.stack([one[name] for one in each]) for name in each[0]}
-        return Samples(inputs, draw((batch, sizes[-1])), slopes, draw((batch, 1)), kept)
+        residual, drift = draw((batch, sizes[-1])), draw((batch, 1))
+        asked = self.dynamics.rule.feedback_from == "targets"
+        targets = draw((batch, sizes[-1])) if asked else None
+        return Samples(inputs, residual, slopes, drift, kept, targets)
 
     def field(self, state: Jet, signs: np.ndarray, samples: Samples) -> Jet:
         """Return the field at a state, (batch, number); its sign and size are no matter."""
@@ -173,8 +179,11 @@ class Motion:
                 samples.kept,
                 self._shrunk(state, layer),
             )
-            direct = dynamics.rule.feedback_from == "output"
-            delta = back @ (samples.residual if direct else delta)
+            if samples.targets is not None:
+                delta = back @ samples.targets
+            else:
+                direct = dynamics.rule.feedback_from == "output"
+                delta = back @ (samples.residual if direct else delta)
             slope = slopes[layer - 2]
             delta = delta if slope is None else delta * slope
         if dynamics.readouts:

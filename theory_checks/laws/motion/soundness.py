@@ -120,7 +120,7 @@ def _check_layer(dynamics: Dynamics, layer: int) -> None:
     rule, sizes = dynamics.rule, dynamics.sizes
     weight, kept = _drawn(dynamics, layer)
     first = _feedback(rule, layer, weight, kept)
-    last = sizes[-1] if rule.feedback_from == "output" else sizes[layer]
+    last = sizes[-1] if rule.feedback_from != "next layer" else sizes[layer]
     shape = (NETWORKS, sizes[layer - 1], last)
     if not isinstance(first, Tensor) or not _fits(first, shape):
         has = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__

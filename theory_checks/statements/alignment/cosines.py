@@ -31,7 +31,7 @@ def stands_in(evidence: Evidence) -> Tensor:
     layers = evidence.flow.layout.layers
     result = torch.ones(len(evidence), layers - 1, dtype=torch.bool)
     for group in evidence.field.groups:
-        if group.rule.feedback_from == "output":
+        if group.rule.feedback_from != "next layer":
             result[group.start : group.stop, :-1] = False
     return result
 
@@ -104,9 +104,10 @@ def with_angle(
 
 def _feedback(networks: Networks, group: RuleGroup, layer: int, weight: Tensor) -> Tensor:
     part = weight[group.start : group.stop]
-    if group.rule.feedback_from == "output" and layer < networks.field.layout.layers:
+    if group.rule.feedback_from != "next layer" and layer < networks.field.layout.layers:
         return torch.zeros_like(part)
-    return group.rule.feedback(layer, part, group.kept).transpose(-1, -2)
+    kept = group.kept_at(networks.parameters)
+    return group.rule.feedback(layer, part, kept).transpose(-1, -2)
 
 
 def _by_layer(networks: Networks, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -27,10 +27,11 @@ def feedback_into(networks: Networks, layer: int) -> Tensor:
     parts = []
     for group in networks.field.groups:
         part = weight[group.start : group.stop]
-        if earlier and group.rule.feedback_from == "output":
+        if earlier and group.rule.feedback_from != "next layer":
             parts.append(torch.full_like(part.transpose(1, 2), torch.nan))
         else:
-            parts.append(group.rule.feedback(layer + 1, part, group.kept))
+            kept = group.kept_at(networks.parameters)
+            parts.append(group.rule.feedback(layer + 1, part, kept))
     return torch.cat(parts)
 
 

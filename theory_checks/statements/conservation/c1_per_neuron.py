@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
+
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
 from theory_checks.evidence.evidence import Evidence
@@ -13,8 +15,8 @@ from theory_checks.margins.measurement import Hypothesis, Measurement
 from theory_checks.statements.activations import homogeneous
 from theory_checks.statements.conservation.laws import in_norms, neuron_law, neurons, with_law
 from theory_checks.statements.conservation.virtual_readouts import (
-    earlier_in_norms,
     readout_law,
+    spoken_of,
     with_readouts,
 )
 from theory_checks.statements.statement import register
@@ -24,7 +26,11 @@ DRIFT = "margin = 2 x uncertainty - drift"
 
 @register
 class NeuronConservation:
-    """Theorem 5.2: C_j(t) = C_j(0), by the row of each rule; dfa's earlier layers with readouts."""
+    """Theorem 5.2: C_j(t) = C_j(0), by the row of each rule.
+
+    Where the weights alone have no law, it is held to with what is integrated along: the virtual
+    readouts of dfa's earlier layers and of drtp, and what moving feedback adds.
+    """
 
     spec: ClassVar[str] = "C-1"
     statement: ClassVar[str] = (
@@ -40,18 +46,17 @@ class NeuronConservation:
         """Return how much room each neuron's drift leaves."""
         items = neurons(evidence)
         measurements = constant(evidence, neuron_law, in_norms, items, speaks_of=with_law(evidence))
-        direct = evidence.under("dfa")
-        if evidence.flow.layout.layers < 3 or not direct.any():
+        beyond = spoken_of(evidence)
+        if not beyond.any():
             return measurements
-        last = evidence.flow.layout.layers - 1
-        earlier = tuple(item for item in items if item.layer != last)
+        moving = torch.tensor([bool(group.moving) for group in evidence.field.groups]).any()
         return measurements + constant(
             with_readouts(evidence),
             readout_law,
-            earlier_in_norms,
-            earlier,
-            speaks_of=direct[:, None].expand(-1, len(earlier)),
-            note="with a virtual readout",
+            in_norms,
+            items,
+            speaks_of=beyond,
+            note="with what moves the feedback" if moving else "with a virtual readout",
         )
 
     def controls(self) -> Mapping[str, Control]:
@@ -61,6 +66,9 @@ class NeuronConservation:
             "batch norm": broken("gd", "batch norm", leak=1.0),
             "weight decay": broken("fa", "weight decay"),
             "weight decay under dfa": broken("dfa", "weight decay"),
+            "weight decay under drtp": broken("drtp", "weight decay"),
+            "weight decay under a weight mirror": broken("weight-mirror", "weight decay"),
+            "feedback that stands still": broken("kolen-pollack-decay", "frozen feedback"),
             "feedback that drifts": broken("fa", "drifting feedback"),
             "magnitudes that drift": broken("frsf", "drifting feedback"),
             "weight decay under signfa": broken("signfa", "weight decay", leak=1.0),

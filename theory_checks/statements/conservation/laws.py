@@ -104,7 +104,7 @@ def _row(networks: Networks, group: RuleGroup, layer: int) -> Tensor | None:
         return 0.5 * incoming - (out * group.kept[f"D{layer}"]).sum(2)
     form = form_of(group.rule, layer + 1, (weight.shape[1], weight.shape[2]), group.kept)
     if form is None:
-        return group.rule.conserved(layer, incoming, weight, group.kept)
+        return group.rule.conserved(layer, incoming, weight, group.kept_at(networks.parameters))
     terms = 0.5 * form.weight_share * out.square()
     if form.fixed is not None:
         terms = terms + out * form.fixed
