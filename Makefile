@@ -6,10 +6,12 @@ REQUIREMENTS := setup.cfg constraints.txt pyproject.toml
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # One thread a process: the tests run in two processes, and results must not depend on the count.
 ONE_THREAD := OMP_NUM_THREADS=1 FLOWFA_THREADS=1 MPLBACKEND=Agg
+# Both builds of the pages read them once.
+DOCTREES := docs/_build/doctrees
 # pyright runs on the node of PATH from the files inside its wheel; ask nobody for newer ones.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
-.PHONY: demo test test-nightly soak lint format docs bench clean
+.PHONY: demo test test-nightly test-site soak lint format docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -22,7 +24,11 @@ test: $(VENV)/.installed-dev
 test-nightly: $(VENV)/.installed-dev
 	HYPOTHESIS_PROFILE=nightly $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGUMENTS)
 
-# The long part of tests/robustness/: see docs/reliability.md.
+# The built pages in a real browser, without a network; left out where there is no chromium.
+test-site: docs $(VENV)/.installed-dev
+	FLOWFA_SITE=docs/_build/html $(ONE_THREAD) $(BIN)/python -m pytest -n 0 tests/documentation $(PYTEST_ARGUMENTS)
+
+# The long part of tests/robustness/: see docs/laboratory/reliability.md.
 soak: $(VENV)/.installed-dev
 	FLOWFA_SOAK=1 $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal tests/robustness $(PYTEST_ARGUMENTS)
 
@@ -36,8 +42,8 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.installed-docs
-	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
-	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b doctest docs docs/_build/doctest
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -d $(DOCTREES) -b html docs docs/_build/html
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -d $(DOCTREES) -b doctest docs docs/_build/doctest
 
 bench: $(VENV)/.installed
 	@set -e; for file in benchmarks/[!_]*.py; do \
@@ -46,7 +52,7 @@ bench: $(VENV)/.installed
 	done
 
 clean:
-	rm -rf docs/_build build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf docs/_build docs/reference/api/generated build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

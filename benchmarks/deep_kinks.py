@@ -1,8 +1,8 @@
 """Deep flows through kinks: error and time of the event solver, bosh3, dopri5 and Euler.
 
-Prints the table of docs/deep.md. The reference is the event solver at rtol 1e-10; Euler's method
-knows nothing of events, so that its errors, which fall with its step, confirm the reference. Time
-is processor time of one thread; compiling is not counted.
+Prints the table of docs/laboratory/deep.md. The reference is the event solver at rtol 1e-10;
+Euler's method knows nothing of events, so that its errors, which fall with its step, confirm the
+reference. Time is processor time of one thread; compiling is not counted.
 """
 
 from __future__ import annotations

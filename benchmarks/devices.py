@@ -5,7 +5,7 @@ the distance of the final weights should be far below the tolerance. MNIST is re
 FLOWFA_DATA, and left out where that is not set.
 
 Run with ``python benchmarks/devices.py [--threads N] [--device cuda]``; prints the Markdown tables
-of docs/benchmarks.md.
+of docs/laboratory/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The floor is the time that the field's matrix products would take at the rate a 
 product reaches on the same machine with the same number of threads: flops / measured GEMM rate.
 
 Run with ``python benchmarks/field.py [--threads N] [--device cuda]``; prints the Markdown table of
-docs/benchmarks.md.
+docs/laboratory/benchmarks.md.
 """
 
 from __future__ import annotations

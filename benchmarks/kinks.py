@@ -10,8 +10,8 @@ Euler runs in Gram coordinates, its fastest form here. Methods without a batch (
 whose steps are shared or one by one (torchdiffeq) are timed on one start: more take as long each.
 
 Run with ``python benchmarks/kinks.py [--quick] [--figure FILE.png]``; one thread; prints the
-Markdown tables of docs/benchmarks.md. Takes about ten minutes, --quick two. Times are those of the
-processor, not of the clock, so that a busy machine spoils them less.
+Markdown tables of docs/laboratory/benchmarks.md. Takes about ten minutes, --quick two. Times
+are those of the processor, not of the clock, so that a busy machine spoils them less.
 """
 
 from __future__ import annotations

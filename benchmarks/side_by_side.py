@@ -1,8 +1,8 @@
 """Milliseconds of one update of LeNet (E-2) a network, by three ways to train several.
 
 Run with ``python benchmarks/side_by_side.py [--networks 6] [--batch 128] [--device cpu]``; prints
-the lines of docs/experiments-networks.md: one network after the other, ``torch.func.vmap`` over
-stacked parameters, and one network with grouped convolutions. ``channels last`` is the memory
+lines of docs/laboratory/experiments-networks.md: one network after the other, ``torch.func.vmap``
+over stacked parameters, and one network with grouped convolutions. ``channels last`` is the memory
 layout of the images. vmap is timed under gd, for the feedback layers' own backward has no rule for
 it; the others under fa.
 """

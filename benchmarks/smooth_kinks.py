@@ -1,7 +1,8 @@
 """Smoothed kinks: distance to the exact flow, cost, and which solver wins on deep nets.
 
 Run ``python benchmarks/smooth_kinks.py``; it takes three minutes and prints the tables of
-docs/solvers.md. Random labels (20 samples in 50 dimensions), leak 0.1, Xavier starts, t = 20.
+docs/laboratory/smoothed-kinks.md. Random labels (20 samples in 50 dimensions), leak 0.1, Xavier
+starts, t = 20.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ tolerance: for kinks dop853 at rtol 1e-9, for the linear network dop853 at 1e-13
 orthogonally separable: neurons cross kinks there, and do not slide.
 
 Run with ``python benchmarks/solvers.py [--threads N]``; prints the Markdown tables of
-docs/benchmarks.md. Takes several minutes.
+docs/laboratory/benchmarks.md. Takes several minutes.
 """
 
 from __future__ import annotations

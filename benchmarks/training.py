@@ -1,7 +1,7 @@
 """Steps per second of processor time of discrete training, many networks side by side.
 
 Run with ``python benchmarks/training.py [--threads N]``; prints the Markdown table of
-docs/training.md.
+docs/laboratory/benchmarks.md.
 """
 
 from __future__ import annotations

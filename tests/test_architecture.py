@@ -1,4 +1,4 @@
-"""docs/architecture.md draws the rooms as they are: none missing, and imports run downwards."""
+"""docs/reference/architecture.md draws all rooms, and imports that run downwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.rooms import PACKAGES, ROOT, arrows
 
-PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "architecture.md").read_text(encoding="utf-8")
 
 
 def drawn(package: str) -> dict[str, int]:

@@ -4,7 +4,7 @@ The second opinion shares no code with flowfa but the data and the start: the fl
 in the user's coordinates, written in numpy, integrated by scipy's DOP853 at rtol 1e-9.
 
 Run with ``python validation/agreement.py [--threads N]``; prints the Markdown tables of
-docs/benchmarks.md.
+docs/laboratory/benchmarks.md.
 """
 
 from __future__ import annotations

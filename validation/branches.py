@@ -5,7 +5,7 @@ Euler's steps are written here in numpy, with nothing of flowfa's field or solve
 hybrid solver's at rtol 1e-9. If that is right, and unique, steps come to it in the end.
 
 Run with ``python validation/branches.py``; one thread; a minute. Prints the table of
-docs/deviation.md, section "Random labels".
+docs/laboratory/deviation.md, section "Random labels".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The reports of docs/deviation.md: discrete steps against the flow in four settings.
+"""The reports of docs/laboratory/deviation.md: discrete steps against the flow in four settings.
 
 Run with ``python validation/deviation.py SETTING [--out DIR] [--threads N]``, SETTING being
 nearly-orthogonal, random-labels, digits or noisy-mnist (which needs MNIST in FLOWFA_DATA). DIR gets

@@ -12,7 +12,7 @@ times to t = 20 of the difference of a weight, in units of the largest preactiva
 weight so far.
 
 Run with ``python validation/event_agreement.py [--starts]``; prints the tables of
-docs/benchmarks.md, with --starts only the last. Takes about ten minutes, --starts three.
+docs/laboratory/benchmarks.md, with --starts only the last. Takes about ten minutes, --starts three.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Laws of 140 random networks against the theory (C-9, C-14), and the table of docs/laws.md.
+"""Laws of 140 random networks against the theory (C-9, C-14), and the table of docs/theory/laws.md.
 
 ``python validation/laws.py`` prints how many agree and how long it took on one core;
-``python validation/laws.py docs/laws.md`` writes the table into the page.
+``python validation/laws.py docs/theory/laws.md`` writes the table into the page.
 """
 
 from __future__ import annotations

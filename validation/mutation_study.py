@@ -1,7 +1,7 @@
 """Which check finds which wrong implementation of a rule.
 
 Run with ``python validation/mutation_study.py``; prints the Markdown tables of
-docs/mutation-study.md. Exit status 1 if a mutant survives all checks.
+docs/laboratory/mutation-study.md. Exit status 1 if a mutant survives all checks.
 """
 
 from __future__ import annotations

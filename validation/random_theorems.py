@@ -5,7 +5,8 @@ lengths of runs are drawn with fixed seeds (`theory_checks.random_problems`). A 
 is an error of flowfa or of the check; of what applies, less than 2 % should be ``inconclusive``.
 
 Run with ``python validation/random_theorems.py [--problems N] [--first N] [--only ID ...]``; one
-thread; prints the Markdown tables of docs/random-tests.md, and each violated case as a program.
+thread; prints the Markdown tables of docs/laboratory/random-tests.md, and each violated case as a
+program.
 Ctrl-C ends it early, with the tables of what was done. With ``--out FILE`` each finished batch
 is a line of FILE (JSON), the same command does those that are not there yet, and
 ``--table FILE`` prints the tables of what is there; ``--wide`` takes recorded runs of the wide

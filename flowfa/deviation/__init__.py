@@ -1,1 +1,1 @@
-"""How far discrete training strays from the flow (docs/deviation.md)."""
+"""How far discrete training strays from the flow (docs/theory/deviation.md)."""

@@ -76,7 +76,7 @@ def study(
     Returns
     -------
     xarray.Dataset
-        Dimensions start, variant, point, layer, refinement, shown; see docs/deviation.md.
+        Dimensions start, variant, point, layer, refinement, shown; see docs/theory/deviation.md.
 
     Raises
     ------

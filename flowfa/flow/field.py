@@ -1,4 +1,4 @@
-"""The vector field of a learning rule: dW_l/dt = -G_l, dc_l/dt = -E[delta_l] (docs/theory.md).
+"""The vector field of a learning rule: dW_l/dt = -G_l, dc_l/dt = -E[delta_l] (docs/theory).
 
 With rates and decay by layer (C-8, C-13) it is dW_l/dt = -eta_l (G_l + lambda_l W_l), biases alike,
 which are the parameter groups of torch's SGD.

@@ -54,8 +54,8 @@ def dead_neurons(measured: MeasuredState) -> Tensor:
 def sliding_neurons(measured: MeasuredState) -> Tensor:
     """Return how many neurons are held at z = 0 on some sample, (row, layer).
 
-    They slide if the flow on both sides points at z = 0 (docs/theory.md, solution concept). Known
-    with one hidden layer of exact kinks; NaN elsewhere, and in the output layer.
+    They slide if the flow on both sides points at z = 0 (docs/theory/statements.md, solution
+    concept). Known with one hidden layer of exact kinks; NaN elsewhere, and in the output layer.
     """
     field, forward = measured.field, measured.forward
     nowhere = torch.full_like(measured.state[:, :1], torch.nan).expand(-1, field.layout.layers)

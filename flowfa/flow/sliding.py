@@ -1,8 +1,9 @@
 """The slopes of neurons that slide, for what is measured at a state.
 
 While a neuron slides, its preactivation is zero up to rounding, and the sign of that rounding says
-nothing: the slope in [alpha, 1] is the one that keeps it there (docs/theory.md, solution concept).
-The state alone determines it, with one hidden layer as here, with several as in `deep_slopes`.
+nothing: the slope in [alpha, 1] is the one that keeps it there (docs/theory/statements.md,
+solution concept). The state alone determines it, with one hidden layer as here, with several as in
+`deep_slopes`.
 """
 
 from __future__ import annotations
@@ -234,7 +235,7 @@ class _Chosen(torch.autograd.Function):
 def _bounded_slopes(
     gram: np.ndarray, velocity: np.ndarray, strength: np.ndarray, leak: float
 ) -> np.ndarray:
-    """Return the slopes that solve the box problem of docs/hybrid.md, by bounded least squares.
+    """Return the slopes that solve the box problem (docs/theory/hybrid.md) by least squares.
 
     They are NaN where something has overflowed.
     """

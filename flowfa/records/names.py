@@ -1,4 +1,4 @@
-"""Names of groups and variables of a result, and what they mean (docs/file-format.md)."""
+"""Names of groups and variables of a result, and what they mean (docs/reference/file-format.md)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     Returns
     -------
     xarray.DataTree
-        Groups as docs/file-format.md says.
+        Groups as docs/reference/file-format.md says.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a result holds: groups, variables, dimensions, and attributes (docs/file-format.md)."""
+"""What a result holds: groups, variables, dimensions, attributes (docs/reference)."""
 
 from __future__ import annotations
 

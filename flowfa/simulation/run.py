@@ -37,7 +37,7 @@ class Run:
     Parameters
     ----------
     tree : xarray.DataTree
-        Laid out as docs/file-format.md says.
+        Laid out as docs/reference/file-format.md says.
     path : Path, optional
         The file it is stored in.
     problem : Problem, optional

@@ -17,7 +17,7 @@ from flowfa.solvers.stepping.side_by_side import SideBySide
 
 MOST_PAIRS = 1000
 """Pairs of hidden neuron and sample up to which a deep trajectory takes the event solver under a
-second (docs/deep.md)."""
+second (docs/theory/deep.md)."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def choose(
     With one hidden layer and kinks the hybrid solver took the least time for the same error at
     every tolerance, with or without sliding. Where it does not apply, kinks reduce an error test
     to first order, whatever the order of the method, so that the cheapest step wins: bosh3.
-    Without kinks the highest order wins: dop853. Those measurements are in docs/benchmarks.md.
+    Without kinks the highest order wins: dop853. Measured in docs/laboratory/benchmarks.md.
     In small networks of several hidden layers the event solver takes as long as bosh3 and is exact
     where that chatters; its time grows with the second to third power of the number of pairs of
     neuron and sample, of which some in a hundred slide. Smoothed kinks are in between, and so is
-    the order that wins: dopri5 (docs/solvers.md). Of other activations only their kinks count. A
+    the order that wins: dopri5 (docs/theory). Of other activations only their kinks count. A
     rule whose feedback has no form (C-12), or moves, does not get these solvers, but the rules
     beside it do. Beside rules that move their feedback, the others have states of their own length,
     and so an entry of their own in `Choice.by_rule` whatever the solver.

@@ -163,7 +163,7 @@ class RuleTestCase(ABC):
         torch.testing.assert_close(found, flow.layout.pack(velocity), rtol=1e-12, atol=1e-14)
 
     def test_output_layer_follows_its_true_gradient(self) -> None:
-        """Feedback changes hidden layers only (docs/theory.md, model)."""
+        """Feedback changes hidden layers only (docs/theory/statements.md, model)."""
         flow = self.flow(bias="all")
         states = self.states(flow)
         forward = flow.field.forward(states)

@@ -1,7 +1,7 @@
 """Linear maps and convolutions whose backward signal passes through given feedback.
 
 In feedback alignment of layer l the signal *through* layer l is B_l delta_l instead of
-W_l^T delta_l; the gradient of W_l is the usual one (docs/theory.md, model).
+W_l^T delta_l; the gradient of W_l is the usual one (docs/theory/statements.md, model).
 """
 
 from __future__ import annotations

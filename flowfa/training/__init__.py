@@ -1,4 +1,4 @@
-"""The discrete counterpart of the flow: steps W <- W - eta_k G, side by side (docs/training.md)."""
+"""The discrete counterpart of the flow: steps W <- W - eta_k G, side by side (docs/theory)."""
 
 from flowfa.training.minibatches import Minibatches
 from flowfa.training.redraws import Redraws

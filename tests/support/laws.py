@@ -23,7 +23,7 @@ def dynamics(rule, *sizes, activation: Activation = LEAKY, **more) -> Dynamics:
 
 
 class HalfFA(flowfa.RuleInForm):
-    """The rule of docs/own-rule.md."""
+    """The rule of docs/guides/own-rule.md."""
 
     keeps = "B"
 

@@ -1,6 +1,6 @@
 """A two-layer network at one state, in floats or in decimal numbers.
 
-``f = W_2 sigma(W_1 x)``, no bias, in the notation of docs/theory.md.
+``f = W_2 sigma(W_1 x)``, no bias, in the notation of docs/theory/statements.md.
 """
 
 from __future__ import annotations

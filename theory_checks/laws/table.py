@@ -1,4 +1,4 @@
-"""The table of docs/laws.md: how many laws each built-in rule has, counted by the code."""
+"""The table of docs/theory/laws.md: how many laws each built-in rule has, counted by the code."""
 
 from __future__ import annotations
 

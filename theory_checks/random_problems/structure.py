@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flowfa.problems.rules import RULES, Rule, configured_rule
 
 RULE_NAMES = ("fa", "gd", "adafa", "signfa", "dfa", "frsf")
-"""The rules of C-1's table, in the order of the random study of docs/random-tests.md."""
+"""The rules of C-1's table, in the order of the random study of docs/laboratory/random-tests.md."""
 BIASES = ("none", "hidden", "all")
 LEAKS = (0.1, 1.0, 0.0, 0.5, 0.3, 1e-2, 1e-4, 1e-6)
 """Leaks: ordinary ones, that of the linear network, that of ReLU, tiny ones."""

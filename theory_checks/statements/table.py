@@ -1,6 +1,6 @@
 """The table of all statements: ID, file, test and negative controls, as the documentation has it.
 
-``python -m theory_checks.statements.table docs/checks.md`` writes it into the page anew.
+``python -m theory_checks.statements.table docs/reference/checks.md`` writes it into the page anew.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Side by side they go through the same epoch; each step is one network's own. On CPU that was
 measured to be faster than one batched step of all, by vmap or by grouped convolutions
-(docs/experiments-networks.md), and it makes a network bit for bit the same whatever the others are.
+(docs/laboratory/experiments-networks.md), and it makes a network bit for bit the same whatever the
+others are.
 """
 
 from __future__ import annotations

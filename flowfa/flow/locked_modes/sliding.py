@@ -3,8 +3,8 @@
 A pair a = (layer, neuron, ray) that slides has the drive u_a that keeps its preactivation where it
 is. Drives act on weights of their own layer and, through the feedback, of all layers below; these
 move the preactivations of their own layer and of all layers above. With modes locked all of this
-is linear, so that dz_a/dt = q_a + sum_b A_ab u_b = 0 for all sliding pairs (docs/deep.md, the
-coupled system):
+is linear, so that dz_a/dt = q_a + sum_b A_ab u_b = 0 for all sliding pairs (docs/theory/deep.md,
+the coupled system):
 
     A_ab = sum over layers l up to the lower of the two of
            eta_l (p_a . q_b) <h_{l-1} of a's ray, of b's>

@@ -1,4 +1,4 @@
-"""Losses of one sample: exponential, logistic, cross-entropy, squared (docs/theory.md)."""
+"""Losses of one sample: exponential, logistic, cross-entropy, squared (docs/theory)."""
 
 from flowfa.problems.losses.base import LOSSES, Loss, check_labels, loss
 from flowfa.problems.losses.cross_entropy import CrossEntropy

@@ -17,7 +17,7 @@ from flowfa.registry import Registry
 
 
 class Loss(ABC):
-    """A loss of one sample, l(f, y); the training loss is its mean over samples (docs/theory.md).
+    """A loss of one sample, l(f, y); the training loss is its mean over samples (docs/theory).
 
     Arrays put samples last: outputs f are (trajectory, output, sample), and encoded labels are
     (output, sample) or (trajectory, output, sample).

@@ -14,7 +14,10 @@ from flowfa.problems.rules.in_form import RuleInForm
 
 @rule("frsf")
 class FixedRandomSignFeedback(RuleInForm):
-    """B(t) = M * sign(W(t))^T, M >= 0 fixed. Conserves 1/2 ||w_in||^2 - sum_r M_r |w_out,r|."""
+    """B(t) = M * sign(W(t))^T, M >= 0 fixed.
+
+    Conserves ``1/2 ||w_in||^2 - sum_r M_r |w_out,r|``.
+    """
 
     keeps = "M"
     conserved_formula = "1/2 ||w_in||^2 - sum_r M_r |w_out,r|"

@@ -14,8 +14,8 @@ class AlignedStart(RandomStart):
     """Feedback of the same signs as the weights, and in-weights small enough for kappa_j > 0.
 
     For l >= 2 the entries of W_l are +-c_l u, those of B_l^T have the same signs and magnitudes
-    c_l u', with u and u' independent and uniform on [1/2, 3/2]. So <w_out, b>, ||w_out||^2 and
-    sum_r M_r |w_out,r| of a neuron of layer l are at least g = n_{l+1} c_{l+1}^2 / 4. The
+    c_l u', with u and u' independent and uniform on [1/2, 3/2]. So ``<w_out, b>``, ``||w_out||^2``
+    and ``sum_r M_r |w_out,r|`` of a neuron of layer l are at least g = n_{l+1} c_{l+1}^2 / 4. The
     in-weights have ||w_in||^2 <= 0.81 g, by the choice of c_l, and of the norms of the rows of
     W_1. Hence kappa_j > 0 for fa, adafa, frsf, dfa (last hidden layer), gd (which needs
     ||w_in||^2 < ||w_out||^2) and for signfa with s = 1 or Xavier's s.

@@ -2,7 +2,7 @@
 
 Between events the modes of all pairs are locked and the flow is smooth; the slopes of all pairs
 that slide follow from one linear system at every evaluation (`sliding`). A step ends at its first
-event, where the modes are chosen anew (`selection`). See docs/deep.md.
+event, where the modes are chosen anew (`selection`). See docs/theory/deep.md.
 """
 
 from __future__ import annotations

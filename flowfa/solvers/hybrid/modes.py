@@ -2,7 +2,7 @@
 
 A surface p of a neuron (a direction e_p of samples; zeta_p = w . e_p) is in mode +1 (slope 1),
 -1 (slope alpha) or 0 (it slides: zeta_p stays 0 with the slope in between that keeps it there).
-The drive is u_p = s_p G_p + H_p and zeta' = K u with the Gram matrix K (docs/hybrid.md,
+The drive is u_p = s_p G_p + H_p and zeta' = K u with the Gram matrix K (docs/theory/hybrid.md,
 modes).
 """
 

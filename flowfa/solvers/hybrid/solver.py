@@ -3,7 +3,7 @@
 Neurons talk to each other only through the residual signals r(t). A step guesses r as a quadratic
 in time, moves every neuron exactly under it (`neuron`), computes r anew at the Gauss nodes, and
 repeats until it no longer changes. Trajectories know nothing of one another: a compiled loop
-(`loop`) moves each on by some steps. See docs/hybrid.md.
+(`loop`) moves each on by some steps. See docs/theory/hybrid.md.
 """
 
 from __future__ import annotations

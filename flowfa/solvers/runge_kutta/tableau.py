@@ -38,7 +38,7 @@ class Tableau:
     error : ndarray, shape (e, s + 1)
         e = 0: fixed step. e = 1: the estimate is h sum_i error[0, i] k_i, column s being
         k_{s+1}. e = 2: the rows give e5 and e3 in the same way but without h, combined as
-        |h| ||e5||^2 / sqrt(||e5||^2 + 0.01 ||e3||^2).
+        ``|h| ||e5||^2 / sqrt(||e5||^2 + 0.01 ||e3||^2)``.
     dense_order : int
         The dense output has an error of O(h^(dense_order + 1)) within one step.
     extra_nodes : ndarray, shape (x,)

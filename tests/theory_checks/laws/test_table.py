@@ -1,4 +1,4 @@
-"""The table of docs/laws.md is what the code counts."""
+"""The table of docs/theory/laws.md is what the code counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.rooms import ROOT
 from theory_checks.laws.table import BEGIN, END, RULES, rows_of, write_table
 
-PAGE = ROOT / "docs" / "laws.md"
+PAGE = ROOT / "docs" / "theory" / "laws.md"
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -1,6 +1,6 @@
 """Random problems: no statement is violated, and what is broken is found and made small.
 
-HYPOTHESIS_PROFILE=nightly draws many more, at random; see docs/random-tests.md.
+HYPOTHESIS_PROFILE=nightly draws many more, at random; see docs/laboratory/random-tests.md.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from theory_checks.statements.table import entry_of, with_table
 from theory_checks.testing import CheckTestCase
 
 ROOT = Path(theory_checks.__file__).parent.parent
-PAGE = ROOT / "docs" / "checks.md"
+PAGE = ROOT / "docs" / "reference" / "checks.md"
 
 
 def has_template(file, check):

@@ -103,7 +103,7 @@ class Dynamics:
             raise InputError(
                 f"`sizes` {'-'.join(map(str, self.sizes))} has {self.layout.size} numbers that "
                 f"move, and exact elimination is for at most {MOST_PARAMETERS}: shrink the widest "
-                "layers; what is conserved depends on widths as the table of docs/laws.md shows"
+                "layers; what is conserved depends on widths as docs/theory/laws.md shows"
             )
 
     @classmethod
