@@ -1,6 +1,9 @@
 """Sphinx settings."""
 
+import os
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 project = "flowfa"
 author = "The flowfa developers"
@@ -13,10 +16,11 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
 ]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]
 default_role = "code"
 nitpicky = False
 
@@ -36,3 +40,21 @@ torch.set_num_threads(1)
 html_theme = "furo"
 html_title = "flowfa"
 html_static_path: list[str] = []
+
+# The gallery: `make gallery` runs every example, `make docs` the quickest, each of a few seconds.
+sys.path.insert(0, str(Path(__file__).parent))
+QUICK_EXAMPLES = r"/(elkabetz_2021|lillicrap_2016|refinetti_2021|saxe_2014)"
+whole_gallery = os.environ.get("FLOWFA_GALLERY") == "all"
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "filename_pattern": "/" if whole_gallery else QUICK_EXAMPLES,
+    "run_stale_examples": whole_gallery,
+    "abort_on_example_error": True,
+    "image_scrapers": ("matplotlib", "gallery_figures.last_figure"),
+    "reset_modules": ("matplotlib", "gallery_figures.use_style"),
+    "ignore_repr_types": r"matplotlib|ShownFigure|'(list|tuple)'",
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
