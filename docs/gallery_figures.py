@@ -20,9 +20,11 @@ def last_figure(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, 
     """Save the figure that the last expression of a block returned, as a notebook would show it."""
     from sphinx_gallery.scrapers import figure_rst
 
-    figure = block_vars["example_globals"].pop("___", None)
-    if not hasattr(figure, "_repr_png_"):
+    figure = block_vars["example_globals"].get("___")
+    # A block that ends with a statement leaves the value of an earlier block there.
+    if not hasattr(figure, "_repr_png_") or figure is block_vars.get("flowfa_figure"):
         return ""
+    block_vars["flowfa_figure"] = figure
     path = next(block_vars["image_path_iterator"])
     save(figure, path)
     return figure_rst([path], gallery_conf["src_dir"])
