@@ -14,38 +14,42 @@ orthonormal inputs the least :math:`\lVert \theta \rVert^2` is :math:`2 (\lVert 
 \lVert \beta_- \rVert)`, :math:`\beta_\pm` being the sum of :math:`y_k x_k` over the samples with
 :math:`\pm y_k > 0`: a neuron adds at most :math:`\lvert a_j \rvert \lVert w_j \rVert \lVert
 \beta_\pm \rVert` to :math:`\sum_k y_k f(x_k) = \lVert \beta_\pm \rVert^2` over these samples, and
-two neurons attain it.
+two neurons attain it. One that begins inactive on a sample stays so, since its input on it moves by
+that sample alone: 60 neurons, so that for each sign one is active on all samples of that sign.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 
 import flowfa
 from flowfa.plots.style import rule_styles
-from flowfa.problems.starts import given_start
+from flowfa.problems.starts import BalancedStart
 
 random = np.random.default_rng(0)
 X = np.linalg.qr(random.standard_normal((8, 6)))[0].T
 y = np.array([1.5, 1.2, 1.0, -0.7, -0.6, -0.5])
-W1 = random.standard_normal((20, 8))
-W2 = np.linalg.norm(W1, axis=1) * np.resize([1.0, -1.0], 20)
-scales = np.array([1.0, 1e-4, 1e-8])
-starts = given_start({"W1": scales[:, None, None] * W1, "W2": scales[:, None, None] * W2})
-problem = flowfa.Problem(flowfa.Dataset(X, y), leak=0.0, rule="gd", initial=starts)
-run = flowfa.simulate(problem, t_end=300.0, save=400, rtol=1e-7).tree["trajectory"]
+scales = (1.0, 1e-4, 1e-8)
+runs = []
+for scale in scales:
+    start = BalancedStart(scale)
+    problem = flowfa.Problem(flowfa.Dataset(X, y), 60, leak=0.0, rule="gd", initial=start)
+    run = flowfa.simulate(problem, 1, t_end=300.0, save=400, rtol=1e-7)
+    runs.append(run.tree["trajectory"].to_dataset())
+run = xr.concat(runs, "trajectory")
 
 # %%
-# A start of size 1e-6 ends 1.5 % above the least norm, four times closer than one of 1e-3; one of
-# size 1 fits the data as well, and forgets nothing of where it began.
+# A start of size 1e-8 ends less than 1 % above the least norm, several times closer than one of
+# 1e-4; one of size 1 fits the data as well, and forgets nothing of where it began.
 least = 2.0 * sum(np.linalg.norm((sign * y).clip(0.0) @ X) for sign in (1.0, -1.0))
 excess = (run["weight_norm"][:, -1] ** 2).sum("layer") / least - 1.0
 print("above the least norm by", excess.values)
 assert (run["loss"][:, -1] < 1e-12).all()
-assert 0.0 <= excess[2] < 0.02 and excess[2] < excess[1] / 3.0
+assert 0.0 <= excess[2] < 0.01 and excess[2] < excess[1] / 3.0
 assert excess[0] > 10.0
 
 # %%
-# The saddle: for a twentieth of the time and more the loss of the small start is its number, to
+# The saddle: for a twentieth of the 300 and more the loss of the small start is its number, to
 # 1 %, and the gradient nearly vanishes; the large start never comes by.
 saddle = (y[y < 0.0] ** 2).sum() / (2 * len(y))
 near = abs(run["loss"] / saddle - 1.0) < 0.01

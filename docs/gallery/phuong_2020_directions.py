@@ -18,18 +18,15 @@ import flowfa
 from flowfa.datasets.margin import margin_of
 from flowfa.flow.layer_observables import neuron_cosine
 from flowfa.plots.style import rule_styles
-from flowfa.problems.starts import given_start
+from flowfa.problems.starts import BalancedStart
 
 data = flowfa.datasets.orthogonally_separable(10, 6, kind="phuong-lampert", seed=0)
 toward = [neuron_cosine(margin_of(data.X[data.y == sign]).direction) for sign in (1.0, -1.0)]
-W1 = 1e-3 * np.random.default_rng(0).standard_normal((12, 6))
-W2 = np.linalg.norm(W1, axis=1)[None] * np.resize([1.0, -1.0], 12)
-problem = flowfa.Problem(
-    data, leak=0.0, rule="gd", loss="logistic", initial=given_start({"W1": W1, "W2": W2})
-)
+start = BalancedStart(1e-3)
+problem = flowfa.Problem(data, 12, leak=0.0, rule="gd", loss="logistic", initial=start)
 observe = {"toward-positive": toward[0], "toward-negative": toward[1]}
 run = flowfa.simulate(
-    problem, t_end=1e40, spacing="log", first_save=1.0, rtol=1e-6, observe=observe
+    problem, 1, t_end=1e40, spacing="log", first_save=1.0, rtol=1e-6, observe=observe
 )
 
 # %%
@@ -40,8 +37,9 @@ run = flowfa.simulate(
 # percent are left out here because these times are finite. A direction with a wrong limit would
 # have the ratio 1. Neurons without a positive input on any sample never move, and do not count.
 cosines = run.tree["neurons"]
-own = np.where(W2[0] > 0.0, cosines["toward-positive"][0], cosines["toward-negative"][0])
-other = np.where(W2[0] > 0.0, cosines["toward-negative"][0], cosines["toward-positive"][0])
+positive = run.tree["weights"]["W2"].values[0, 0, 0] > 0.0
+own = np.where(positive, cosines["toward-positive"][0], cosines["toward-negative"][0])
+other = np.where(positive, cosines["toward-negative"][0], cosines["toward-positive"][0])
 norms = np.linalg.norm(run.tree["weights"]["W1"][0, -1], axis=1)
 left = norms > 0.01 * norms.max()
 angles = np.degrees(np.arccos(own[:, left]))
@@ -57,9 +55,9 @@ assert other[-1, left].max() < 0.5
 
 # %%
 figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
-for sign, rule, label in ((1.0, "fa", "positive"), (-1.0, "adafa", "negative")):
+for neurons, rule, label in ((positive, "fa", "positive"), (~positive, "adafa", "negative")):
     style = rule_styles([rule])[rule]
-    chosen = angles[1:, (W2[0] * sign > 0.0)[left]]
+    chosen = angles[1:, neurons[left]]
     lines = axes.plot(cosines["time"][1:], chosen, color=style.color, linestyle=style.dashes)
     lines[0].set_label(f"neurons of the {label} class")
 axes.set(xscale="log", yscale="log", xlabel="time", ylabel="degrees from the max-margin direction")

@@ -148,7 +148,7 @@ class ProblemSettings(DataSettings, DatasetSettings, StartsSettings, RulesSettin
     bias: Annotated[str, one_of("none", "hidden", "all"), arg(metavar="none|hidden|all")] = "none"
     """Which layers have a bias."""
     init: Annotated[str, arg(metavar="NAME|FILE.npz")] = "aligned"
-    """Start: aligned (satisfies Lemma 5.4), xavier, normal, or a file with W1, W2, ..."""
+    """Start: aligned (satisfies Lemma 5.4), xavier, normal, balanced, or a file with W1, ..."""
     init_scale: Annotated[float | None, positive(), optional_flag(metavar="FLOAT")] = None
     """Scale of the random start; by default the start's own."""
     signfa_scale: Annotated[float | Literal["xavier"], positive(), arg(metavar="FLOAT|xavier")] = (

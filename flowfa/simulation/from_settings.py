@@ -16,6 +16,7 @@ from flowfa.problems.problem import LOSS_FOR_LABELS
 from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import (
     STARTS,
+    BalancedStart,
     GivenStart,
     NormalStart,
     RandomStart,
@@ -150,11 +151,12 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
                 )
         return load_start(name)
     cls = STARTS.get(name)
-    if cls is NormalStart:
-        return NormalStart() if scale is None else NormalStart(scale)
+    if issubclass(cls, NormalStart | BalancedStart):
+        return cls() if scale is None else cls(scale)
     if scale is not None:
         raise InputError(
-            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`'
+            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"` and '
+            '`init="balanced"`'
         )
     return cls()
 

@@ -1,6 +1,7 @@
-"""Initial weights and feedback: aligned (the default), xavier, normal, or given."""
+"""Initial weights and feedback: aligned (the default), xavier, normal, balanced, or given."""
 
 from flowfa.problems.starts.aligned import AlignedStart
+from flowfa.problems.starts.balanced import BalancedStart
 from flowfa.problems.starts.base import STARTS, RandomStart, start
 from flowfa.problems.starts.from_file import GivenStart, given_start, load_start
 from flowfa.problems.starts.normal import NormalStart, XavierStart
@@ -8,6 +9,7 @@ from flowfa.problems.starts.normal import NormalStart, XavierStart
 __all__ = [
     "STARTS",
     "AlignedStart",
+    "BalancedStart",
     "GivenStart",
     "NormalStart",
     "RandomStart",
