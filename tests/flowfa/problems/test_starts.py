@@ -15,6 +15,8 @@ from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.rules import SignFeedbackAlignment
 from flowfa.problems.starts import STARTS, BalancedStart, given_start, load_start
+from flowfa.settings import ProblemSettings
+from flowfa.simulation.from_settings import problem_from
 from flowfa.testing import StartTestCase
 
 RULES = ("gd", "fa", "adafa", "signfa", "frsf")
@@ -242,3 +244,15 @@ def test_feedback_in_a_file_is_that_of_fa_where_adafa_is_beside_it():
     np.testing.assert_array_equal(
         build_ensemble(alone, None, 0).feedback[1]["B2"][0], arrays()["B2"]
     )
+
+
+@pytest.mark.parametrize("name", ["normal", "balanced"])
+def test_scale_of_a_start_is_a_setting(name):
+    settings = ProblemSettings(samples=4, dim=8, width=(5,), init=name, init_scale=1e-3)
+    initial = problem_from(settings).initial
+    assert initial.name == name and initial.parameters() == {"scale": 1e-3}
+
+
+def test_scale_is_refused_for_a_start_that_has_none():
+    with pytest.raises(InputError, match="balanced"):
+        problem_from(ProblemSettings(init="xavier", init_scale=0.1))
