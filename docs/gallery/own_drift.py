@@ -5,10 +5,11 @@ A law's drift, told apart from the integrator's
 A computed number is never constant. Whose is its drift, the law's or the integrator's? *A drift
 that shrinks with the tolerance is the integrator's, one that does not is the theorem's.*
 
-One network, one flow, feedback alignment half-way to backpropagation (``kolen-pollack``, after
-J. F. Kolen, J. B. Pollack, *Backpropagation without weight transport*, ICNN 1994), and two claims:
-its own law C-12, which is true, and that of gradient descent, :math:`\lVert W_1 \rVert_F^2 - \lVert
-W_2 \rVert_F^2`, which is not.
+One flow, two claims. Under ``kolen-pollack`` (J. F. Kolen, J. B. Pollack, *Backpropagation without
+weight transport*, IEEE International Conference on Neural Networks, 1994; here without decay) the
+feedback gets the increments of the weights and is :math:`W^\top` plus what it had more at the start.
+The law that follows from this form, C-12, is true; that of gradient descent, :math:`\lVert W_1
+\rVert_F^2 - \lVert W_2 \rVert_F^2`, is not.
 """
 
 import matplotlib.pyplot as plt
