@@ -7,9 +7,9 @@ that shrinks with the tolerance is the integrator's, one that does not is the th
 
 One flow, two claims. Under ``kolen-pollack`` (J. F. Kolen, J. B. Pollack, *Backpropagation without
 weight transport*, IEEE International Conference on Neural Networks, 1994; here without decay) the
-feedback gets the increments of the weights and is :math:`W^\top` plus what it had more at the start.
-The law that follows from this form, C-12, is true; that of gradient descent, :math:`\lVert W_1
-\rVert_F^2 - \lVert W_2 \rVert_F^2`, is not.
+feedback gets the increments of the weights: it is :math:`W^\top` plus what it had more at the
+start. The law that follows from this form, C-12, is true; that of gradient descent, :math:`\lVert
+W_1 \rVert_F^2 - \lVert W_2 \rVert_F^2`, is not.
 """
 
 import matplotlib.pyplot as plt
