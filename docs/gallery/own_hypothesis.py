@@ -41,7 +41,7 @@ assert report["L-1"].trajectories == {"holds": 2, "not applicable": 2}
 # left out.
 dropped = theory_checks.check(run, only=["L-1"], drop=["kappa-nonnegative"])
 verdicts = [outcome.verdict.value for outcome in dropped["L-1"].outcomes]
-print(dict(zip(kappa, verdicts, strict=True)))
+print([f"kappa {value:+.2f}: {verdict}" for value, verdict in zip(kappa, verdicts, strict=True)])
 assert verdicts == ["holds", "holds", "violated", "violated"]
 
 # %%

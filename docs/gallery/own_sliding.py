@@ -29,7 +29,7 @@ z = [run.tree["weights"]["W1"].values[0] @ data.X.T for run in (exact, *euler)]
 slides = exact.tree["trajectory"]["sliding-neurons"].values[0, :, 0] == 1.0
 neuron, sample = np.argwhere(abs(z[0][slides]).max(0) < 1e-12)[0]
 inside = np.flatnonzero(slides)[20:-20]
-hops = [abs(path[inside, neuron, sample]).max() for path in z]
+hops = np.array([abs(path[inside, neuron, sample]).max() for path in z])
 print(f"neuron {neuron}, sample {sample}: slides at {slides.sum()} of 401 times; |z| below", hops)
 assert exact.tree["solver"]["slidings"] == 1 and exact.tree["solver"]["exits"] == 1
 assert slides.sum() > 200 and hops[0] < 1e-12
