@@ -48,6 +48,7 @@ whole_gallery = os.environ.get("FLOWFA_GALLERY") == "all"
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": "/" if whole_gallery else QUICK_EXAMPLES,
     "run_stale_examples": whole_gallery,
     "abort_on_example_error": True,
