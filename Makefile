@@ -11,7 +11,7 @@ DOCTREES := docs/_build/doctrees
 # pyright runs on the node of PATH from the files inside its wheel; ask nobody for newer ones.
 PYRIGHT := PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
-.PHONY: demo test test-nightly test-site soak lint format docs bench clean
+.PHONY: demo test test-nightly test-site soak lint format docs gallery bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -45,6 +45,11 @@ docs: $(VENV)/.installed-docs
 	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -d $(DOCTREES) -b html docs docs/_build/html
 	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -d $(DOCTREES) -b doctest docs docs/_build/doctest
 
+# Every example of docs/gallery with its figure; make docs runs the quickest ones only.
+gallery: $(VENV)/.installed-docs
+	FLOWFA_GALLERY=all $(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b html \
+		docs docs/_build/html
+
 bench: $(VENV)/.installed
 	@set -e; for file in benchmarks/[!_]*.py; do \
 		test -e "$$file" || { echo "no benchmarks yet"; exit 0; }; \
@@ -52,7 +57,8 @@ bench: $(VENV)/.installed
 	done
 
 clean:
-	rm -rf docs/_build docs/reference/api/generated build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf docs/_build docs/auto_gallery docs/reference/api/generated build dist .pytest_cache \
+		.ruff_cache .hypothesis *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

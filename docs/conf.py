@@ -1,5 +1,6 @@
 """Sphinx settings."""
 
+import os
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -19,13 +20,14 @@ extensions = [
     "sphinx.ext.doctest",
     "sphinx.ext.intersphinx",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
     "api_pages",
     "formulas",
     "statement_links",
 ]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "_static"]
+exclude_patterns = ["_build", "_static", "gallery"]
 templates_path = ["_templates"]
 default_role = "code"
 highlight_language = "text"
@@ -99,3 +101,21 @@ html_title = "flowfa"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
+
+# The gallery: `make gallery` runs every example, `make docs` the quickest, each of a few seconds.
+QUICK_EXAMPLES = r"/(elkabetz_2021|lillicrap_2016|refinetti_2021|saxe_2014)"
+whole_gallery = os.environ.get("FLOWFA_GALLERY") == "all"
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "filename_pattern": "/" if whole_gallery else QUICK_EXAMPLES,
+    "run_stale_examples": whole_gallery,
+    "abort_on_example_error": True,
+    "image_scrapers": ("matplotlib", "gallery_figures.last_figure"),
+    "reset_modules": ("matplotlib", "gallery_figures.use_style"),
+    "ignore_repr_types": r"matplotlib|ShownFigure|'(list|tuple)'",
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}

@@ -184,10 +184,10 @@ class ProblemSettings(
     bias: Annotated[str, one_of("none", "hidden", "all"), arg(metavar="none|hidden|all")] = "none"
     """Which layers have a bias."""
     init: Annotated[str, arg(metavar="NAME|FILE.npz")] = "aligned"
-    """Start: aligned (satisfies Lemma 5.4), xavier, normal, ntk, mean-field, or a file with W1,
-    W2, ..."""
+    """Start: aligned (satisfies Lemma 5.4), xavier, normal, balanced, ntk, mean-field, or a file
+    with W1, W2, ..."""
     init_scale: Annotated[float | None, positive(), optional_flag(metavar="FLOAT")] = None
-    """Scale of a normal, ntk or mean-field start; by default the start's own."""
+    """Scale of a normal, balanced, ntk or mean-field start; by default the start's own."""
     signfa_scale: Annotated[float | Literal["xavier"], positive(), arg(metavar="FLOAT|xavier")] = (
         1.0
     )

@@ -16,6 +16,7 @@ from flowfa.problems.problem import LOSS_FOR_LABELS
 from flowfa.problems.rules import configured_rule
 from flowfa.problems.starts import (
     STARTS,
+    BalancedStart,
     GivenStart,
     NormalStart,
     ParametrisedStart,
@@ -162,12 +163,12 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
                 )
         return load_start(name)
     cls = STARTS.get(name)
-    if issubclass(cls, NormalStart | ParametrisedStart):
+    if issubclass(cls, NormalStart | BalancedStart | ParametrisedStart):
         return cls() if scale is None else cls(scale)
     if scale is not None:
         raise InputError(
-            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`, "ntk" and '
-            '"mean-field"'
+            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`, "balanced", '
+            '"ntk" and "mean-field"'
         )
     return cls()
 

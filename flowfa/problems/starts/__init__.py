@@ -1,6 +1,7 @@
-"""Initial weights and feedback: aligned (the default), random by a law, or given."""
+"""Initial weights and feedback: aligned (the default), random by a law, balanced, or given."""
 
 from flowfa.problems.starts.aligned import AlignedStart
+from flowfa.problems.starts.balanced import BalancedStart
 from flowfa.problems.starts.base import STARTS, RandomStart, start
 from flowfa.problems.starts.from_file import GivenStart, given_start, load_start
 from flowfa.problems.starts.normal import NormalStart, XavierStart
@@ -9,6 +10,7 @@ from flowfa.problems.starts.parametrised import MeanFieldStart, NTKStart, Parame
 __all__ = [
     "STARTS",
     "AlignedStart",
+    "BalancedStart",
     "GivenStart",
     "MeanFieldStart",
     "NTKStart",

@@ -14,7 +14,9 @@ from flowfa.errors import InputError
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.problems import Problem, build_ensemble
 from flowfa.problems.rules import SignFeedbackAlignment
-from flowfa.problems.starts import STARTS, given_start, load_start
+from flowfa.problems.starts import STARTS, BalancedStart, given_start, load_start
+from flowfa.settings import ProblemSettings
+from flowfa.simulation.from_settings import problem_from
 from flowfa.testing import StartTestCase
 
 RULES = ("gd", "fa", "adafa", "signfa", "frsf")
@@ -62,6 +64,37 @@ class TestXavier(StartTestCase):
 class TestNormal(StartTestCase):
     def make(self):
         return STARTS.get("normal")()
+
+
+class TestBalanced(StartTestCase):
+    def make(self):
+        return STARTS.get("balanced")()
+
+
+def test_balanced_start_has_nothing_for_gradient_flow_to_conserve():
+    """||w_in||^2 = ||w_out||^2 at every neuron of every layer; a normal start is not so."""
+    data = classes_data(3)
+    largest = [
+        abs(kappa(Problem(data, (7, 5, 4), rule="gd", initial=initial))).max()
+        for initial in ("balanced", "normal")
+    ]
+    assert float(largest[0]) < 1e-14 < 1e-3 < float(largest[1])
+
+
+def test_balanced_start_has_the_same_directions_at_all_scales():
+    draws = [
+        build_ensemble(Problem(classes_data(3), (7, 5), initial=BalancedStart(scale)), 2, seed=0)
+        for scale in (1.0, 1e-3)
+    ]
+    for large, small in zip(draws[0].weights, draws[1].weights, strict=True):
+        np.testing.assert_allclose(small, 1e-3 * large, rtol=1e-12)
+    assert np.array_equal(draws[0].feedback[0]["B2"], draws[1].feedback[0]["B2"])
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.inf, np.nan])
+def test_scale_of_a_balanced_start_is_positive(scale):
+    with pytest.raises(InputError, match="positive"):
+        BalancedStart(scale)
 
 
 def test_a_registered_start_is_found_by_name():
@@ -211,3 +244,15 @@ def test_feedback_in_a_file_is_that_of_fa_where_adafa_is_beside_it():
     np.testing.assert_array_equal(
         build_ensemble(alone, None, 0).feedback[1]["B2"][0], arrays()["B2"]
     )
+
+
+@pytest.mark.parametrize("name", ["normal", "balanced"])
+def test_scale_of_a_start_is_a_setting(name):
+    settings = ProblemSettings(samples=4, dim=8, width=(5,), init=name, init_scale=1e-3)
+    initial = problem_from(settings).initial
+    assert initial.name == name and initial.parameters() == {"scale": 1e-3}
+
+
+def test_scale_is_refused_for_a_start_that_has_none():
+    with pytest.raises(InputError, match="balanced"):
+        problem_from(ProblemSettings(init="xavier", init_scale=0.1))
