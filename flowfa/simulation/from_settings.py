@@ -167,8 +167,8 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
         return cls() if scale is None else cls(scale)
     if scale is not None:
         raise InputError(
-            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`, "balanced", '
-            '"ntk" and "mean-field"'
+            f'`init_scale` does not go with `init="{name}"`: it is for `init="normal"`, '
+            '"balanced", "ntk" and "mean-field"'
         )
     return cls()
 
