@@ -60,7 +60,7 @@ for neurons, rule, label in ((positive, "fa", "positive"), (~positive, "adafa", 
     chosen = angles[1:, neurons[left]]
     lines = axes.plot(cosines["time"][1:], chosen, color=style.color, linestyle=style.dashes)
     lines[0].set_label(f"neurons of the {label} class")
-axes.set(xscale="log", yscale="log", xlabel="time", ylabel="degrees from the max-margin direction")
+axes.set(xscale="log", yscale="log", xlabel="time", ylabel="degrees from the margin direction")
 axes.minorticks_off()
 axes.set_yticks([1, 3, 10, 30, 90], ["1", "3", "10", "30", "90"])
 axes.legend(frameon=False)
