@@ -73,12 +73,12 @@ def test_a_larger_sweep_keeps_the_cells_of_the_smaller_one(file, capsys):
 
 
 def test_failed_cells_end_with_status_3_and_are_tried_again_by_resume(file, capsys, monkeypatch):
-    from flowfa.sweeps import cell
+    from flowfa.sweeps import commands
 
     def poisoned(settings):
         raise ZeroDivisionError("poison")
 
-    monkeypatch.setattr(cell, "problem_from", poisoned)
+    monkeypatch.setattr(commands, "problem_from", poisoned)
     status, out, _ = told(capsys, "sweep", "s.toml")
     assert status == 3 and "4 failed" in out
     assert "failed: rule = fa, leak = 0.5, seed = 0: ZeroDivisionError: poison" in out

@@ -74,8 +74,8 @@ class Dynamics:
         if self.rule.moves:
             raise InputError(
                 f"the rule {self.rule.name!r} moves its feedback, and laws are counted of rules "
-                "that keep theirs: see what C-1 says of its runs (flowfa check RUN.nc --only C-1), "
-                "or take another rule"
+                "that keep theirs: see what C-1 says of its runs (`theory_checks.check` with "
+                '`only=["C-1"]`), or take another rule'
             )
         _check_sizes(self.sizes)
         layers = len(self.sizes) - 1
