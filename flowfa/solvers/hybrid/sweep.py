@@ -30,6 +30,9 @@ from flowfa.solvers.hybrid.without_events import pass_without_events
 
 BLOCK = 32
 """Most neurons whose outputs are added up together, in a fixed order whatever the threads."""
+MOST_SURFACES = 25
+"""Surfaces up to which enough neurons meet no event in a step: a pass side by side made 10 samples 2.2
+times as fast and 20 samples 1.3 times, and 40 samples slower by a third."""
 VANISHING = 1e-13
 """A neuron all of whose |zeta| are below this share of its largest so far has w = 0."""
 
@@ -78,9 +81,12 @@ def sweep(
         begin, end = block * block_size(neurons), min((block + 1) * block_size(neurons), neurons)
         if end - begin < len(lanes.low):
             lanes = lanes_for(P, C, end - begin, T, features)
-        pass_without_events(
-            layer, memory, guess, begin, times, first_integral, lanes, scratch, total, path
-        )
+        if P <= MOST_SURFACES:
+            pass_without_events(
+                layer, memory, guess, begin, times, first_integral, lanes, scratch, total, path
+            )
+        else:
+            lanes.low[:] = -1.0
         for j in range(begin, end):
             if lanes.low[j - begin] > 0.0:
                 for c in range(C):
