@@ -31,8 +31,8 @@ from flowfa.solvers.hybrid.without_events import pass_without_events
 BLOCK = 32
 """Most neurons whose outputs are added up together, in a fixed order whatever the threads."""
 MOST_SURFACES = 25
-"""Surfaces up to which enough neurons meet no event in a step: a pass side by side made 10 samples 2.2
-times as fast and 20 samples 1.3 times, and 40 samples slower by a third."""
+"""Surfaces up to which enough neurons meet no event in a step: a pass side by side made 10 samples
+2.2 times as fast and 20 samples 1.3 times, and 40 samples slower by a third."""
 VANISHING = 1e-13
 """A neuron all of whose |zeta| are below this share of its largest so far has w = 0."""
 
