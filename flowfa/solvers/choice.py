@@ -83,12 +83,9 @@ def choose(
 
 def _choose(asked: str, problem: Problem, rtol: float, device: str, dtype: str) -> Choice:
     hidden, activation = len(problem.sizes) - 2, problem.activation
-    decays = bool(problem.weight_decay)
     if asked in (HybridSolver.name, EventSolver.name):
         # The solver itself would refuse too, but only once the run has begun to write.
-        reason = refusal(
-            asked, hidden, problem.rules, activation, problem.loss, dtype, device, decays
-        )
+        reason = refusal(asked, hidden, problem.rules, activation, problem.loss, dtype, device)
         if reason is not None:
             raise InputError(reason)
     if asked != "auto":
@@ -101,24 +98,21 @@ def _choose(asked: str, problem: Problem, rtol: float, device: str, dtype: str) 
     in_form = tuple(rule for rule in problem.rules if rule.in_form)
     outside = [rule.name for rule in problem.rules if not rule.in_form]
     followed = in_form or problem.rules
-    exactly = HybridSolver.name if hidden == 1 and not decays else EventSolver.name
-    reason = refusal(exactly, hidden, followed, activation, problem.loss, dtype, device, decays)
+    exactly = HybridSolver.name if hidden == 1 else EventSolver.name
+    reason = refusal(exactly, hidden, followed, activation, problem.loss, dtype, device)
     if reason is not None:
         # The part before the remedy, which is for those who asked for the solver.
         return Choice("bosh3", f"kinks, and {reason.partition(':')[0]}: the cheapest step wins")
     pairs = problem.data.samples * sum(problem.sizes[1:-1])
     if exactly == EventSolver.name and pairs > MOST_PAIRS:
-        where = f"{hidden} hidden layers" if hidden > 1 else "a network with weight decay"
         return Choice(
             "bosh3",
-            f"kinks, and {pairs} pairs of hidden neuron and sample in {where}: the "
+            f"kinks, and {pairs} pairs of hidden neuron and sample in {hidden} hidden layers: the "
             f'cheapest step wins; `solver="event"` is exact and takes longer than for {MOST_PAIRS}',
         )
     if rtol < FINEST:
         return Choice("bosh3", f"kinks, and rtol is below {FINEST:g}: the cheapest step wins")
     layers = "one hidden layer" if hidden == 1 else f"{hidden} hidden layers of a small network"
-    if hidden == 1 and decays:
-        layers += " with weight decay"
     exact = f"{layers}: kinks and sliding are followed exactly"
     if not outside:
         return Choice(exactly, exact)

@@ -14,7 +14,7 @@ import torch
 
 from flowfa.flow.field import NetworkField
 from flowfa.flow.surfaces import Surfaces
-from flowfa.solvers.one_hidden_layer.network import Feedback, residuals_of
+from flowfa.solvers.one_hidden_layer.network import Feedback, decay_speeds, residuals_of
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,6 @@ class LockedFlow:
     modes: np.ndarray
     signs: np.ndarray
 
-    @property
-    def decay(self) -> tuple[float, float]:
-        """The speeds eta_l lambda_l at which in- and out-weights decay."""
-        net = self.net
-        inner, outer = net.weight_decay or (0.0, 0.0)
-        return (inner * net.rates[0], outer * net.rates[1]) if net.rates else (inner, outer)
-
     def sliding(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
         """Return each neuron that slides: its number, its surfaces, and their Gram's inverse."""
         gram = self.surfaces.gram[0]
@@ -139,7 +132,7 @@ class LockedFlow:
         bias = r.sum(axis=1) if has_bias else np.zeros(len(r))
         if net.weight_decay:
             # It moves no preactivation that is zero, so that what slides has the same drive.
-            inner, outer = self.decay
+            inner, outer = decay_speeds(net)
             first, second = first - inner * weights.first, second - outer * weights.second
             bias = bias - outer * weights.bias
         velocity = Weights(first, second, bias)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from flowfa.machine.compiled import compiled_loop, compiled_sums
 from flowfa.solvers.hybrid.records import (
     ARRIVAL,
     LENGTH,
+    OF_BIAS,
     SIGNS,
     TIME,
     Guess,
@@ -27,6 +30,7 @@ def arrive(layer: Layer, memory: Memory, guess: Guess, path: Path) -> None:
     v = path.v_at[len(path.v_at) - 1]
     write_state(layer, memory.state, path.Y[0], v, guess, 1.0, memory.state)
     memory.numbers[TIME] = guess.step[ARRIVAL]
+    left = math.exp(-layer.in_decay * guess.step[LENGTH])
     modes[:] = path.modes
     memory.weights[V] = v
     memory.weights[SIGNS] = path.signs
@@ -35,12 +39,14 @@ def arrive(layer: Layer, memory: Memory, guess: Guess, path: Path) -> None:
     if layer.leak < 1.0:
         put_on_surfaces(layer, memory)
     for j in range(zeta.shape[0]):
+        farthest = left * memory.farthest[j]
         for p in range(zeta.shape[1]):
             if layer.leak < 1.0:
                 off = zeta[j, p] * modes[j, p] < 0.0
                 if modes[j, p] == 0 or path.zeta[j, p] == 0.0 or off:
                     zeta[j, p] = 0.0
-            memory.farthest[j] = max(memory.farthest[j], abs(zeta[j, p]))
+            farthest = max(farthest, abs(zeta[j, p]))
+        memory.farthest[j] = farthest
 
 
 @compiled_sums
@@ -56,11 +62,13 @@ def write_state(
     """Write the state after the drives' integrals Y, which `before` may be overwritten by."""
     E, neurons, outputs, unit = layer.directions, v.shape[0], v.shape[1], layer.unit
     features = E.shape[1] - (1 if layer.bias_at >= 0 else 0)
+    left = math.exp(-layer.in_decay * guess.step[LENGTH] * tau)
+    left_out = math.exp(-layer.out_decay * guess.step[LENGTH] * tau)
     for j in range(neurons):
         row = out[j * features : (j + 1) * features]
         old = before[j * features : (j + 1) * features]
         for i in range(features):
-            row[i] = old[i]
+            row[i] = left * old[i]
         # Four directions at a time, because sums that are loaded once take four products.
         for p in range(0, len(E) - 3, 4):
             y0, y1 = unit * Y[j, p], unit * Y[j, p + 1]
@@ -72,7 +80,7 @@ def write_state(
             for i in range(features):
                 row[i] += unit * Y[j, p] * E[p, i]
         if layer.bias_at >= 0:
-            total = before[layer.bias_at + j]
+            total = left * before[layer.bias_at + j]
             for p in range(len(E)):
                 total += unit * Y[j, p] * E[p, features]
             out[layer.bias_at + j] = total
@@ -80,8 +88,8 @@ def write_state(
             out[layer.out_at + c * neurons + j] = v[j, c]
     if layer.out_bias_at >= 0:
         for c in range(outputs):
-            moved = guess.step[LENGTH] * integral_of(guess.polynomial, c, tau)
-            out[layer.out_bias_at + c] = before[layer.out_bias_at + c] + moved
+            moved = guess.step[LENGTH] * integral_of(guess.polynomials[OF_BIAS], c, tau)
+            out[layer.out_bias_at + c] = left_out * (before[layer.out_bias_at + c] + moved)
 
 
 @compiled_sums

@@ -16,9 +16,11 @@ from flowfa.solvers.hybrid.records import (
     BEGIN,
     ERROR,
     FACTOR,
+    INWARD,
     LAST_CHANGE,
     LENGTH,
     NEWTON,
+    OUTWARD,
     REACHED_SIZE,
     REACHED_WEIGHT,
     SIGNS,
@@ -140,16 +142,11 @@ def change_and_error(
         event makes, can hide from one of them.
     """
     C, n, neurons = residuals.shape[1], residuals.shape[2], memory.weights.shape[1]
-    size, polynomial = guess.step[LENGTH], guess.polynomial
+    size = guess.step[LENGTH]
     weights, end = memory.weights, len(path.v_at) - 1
     change, error, largest = 0.0, 0.0, 0.0
     for k in range(n):
-        at_begin, at_end = 0.0, 0.0
-        for c in range(C):
-            p0, p1, p2 = polynomial[0, c, k], polynomial[1, c, k], polynomial[2, c, k]
-            at_begin += abs(memory.signals[BEGIN, c, k] - p0)
-            at_end += abs(residuals[3, c, k] - (p0 + (p1 + p2)))
-        error = _larger(error, _larger(at_begin, at_end))
+        error = _larger(error, _defect(layer, memory, guess, residuals, k))
         for i in range(4):
             moved, total = 0.0, 0.0
             for c in range(C):
@@ -194,6 +191,28 @@ def change_and_error(
         weight = largest * abs(layer.share) * unit * size
         change, error = change + weight * moved, error + weight * defect
     return change, error
+
+
+@compiled
+def _defect(layer: Layer, memory: Memory, guess: Guess, residuals: np.ndarray, k: int) -> float:
+    """Return the largest difference of one sample's signals and their quadratics at the ends.
+
+    Where weights decay, the quadratics are those of `decay`, and what they miss decays too.
+    """
+    decays = layer.in_decay != 0.0 or layer.out_decay != 0.0
+    largest = 0.0
+    for which in range(3 if decays else 1):
+        polynomial, decay = guess.polynomials[which], layer.in_decay
+        if which != INWARD:
+            decay = layer.out_decay - (layer.in_decay if which == OUTWARD else 0.0)
+        left = math.exp(-decay * guess.step[LENGTH])
+        at_begin, at_end = 0.0, 0.0
+        for c in range(residuals.shape[1]):
+            p0, p1, p2 = polynomial[0, c, k], polynomial[1, c, k], polynomial[2, c, k]
+            at_begin += abs(memory.signals[BEGIN, c, k] - p0)
+            at_end += abs(residuals[3, c, k] - left * (p0 + (p1 + p2)))
+        largest = _larger(largest, _larger(at_begin, at_end))
+    return largest
 
 
 @compiled

@@ -7,9 +7,9 @@ import numpy as np
 from flowfa.machine.compiled import compiled, compiled_sums
 from flowfa.solvers.hybrid.lanes import Lanes
 from flowfa.solvers.hybrid.records import (
-    L_POLY,
+    L_OUT,
     LENGTH,
-    R_POLY,
+    R_OUT,
     Guess,
     Layer,
     Memory,
@@ -62,14 +62,14 @@ def write_out_weights(layer: Layer, memory: Memory, guess: Guess, begin: int, la
                 Q[q, i] = 0.0
         for p in range(P):
             f0, f1, f2 = (
-                guess.drives[R_POLY, 0, c, p],
-                guess.drives[R_POLY, 1, c, p],
-                guess.drives[R_POLY, 2, c, p],
+                guess.drives[R_OUT, 0, c, p],
+                guess.drives[R_OUT, 1, c, p],
+                guess.drives[R_OUT, 2, c, p],
             )
             l0, l1, l2 = 0.0, 0.0, 0.0
             if layer.merged:
-                l0, l1 = guess.drives[L_POLY, 0, c, p], guess.drives[L_POLY, 1, c, p]
-                l2 = guess.drives[L_POLY, 2, c, p]
+                l0, l1 = guess.drives[L_OUT, 0, c, p], guess.drives[L_OUT, 1, c, p]
+                l2 = guess.drives[L_OUT, 2, c, p]
             for i in range(B):
                 slope = lanes.slope[p, i]
                 r0, r1, r2 = slope * f0 + l0, slope * f1 + l1, slope * f2 + l2

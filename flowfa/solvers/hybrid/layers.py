@@ -15,7 +15,12 @@ from flowfa.solvers.hybrid.records import OWN_LOSS, Guess, Layer, Space
 from flowfa.solvers.hybrid.residuals import DIFFERENCE
 from flowfa.solvers.hybrid.signals import STEP_TIMES
 from flowfa.solvers.hybrid.sweep import new_path
-from flowfa.solvers.one_hidden_layer.network import Feedback, residuals_of, unit_of_inputs
+from flowfa.solvers.one_hidden_layer.network import (
+    Feedback,
+    decay_speeds,
+    residuals_of,
+    unit_of_inputs,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Setting:
             places.get("c1", -1),
             places["W2"],
             places.get("c2", -1),
+            *decay_speeds(net),
         )
 
     def space(self) -> Space:
@@ -67,7 +73,12 @@ class Setting:
         neurons, outputs = layout.sizes[1], layout.sizes[2]
         P, samples = surfaces.gram.shape[1], surfaces.surface.shape[1]
         return Space(
-            Guess(np.zeros(7), np.empty((3, outputs, samples)), np.empty((4, 3, outputs, P))),
+            Guess(
+                np.zeros(7),
+                np.empty((3, 3, outputs, samples)),
+                np.empty((3, 3, outputs, samples)),
+                np.empty((6, 3, outputs, P)),
+            ),
             new_path(neurons, P, outputs, samples, 4, 1),
             np.empty((4, outputs, samples)),
             np.empty((4, outputs, samples)),

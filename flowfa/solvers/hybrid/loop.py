@@ -9,6 +9,7 @@ import numpy as np
 from flowfa.machine.compiled import compiled, compiled_loop
 from flowfa.solvers.hybrid.arrival import arrive, write_state
 from flowfa.solvers.hybrid.control import begin_next_trial
+from flowfa.solvers.hybrid.decay import shrink
 from flowfa.solvers.hybrid.judging import ACCEPTED, GOES_ON, judge
 from flowfa.solvers.hybrid.neuron import UNFINISHED
 from flowfa.solvers.hybrid.newton import correct, tangent_kernel
@@ -138,6 +139,7 @@ def integrate(
                 found = new_path(neurons, P, outputs, len(layer.surface), count + 1, count + 1)
             sweep(layer, memory, guess, times, first, 0, blocks, found)
             if stage == TO_SAVE:
+                shrink(layer, guess, times, first, found)
                 for i in range(count):
                     row = saved[progress[WRITTEN] + i]
                     write_state(
@@ -150,6 +152,7 @@ def integrate(
             else:
                 stage = SWEPT
         if stage == SWEPT:
+            shrink(layer, guess, space.times, len(space.times) - 1, path)
             write_outputs(layer, memory, space)
             stage = TO_JUDGE
             if layer.loss == OWN_LOSS:

@@ -27,8 +27,8 @@ def paths(
 def out_weights(
     zeta: np.ndarray,
     path: np.ndarray,
-    R_poly: np.ndarray,
-    L_poly: np.ndarray,
+    R_out: np.ndarray,
+    L_out: np.ndarray,
     merged: bool,
     tau: float,
     h: float,
@@ -39,13 +39,13 @@ def out_weights(
     for c in range(len(v)):
         q1, q2, q3, q4, q5, q6 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for p in range(len(zeta)):
-            r2 = path[3, p] * R_poly[2, c, p]
-            r1 = path[3, p] * R_poly[1, c, p]
-            r0 = path[3, p] * R_poly[0, c, p]
+            r2 = path[3, p] * R_out[2, c, p]
+            r1 = path[3, p] * R_out[1, c, p]
+            r0 = path[3, p] * R_out[0, c, p]
             if merged:
-                r2 += L_poly[2, c, p]
-                r1 += L_poly[1, c, p]
-                r0 += L_poly[0, c, p]
+                r2 += L_out[2, c, p]
+                r1 += L_out[1, c, p]
+                r0 += L_out[0, c, p]
             r0 += tau * (r1 + tau * r2)
             r1 += 2.0 * tau * r2
             z0, z1, z2, z3 = zeta[p], path[0, p], path[1, p], path[2, p]

@@ -29,6 +29,7 @@ from flowfa.solvers.hybrid.records import (
     FULL_A,
     FULL_U,
     JOINS,
+    L_OUT,
     L_POLY,
     LENGTH,
     MODES,
@@ -36,6 +37,7 @@ from flowfa.solvers.hybrid.records import (
     OWN_SIGNS,
     OWN_V,
     PUSH,
+    R_OUT,
     R_POLY,
     VAGUE,
     ZERO,
@@ -96,6 +98,7 @@ def integrate_neuron(
     modes, before, path = scratch.marks[MODES], scratch.marks[BEFORE], scratch.path
     u, velocity = scratch.drives[U], scratch.drives[A]
     R_poly, L_poly = guess.drives[R_POLY], guess.drives[L_POLY]
+    R_out, L_out = guess.drives[R_OUT], guess.drives[L_OUT]
     push, rest = scratch.drives[G], scratch.drives[H]
     P, C = len(zeta), len(v)
     # u with the sliding part; the same array where nothing slides.
@@ -113,7 +116,7 @@ def integrate_neuron(
         left = 1.0 - tau
         paths(all_A, modes, alpha, h, tau, path)
         end, which = first_event(alpha, h, tau, all_u, dependent, scratch)
-        out_weights(zeta, path, R_poly, L_poly, merged, tau, h, v, scratch.Q)
+        out_weights(zeta, path, R_out, L_out, merged, tau, h, v, scratch.Q)
         flip = -1
         if layer.signed:
             end, flip = first_flip(end, scratch)

@@ -21,7 +21,9 @@ NODES, BEGIN, AHEAD = 0, 3, 4
 """Rows of `Memory.signals`."""
 V, SIGNS, V_NODES, V_AHEAD = 0, 1, 2, 5
 """Rows of `Memory.weights`."""
-R, L, R_POLY, L_POLY = range(4)
+INWARD, OUTWARD, OF_BIAS = range(3)
+"""Rows of `Guess.grown` and `Guess.polynomials`."""
+R, L, R_POLY, L_POLY, R_OUT, L_OUT = range(6)
 """Rows of `Guess.drives`."""
 LENGTH, ARRIVAL, LAST_CHANGE, ERROR, FACTOR, REACHED_SIZE, REACHED_WEIGHT = range(7)
 """Rows of `Guess.step`."""
@@ -69,6 +71,8 @@ class Layer(NamedTuple):
     bias_at, out_at, out_bias_at : int
         Where the biases, out-weights and output biases begin in the state, which begins with the
         in-weights; -1 where there are none.
+    in_decay, out_decay : float
+        Speeds at which in-weights and out-weights decay.
     """
 
     gram: np.ndarray
@@ -90,6 +94,8 @@ class Layer(NamedTuple):
     bias_at: int
     out_at: int
     out_bias_at: int
+    in_decay: float
+    out_decay: float
 
 
 class Memory(NamedTuple):
@@ -135,14 +141,19 @@ class Guess(NamedTuple):
         Its `LENGTH` and `ARRIVAL`; the change that the last sweep made, in units of the tolerance;
         and what `judging.judge` says: the error, the next step's length by this one's, and the
         largest size and weight.
-    polynomial : ndarray, shape (3, output, sample)
-        Coefficients of the signals.
-    drives : ndarray, shape (4, 3, output, surface)
-        Signals of the surfaces at the nodes, and what opposite samples add; their coefficients.
+    grown : ndarray, shape (3, 3, output, sample)
+        The signals at the nodes as in-weights, out-weights and output biases follow them; they
+        differ where weights decay, see `decay`.
+    polynomials : ndarray, shape (3, 3, output, sample)
+        Their coefficients.
+    drives : ndarray, shape (6, 3, output, surface)
+        Signals of the surfaces at the nodes, and what opposite samples add, as in-weights follow
+        them; their coefficients; the coefficients of those that out-weights follow.
     """
 
     step: np.ndarray
-    polynomial: np.ndarray
+    grown: np.ndarray
+    polynomials: np.ndarray
     drives: np.ndarray
 
 

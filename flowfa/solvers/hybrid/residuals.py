@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from flowfa.flow.compiled_losses import add_derivative
 from flowfa.machine.compiled import compiled, compiled_loop
-from flowfa.solvers.hybrid.records import LENGTH, Layer, Memory, Space
+from flowfa.solvers.hybrid.records import LENGTH, OF_BIAS, Layer, Memory, Space
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integral_of
 
 DIFFERENCE = 1e-5
@@ -17,6 +19,7 @@ DIFFERENCE = 1e-5
 def write_outputs(layer: Layer, memory: Memory, space: Space) -> None:
     """Add up the outputs of all blocks, and add the output bias."""
     outputs, blocks, guess = space.outputs, space.path.outputs, space.guess
+    h = guess.step[LENGTH]
     outputs[:] = 0.0
     for block in range(len(blocks)):
         for t in range(outputs.shape[0]):
@@ -26,8 +29,9 @@ def write_outputs(layer: Layer, memory: Memory, space: Space) -> None:
     if layer.out_bias_at >= 0:
         for t in range(outputs.shape[0]):
             for c in range(outputs.shape[1]):
-                moved = guess.step[LENGTH] * integral_of(guess.polynomial, c, STEP_TIMES[t])
-                bias = memory.state[layer.out_bias_at + c] + moved
+                moved = h * integral_of(guess.polynomials[OF_BIAS], c, STEP_TIMES[t])
+                left = math.exp(-layer.out_decay * h * STEP_TIMES[t])
+                bias = left * (memory.state[layer.out_bias_at + c] + moved)
                 for k in range(outputs.shape[2]):
                     outputs[t, c, k] += bias
 

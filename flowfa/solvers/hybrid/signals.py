@@ -13,8 +13,13 @@ import numpy as np
 from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.records import (
     ARRIVAL,
+    INWARD,
+    L_OUT,
     L_POLY,
     LENGTH,
+    OF_BIAS,
+    OUTWARD,
+    R_OUT,
     R_POLY,
     STEP,
     TIME,
@@ -88,9 +93,28 @@ def write_guess(layer: Layer, memory: Memory, end: float, guess: Guess) -> None:
     last = time + step * (1.0 + 1e-10) >= end
     guess.step[LENGTH] = end - time if last else step
     guess.step[ARRIVAL] = end if last else time + step
-    write_coefficients(TO_MONOMIAL, memory.signals, guess.polynomial)
-    _write_signals(layer, memory.signals, guess.drives[R], guess.drives[L])
-    _write_signals(layer, guess.polynomial, guess.drives[R_POLY], guess.drives[L_POLY])
+    _write_grown(layer, memory.signals, guess)
+    for which in range(3):
+        write_coefficients(TO_MONOMIAL, guess.grown[which], guess.polynomials[which])
+    inward, outward = guess.polynomials[INWARD], guess.polynomials[OUTWARD]
+    _write_signals(layer, guess.grown[INWARD], guess.drives[R], guess.drives[L])
+    _write_signals(layer, inward, guess.drives[R_POLY], guess.drives[L_POLY])
+    _write_signals(layer, outward, guess.drives[R_OUT], guess.drives[L_OUT])
+
+
+@compiled
+def _write_grown(layer: Layer, r: np.ndarray, guess: Guess) -> None:
+    """Write the signals at the nodes that weights follow which do not decay, see `decay`."""
+    h = guess.step[LENGTH]
+    for i in range(3):
+        inward = math.exp(layer.in_decay * h * NODES[i])
+        outward = math.exp((layer.out_decay - layer.in_decay) * h * NODES[i])
+        of_bias = math.exp(layer.out_decay * h * NODES[i])
+        for c in range(r.shape[1]):
+            for k in range(r.shape[2]):
+                guess.grown[INWARD, i, c, k] = inward * r[i, c, k]
+                guess.grown[OUTWARD, i, c, k] = outward * r[i, c, k]
+                guess.grown[OF_BIAS, i, c, k] = of_bias * r[i, c, k]
 
 
 @compiled

@@ -71,7 +71,6 @@ def refusal(
     loss: Loss,
     dtype: str,
     device: str,
-    decays: bool = False,
 ) -> str | None:
     """Return why the hybrid or the event solver cannot treat a problem, with the remedy.
 
@@ -85,8 +84,6 @@ def refusal(
     loss : Loss
     dtype, device : str
         Without the prefix ``torch.``.
-    decays : bool
-        Whether weights decay.
     """
     rules = tuple(rules)
     outside = [rule.name for rule in rules if not rule.in_form]
@@ -99,11 +96,6 @@ def refusal(
         return (
             f"the {solver} solver knows the (leaky) ReLU, and the activation is "
             f'{activation.name!r}: take `solver="dopri5"`'
-        )
-    if decays and solver != "event":
-        return (
-            f"the {solver} solver does not follow weight decay: take "
-            '`solver="event"`, which follows kinks exactly too'
         )
     if hidden_layers != 1 and solver != "event":
         return (
@@ -155,7 +147,6 @@ def network(field: Field, solver: str) -> NetworkField:
         field.loss,
         str(field.inputs.dtype).removeprefix("torch."),
         str(field.inputs.device),
-        bool(field.weight_decay),
     )
     if reason is not None:
         raise InputError(reason)
@@ -165,6 +156,13 @@ def network(field: Field, solver: str) -> NetworkField:
 def unit_of_inputs(field: NetworkField) -> float:
     """Return rho: what inputs are multiplied by, and in-weights divided."""
     return math.sqrt(field.rates[0] / field.rates[1]) if field.rates else 1.0
+
+
+def decay_speeds(field: NetworkField) -> tuple[float, float]:
+    """Return eta_l lambda_l of in-weights and out-weights: how fast they decay by themselves."""
+    first, second = field.weight_decay or (0.0, 0.0)
+    rates = field.rates or (1.0, 1.0)
+    return rates[0] * first, rates[1] * second
 
 
 def residuals_of(field: NetworkField, derivative: Tensor) -> Tensor:

@@ -78,14 +78,59 @@ def test_rates_are_a_choice_of_units(solver, rule):
         assert np.allclose(units[name] * found[name], expected[name], atol=tolerance), name
 
 
+@pytest.mark.parametrize("decay", (0.0, (0.3, 0.1), (0.0, 0.6)))
 @pytest.mark.parametrize("bias", (False, True))
-def test_the_hybrid_and_the_event_solver_agree_through_sliding_modes(bias):
+def test_the_hybrid_and_the_event_solver_agree_through_sliding_modes(bias, decay):
     problem = flowfa.Problem(
-        kinked_data(), leak=0.2, rule=RULES, initial=start((6,), bias=bias), layer_rates=RATES
+        kinked_data(),
+        leak=0.2,
+        rule=RULES,
+        initial=start((6,), bias=bias),
+        layer_rates=RATES,
+        weight_decay=decay,
     )
     hybrid, event = simulated(problem, "hybrid"), simulated(problem, "event")
     assert not bias or event.tree["solver"]["slidings"].values.sum() > 0
     assert difference(hybrid, event) < 2e-6
+
+
+def test_the_hybrid_solver_keeps_its_tolerance_until_decay_and_gradient_balance():
+    problem = flowfa.Problem(
+        kinked_data(), leak=0.2, rule=RULES, initial=start((6,), bias=True), weight_decay=(0.2, 0.5)
+    )
+    known = simulated(problem, "event", t_end=25.0, rtol=1e-9)
+    names = list(last_weights(known))
+    largest = max(np.abs(known.tree["weights"][name].values).max() for name in names)
+    for rtol in (1e-2, 1e-4, 1e-6):
+        found = flowfa.simulate(problem, t_end=25.0, solver="hybrid", save=5, rtol=rtol)
+        assert found.statuses == ["ok"] * 3
+        for name in names:
+            weights, wanted = (run.tree["weights"][name].values for run in (found, known))
+            assert np.abs(weights - wanted).max() <= rtol * largest, name
+
+
+@pytest.mark.parametrize("rtol", (1e-2, 1e-6))
+def test_the_law_of_decay_holds_to_rounding_in_the_hybrid_solver(rtol):
+    """C-13: where out-weights decay twice as fast, 1/2 |w|^2 - <v, B> falls as exp(-2 lambda t)."""
+    decay, t_end = 0.15, 4.0
+    problem = flowfa.Problem(
+        kinked_data(),
+        leak=0.2,
+        rule=("fa", "signfa"),
+        initial=start((6,)),
+        weight_decay=(decay, 2.0 * decay),
+    )
+    run = flowfa.simulate(problem, t_end=t_end, solver="hybrid", save=3, rtol=rtol)
+    first, last = last_weights(run, 0), last_weights(run)
+
+    def law(weights):
+        v = weights["W2"][:, 0]
+        inner = 0.5 * (weights["W1"] ** 2).sum(axis=2)
+        fixed = run.tree["weights"]["B2"].values[:, :, 0]
+        return inner - np.stack([v[0] * fixed[0], np.abs(v[1])])
+
+    expected = law(first) * np.exp(-2.0 * decay * t_end)
+    assert np.abs(law(last) - expected).max() < 5e-13 * np.abs(law(first)).max()
 
 
 def test_decay_in_the_event_solver_is_that_of_small_explicit_steps_through_sliding_modes():
@@ -208,12 +253,10 @@ def test_ntk_and_mean_field_are_the_flows_of_networks_with_factors_of_their_own(
             assert np.allclose(factor * v, last[weight][0], rtol=1e-10, atol=1e-12), name
 
 
-def test_every_solver_takes_it_or_says_in_one_line_which_one_does():
+def test_the_automatic_choice_follows_kinks_exactly_with_decay_and_rates_too():
     data = kinked_data()
     for decay, rate in itertools.product((0.0, 0.1), (1.0, 0.5)):
         problem = flowfa.Problem(data, 4, weight_decay=decay, layer_rates=(1.0, rate))
         run = flowfa.simulate(problem, 1, t_end=0.5)
         assert run.statuses == ["ok"]
-        assert f'"solver": "{"event" if decay else "hybrid"}"' in run.tree.attrs["config"]
-    with pytest.raises(flowfa.InputError, match=r'weight decay.*solver="event"'):
-        flowfa.simulate(problem, 1, solver="hybrid")
+        assert '"solver": "hybrid"' in run.tree.attrs["config"]
