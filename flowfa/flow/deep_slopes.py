@@ -100,7 +100,7 @@ def _slopes_of_row(
         side = np.where(z > 0.0, 1, -1)[:, columns]
         at_zero[place] = is_zero[:, columns].ravel()
         modes[place] = np.where(is_zero[:, columns], 0, side).ravel()
-    if settle(net, space, state, modes, at_zero, np.empty_like(state))[0] < 0:
+    if settle(net, space, state, modes, at_zero, np.empty_like(state), False)[0] < 0:
         return None
     return [_slopes_of_layer(net, space, modes, layer) for layer in range(1, len(net.sizes) - 1)]
 

@@ -1,30 +1,69 @@
-"""How the event engine is compiled, and kept."""
+"""How the event engines are compiled, and kept."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from numba import njit
+from numba import njit, types
+from numba.core.dispatcher import Dispatcher
 
 from flowfa.machine.code_cache import is_kept, keep_on_disk
 
 Function = TypeVar("Function", bound=Callable)
 
-# Without exceptions for division by zero, which would keep loops from being vectorised.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
+
+@overload
+def compiled(function: Function) -> Function: ...
 
 
-def compiled(function: Function) -> Function:
-    """Compile a function that allocates nothing.
+@overload
+def compiled(
+    *, allocates: bool = False, reassociates: bool = False, from_python: bool = False
+) -> Callable[[Function], Function]: ...
 
-    It runs without reference counts: each costs an atomic operation, and together they took a third
-    of the time.
+
+def compiled(
+    function: Any = None,
+    *,
+    allocates: bool = False,
+    reassociates: bool = False,
+    from_python: bool = False,
+) -> Any:
+    """Compile a function, once for each combination of types that it is called with.
+
+    Parameters
+    ----------
+    allocates : bool
+        Whether it makes arrays. One that does not runs without reference counts: each costs an
+        atomic operation, and together they took a third of the time.
+    reassociates : bool
+        Whether its sums may be taken in another order, several terms at a time.
+    from_python : bool
+        Whether Python calls it, and not only compiled functions. To take over records of many
+        arrays from Python was a third of what was compiled.
     """
-    return _kept(njit(**_OPTIONS)(function))
+
+    def compile_it(function: Any) -> Any:
+        # No exceptions for division by zero, which would keep loops from being vectorised.
+        options: dict[str, Any] = {"error_model": "numpy"}
+        if allocates:
+            options["nogil"] = True
+        else:
+            options["_nrt"] = False
+        if reassociates:
+            options["fastmath"] = {"reassoc", "contract"}
+        if not from_python:
+            options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        dispatcher = _kept(njit(**options)(function))
+        if not from_python and isinstance(dispatcher, Dispatcher):
+            _refuse_calls_from_python(dispatcher)
+        return dispatcher
+
+    return compile_it if function is None else compile_it(function)
 
 
 def inlined(function: Function) -> Function:
@@ -34,16 +73,6 @@ def inlined(function: Function) -> Function:
     ones that took most of the time of compiling.
     """
     return _kept(njit(error_model="numpy", nogil=True, inline="always")(function))
-
-
-def compiled_loop(function: Function) -> Function:
-    """Compile the outermost loop: it allocates, and lets other threads run meanwhile."""
-    return _kept(njit(error_model="numpy", nogil=True)(function))
-
-
-def compiled_sums(function: Function) -> Function:
-    """Compile a function that allocates nothing and whose sums may be reassociated."""
-    return _kept(njit(fastmath={"reassoc", "contract"}, **_OPTIONS)(function))
 
 
 def compiling_message(function: Callable, seconds: int = 20) -> str:
@@ -67,4 +96,36 @@ def announced(message: str, after: float) -> Iterator[None]:
 
 def _kept(function: Any) -> Any:
     keep_on_disk(function)
+    if isinstance(function, Dispatcher):
+        _forget_constants(function)
     return function
+
+
+def _forget_constants(function: Dispatcher) -> None:
+    """Let a constant argument have the type of its value.
+
+    numba compiles a function anew for each combination of True and False among the arguments that
+    compiled functions call it with.
+    """
+    template_of = function.get_call_template
+
+    def get_call_template(args: Iterable, kws: Mapping[str, Any]) -> Any:
+        values = tuple(types.unliteral(argument) for argument in args)
+        return template_of(values, {name: types.unliteral(kws[name]) for name in kws})
+
+    function.get_call_template = get_call_template  # type: ignore[method-assign]
+
+
+def _refuse_calls_from_python(function: Dispatcher) -> None:
+    """Let a call from Python raise TypeError, which without a way in would end the process."""
+
+    def keep(result: Any) -> None:
+        # As numba's own method, but Python's calls do not find it.
+        function.overloads[tuple(result.signature.args)] = result
+
+    def refuse(*args: Any, **kws: Any) -> Any:
+        name = function.py_func.__qualname__
+        raise TypeError(f"{name} is called by compiled functions only, see `machine.compiled`")
+
+    function.add_overload = keep  # type: ignore[method-assign]
+    function._compile_for_args = refuse  # type: ignore[attr-defined]

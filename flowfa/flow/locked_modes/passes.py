@@ -14,7 +14,7 @@ import numpy as np
 
 from flowfa.flow.locked_modes.losses import ray_signals
 from flowfa.flow.locked_modes.network import Network
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 
 
 class Space(NamedTuple):
@@ -75,7 +75,7 @@ def space_for(net: Network) -> Space:
     )
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def set_feedback(net: Network, signs: np.ndarray, feedback: np.ndarray) -> None:
     """Write B + M * sign(W)^T of all layers.
 
@@ -87,7 +87,8 @@ def set_feedback(net: Network, signs: np.ndarray, feedback: np.ndarray) -> None:
     feedback : ndarray
         Written to.
     """
-    feedback[:] = net.fixed
+    for i in range(len(feedback)):
+        feedback[i] = net.fixed[i]
     for layer in range(2, len(net.sizes)):
         if net.has_signs[layer]:
             f, s = net.feedback_at[layer], net.signs_at[layer]
@@ -95,7 +96,7 @@ def set_feedback(net: Network, signs: np.ndarray, feedback: np.ndarray) -> None:
                 feedback[f + i] += net.magnitudes[f + i] * signs[s + i]
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def forward(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -> None:
     """Write preactivations, hidden activations, slopes, their Gram matrices, and the output."""
     last, rays = len(net.sizes) - 1, len(net.ray_surface)
@@ -139,11 +140,13 @@ def forward(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) ->
         gram = space.grams[layer]
         np.dot(above.T, above, gram)
         if net.bias_at[layer + 1] >= 0:
-            gram += 1.0
+            for p in range(rays):
+                for q in range(rays):
+                    gram[p, q] += 1.0
         hidden = above
 
 
-@compiled_loop
+@compiled(allocates=True)
 def backward(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -> None:
     """Write signals and drives; the drives of pairs that slide stay as they are."""
     last, rays = len(net.sizes) - 1, len(net.ray_surface)
@@ -173,7 +176,9 @@ def backward(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -
                     kept = signal[j, p] if written else 0.0
                     signal[j, p] = kept + share * product[j, p]
         elif not written:
-            signal[:] = 0.0
+            for j in range(neurons):
+                for p in range(rays):
+                    signal[j, p] = 0.0
         first = net.pair_at[layer]
         columns = surfaces if layer == 1 else rays
         drive = space.drive[first : first + neurons * columns].reshape((neurons, columns))
@@ -184,9 +189,9 @@ def backward(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -
                     push[j, p] = signal[j, p]
         else:
             offset = space.offset[: neurons * surfaces].reshape((neurons, surfaces))
-            push[:] = 0.0
-            offset[:] = 0.0
             for j in range(neurons):
+                for q in range(surfaces):
+                    push[j, q], offset[j, q] = 0.0, 0.0
                 for p in range(rays):
                     q, factor = net.ray_surface[p], net.ray_factor[p]
                     push[j, q] += abs(factor) * signal[j, p]
@@ -201,7 +206,7 @@ def backward(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -
         source = drive
 
 
-@compiled_loop
+@compiled(allocates=True)
 def weight_velocity(net: Network, space: Space, out: np.ndarray) -> None:
     """Write dW/dt and dc/dt of all layers, flat as the state; without decay."""
     last, rays = len(net.sizes) - 1, len(net.ray_surface)
@@ -235,7 +240,7 @@ def weight_velocity(net: Network, space: Space, out: np.ndarray) -> None:
                     out[i] *= net.rates[layer]
 
 
-@compiled_loop
+@compiled(allocates=True)
 def add_decay(net: Network, state: np.ndarray, out: np.ndarray) -> None:
     """Add what the weights' decay does to the velocity."""
     for layer in range(1, len(net.sizes)):
@@ -249,7 +254,7 @@ def add_decay(net: Network, state: np.ndarray, out: np.ndarray) -> None:
                 out[i] -= net.decay[layer] * state[i]
 
 
-@compiled_loop
+@compiled(allocates=True)
 def motion(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -> None:
     """Write dz/dt of all pairs; hidden activations of pairs that slide do not move.
 
@@ -265,19 +270,22 @@ def motion(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -> 
         velocity = space.velocity[first : first + neurons * columns].reshape((neurons, columns))
         if layer == 1:
             np.dot(drive, net.gram, velocity)
-            if net.rates[layer] != 1.0:
-                velocity *= net.rates[layer]
         else:
             np.dot(drive, space.grams[layer - 1], velocity)
-            if net.rates[layer] != 1.0:
-                velocity *= net.rates[layer]
+        if net.rates[layer] != 1.0:
+            for j in range(neurons):
+                for p in range(columns):
+                    velocity[j, p] *= net.rates[layer]
+        if layer > 1:
             w = net.weights_at[layer]
             weights = state[w : w + neurons * earlier].reshape((neurons, earlier))
             e = net.ray_at[layer - 1]
             below = space.hidden_velocity[e : e + earlier * rays].reshape((earlier, rays))
             product = space.product[: neurons * rays].reshape((neurons, rays))
             np.dot(weights, below, product)
-            velocity += product
+            for j in range(neurons):
+                for p in range(rays):
+                    velocity[j, p] += product[j, p]
         decay = net.decay[layer]
         if decay != 0.0:
             z = space.z[first : first + neurons * columns].reshape((neurons, columns))
@@ -293,7 +301,7 @@ def motion(net: Network, space: Space, state: np.ndarray, modes: np.ndarray) -> 
                 above[j, p] = slope[j, p] * velocity[j, q]
 
 
-@compiled_loop
+@compiled(allocates=True)
 def residuals(net: Network, space: Space) -> None:
     """Write the residual signals of the output."""
     ray_signals(net, space.output, space.residual)

@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 
 from flowfa.flow.locked_modes.network import Network
-from flowfa.flow.locked_modes.passes import Space
-from flowfa.flow.locked_modes.sliding import evaluate, evaluate_afresh, sliding_pairs
-from flowfa.machine.compiled import compiled_loop
+from flowfa.flow.locked_modes.passes import Space, forward
+from flowfa.flow.locked_modes.sliding import evaluate, sliding_pairs
+from flowfa.machine.compiled import compiled
 
 EXIT = 1e-7
 """A sliding pair leaves when its slope is beyond [alpha, 1] by more than this."""
@@ -34,7 +34,7 @@ BY_SIZE, ROUNDS = 40, 400
 """Rounds in which the worst pair goes first, and after which no choice is found."""
 
 
-@compiled_loop
+@compiled(allocates=True)
 def largest_of_layers(net: Network, values: np.ndarray) -> np.ndarray:
     """Return max |value| over the pairs of each layer."""
     layers = len(net.sizes) - 1
@@ -45,7 +45,7 @@ def largest_of_layers(net: Network, values: np.ndarray) -> np.ndarray:
     return largest
 
 
-@compiled_loop
+@compiled(allocates=True)
 def write_noise(net: Network, space: Space, noise: np.ndarray) -> None:
     """Write the velocity of each pair below which it counts as zero, after `evaluate`."""
     rays = len(net.ray_surface)
@@ -60,7 +60,7 @@ def write_noise(net: Network, space: Space, noise: np.ndarray) -> None:
             noise[i] = BACK * push * square + ROUNDING * speeds[layer]
 
 
-@compiled_loop
+@compiled(allocates=True)
 def beyond(net: Network, space: Space, layer: int, pair: int, largest: float) -> float:
     """Return by how much a sliding pair's slope is beyond 1 (positive) or alpha (negative), or 0.
 
@@ -86,7 +86,7 @@ def beyond(net: Network, space: Space, layer: int, pair: int, largest: float) ->
     return -under if under > 0.0 else 0.0
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def settle(
     net: Network,
     space: Space,
@@ -94,8 +94,12 @@ def settle(
     modes: np.ndarray,
     at_zero: np.ndarray,
     out: np.ndarray,
+    begins: bool,
 ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """Make the modes of the pairs at zero consistent, and evaluate the field under them.
+
+    A start's modes are the sides of its preactivations; pairs at zero begin with slope alpha,
+    torch's convention, which stays where both sides are consistent.
 
     Parameters
     ----------
@@ -108,6 +112,8 @@ def settle(
         The pairs that are at zero and do not slide; those that stop sliding are added.
     out : ndarray, shape (parameter,)
         The velocity under the chosen modes.
+    begins : bool
+        Whether modes and `at_zero` are to be read off the preactivations first.
 
     Returns
     -------
@@ -120,6 +126,15 @@ def settle(
     # Pairs that keep their mode although they are wrong: others have to change first.
     waiting = np.zeros(len(modes), np.bool_)
     evaluations = 0
+    if begins:
+        for i in range(len(modes)):
+            modes[i] = -1
+        # From below, because modes of a layer decide on the preactivations of the next.
+        for layer in range(1, last):
+            forward(net, space, state, modes)
+            for i in range(net.pair_at[layer], net.pair_at[layer + 1]):
+                modes[i] = 1 if space.z[i] > 0.0 else -1
+                at_zero[i] = space.z[i] == 0.0
     members = sliding_pairs(net, modes)
     factors, order = np.empty((0, 0)), np.empty(0, np.int64)
     for round_ in range(ROUNDS):
@@ -161,7 +176,9 @@ def settle(
                 continue
             modes[chosen] = 2 * side - 1
             evaluations += 1
-            if not evaluate_afresh(net, space, state, modes, sliding_pairs(net, modes), out, True):
+            others = sliding_pairs(net, modes)
+            room, rows = np.empty((len(others), len(others))), np.empty(len(others), np.int64)
+            if not evaluate(net, space, state, modes, others, out, True, room, rows, True):
                 return -1, members, factors, order
             speed[side] = space.velocity[chosen]
         falls, grows = speed[0] <= noise[chosen], speed[1] >= -noise[chosen]
@@ -169,5 +186,6 @@ def settle(
         if modes[chosen] == old:
             waiting[chosen] = True
         else:
-            waiting[:] = False
+            for i in range(len(waiting)):
+                waiting[i] = False
     return -1, members, factors, order

@@ -27,7 +27,7 @@ from flowfa.flow.locked_modes.passes import (
     residuals,
     weight_velocity,
 )
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 
 RIDGE = 1e-11
 """Added to the diagonal of the system for directions of length one, as in the hybrid solver."""
@@ -44,7 +44,7 @@ SINGULAR = 1e-14
 """A pivot below this share of the largest entry ends an elimination."""
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def sliding_pairs(net: Network, modes: np.ndarray) -> np.ndarray:
     """Return the pairs in mode 0 from the last hidden layer down: (pair, [layer, j, p, flat])."""
     last, rays = len(net.sizes) - 1, len(net.ray_surface)
@@ -66,7 +66,24 @@ def sliding_pairs(net: Network, modes: np.ndarray) -> np.ndarray:
     return members
 
 
-@compiled_loop
+@compiled(allocates=True)
+def add_product(factor: float, left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """Add a factor times the product of two matrices."""
+    product = np.empty(out.shape)
+    np.dot(left, right, product)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] += factor * product[i, j]
+
+
+@compiled
+def copy_into(source: np.ndarray, target: np.ndarray) -> None:
+    """Copy an array's entries; numba spends seconds on compiling each assignment of a slice."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@compiled(allocates=True)
 def inverse_length(gram: np.ndarray, p: int) -> float:
     """Return 1 / the length of ray p's input, or 0 where no layer below passes the ray."""
     most = 0.0
@@ -75,7 +92,7 @@ def inverse_length(gram: np.ndarray, p: int) -> float:
     return 1.0 / np.sqrt(gram[p, p]) if gram[p, p] > DEAD * most else 0.0
 
 
-@compiled_loop
+@compiled(allocates=True)
 def coupling(net: Network, space: Space, state: np.ndarray, members: np.ndarray) -> np.ndarray:
     """Return A, after `forward`."""
     last, rays = len(net.sizes) - 1, len(net.ray_surface)
@@ -95,15 +112,15 @@ def coupling(net: Network, space: Space, state: np.ndarray, members: np.ndarray)
             # From the layer above down to this one: through weights, feedback, and slopes.
             w = net.weights_at[layer + 1]
             weights = state[w : w + following * neurons].reshape((following, neurons))
-            p_rows = np.dot(onward, weights)
+            add_product(1.0, onward, weights, p_rows)
             if not net.direct:
                 if net.has_fixed[layer + 1] or net.has_signs[layer + 1]:
                     f = net.feedback_at[layer + 1]
                     size = neurons * following
                     matrix = space.feedback[f : f + size].reshape((neurons, following))
-                    q_rows += np.dot(back, matrix.T)
+                    add_product(1.0, back, matrix.T, q_rows)
                 if net.share[layer + 1] != 0.0:
-                    q_rows += net.share[layer + 1] * np.dot(back, weights)
+                    add_product(net.share[layer + 1], back, weights, q_rows)
             r = net.ray_at[layer]
             slope = space.slope[r : r + neurons * rays].reshape((neurons, rays))
             for a in range(above):
@@ -111,16 +128,15 @@ def coupling(net: Network, space: Space, state: np.ndarray, members: np.ndarray)
                 for i in range(neurons):
                     p_rows[a, i] *= slope[i, p]
                     q_rows[a, i] *= slope[i, p]
-        gram = net.gram if layer == 1 else space.grams[layer - 1]
-        if net.rates[layer] != 1.0:
-            gram = net.rates[layer] * gram
+        gram, rate = net.gram if layer == 1 else space.grams[layer - 1], net.rates[layer]
         input_of = np.empty(active, np.int64)
         for a in range(active):
             input_of[a] = members[a, 2]
             if layer == 1 and a < above:
                 input_of[a] = net.ray_surface[members[a, 2]]
         if above > 0:
-            products = np.dot(p_rows, q_rows.T)
+            products = np.zeros((above, above))
+            add_product(rate, p_rows, q_rows.T, products)
             for a in range(above):
                 for b in range(above):
                     A[a, b] += products[a, b] * gram[input_of[a], input_of[b]]
@@ -128,22 +144,23 @@ def coupling(net: Network, space: Space, state: np.ndarray, members: np.ndarray)
         for a in range(above, active):
             j, ka = members[a, 1], input_of[a]
             for b in range(above):
-                A[a, b] += q_rows[b, j] * gram[ka, input_of[b]]
-                A[b, a] += p_rows[b, j] * gram[input_of[b], ka]
+                A[a, b] += q_rows[b, j] * (rate * gram[ka, input_of[b]])
+                A[b, a] += p_rows[b, j] * (rate * gram[input_of[b], ka])
             for b in range(above, active):
                 if members[b, 1] == j:
-                    A[a, b] += gram[ka, input_of[b]]
+                    A[a, b] += rate * gram[ka, input_of[b]]
         if layer > 1 and active > 0:
             onward, back = np.zeros((active, neurons)), np.zeros((active, neurons))
-            onward[:above] = p_rows
-            back[:above] = q_rows
+            for a in range(above):
+                for i in range(neurons):
+                    onward[a, i], back[a, i] = p_rows[a, i], q_rows[a, i]
             for a in range(above, active):
                 onward[a, members[a, 1]] = 1.0
                 back[a, members[a, 1]] = 1.0
     return A
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def eliminate(A: np.ndarray, order: np.ndarray) -> bool:
     """Overwrite A by its LU factors with rows in `order`; return whether it was regular.
 
@@ -184,11 +201,15 @@ def eliminate(A: np.ndarray, order: np.ndarray) -> bool:
                         A[i, j] -= factor * A[k, j]
         left = np.ascontiguousarray(A[stop:, first:stop])
         upper = np.ascontiguousarray(A[first:stop, stop:])
-        A[stop:, stop:] -= np.dot(left, upper)
+        product = np.zeros((n - stop, n - stop))
+        add_product(1.0, left, upper, product)
+        for i in range(stop, n):
+            for j in range(stop, n):
+                A[i, j] -= product[i - stop, j - stop]
     return True
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def solve(factors: np.ndarray, order: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
     """Write the solution, after `eliminate`."""
     n = len(factors)
@@ -204,7 +225,7 @@ def solve(factors: np.ndarray, order: np.ndarray, right: np.ndarray, out: np.nda
         out[i] = total / factors[i, i]
 
 
-@compiled_loop
+@compiled(allocates=True)
 def held_drives(
     A: np.ndarray, right: np.ndarray, factors: np.ndarray, order: np.ndarray, fresh: bool
 ) -> bool:
@@ -234,12 +255,14 @@ def held_drives(
         return True
     for attempt in range(2):
         if fresh or attempt == 1:
-            factors[:] = A
             for a in range(count):
+                for b in range(count):
+                    factors[a, b] = A[a, b]
                 factors[a, a] += RIDGE if A[a, a] != 0.0 else 1.0
             if not eliminate(factors, order):
                 return False
-        u[:] = 0.0
+        for a in range(count):
+            u[a] = 0.0
         before = np.inf
         for round_ in range(REFINEMENTS):
             most = 0.0
@@ -251,20 +274,21 @@ def held_drives(
                 most = max(most, abs(total))
             # Fresh factors leave what the ridge keeps back, which a second round takes out.
             if most <= EXACT * size or ((fresh or attempt == 1) and round_ == 2):
-                right[:] = u
+                copy_into(u, right)
                 return True
             if not most < CONTRACTION * before:
                 break
             before = most
             solve(factors, order, rest, change)
-            u += change
+            for a in range(count):
+                u[a] += change[a]
         if fresh or attempt == 1:
-            right[:] = u
+            copy_into(u, right)
             return True
     return True
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def evaluate(
     net: Network,
     space: Space,
@@ -329,19 +353,3 @@ def evaluate(
     if with_motion:
         motion(net, space, state, modes)
     return True
-
-
-@compiled_loop
-def evaluate_afresh(
-    net: Network,
-    space: Space,
-    state: np.ndarray,
-    modes: np.ndarray,
-    members: np.ndarray,
-    out: np.ndarray,
-    with_motion: bool,
-) -> bool:
-    """Evaluate as `evaluate`, with factors that nobody keeps."""
-    count = len(members)
-    factors, order = np.empty((count, count)), np.empty(count, np.int64)
-    return evaluate(net, space, state, modes, members, out, with_motion, factors, order, True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from flowfa.flow.locked_modes.network import Network
 from flowfa.flow.locked_modes.passes import Space
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.deep_event.locate import AT_ZERO, cubic_root, layer_of, located
 from flowfa.solvers.hybrid.polynomials import NONE
 
@@ -22,14 +22,14 @@ NOTHING = -1
 """What stands for no event; weights of layer l stand as -l, which is at most -2."""
 
 
-@compiled_loop
+@compiled(allocates=True)
 def sign_position(net: Network, layer: int, index: int) -> int:
     """Return where the sign of the weight with this index in W_l lies."""
     earlier = net.sizes[layer - 1]
     return net.signs_at[layer] + (index % earlier) * net.sizes[layer] + index // earlier
 
 
-@compiled_loop
+@compiled(allocates=True)
 def candidates(
     net: Network,
     space: Space,
@@ -87,7 +87,7 @@ def candidates(
     return count
 
 
-@compiled_loop
+@compiled(allocates=True)
 def keep(
     root: float, first: int, second: int, roots: np.ndarray, found: np.ndarray, count: int
 ) -> int:
@@ -101,7 +101,7 @@ def keep(
     return min(count + 1, len(roots))
 
 
-@compiled_loop
+@compiled(allocates=True)
 def first_crossing(
     net: Network,
     space: Space,

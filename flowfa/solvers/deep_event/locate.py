@@ -8,7 +8,7 @@ from flowfa.flow.locked_modes.network import Network
 from flowfa.flow.locked_modes.passes import Space
 from flowfa.flow.locked_modes.selection import EXIT, beyond, largest_of_layers
 from flowfa.flow.locked_modes.sliding import evaluate
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled, inlined
 from flowfa.solvers.hybrid.polynomials import NONE, first_negative
 from flowfa.solvers.runge_kutta.dopri5 import DOPRI5
 
@@ -19,7 +19,7 @@ AT_ZERO = 1e-13
 """A preactivation below this share of the largest of its layer is at zero."""
 
 
-@compiled_loop
+@compiled(allocates=True)
 def dense_weights(theta: float) -> np.ndarray:
     """Return the factors b_i(theta) of the stages in the dense output."""
     factors = np.zeros(STAGES)
@@ -29,7 +29,7 @@ def dense_weights(theta: float) -> np.ndarray:
     return factors
 
 
-@compiled_loop
+@compiled(allocates=True)
 def dense_state(
     state: np.ndarray, stages: np.ndarray, h: float, theta: float, out: np.ndarray
 ) -> None:
@@ -47,7 +47,7 @@ def dense_state(
         )
 
 
-@compiled_loop
+@compiled(allocates=True)
 def cubic_root(z0: float, v0: float, z1: float, v1: float, noise: float, slow: float) -> float:
     """Return when a value that starts at or above zero falls below, by its cubic on [0, 1].
 
@@ -75,7 +75,7 @@ def cubic_root(z0: float, v0: float, z1: float, v1: float, noise: float, slow: f
     return NONE
 
 
-@compiled_loop
+@compiled(allocates=True)
 def layer_of(net: Network, pair: int) -> int:
     """Return the hidden layer of a pair."""
     layer = 1
@@ -84,7 +84,7 @@ def layer_of(net: Network, pair: int) -> int:
     return layer
 
 
-@compiled_loop
+@compiled(allocates=True)
 def preactivation(net: Network, state: np.ndarray, modes: np.ndarray, pair: int) -> float:
     """Return z of one pair, by a forward pass of its ray alone."""
     layer = layer_of(net, pair)
@@ -120,7 +120,7 @@ def preactivation(net: Network, state: np.ndarray, modes: np.ndarray, pair: int)
     return 0.0
 
 
-@compiled_loop
+@compiled(allocates=True)
 def value_at(
     net: Network,
     state: np.ndarray,
@@ -143,7 +143,7 @@ def value_at(
     return preactivation(net, room, modes, pair)
 
 
-@compiled_loop
+@compiled(allocates=True)
 def located(
     net: Network,
     state: np.ndarray,
@@ -213,7 +213,7 @@ def located(
     return right
 
 
-@compiled_loop
+@compiled(allocates=True)
 def exit_excess(
     net: Network, space: Space, members: np.ndarray, signals: np.ndarray
 ) -> tuple[float, int]:
@@ -243,7 +243,7 @@ def exit_excess(
     return most, which
 
 
-@compiled_loop
+@inlined
 def locate_exit(
     net: Network,
     space: Space,

@@ -7,8 +7,8 @@ import numpy as np
 from flowfa.flow.locked_modes.network import Network
 from flowfa.flow.locked_modes.passes import Space, forward, set_feedback
 from flowfa.flow.locked_modes.selection import largest_of_layers, settle, write_noise
-from flowfa.flow.locked_modes.sliding import evaluate, evaluate_afresh, sliding_pairs
-from flowfa.machine.compiled import compiled_loop
+from flowfa.flow.locked_modes.sliding import copy_into, evaluate, sliding_pairs
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.deep_event.crossings import NOTHING, first_crossing, sign_position
 from flowfa.solvers.deep_event.locate import (
     AT_ZERO,
@@ -39,31 +39,7 @@ TIME, STEP, ERROR_SUM, NEXT_SAVE = range(4)
 """Indices of the numbers that a call changes."""
 
 
-@compiled_loop
-def first_modes(
-    net: Network, space: Space, state: np.ndarray, modes: np.ndarray, out: np.ndarray
-) -> int:
-    """Write the modes of a start: sides where z is not zero, the consistent choice where it is.
-
-    From slope alpha on, torch's convention, which stays where both sides are consistent.
-
-    Returns
-    -------
-    int
-        Evaluations made; -1 if no consistent choice was found.
-    """
-    modes[:] = -1
-    members = sliding_pairs(net, modes)
-    at_zero = np.zeros(len(modes), np.bool_)
-    for layer in range(1, len(net.sizes) - 1):
-        evaluate_afresh(net, space, state, modes, members, out, False)
-        for i in range(net.pair_at[layer], net.pair_at[layer + 1]):
-            modes[i] = 1 if space.z[i] > 0.0 else -1
-            at_zero[i] = space.z[i] == 0.0
-    return settle(net, space, state, modes, at_zero, out)[0]
-
-
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def integrate(
     net: Network,
     space: Space,
@@ -112,7 +88,7 @@ def integrate(
     n = len(state)
     stages, room, after = np.zeros((7, n)), np.empty(n), np.empty(n)
     errors, scratch = np.empty(n), np.empty(n)
-    at_zero = np.zeros(len(modes), np.bool_)
+    at_zero, old = np.zeros(len(modes), np.bool_), np.empty(len(modes), np.int8)
     z0, v0, slow = np.empty(len(modes)), np.empty(len(modes)), np.empty(len(modes))
     p0, stuck = np.empty(len(modes)), np.zeros(len(modes), np.int64)
     written, done, still = 0, 0, 0
@@ -135,9 +111,9 @@ def integrate(
         upto = np.searchsorted(save_times, t + h, side="right")
         if written + upto - int(numbers[NEXT_SAVE]) > len(saved):
             return NO_ROOM, written
-        z0[:] = space.z
-        v0[:] = space.velocity
-        p0[:] = space.push
+        copy_into(space.z, z0)
+        copy_into(space.velocity, v0)
+        copy_into(space.push, p0)
         write_noise(net, space, slow)
         for s in range(1, 7):
             for i in range(n):
@@ -207,7 +183,7 @@ def integrate(
             if time > moved:
                 break
             if time == moved and not event and len(members) == 0:
-                saved[written] = after
+                copy_into(after, saved[written])
             else:
                 dense_state(state, stages, h, min(theta, (time - t) / h), saved[written])
                 # Else the state would not tell that they slide.
@@ -216,9 +192,9 @@ def integrate(
             numbers[NEXT_SAVE] += 1.0
         if event:
             dense_state(state, stages, h, theta, room)
-            state[:] = room
+            copy_into(room, state)
         else:
-            state[:] = after
+            copy_into(after, state)
         numbers[TIME] = moved
         numbers[ERROR_SUM] += error * LOCAL * tolerance
         counters[STEPS] += 1
@@ -229,7 +205,8 @@ def integrate(
             numbers[STEP] = max(numbers[STEP], h)
         progressed = theta * h > 1e-14 * max(t, 1e-290)
         if progressed:
-            stuck[:] = 0
+            for i in range(len(stuck)):
+                stuck[i] = 0
             still = 0
         else:
             still += 1
@@ -241,14 +218,14 @@ def integrate(
             strayed = theta == 0.0 and modes[met] * z0[met] < -AT_ZERO * heights[layer]
         if event and leaves < 0 and met >= 0 and not strayed:
             # What has just met its surface is put there too, or the others would push it off.
-            with_it = modes.copy()
-            with_it[met] = 0
-            put_on_surfaces(net, space, state, with_it, sliding_pairs(net, with_it))
+            mode, modes[met] = modes[met], 0
+            put_on_surfaces(net, space, state, modes, sliding_pairs(net, modes))
+            modes[met] = mode
         elif len(members) > 0:
             put_on_surfaces(net, space, state, modes, members)
         update_sizes(net, state, sizes)
         if not event and len(members) == 0:
-            stages[0] = stages[6]
+            copy_into(stages[6], stages[0])
             continue
         if not event:
             counters[EVALUATIONS] += 1
@@ -257,8 +234,8 @@ def integrate(
             ):
                 return NO_CHOICE, written
             continue
-        old = modes.copy()
-        at_zero[:] = False
+        for i in range(len(modes)):
+            old[i], at_zero[i] = modes[i], False
         if leaves >= 0:
             pair = members[leaves, 3]
             layer = members[leaves, 0]
@@ -283,7 +260,9 @@ def integrate(
             counters[FLIPS] += 1
             # A flip can turn surfaces, as the change of a signal's sign does.
             counters[EVALUATIONS] += 1
-            if not evaluate_afresh(net, space, state, modes, members, scratch, False):
+            if not evaluate(
+                net, space, state, modes, members, scratch, False, factors, order, True
+            ):
                 return NO_CHOICE, written
             for a in range(len(members)):
                 i = members[a, 3]
@@ -303,9 +282,11 @@ def integrate(
             for i in range(net.pair_at[layer], net.pair_at[layer + 1]):
                 if modes[i] != 0 and abs(space.z[i]) <= TOGETHER * heights[layer]:
                     at_zero[i] = True
-        evaluations, members, factors, order = settle(net, space, state, modes, at_zero, stages[0])
+        evaluations, members, factors, order = settle(
+            net, space, state, modes, at_zero, stages[0], False
+        )
         if evaluations < 0:
-            modes[:] = old
+            copy_into(old, modes)
             return NO_CHOICE, written
         counters[EVALUATIONS] += evaluations
         for i in range(len(modes)):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from flowfa.flow.locked_modes.network import Network
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 
 
-@compiled_loop
+@compiled(allocates=True)
 def scaled_error(
     net: Network, errors: np.ndarray, sizes: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> float:
@@ -31,7 +31,7 @@ def scaled_error(
     return most
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def update_sizes(net: Network, state: np.ndarray, sizes: np.ndarray) -> None:
     """Raise the largest weight and bias of each layer so far to those of a state."""
     for layer in range(1, len(net.sizes)):

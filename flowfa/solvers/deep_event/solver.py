@@ -19,6 +19,7 @@ from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from flowfa.flow.locked_modes.network import Network, network_of
 from flowfa.flow.locked_modes.passes import Space, set_feedback, space_for
+from flowfa.flow.locked_modes.selection import settle
 from flowfa.flow.locked_modes.signs import signs_of
 from flowfa.machine.compiled import announced, compiling_message
 from flowfa.solvers.deep_event.loop import (
@@ -33,7 +34,6 @@ from flowfa.solvers.deep_event.loop import (
     TIME,
     TOO_MANY_EVENTS,
     UNDERFLOW,
-    first_modes,
     integrate,
 )
 from flowfa.solvers.deep_event.scales import update_sizes
@@ -217,7 +217,8 @@ def _first(net: Network, space: Space, state: np.ndarray, end: float) -> dict[st
     set_feedback(net, signs, space.feedback)
     modes, velocity = np.zeros(int(net.pair_at[-1]), np.int8), np.zeros_like(state)
     with announced(compiling_message(integrate, seconds=60), after=4.0):
-        chosen = first_modes(net, space, state, modes, velocity)
+        at_zero = np.zeros(len(modes), np.bool_)
+        chosen = settle(net, space, state, modes, at_zero, velocity, True)[0]
     sizes, speeds = np.zeros((len(net.sizes), 2)), np.zeros((len(net.sizes), 2))
     update_sizes(net, state, sizes)
     update_sizes(net, velocity, speeds)

@@ -7,11 +7,11 @@ import numpy as np
 from flowfa.flow.locked_modes.network import Network
 from flowfa.flow.locked_modes.passes import Space, forward
 from flowfa.flow.locked_modes.sliding import RIDGE, inverse_length
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.modes import factorise, solve_factorised
 
 
-@compiled_loop
+@compiled(allocates=True)
 def put_on_surfaces(
     net: Network, space: Space, state: np.ndarray, modes: np.ndarray, members: np.ndarray
 ) -> None:

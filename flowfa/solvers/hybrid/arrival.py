@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled_loop, compiled_sums
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.records import (
     ARRIVAL,
     LENGTH,
@@ -23,7 +23,7 @@ from flowfa.solvers.hybrid.signals import integral_of
 from flowfa.solvers.hybrid.surfaces import put_on_surfaces
 
 
-@compiled_loop
+@compiled(allocates=True)
 def arrive(layer: Layer, memory: Memory, guess: Guess, path: Path) -> None:
     """Move a trajectory to the end of an accepted step."""
     zeta, modes = memory.zeta, memory.modes
@@ -49,7 +49,7 @@ def arrive(layer: Layer, memory: Memory, guess: Guess, path: Path) -> None:
         memory.farthest[j] = farthest
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def write_state(
     layer: Layer,
     before: np.ndarray,
@@ -92,7 +92,7 @@ def write_state(
             out[layer.out_bias_at + c] = left_out * (before[layer.out_bias_at + c] + moved)
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def _write_preactivations(layer: Layer, state: np.ndarray, zeta: np.ndarray) -> None:
     """Write the inner products of all in-weights with the directions, (neuron, surface)."""
     E, P = layer.directions, zeta.shape[1]

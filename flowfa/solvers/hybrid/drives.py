@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_sums
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.modes import RIDGE, factorise, solve_factorised
 from flowfa.solvers.hybrid.records import FULL_A, FULL_U, MEMBERS, MODES, A, Layer, Scratch, U
 from flowfa.solvers.hybrid.signals import TO_MONOMIAL
@@ -101,7 +101,7 @@ def apply_modes(
     return sliding
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def apply_gram(layer: Layer, scratch: Scratch) -> None:
     """Write A = K u, (3, surface): by K itself, or as E (E' u) where that is less work."""
     gram, directions = layer.gram, layer.directions
@@ -153,7 +153,7 @@ def change_mode(
             A[q, k] += gram[p, k] * change
 
 
-@compiled
+@compiled(from_python=True)
 def slide(
     gram: np.ndarray,
     scratch: Scratch,

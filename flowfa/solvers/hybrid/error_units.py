@@ -8,7 +8,7 @@ from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.records import Layer, Memory, Path
 
 
-@compiled
+@compiled(from_python=True)
 def largest_sizes(
     layer: Layer, zeta: np.ndarray, v: np.ndarray, size: float, weight: float
 ) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_sums
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.lanes import Lanes
 from flowfa.solvers.hybrid.records import (
     L_POLY,
@@ -20,7 +20,7 @@ from flowfa.solvers.hybrid.records import (
 from flowfa.solvers.hybrid.signals import TO_MONOMIAL
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def write_drives(layer: Layer, memory: Memory, guess: Guess, begin: int, lanes: Lanes) -> None:
     """Write G, H and u = s G + H of all surfaces, 0 for those that slide."""
     P, B = lanes.zeta.shape
@@ -60,7 +60,7 @@ def write_drives(layer: Layer, memory: Memory, guess: Guess, begin: int, lanes: 
                 u[q, p, i] = driven
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def _write_rest(layer: Layer, memory: Memory, guess: Guess, begin: int, lanes: Lanes) -> None:
     """Write H, as `write_drives` writes G."""
     P, B = lanes.zeta.shape
@@ -91,7 +91,7 @@ def apply_gram(layer: Layer, lanes: Lanes) -> None:
             _multiply(layer.gram, False, lanes.u[q], lanes.path[q])
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def _multiply(matrix: np.ndarray, transposed: bool, right: np.ndarray, out: np.ndarray) -> None:
     """Write a product, two rows from four at a time, so that numbers are loaded less often."""
     B, inner, rows = right.shape[1], len(right), len(out)

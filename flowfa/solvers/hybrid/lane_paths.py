@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_sums
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.lanes import Lanes
 from flowfa.solvers.hybrid.records import (
     L_OUT,
@@ -48,7 +48,7 @@ def find_suspects(lanes: Lanes) -> None:
             low[i] = away if not away >= low[i] else low[i]
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def write_out_weights(layer: Layer, memory: Memory, guess: Guess, begin: int, lanes: Lanes) -> None:
     """Write the coefficients of the out-weights' paths; see `motion.out_weights`."""
     P, B = lanes.zeta.shape
@@ -86,7 +86,7 @@ def write_out_weights(layer: Layer, memory: Memory, guess: Guess, begin: int, la
                 Q[q, i] *= h / q
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def look(
     h: float,
     begin: int,
@@ -122,7 +122,7 @@ def look(
             path.modes[begin + i, p] = memory.modes[begin + i, p]
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def add_outputs(layer: Layer, times: np.ndarray, lanes: Lanes, total: np.ndarray) -> None:
     """Add the outputs of the neurons that were moved, (time, output, sample)."""
     B, path, zeta, v = lanes.zeta.shape[1], lanes.path, lanes.zeta, lanes.v_at

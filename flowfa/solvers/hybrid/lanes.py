@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 
 
 class Lanes(NamedTuple):
@@ -46,7 +46,7 @@ class Lanes(NamedTuple):
     moved: np.ndarray
 
 
-@compiled_loop
+@compiled(allocates=True)
 def lanes_for(P: int, C: int, B: int, times: int, features: int) -> Lanes:
     """Return the space of a block; see `Lanes`."""
     return Lanes(

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_loop
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.arrival import arrive, write_state
 from flowfa.solvers.hybrid.control import begin_next_trial
 from flowfa.solvers.hybrid.decay import shrink
@@ -53,7 +53,7 @@ STEPS, REJECTED, EVALUATIONS, FIRST_EVENT = range(4)
 """Rows of the counters; those of the events come last."""
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def integrate(
     layer: Layer,
     memory: Memory,
@@ -202,7 +202,7 @@ def integrate(
         stage = NEXT_TRIAL
 
 
-@compiled_loop
+@compiled(allocates=True)
 def _follow(layer: Layer, memory: Memory, space: Space) -> None:
     """Let the next sweep follow what the last one found, steered by Newton where that pays."""
     signals, residuals = memory.signals, space.residuals
@@ -239,7 +239,7 @@ def _passed(save_times: np.ndarray, following: int, arrival: float, with_end: bo
     return count
 
 
-@compiled_loop
+@compiled(allocates=True)
 def _within(
     save_times: np.ndarray, following: int, count: int, begin: float, guess: Guess
 ) -> np.ndarray:

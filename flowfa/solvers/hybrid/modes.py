@@ -52,7 +52,7 @@ def solve_factorised(factor: np.ndarray, right: np.ndarray, size: int, sides: in
             right[i, side] = total / factor[i, i]
 
 
-@compiled
+@compiled(from_python=True)
 def select_modes(
     gram: np.ndarray,
     alpha: float,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_sums
+from flowfa.machine.compiled import compiled
 
 
 @compiled
@@ -23,7 +23,7 @@ def paths(
         path[3, p] = 1.0 if modes[p] > 0 else (alpha if modes[p] < 0 else 0.0)
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def out_weights(
     zeta: np.ndarray,
     path: np.ndarray,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_loop, compiled_sums
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.records import SIGNS, Layer, Memory, V
 from flowfa.solvers.hybrid.signals import NODES, TO_MONOMIAL
 
@@ -27,7 +27,7 @@ _FROM_REAL = np.ascontiguousarray(_VECTORS[:, _REAL])
 _FROM_COMPLEX = np.ascontiguousarray(_VECTORS[:, _COMPLEX])
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def tangent_kernel(layer: Layer, memory: Memory) -> np.ndarray:
     """Return Theta with df/dt = Theta r at the step's start.
 
@@ -76,7 +76,7 @@ def tangent_kernel(layer: Layer, memory: Memory) -> np.ndarray:
     return kernel
 
 
-@compiled_sums
+@compiled(reassociates=True)
 def _add_products(weight: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
     """Add the products of four rows with themselves, each times its weight, (sample, sample)."""
     n = rows.shape[1]
@@ -88,7 +88,7 @@ def _add_products(weight: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None
             out[k, other] += total + (w2 * rows[2, other] + w3 * rows[3, other])
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def correct(kernel: np.ndarray, slope: np.ndarray, size: float, defect: np.ndarray) -> None:
     """Overwrite the defect Phi(r) - r by the delta of the module's docstring.
 

@@ -15,7 +15,7 @@ NONE = -1.0
 """What the searches return if the polynomial does not change its sign."""
 
 
-@compiled
+@compiled(from_python=True)
 def first_negative(c0: float, c1: float, c2: float, c3: float, end: float) -> float:
     """Return the first s in [0, end] from which c0 + c1 s + c2 s^2 + c3 s^3 is negative.
 
@@ -79,7 +79,7 @@ def falling_root(c0: float, c1: float, c2: float, c3: float, left: float, right:
     return left
 
 
-@compiled
+@compiled(from_python=True)
 def first_sign_change(coefficients: np.ndarray, degree: int, end: float, work: np.ndarray) -> float:
     """Return the first s in (0, end] at which a polynomial becomes negative, or `NONE`.
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from flowfa.flow.compiled_losses import add_derivative
-from flowfa.machine.compiled import compiled, compiled_loop
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.records import LENGTH, OF_BIAS, Layer, Memory, Space
 from flowfa.solvers.hybrid.signals import STEP_TIMES, integral_of
 
@@ -49,7 +49,7 @@ def write_residuals(layer: Layer, outputs: np.ndarray, residuals: np.ndarray) ->
                 )
 
 
-@compiled_loop
+@compiled(allocates=True)
 def write_slopes(layer: Layer, output: np.ndarray, slope: np.ndarray) -> None:
     """Write dr_c / df_k of each sample, (output, output, sample), by differences.
 

@@ -45,7 +45,7 @@ sweeps, and cubics through all four nearly as many.
 """
 
 
-@compiled
+@compiled(from_python=True)
 def write_coefficients(matrix: np.ndarray, at: np.ndarray, out: np.ndarray) -> None:
     """Write the coefficients (3, ..., ...) of quadratics given at three times, (3, ..., ...)."""
     for q in range(3):
@@ -55,7 +55,7 @@ def write_coefficients(matrix: np.ndarray, at: np.ndarray, out: np.ndarray) -> N
                 out[q, a, b] = total + matrix[q, 2] * at[2, a, b]
 
 
-@compiled
+@compiled(from_python=True)
 def write_values(polynomial: np.ndarray, ahead: float, out: np.ndarray) -> None:
     """Write values (3, ..., ...) of quadratics at the nodes of a step that begins where they end.
 
@@ -76,7 +76,7 @@ def write_values(polynomial: np.ndarray, ahead: float, out: np.ndarray) -> None:
                 out[i, a, b] = polynomial[0, a, b] + t * rest
 
 
-@compiled
+@compiled(from_python=True)
 def integral_of(polynomial: np.ndarray, c: int, tau: float) -> float:
     """Return the integral from 0 to tau of the sum over samples of an output's quadratics."""
     total = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.modes import RIDGE, factorise, solve_factorised
 from flowfa.solvers.hybrid.records import Layer, Memory
 
@@ -12,7 +12,7 @@ DRIFT = 1e-14
 """Share of the farthest that a neuron was from its surfaces at which it is put back."""
 
 
-@compiled_loop
+@compiled(allocates=True)
 def put_on_surfaces(layer: Layer, memory: Memory) -> None:
     """Put the sliding preactivations of a state to zero but for one rounding.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_loop, inlined
+from flowfa.machine.compiled import compiled, inlined
 from flowfa.solvers.hybrid.drives import drives, steady_drives
 from flowfa.solvers.hybrid.lanes import lanes_for
 from flowfa.solvers.hybrid.neuron import UNFINISHED, integrate_neuron
@@ -135,7 +135,7 @@ def block_size(neurons: int) -> int:
     return 4 * ((neurons + 4 * blocks - 1) // (4 * blocks))
 
 
-@compiled_loop
+@compiled(allocates=True, from_python=True)
 def new_path(neurons: int, P: int, C: int, samples: int, times: int, integrals: int) -> Path:
     """Return room for what a sweep finds at some times, and the integrals at the last of them."""
     blocks = -(-neurons // block_size(neurons))
@@ -150,7 +150,7 @@ def new_path(neurons: int, P: int, C: int, samples: int, times: int, integrals: 
     )
 
 
-@compiled_loop
+@compiled(allocates=True)
 def _scratch(P: int, C: int, T: int, first_integral: int, layer: Layer) -> Scratch:
     """Return the space of one neuron; see `Scratch`."""
     return Scratch(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled, compiled_loop
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.drives import slide
 from flowfa.solvers.hybrid.events import any_exit, first_flip
 from flowfa.solvers.hybrid.lane_drives import apply_gram, write_drives
@@ -43,7 +43,7 @@ from flowfa.solvers.hybrid.records import (
 )
 
 
-@compiled_loop
+@compiled(allocates=True)
 def pass_without_events(
     layer: Layer,
     memory: Memory,

@@ -9,7 +9,7 @@ import torch
 from flowfa.flow.locked_modes.network import network_of
 from flowfa.flow.locked_modes.passes import forward, set_feedback, space_for
 from flowfa.flow.locked_modes.signs import signs_of
-from flowfa.flow.locked_modes.sliding import eliminate, evaluate_afresh, sliding_pairs, solve
+from flowfa.flow.locked_modes.sliding import eliminate, evaluate, sliding_pairs, solve
 from tests.support.sliding import network
 
 RULES = ("gd", "fa", "signfa", "frsf", "dfa", "kolen-pollack")
@@ -26,6 +26,13 @@ def prepared(flow, row):
         place = slice(int(net.pair_at[layer]), int(net.pair_at[layer + 1]))
         modes[place] = np.where(space.z[place] > 0.0, 1, -1)
     return net, space, state, modes
+
+
+def evaluated(net, space, state, modes, velocity):
+    """Write the velocity under locked modes, and return whether sliding has a solution."""
+    members = sliding_pairs(net, modes)
+    factors, order = np.empty((len(members), len(members))), np.empty(len(members), np.int64)
+    return evaluate(net, space, state, modes, members, velocity, True, factors, order, True)
 
 
 def samples(kind):
@@ -46,8 +53,7 @@ def test_velocity_is_that_of_the_field(kind, loss, bias):
         for row in range(len(flow)):
             net, space, state, modes = prepared(flow, row)
             velocity = np.empty_like(state)
-            none = sliding_pairs(net, modes)
-            assert evaluate_afresh(net, space, state, modes, none, velocity, True)
+            assert evaluated(net, space, state, modes, velocity)
             assert np.abs(velocity - expected[row]).max() < 1e-13 * np.abs(velocity).max()
             # The motion of preactivations, by differences along the velocity.
             motion, step = space.velocity.copy(), 1e-6
@@ -68,12 +74,11 @@ def test_pairs_that_slide_in_any_layer_stay_where_they_are(kind, bias):
         before = modes.copy()
         modes[random.choice(len(modes), 5, replace=False)] = 0
         members, velocity = sliding_pairs(net, modes), np.empty_like(state)
-        assert evaluate_afresh(net, space, state, modes, members, velocity, True)
+        assert evaluated(net, space, state, modes, velocity)
         held, fastest = members[:, 3], np.abs(space.velocity).max()
         assert np.abs(space.velocity[held]).max() < 1e-12 * fastest
         # A control: with the slopes of their sides they move.
-        none = sliding_pairs(net, before)
-        assert evaluate_afresh(net, space, state, before, none, velocity, True)
+        assert evaluated(net, space, state, before, velocity)
         assert np.abs(space.velocity[held]).min() > 1e-9 * fastest
 
 

@@ -27,11 +27,11 @@ import sys
 
 import numpy as np
 
-from flowfa.machine.compiled import compiled_loop
+from flowfa.machine.compiled import compiled
 from flowfa.solvers.hybrid.motion import horner
 
 
-@compiled_loop
+@compiled(from_python=True)
 def value(coefficients, x):
     return horner(coefficients, x)
 
