@@ -56,6 +56,10 @@ CROSSINGS, SLIDINGS, EXITS, FLIPS, REPELLING, UNFINISHED = range(6)
 """Indices in the counts: events, and neurons that did not reach the end."""
 TURN = 1e-2
 """A slope that leaves [alpha, 1] this close to a zero of G, in steps, does so because G turns."""
+MOST_VISITS = 2
+"""Times that a neuron is carried past w = 0 in one step: to the other side and back."""
+PAST_ZERO = 10.0
+"""How far, in units of what counts as zero."""
 STORM = 1000
 """Events of one neuron within one step that count as failure."""
 
@@ -111,7 +115,9 @@ def integrate_neuron(
     if sliding:
         all_u, all_A = scratch.drives[FULL_U], scratch.drives[FULL_A]
         dependent = slide(layer.gram, scratch)
-    tau, written = 0.0, 0
+    tau, written, visits = 0.0, 0, 0
+    # With slope 0 everywhere nothing moves a neuron any more.
+    stops = alpha == 0.0 and not merged
     for _ in range(STORM):
         left = 1.0 - tau
         paths(all_A, modes, alpha, h, tau, path)
@@ -155,8 +161,16 @@ def integrate_neuron(
         elif modes[which] != 0:
             zeta[which] = 0.0
         _choose_modes(layer, moves, h, tau, which, flip, scratch)
-        dead = _has_died(alpha, vanishing, merged, scratch)
-        if flip >= 0 or dead:
+        anew = flip >= 0
+        if largest_entry(zeta) <= vanishing and sliding_count(modes) > 0:
+            visits += 1
+            anew = anew or stops
+            if stops and visits <= MOST_VISITS:
+                _pass_zero(all_A, tau, vanishing, scratch)
+                _choose_modes(layer, moves, h, tau, -1, -1, scratch)
+            else:
+                _put_to_zero(stops, scratch)
+        if anew:
             sliding = apply_modes(modes, push, rest, alpha, u)
             apply_gram(layer, scratch)
         else:
@@ -219,21 +233,45 @@ def _choose_modes(
 
 
 @compiled
-def _has_died(alpha: float, vanishing: float, merged: bool, scratch: Scratch) -> bool:
-    """Put a neuron whose sliding surfaces span the data to w = 0; return whether it stays there."""
+def _pass_zero(velocity: np.ndarray, tau: float, vanishing: float, scratch: Scratch) -> None:
+    """Carry a neuron that has met w = 0 past it, the way that it came.
+
+    Where it slides on one surface less than the data have dimensions it moves along a line, on
+    which w = 0 is a point like others: all surfaces that it does not slide on change their sides at
+    once. Taken one after the other, in the order that rounding gives, they could leave it there. It
+    is put past zero by as little as events can be told apart; if it comes back, it stays at zero.
+
+    Parameters
+    ----------
+    velocity : ndarray, shape (3, surface)
+        Coefficients of the velocity of zeta with which it came.
+    tau, vanishing : float
+    scratch : Scratch
+        `BEFORE` holds the modes with which it came.
+    """
     zeta, modes = scratch.lines[ZETA], scratch.marks[MODES]
-    if sliding_count(modes) == 0 or largest_entry(zeta) > vanishing:
-        return False
-    # w is zero, and so is every zeta, up to rounding.
-    repels, dead = False, alpha == 0.0 and not merged
+    largest = 0.0
+    for p in range(len(zeta)):
+        zeta[p] = velocity[0, p] + tau * (velocity[1, p] + tau * velocity[2, p])
+        if scratch.marks[BEFORE, p] == 0:
+            zeta[p] = 0.0
+        largest = max(largest, abs(zeta[p]))
+    for p in range(len(zeta)):
+        modes[p] = 1 if zeta[p] > 0.0 else (-1 if zeta[p] < 0.0 else 0)
+        if largest > 0.0:
+            zeta[p] *= PAST_ZERO * vanishing / largest
+
+
+@compiled
+def _put_to_zero(stops: bool, scratch: Scratch) -> None:
+    """Put a neuron whose sliding surfaces span the data to w = 0, for good where it stops."""
+    zeta, modes, repels = scratch.lines[ZETA], scratch.marks[MODES], False
     for p in range(len(zeta)):
         repels = repels or (zeta[p] != 0.0 and scratch.lines[PUSH, p] > 0.0)
         zeta[p] = 0.0
-        if dead:
-            # With slope 0 everywhere nothing moves the neuron any more.
+        if stops:
             modes[p] = -1
     scratch.counts[REPELLING] += repels
-    return dead
 
 
 @compiled

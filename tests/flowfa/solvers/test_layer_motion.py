@@ -109,6 +109,30 @@ def test_the_hybrid_solver_keeps_its_tolerance_until_decay_and_gradient_balance(
             assert np.abs(weights - wanted).max() <= rtol * largest, name
 
 
+def test_decay_carries_neurons_of_leak_0_through_zero_in_the_hybrid_solver_as_small_steps_do():
+    """They slide on all but one of the dimensions of the data, and pass w = 0 along a line."""
+    problem = flowfa.Problem(
+        flowfa.datasets.gaussian(samples=8, dim=3, seed=0),
+        (6,),
+        leak=0.0,
+        loss="logistic",
+        rule="fa",
+        initial="xavier",
+        weight_decay=(0.1, 0.2),
+    )
+    hybrid, event, steps = (
+        last_weights(run)
+        for run in (
+            flowfa.simulate(problem, 8, t_end=30.0, solver="hybrid", rtol=1e-6, save=2),
+            flowfa.simulate(problem, 8, t_end=30.0, solver="event", rtol=1e-7, save=2),
+            flowfa.train(problem, 8, rate=0.01, t_end=30.0, save=2),
+        )
+    )
+    for name in hybrid:
+        assert np.abs(hybrid[name] - event[name]).max() < 1e-6, name
+        assert np.abs(hybrid[name] - steps[name]).max() < 1e-3, name
+
+
 @pytest.mark.parametrize("rtol", (1e-2, 1e-6))
 def test_the_law_of_decay_holds_to_rounding_in_the_hybrid_solver(rtol):
     """C-13: where out-weights decay twice as fast, 1/2 |w|^2 - <v, B> falls as exp(-2 lambda t)."""
