@@ -10,6 +10,7 @@ from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
 from flowfa.cli.run_commands import ExtendSettings
 from flowfa.cli.simulate import SOLVER_FAILED
+from flowfa.settings.output import figure_beside
 
 
 def extend(settings: ExtendSettings, argv: Sequence[str]) -> int:
@@ -52,5 +53,7 @@ def extend(settings: ExtendSettings, argv: Sequence[str]) -> int:
         for line in (*rule_table(summary), *failure_lines(summary)):
             say(in_flags(line, type(settings)))
         say(f"result: {run.path}")
-        say(f"next:   flowfa plot {run.path}; flowfa check {run.path}")
+        assert run.path is not None
+        again = " --overwrite" if figure_beside(run.path).exists() else ""
+        say(f"next:   flowfa plot {run.path}{again}; flowfa check {run.path}")
     return SOLVER_FAILED if run.failed else 0

@@ -11,6 +11,7 @@ from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
 from flowfa.cli.run_commands import ChangeSettings, RerunSettings
 from flowfa.cli.simulate import SOLVER_FAILED
+from flowfa.errors import InputError
 from flowfa.settings import values_of
 
 DIFFERS = 1
@@ -36,8 +37,10 @@ def rerun(settings: RerunSettings, argv: Sequence[str]) -> int:
 
     keep_freed_memory()
     verbose = not (settings.quiet or settings.json)
-    out = Path(settings.run).with_suffix("")
-    place = settings.out or str(out.with_name(f"{out.name}-rerun.nc"))
+    run_path = Path(settings.run)
+    if not run_path.name:
+        raise InputError(f"{run_path} is a folder: name the file of a run")
+    place = settings.out or str(run_path.with_name(f"{run_path.stem}-rerun.nc"))
     changes = {
         name: value
         for name, value in values_of(ChangeSettings, settings).items()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flowfa.cli.console import say, say_json
+from flowfa.cli.console import complain, say, say_json
 from flowfa.cli.flags import in_flags
 from flowfa.cli.progress import ProgressBar
 from flowfa.cli.report import failure_lines, rule_table
@@ -112,6 +112,9 @@ def _make(
     if verbose:
         for line in (*rule_table(summary), *failure_lines(summary)):
             say(in_flags(line, type(settings)))
+    elif settings.quiet:
+        for line in failure_lines(summary):
+            complain(f"flowfa: {in_flags(line, type(settings))}")
     verdicts = None
     if settings.check:
         from flowfa.cli.verdicts import check_finished

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from flowfa.plots.curves import Results, Shown, layers_with, read_curves, shown
+from flowfa.plots.curves import Results, Shown, layers_with, parts_of, read_curves, shown
 from flowfa.plots.panel import draw_panel
 from flowfa.plots.sheet import Draw, Target, draw_sheet
+from flowfa.records import weights_decay
 
 
 def conservation(results: Results, *, ax: Target = None, style: str = "screen") -> Figure:
@@ -38,11 +39,13 @@ def conservation(results: Results, *, ax: Target = None, style: str = "screen") 
 
 def conservation_panels(tree: Shown) -> list[Draw]:
     """Return the functions that draw the panels of `conservation`, one for each layer."""
+    decays = any(weights_decay(part) for _, part in parts_of(tree))
+    title = "Conserved without decay" if decays else "Conservation"
     return [
         lambda axes, layer=layer: draw_panel(
             axes,
             read_curves(tree, "conservation_drift", layer),
-            f"Conservation, layer {layer} (C-1)",
+            f"{title}, layer {layer} (C-1)",
             "drift of the invariant",
             log=True,
         )

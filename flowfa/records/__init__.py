@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowfa.records.checkpoint import Checkpoint, checkpoint_folder, compare_configurations
 from flowfa.records.layout import RecordLayout
 from flowfa.records.output import check_memory, check_output
-from flowfa.records.reader import load
+from flowfa.records.reader import load, weights_decay
 from flowfa.records.recorder import Recorder
 from flowfa.records.series import series_labels
 from flowfa.records.writer import build_tree, save_tree, write_run
@@ -22,5 +22,6 @@ __all__ = [
     "load",
     "save_tree",
     "series_labels",
+    "weights_decay",
     "write_run",
 ]

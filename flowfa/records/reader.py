@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -108,3 +109,12 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path} is empty: give a file written by flowfa simulate")
     if not h5py.is_hdf5(path):
         raise InputError(f"{path} is no netCDF4 file: give a file written by flowfa simulate")
+
+
+def weights_decay(tree: xr.DataTree) -> bool:
+    """Return whether a result says that it was made with weight decay."""
+    try:
+        decay = json.loads(tree.attrs["config"]).get("weight_decay", 0.0)
+    except (KeyError, ValueError, AttributeError):
+        return False
+    return any(decay) if isinstance(decay, list) else bool(decay)

@@ -31,6 +31,8 @@ def figure_beside(result: str | Path) -> Path:
     ``rate_0.15`` is another one.
     """
     result = Path(result)
+    if not result.name:
+        raise InputError(f"{result} is a folder: name a result, such as run.nc")
     known = result.suffix.lower() in _RESULT_FORMATS
     return result.with_name(f"{result.stem if known else result.name}.png")
 

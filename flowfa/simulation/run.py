@@ -11,7 +11,7 @@ import numpy as np
 from flowfa.documents.display import html_table, one_line
 from flowfa.errors import InputError
 from flowfa.files.paths import as_path
-from flowfa.records import load, save_tree, series_labels
+from flowfa.records import load, save_tree, series_labels, weights_decay
 from flowfa.records.names import CONDITION_LABELS
 from flowfa.solvers.stepping.status import Status
 
@@ -166,7 +166,7 @@ class Run:
             ``rules``: for each rule (with rate and momentum, where there are several) the number
             of trajectories, their statuses, the medians of the last finite ``loss``,
             ``accuracy``, ``alignment`` (output layer), and the factors of Eq. (1), the worst
-            ``conservation_drift`` (C-1), and the medians of the counters.
+            ``conservation_drift`` (C-1; None with weight decay), and the medians of the counters.
             ``failures``: message and trajectories, for each message; ``stopped``: the same of
             trajectories that a condition stopped.
         """
@@ -184,7 +184,9 @@ class Run:
                 entry[name] = _median(_last_finite(trajectory[name].values[rows]))
             entry["alignment"] = _median(_last_finite(trajectory["alignment"].values[rows, :, -1]))
             drift = trajectory["conservation_drift"].values[rows]
-            entry["conservation_drift"] = _number(np.nanmax(drift)) if _any(drift) else None
+            # With weight decay it is no drift from a law.
+            lawful = _any(drift) and not weights_decay(self.tree)
+            entry["conservation_drift"] = _number(np.nanmax(drift)) if lawful else None
             for name in ("steps", "rejected", "evaluations"):
                 counts = solver[name].values[rows].astype(float)
                 # Solvers that do not count record -1.

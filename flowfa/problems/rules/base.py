@@ -143,7 +143,6 @@ class Rule(ABC):
             (trajectory, n_{l-1}, n_l), or (trajectory, n_{l-1}, n_L) for direct feedback.
         """
 
-    @abstractmethod
     def conserved(
         self, layer: int, incoming: Tensor, out_weight: Tensor, kept: Mapping[str, Tensor]
     ) -> Tensor | None:
@@ -163,8 +162,9 @@ class Rule(ABC):
         Returns
         -------
         Tensor or None
-            (trajectory, n_l); None if the rule claims no law for this layer.
+            (trajectory, n_l); None if the rule claims no law for this layer, as here.
         """
+        return None
 
     def feedback_velocity(self, kept: Mapping[str, Tensor], moment: Moment) -> dict[str, Tensor]:
         """Return dB/dt of every matrix that `draw_feedback` returned; who has it moves them.

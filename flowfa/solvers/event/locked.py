@@ -150,7 +150,9 @@ class LockedFlow:
         """
         slides = self.modes == 0
         slid = motion.drive - motion.offset
-        free = np.where(slides, np.inf, self.modes * motion.zeta)
+        # With leak 1 both sides of a surface are the same.
+        unwatched = slides | (self.net.leak == 1.0)
+        free = np.where(unwatched, np.inf, self.modes * motion.zeta)
         upper = np.where(slides, slid - motion.push, np.inf)
         lower = np.where(slides, self.net.leak * motion.push - slid, np.inf)
         # Where M is zero, b does not change with the sign of v.

@@ -197,6 +197,8 @@ class EventSolver:
     def _first_modes(flow: LockedFlow, weights: Weights, run: Integration, row: int) -> np.ndarray:
         """Return the modes at time 0, with those of surfaces exactly at zero selected."""
         modes = flow.modes.copy()
+        if flow.net.leak == 1.0:
+            return modes
         zeta = weights.first @ flow.surfaces.directions[0].T
         motion = flow.motion(weights, [])
         for neuron in np.flatnonzero((zeta == 0.0).any(axis=1)).tolist():

@@ -31,7 +31,7 @@ MOST_ROOM = 64
 """States at save times that one call hands back at most, unless one step passes more."""
 LOADING = 4.0
 """Seconds in which the compiled loop is loaded from numba's cache, on a slow machine too."""
-COMPILING = 40
+COMPILING = 60
 """Seconds that compiling it takes."""
 ROOM = 2**22
 """Numbers that the states at save times which one call hands back may take together."""
