@@ -24,7 +24,7 @@ from flowfa.records.writer import save_tree
 
 MOST_BYTES = 2**22
 """Larger results are written as any other: their numbers take the time, not their structure."""
-_MOST_TEMPLATES = 16
+_MOST_TEMPLATES = 64
 _MORE_AT_A_TIME = 2**16
 """Bytes by which HDF5 lets a file in memory grow."""
 
