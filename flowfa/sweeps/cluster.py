@@ -160,7 +160,9 @@ def run_batch(
     list of str
         The cells that it has left.
     """
-    with _one_batch:
+    # In a worker xarray asks the scheduler for its locks; where that is gone it could not write.
+    local = importlib.import_module("dask").config.set(scheduler="synchronous")
+    with _one_batch, local:
         place = SweepFolder(folder)
         plan, cells = _plan_of(folder, (place.path / PLAN).stat().st_mtime_ns)
         until = time.monotonic() + seconds

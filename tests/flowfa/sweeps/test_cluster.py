@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections import OrderedDict
 
 import pytest
 
@@ -50,6 +51,31 @@ def test_what_is_submitted_is_unpacked_without_flowfa():
         [sys.executable, "-c", script], input=packed, capture_output=True, check=True
     )
     assert done.stdout.split() == [b"True", b"False"]
+
+
+def test_a_worker_writes_its_cells_without_the_scheduler(scheduler, tmp_path):
+    """Also where it is gone: xarray would ask it for a lock, wherever there is a client."""
+    from xarray.backends.locks import get_write_lock
+
+    plan, asked = small_plan(), []
+    folder = begun(tmp_path / "sweep", plan)
+
+    def watched(name):
+        lock = get_write_lock(name)
+        asked.append(type(lock))
+        return lock
+
+    with distributed.Client(scheduler), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xarray.backends.h5netcdf_.get_write_lock", watched)
+        # Templates of other tests would leave nothing for xarray to write.
+        patch.setattr("flowfa.records.template._templates", OrderedDict())
+        cluster.run_batch(str(folder.path), [plan.cells[0].digest], "")
+        assert folder.has(plan.cells[0])
+        with_scheduler = type(get_write_lock("a file"))
+    local = type(get_write_lock("a file"))
+    assert asked and set(asked) == {local}
+    # A control: beside a client xarray takes another lock.
+    assert with_scheduler is not local
 
 
 def test_a_client_that_is_stopped_keeps_what_is_done(scheduler, whole, tmp_path, monkeypatch):
