@@ -113,7 +113,8 @@ def _forget_constants(function: Dispatcher) -> None:
         values = tuple(types.unliteral(argument) for argument in args)
         return template_of(values, {name: types.unliteral(kws[name]) for name in kws})
 
-    function.get_call_template = get_call_template  # type: ignore[method-assign]
+    # On this function only, so that numba's class stays as it is.
+    function.get_call_template = get_call_template  # type: ignore[method-assign]  # see above
 
 
 def _refuse_calls_from_python(function: Dispatcher) -> None:
@@ -127,5 +128,6 @@ def _refuse_calls_from_python(function: Dispatcher) -> None:
         name = function.py_func.__qualname__
         raise TypeError(f"{name} is called by compiled functions only, see `machine.compiled`")
 
-    function.add_overload = keep  # type: ignore[method-assign]
-    function._compile_for_args = refuse  # type: ignore[attr-defined]
+    # On this function only; numba's stubs do not know the second, which its C code looks up.
+    function.add_overload = keep  # type: ignore[method-assign]  # see above
+    function._compile_for_args = refuse  # type: ignore[attr-defined]  # see above

@@ -162,7 +162,7 @@ def integrate_neuron(
             zeta[which] = 0.0
         _choose_modes(layer, moves, h, tau, which, flip, scratch)
         anew = flip >= 0
-        if largest_entry(zeta) <= vanishing and sliding_count(modes) > 0:
+        if sliding_count(modes) > 0 and largest_entry(zeta) <= vanishing:
             visits += 1
             anew = anew or stops
             if stops and visits <= MOST_VISITS:
