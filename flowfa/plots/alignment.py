@@ -22,10 +22,13 @@ from flowfa.plots.curves import (
 from flowfa.plots.panel import draw_bound, draw_panel
 from flowfa.plots.sheet import Draw, Target, draw_sheet
 from flowfa.plots.style import rule_styles
+from flowfa.records import recorded_settings, weights_decay
 
 #: The rules for which P-1 and L-1 prove a lower bound on the cosine.
 P1_RULES = ("signfa",)
 L1_RULES = ("fa", "adafa")
+#: The activations in stock that L-1 is stated for.
+DEGREE_ONE = ("leaky-relu", "identity")
 
 
 def alignment(results: Results, *, ax: Target = None, style: str = "screen") -> Figure:
@@ -82,8 +85,9 @@ def alignment_bound(tree: xr.DataTree, rule: str, layer: int) -> float:
     """Return the lower bound that the theory puts on cos(W_l, B_l^T) under a rule.
 
     P-1 for signfa: ``1/sqrt(n_l n_{l-1})``. L-1 for fa and adafa, last layer, scalar output, no
-    b_j = 0 and every kappa_j >= 0: ``min_j |b_j| / ||b||_2``, which differs by trajectory. Discrete
-    steps do not conserve what L-1 rests on (C-11), so a training run has P-1 only.
+    b_j = 0 and every kappa_j >= 0: ``min_j |b_j| / ||b||_2``, which differs by trajectory. L-1
+    rests on C-1, which discrete steps do not conserve (C-11), nor weight decay (C-13), nor layers
+    of different rates in these units (C-8): there only P-1 is left.
 
     Parameters
     ----------
@@ -106,7 +110,7 @@ def alignment_bound(tree: xr.DataTree, rule: str, layer: int) -> float:
     rows, columns = weights[f"W{layer}"].shape[-2:]
     if rule in P1_RULES:
         return 1.0 / math.sqrt(rows * columns)
-    if "rate" in group(tree, "trajectory").variables:
+    if "rate" in group(tree, "trajectory").variables or not _conserves(tree):
         return math.nan
     is_last = f"W{layer + 1}" not in weights
     if rule not in L1_RULES or rows != 1 or not is_last or f"B{layer}" not in weights:
@@ -118,3 +122,15 @@ def alignment_bound(tree: xr.DataTree, rule: str, layer: int) -> float:
     if not (kappa >= 0).all() or not (feedback > 0).all():
         return math.nan
     return float((feedback.min(axis=1) / np.linalg.norm(feedback, axis=1)).min())
+
+
+def _conserves(tree: xr.DataTree) -> bool:
+    """Return whether the flow was one that conserves C-1's quantity, as L-1 is stated for."""
+    settings = recorded_settings(tree)
+    rates = settings.get("layer_rates") or [1.0]
+    return (
+        not weights_decay(tree)
+        and len(set(rates)) == 1
+        and settings.get("activation", "leaky-relu") in DEGREE_ONE
+        and settings.get("smooth_kinks") is None
+    )

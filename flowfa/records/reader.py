@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import h5py
 import xarray as xr
@@ -111,10 +112,16 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path} is no netCDF4 file: give a file written by flowfa simulate")
 
 
+def recorded_settings(tree: xr.DataTree) -> dict[str, Any]:
+    """Return the settings that a result says it was made with; empty if it does not tell."""
+    try:
+        settings = json.loads(tree.attrs["config"])
+    except (KeyError, ValueError, TypeError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
 def weights_decay(tree: xr.DataTree) -> bool:
     """Return whether a result says that it was made with weight decay."""
-    try:
-        decay = json.loads(tree.attrs["config"]).get("weight_decay", 0.0)
-    except (KeyError, ValueError, AttributeError):
-        return False
+    decay = recorded_settings(tree).get("weight_decay", 0.0)
     return any(decay) if isinstance(decay, list) else bool(decay)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from types import SimpleNamespace
 
@@ -245,6 +246,24 @@ def test_no_bound_where_a_hypothesis_of_l1_fails(tree, broken):
         spoilt["weights"]["B2"][8, 0, 0] = 0.0
     assert math.isnan(plots.alignment_bound(spoilt, "fa", 2))
     assert not math.isnan(plots.alignment_bound(spoilt, "adafa", 2))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weight_decay": [0.01, 0.0]},
+        {"layer_rates": [1.0, 2.0]},
+        {"activation": "squared-relu"},
+        {"smooth_kinks": 0.1},
+    ],
+)
+def test_no_bound_of_l1_where_c1_is_not_conserved_or_not_stated(tree, settings):
+    other = tree.copy(deep=True)
+    other.attrs["config"] = json.dumps({"layer_rates": [2.0, 2.0], "activation": "leaky-relu"})
+    assert not math.isnan(plots.alignment_bound(other, "fa", 2))
+    other.attrs["config"] = json.dumps(settings)
+    assert math.isnan(plots.alignment_bound(other, "fa", 2))
+    assert not math.isnan(plots.alignment_bound(other, "signfa", 2))
 
 
 @pytest.mark.parametrize(
