@@ -50,8 +50,6 @@ def observe(
     """
     measured = MeasuredState(field, state, outside_norm2, origin)
     forward, update, gradient = measured.forward, measured.update, measured.steepest
-    (small_update, update_size), (small_gradient, size) = scaled(update), scaled(gradient)
-    product = (small_gradient * small_update).sum(1) * size * update_size
     correct = field.loss.correct(forward.output, field.targets)
     losses = field.loss.value(forward.output, field.targets)
     return {
@@ -60,7 +58,7 @@ def observe(
         "update_norm": norm(update),
         # Where either vanishes there is no angle: 0/0 gives NaN, which means just that.
         "cosine": cosine(gradient, update),
-        "loss_rate": -product,
+        "loss_rate": -descent_product(measured),
         "accuracy": field.mean(losses) * torch.nan
         if correct is None
         else field.mean(correct.to(state.dtype)),
@@ -69,6 +67,12 @@ def observe(
         "conserved": conserved(field, forward, outside_norm2),
         **{observable.name: observable.measure(measured) for observable in observables},
     }
+
+
+def descent_product(measured: MeasuredState) -> Tensor:
+    """Return <grad Loss, G>, (row,), at which the loss falls (Eq. (1))."""
+    (update, update_size), (gradient, size) = scaled(measured.update), scaled(measured.steepest)
+    return (gradient * update).sum(1) * size * update_size
 
 
 def conserved(field: NetworkField, forward: ForwardPass, outside_norm2: Tensor) -> Tensor:

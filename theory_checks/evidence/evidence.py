@@ -14,6 +14,7 @@ from flowfa.flow.base import Field
 from flowfa.flow.field import NetworkField
 from flowfa.flow.network_flow import NetworkFlow
 from flowfa.flow.sliding import sliding_velocity
+from theory_checks.evidence.course import Course
 from theory_checks.evidence.early_ends import EarlyEnd, early_ends
 from theory_checks.evidence.networks import Networks, Quantity
 from theory_checks.evidence.rungs import Rung
@@ -22,10 +23,10 @@ from theory_checks.evidence.trajectory import Path, integrate
 
 ROUNDING = 1e-12
 """Share of a quantity's terms that rounding may make up, after thousands of operations."""
-FEW_ITEMS = 4
+FEW_ITEMS = 8
 """Most columns of a quantity that is remembered: few enough to keep for all times."""
-CHUNK_NUMBERS = 2**21
-"""Parameters of all networks that are measured in one call, which bounds the memory."""
+CHUNK_NUMBERS = 2**19
+"""Parameters of all networks that are measured in one call: few enough for a cache to help."""
 
 
 @dataclass(frozen=True)
@@ -65,27 +66,6 @@ class Record:
             {name: values[rows] for name, values in self.observables.items()},
             self.rounding,
         )
-
-
-@dataclass(frozen=True)
-class Course:
-    """A quantity along the trajectories.
-
-    Attributes
-    ----------
-    values, rates : Tensor
-        On the finest rung, (trajectory, time, item): q, and dq/dt = grad q . F + the partial
-        derivative by time, along the field that moves the networks. NaN where not reached.
-    coarser : Tensor
-        Values on the next coarser rung.
-    on_run_rung : Tensor
-        Values on the rung of the run itself, which is one of the two, or coarser than both.
-    """
-
-    values: Tensor
-    rates: Tensor
-    coarser: Tensor
-    on_run_rung: Tensor
 
 
 @dataclass(frozen=True)
@@ -276,13 +256,9 @@ class Evidence:
 
     def _along(self, quantity: Quantity) -> Course:
         values, rates = self._measure(quantity, self.paths[-1], self.velocities)
-        coarser, _ = self._measure(quantity, self.paths[-2])
+        coarser = self.values(quantity, -2)
         on_run_rung = (
-            coarser
-            if self.run_rung == len(self.rungs) - 2
-            else values
-            if self.run_rung == len(self.rungs) - 1
-            else self._measure(quantity, self.paths[self.run_rung])[0]
+            values if self.run_rung == len(self.rungs) - 1 else self.values(quantity, self.run_rung)
         )
         return Course(values, rates, coarser, on_run_rung)
 
@@ -296,8 +272,37 @@ class Evidence:
         )
 
     def values(self, quantity: Quantity, rung: int = -1) -> Tensor:
-        """Measure a quantity alone on a rung, by default the finest, (trajectory, time, item)."""
-        return self._measure(quantity, self.paths[rung])[0]
+        """Measure a quantity alone on a rung, by default the finest, (trajectory, time, item).
+
+        It is remembered as `along` remembers a course.
+        """
+        known: dict[tuple[Quantity, int], Tensor] = self.__dict__.setdefault("_known_values", {})
+        key = quantity, rung % len(self.rungs)
+        if key in known:
+            return known[key]
+        values = self._measure(quantity, self.paths[rung])[0]
+        if values.shape[2] <= FEW_ITEMS:
+            known[key] = values
+        return values
+
+    def derived(self, function: Callable[[Evidence], Tensor]) -> Tensor:
+        """Return what a function makes of the evidence, which several statements ask for."""
+        known: dict[Callable[[Evidence], Tensor], Tensor]
+        known = self.__dict__.setdefault("_derived", {})
+        if function not in known:
+            known[function] = function(self)
+        return known[function]
+
+    def speeds(self, linear: Quantity) -> Tensor:
+        """Measure the rate of what is linear in the state: what it is of the velocity.
+
+        Parameters
+        ----------
+        linear : Quantity
+            As in `along`, linear in the state without a constant, and not depending on the time.
+        """
+        velocities = dataclasses.replace(self.paths[-1], states=self.velocities)
+        return self._measure(linear, velocities)[0]
 
     def rates_on_run_rung(self, quantity: Quantity) -> Tensor:
         """Measure dq/dt on the run's own rung, (trajectory, time, item)."""

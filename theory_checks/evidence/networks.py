@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from flowfa.flow.field import NetworkField
-from flowfa.flow.observables import observe
+from flowfa.flow.measured import MeasuredState
+from flowfa.flow.observables import conserved, descent_product, observe
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,14 @@ class Networks:
     def observe(self) -> dict[str, Tensor]:
         """Return what flowfa records of networks; see `flowfa.flow.observables.observe`."""
         return observe(self.field, self.state, self.outside_norm2)
+
+    def descent_product(self) -> Tensor:
+        """Return <grad Loss, G> alone of what `observe` has, (row,)."""
+        return descent_product(MeasuredState(self.field, self.state, self.outside_norm2))
+
+    def conserved(self) -> Tensor:
+        """Return what `observe` has of C-1's quantity, (row, hidden neuron)."""
+        return conserved(self.field, self.field.forward(self.state), self.outside_norm2)
 
     def width(self, layer: int) -> int:
         """Return n_l."""

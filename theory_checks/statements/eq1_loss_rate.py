@@ -161,6 +161,11 @@ def slopes_are_known(evidence: Evidence) -> bool:
     return exact and evidence.flow.layout.layers == 2
 
 
+def first_preactivations(networks: Networks) -> Tensor:
+    """Return z of the first hidden layer, linear in the state, (row, n_1 * sample)."""
+    return networks.field.forward(networks.state).preactivations[0].flatten(1)
+
+
 def on_kink(evidence: Evidence) -> Tensor:
     """Return when slopes are open because some preactivation is zero, (trajectory, time) bool.
 
@@ -168,14 +173,17 @@ def on_kink(evidence: Evidence) -> Tensor:
     slopes, only when one passes zero at that very time (the rate of the loss jumps there, and has
     no one value), or while one is so small that its sign means nothing: see `_hidden`.
     """
+    return evidence.derived(_on_kink)
+
+
+def _on_kink(evidence: Evidence) -> Tensor:
     if evidence.flow.field.activation.kinks == "none":
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
     if slopes_are_known(evidence):
-        course = evidence.along(kinks)
-        z, reach, jump = course.values.chunk(3, 2)
-        jumps = jump * course.rates.chunk(3, 2)[0].abs()
+        z, reach, jump = evidence.values(kinks).chunk(3, 2)
+        jumps = jump * evidence.speeds(first_preactivations).abs()
         passing = jumps.sum(2) > _resolution(evidence.values(eq1_factors)).squeeze(2)
-        return passing | _hidden(z, course.coarser.chunk(3, 2)[0], reach)
+        return passing | _hidden(z, evidence.values(first_preactivations, -2), reach)
     nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.run_rung))
     return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
 

@@ -108,7 +108,7 @@ class Reproduction:
 
 def invariants(networks: Networks) -> Tensor:
     """Return C of each hidden neuron as flowfa records it, (row, hidden neuron)."""
-    return networks.observe()["conserved"]
+    return networks.conserved()
 
 
 def _observed(

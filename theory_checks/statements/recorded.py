@@ -75,14 +75,14 @@ def in_repetition(evidence: Evidence) -> tuple[Measurement, ...]:
         measured = _observed(networks, names)
         return torch.cat([_as_items(measured[name]) for name in names], 1)
 
-    def terms(networks: Networks) -> Tensor:
-        return _terms(networks, together(networks), names)
+    def with_terms(networks: Networks) -> Tensor:
+        values = together(networks)
+        return torch.cat([values, _terms(networks, values, names)], 1)
 
-    on_run_rung = evidence.values(together, evidence.run_rung)[:, index]
+    on_run_rung, size = evidence.values(with_terms, evidence.run_rung)[:, index].chunk(2, 2)
     last = evidence.run_rung == len(evidence.paths) - 1
     other = evidence.values(together, -2 if last else -1)[:, index]
     error = 2.0 * (on_run_rung - other).abs().nan_to_num(0.0).cummax(1).values
-    size = evidence.values(terms, evidence.run_rung)[:, index]
     allowed = error + record.rounding * size.nan_to_num(0.0).cummax(1).values
     snapshots = (record.snapshot_time[:, None] == record.time[None, :, None]).any(2)
     free = (record.time <= evidence.reached[:, None]) & ~snapshots

@@ -8,7 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from theory_checks.evidence.evidence import Course, Evidence
+from theory_checks.evidence.course import Course
+from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.between_times import least_with_jumps
 from theory_checks.margins.bounds import LAST_DIGITS, RESOLVED
@@ -129,7 +130,7 @@ def excess_loss(networks: Networks) -> Tensor:
 
 def descent_product(networks: Networks) -> Tensor:
     """Return <grad Loss, G>, (row, 1)."""
-    return -networks.observe()["loss_rate"][:, None]
+    return networks.descent_product()[:, None]
 
 
 def excess_and_product(networks: Networks) -> Tensor:

@@ -25,7 +25,8 @@ from flowfa.problems import Problem
 from theory_checks.controls.control import Control
 from theory_checks.controls.fields import WeightDecay, opposed
 from theory_checks.controls.tight import Slower, tight_flow
-from theory_checks.evidence.evidence import Course, Evidence
+from theory_checks.evidence.course import Course
+from theory_checks.evidence.evidence import Evidence
 from theory_checks.evidence.from_flow import evidence_of_flow
 from theory_checks.evidence.networks import Networks
 from theory_checks.margins.between_times import extremes
@@ -40,7 +41,7 @@ from theory_checks.statements.data.geometry import (
     lambda_of,
     paper_bound_of,
 )
-from theory_checks.statements.eq1_loss_rate import ON_A_KINK, mean_loss
+from theory_checks.statements.eq1_loss_rate import ON_A_KINK, eq1_factors, mean_loss
 from theory_checks.statements.motion import no_decay, unit_rates
 from theory_checks.statements.statement import register
 
@@ -200,14 +201,17 @@ def total_kappa(kappas: Tensor, fixed: Tensor) -> Tensor:
     return torch.where(fixed, kappas.sum(1).clamp_min(0.0), kappas.clamp_min(0.0).sum(1))
 
 
-def dominance(networks: Networks) -> Tensor:
-    """Return <grad Loss, G>/Loss^2, and the mark of the network's activation pattern, (row, 2)."""
-    observed = networks.observe()
+def activation_pattern(networks: Networks) -> Tensor:
+    """Return a mark of the network's activation pattern, (row, 1)."""
     z = torch.cat([z.flatten(1) for z in networks.field.forward(networks.state).preactivations], 1)
     sign = torch.where(z.abs() < ON_A_KINK * z.abs().amax(1, keepdim=True), 0.0 * z, z.sign())
     # Sines of whole numbers have no rational relation: other patterns have other sums.
-    mark = (sign * torch.arange(1.0, z.shape[1] + 1.0, dtype=z.dtype).sin()).sum(1)
-    return torch.stack([-observed["loss_rate"] / observed["loss"].square(), mark], 1)
+    return (sign * torch.arange(1.0, z.shape[1] + 1.0, dtype=z.dtype).sin()).sum(1, keepdim=True)
+
+
+def dominance(factors: Tensor, loss: Tensor) -> Tensor:
+    """Return <grad Loss, G>/Loss^2, (..., 1), from `eq1_factors` and `mean_loss`."""
+    return -factors[..., :1] / loss.square()
 
 
 def _at_times(evidence: Evidence) -> Measurement:
@@ -217,9 +221,12 @@ def _at_times(evidence: Evidence) -> Measurement:
     does not, says how it was in the mean; times at which the two rungs are on different sides of a
     kink are left out.
     """
-    course = evidence.along(dominance)
-    value, coarser = course.values[:, :, :1], course.coarser[:, :, :1]
-    together = (course.values[:, :, 1:] - course.coarser[:, :, 1:]).abs() < 1e-9
+    value, coarser = (
+        dominance(evidence.values(eq1_factors, rung), evidence.values(mean_loss, rung))
+        for rung in (-1, -2)
+    )
+    mark, mark_of_coarser = (evidence.values(activation_pattern, rung) for rung in (-1, -2))
+    together = (mark - mark_of_coarser).abs() < 1e-9
     reached = evidence.times <= evidence.reached[:, None]
     valid = together & reached[:, :, None]
     difference = (value - coarser).abs().masked_fill(~valid, 0.0)

@@ -17,6 +17,7 @@ from theory_checks.controls.tight import tight_flow
 from theory_checks.evidence.networks import Networks
 from theory_checks.statements.convergence import p2_proposition_5_7
 from theory_checks.statements.convergence.p2_proposition_5_7 import ExplicitRate, dominance
+from theory_checks.statements.eq1_loss_rate import eq1_factors, mean_loss
 from theory_checks.testing import CheckTestCase
 from theory_checks.verdicts.judging import outcomes_of
 
@@ -105,7 +106,7 @@ def test_dominance_is_that_of_the_automatic_gradient(rule):
     flow = NetworkFlow(problem, Ensemble((w, a), (None, None), (kept,)))
     outside = flow.span.outside_norm2
     networks = Networks(flow.field, flow.initial, outside, torch.zeros(5, dtype=torch.float64))
-    found = dominance(networks)[:, 0]
+    found = dominance(eq1_factors(networks), mean_loss(networks))[:, 0]
     X, y = torch.tensor(data.X), torch.tensor(data.y)
     for row in range(5):
         first = torch.tensor(w[row], requires_grad=True)
@@ -138,7 +139,8 @@ def test_ratio_is_never_below_one_at_random_states(rule):
         each = p2_proposition_5_7.kappa_of_neurons(evidence)
         kappa = p2_proposition_5_7.total_kappa(each, torch.tensor(rule == "fa"))
         outside = flow.span.outside_norm2
-        found = dominance(Networks(flow.field, flow.initial, outside, torch.zeros(50)))[:, 0]
+        networks = Networks(flow.field, flow.initial, outside, torch.zeros(50))
+        found = dominance(eq1_factors(networks), mean_loss(networks))[:, 0]
         speaks = kappa > 0.0 if rule != "fa" else (each >= 0.0).all(1)
         assert (found >= leak**2 * ghat**2 * kappa * (1.0 - 1e-12))[speaks].all()
 
