@@ -40,7 +40,10 @@ def deep_slopes(field: NetworkField, forward: ForwardPass) -> tuple[Tensor, ...]
     signs stay.
     """
     rows = len(forward.output)
-    zero = [_at_zero(field, forward, layer) for layer in range(1, field.layout.layers)]
+    zero = [
+        (z.abs() <= reach_of_zero_in(field, forward, layer)).detach()
+        for layer, z in enumerate(forward.preactivations, start=1)
+    ]
     concerned = torch.stack([part.flatten(1).any(1) for part in zero]).any(0)
     if not concerned.any():
         return None
@@ -65,8 +68,8 @@ def deep_slopes(field: NetworkField, forward: ForwardPass) -> tuple[Tensor, ...]
     return tuple(slopes)
 
 
-def _at_zero(field: NetworkField, forward: ForwardPass, layer: int) -> Tensor:
-    """Return which preactivations of a layer are zero but for rounding, (row, n_l, sample)."""
+def reach_of_zero_in(field: NetworkField, forward: ForwardPass, layer: int) -> Tensor:
+    """Return the size up to which a preactivation of a layer counts as zero, (row, n_l, sample)."""
     weights = forward.parameters[f"W{layer}"]
     if layer == 1:
         inputs = field.inputs if field.inputs.ndim == 3 else field.inputs[None]
@@ -77,8 +80,7 @@ def _at_zero(field: NetworkField, forward: ForwardPass, layer: int) -> Tensor:
     bias = forward.parameters.get(f"c{layer}")
     if bias is not None:
         own, lengths = own + bias.square(), lengths + 1.0
-    reach = ZERO * own.sqrt()[:, :, None] * lengths.sqrt()[:, None]
-    return (forward.preactivations[layer - 1].abs() <= reach).detach()
+    return ZERO * own.sqrt()[:, :, None] * lengths.sqrt()[:, None]
 
 
 def _slopes_of_row(

@@ -293,17 +293,6 @@ class Evidence:
             known[function] = function(self)
         return known[function]
 
-    def speeds(self, linear: Quantity) -> Tensor:
-        """Measure the rate of what is linear in the state: what it is of the velocity.
-
-        Parameters
-        ----------
-        linear : Quantity
-            As in `along`, linear in the state without a constant, and not depending on the time.
-        """
-        velocities = dataclasses.replace(self.paths[-1], states=self.velocities)
-        return self._measure(linear, velocities)[0]
-
     def rates_on_run_rung(self, quantity: Quantity) -> Tensor:
         """Measure dq/dt on the run's own rung, (trajectory, time, item)."""
         path = self.paths[self.run_rung]

@@ -13,8 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from flowfa.flow.deep_slopes import are_known, reach_of_zero_in
 from flowfa.flow.field import ForwardPass, NetworkField
-from flowfa.flow.sliding import reach_of_zero
+from flowfa.flow.sliding import reach_of_zero, with_sliding_slopes
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
 from theory_checks.controls.solvers import slow_solver
@@ -135,43 +136,53 @@ def nearest_kink(networks: Networks) -> Tensor:
     return (z.abs().amin(1) / z.abs().amax(1))[:, None]
 
 
+def preactivations(networks: Networks) -> Tensor:
+    """Return z of all hidden layers, (row, hidden neuron * sample)."""
+    forward = networks.field.forward(networks.state)
+    return torch.cat([z.flatten(1) for z in forward.preactivations], 1)
+
+
 def kinks(networks: Networks) -> Tensor:
-    """Return z of one hidden layer and by how much the rate of the loss jumps there, by dz/dt.
+    """Return by how much the rate of the loss jumps at a kink, by dz/dt.
 
     Returns
     -------
     Tensor
-        z; the size up to which the state tells that z is zero; and (1 - alpha) |dLoss/dh| where it
-        is, else 0: (row, 3 items).
+        The size up to which the state tells that z is zero; and (1 - alpha) |dLoss/dh| where it
+        is, else 0: (row, 2 items), items as in `preactivations`.
     """
     field = networks.field
     forward = field.forward(networks.state)
-    z = forward.preactivations[0]
-    reach = reach_of_zero(field, forward)
-    signal = field.output_signal(forward)
-    jump = field.activation.slope_jump() * field.true_signal(2, forward, signal, signal).abs()
-    jump = torch.where(z.abs() <= reach, jump, 0.0)
-    return torch.cat([part.expand_as(z).flatten(1) for part in (z, reach, jump)], 1)
+    signal = output_signal = field.output_signal(forward)
+    forward = with_sliding_slopes(field, forward, output_signal)
+    one = field.layout.layers == 2
+    reaches, jumps = [], []
+    for layer in range(field.layout.layers - 1, 0, -1):
+        z = forward.preactivations[layer - 1]
+        reach = reach_of_zero(field, forward) if one else reach_of_zero_in(field, forward, layer)
+        raw = field.true_signal(layer + 1, forward, signal, output_signal)
+        jump = field.activation.slope_jump() * raw.abs()
+        reaches.insert(0, reach.expand_as(z).flatten(1))
+        jumps.insert(0, torch.where(z.abs() <= reach, jump, 0.0).flatten(1))
+        slope = forward.slopes[layer - 1] if forward.slopes else field.activation.derivative(z)
+        signal = raw * slope
+    return torch.cat([*reaches, *jumps], 1)
 
 
 def slopes_are_known(evidence: Evidence) -> bool:
     """Return whether the state tells the slopes of sliding neurons; see `flowfa.flow.sliding`."""
     motion = evidence.motion
-    exact = isinstance(motion, NetworkField) and motion.activation.piecewise_linear
-    return exact and evidence.flow.layout.layers == 2
-
-
-def first_preactivations(networks: Networks) -> Tensor:
-    """Return z of the first hidden layer, linear in the state, (row, n_1 * sample)."""
-    return networks.field.forward(networks.state).preactivations[0].flatten(1)
+    if not isinstance(motion, NetworkField) or not motion.activation.piecewise_linear:
+        return False
+    return evidence.flow.layout.layers == 2 or are_known(motion)
 
 
 def on_kink(evidence: Evidence) -> Tensor:
     """Return when slopes are open because some preactivation is zero, (trajectory, time) bool.
 
-    Never if the activation has no kinks. In networks with one hidden layer, whose states tell the
-    slopes, only when one passes zero at that very time (the rate of the loss jumps there, and has
-    no one value), or while one is so small that its sign means nothing: see `_hidden`.
+    Never if the activation has no kinks. Where states tell the slopes, only when one passes zero at
+    that very time (the rate of the loss jumps there, and has no one value), or while one is so
+    small that its sign means nothing: see `_hidden`.
     """
     return evidence.derived(_on_kink)
 
@@ -180,10 +191,11 @@ def _on_kink(evidence: Evidence) -> Tensor:
     if evidence.flow.field.activation.kinks == "none":
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
     if slopes_are_known(evidence):
-        z, reach, jump = evidence.values(kinks).chunk(3, 2)
-        jumps = jump * evidence.speeds(first_preactivations).abs()
-        passing = jumps.sum(2) > _resolution(evidence.values(eq1_factors)).squeeze(2)
-        return passing | _hidden(z, evidence.values(first_preactivations, -2), reach)
+        course = evidence.along(preactivations)
+        reach, jump = evidence.values(kinks).chunk(2, 2)
+        jumps = (jump * course.rates.abs()).sum(2)
+        passing = jumps > _resolution(evidence.values(eq1_factors)).squeeze(2)
+        return passing | _hidden(course.values, course.coarser, reach)
     nearest = (evidence.values(nearest_kink, rung) for rung in (-1, evidence.run_rung))
     return (torch.minimum(*nearest) < ON_A_KINK).squeeze(2)
 

@@ -20,11 +20,15 @@ class TestRateOfLoss(CheckTestCase):
         return RateOfLoss()
 
 
-@pytest.fixture(scope="module")
-def sliding_evidence():
+@pytest.fixture(scope="module", params=["one hidden layer", "two"])
+def sliding_evidence(request):
     """Random labels: at nearly all times some neuron slides, and kinks crowd between the times."""
-    data = flowfa.datasets.gaussian(samples=20, dim=20, seed=1)
     rules = ("gd", "dfa")
+    if request.param == "two":
+        data = flowfa.datasets.gaussian(samples=6, dim=4, seed=1)
+        problem = flowfa.Problem(data, (8, 6), rule=rules, initial="xavier")
+        return evidence_of_run(flowfa.simulate(problem, 3, t_end=20.0, rtol=1e-5, save=11))
+    data = flowfa.datasets.gaussian(samples=20, dim=20, seed=1)
     problem = flowfa.Problem(data, (20,), rule=rules, loss="squared", initial="xavier")
     return evidence_of_run(flowfa.simulate(problem, 3, t_end=4.0, rtol=1e-6, save=11))
 
