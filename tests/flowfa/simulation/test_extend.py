@@ -72,13 +72,14 @@ def test_every_solver_goes_on_as_if_it_had_not_stopped(solver, tmp_path):
     assert_one_run(extended, own, **settings)
 
 
-@pytest.mark.parametrize("solver", ["hybrid", "dop853"])
-def test_odd_numbers_of_weights_go_on_bit_for_bit(solver, tmp_path):
+@pytest.mark.parametrize(
+    ("solver", "widths", "leak"),
+    [("hybrid", (31,), 0.1), ("dop853", (31,), 1.0), ("event", (5, 3), 0.1)],
+)
+def test_odd_numbers_of_weights_go_on_bit_for_bit(solver, widths, leak, tmp_path):
     """Every second network of a batch begins off a multiple of 16 bytes; others run at its side."""
-    data = flowfa.datasets.gaussian(samples=15, dim=7, seed=0)
-    own = flowfa.Problem(
-        data, (31,), 0.1 if solver == "hybrid" else 1.0, ("gd", "fa", "signfa"), "logistic", "all"
-    )
+    data = flowfa.datasets.gaussian(samples=15 if len(widths) == 1 else 5, dim=7, seed=0)
+    own = flowfa.Problem(data, widths, leak, ("gd", "fa", "signfa"), "logistic", "all")
     path = tmp_path / "run.nc"
     flowfa.simulate(own, 3, t_end=20.0, save=7, path=path, solver=solver)
     assert_one_run(flowfa.extend(path, 40.0), own, 3, solver=solver)
