@@ -12,7 +12,7 @@ from flowfa.errors import InputError
 from flowfa.flow.magnitude import cosine
 from flowfa.flow.measured import MeasuredState
 from flowfa.flow.observable_registry import Observable, observable
-from flowfa.flow.sliding import reach_of_zero
+from flowfa.flow.sliding import reaches_of_zero, slopes_are_known
 
 
 @observable(
@@ -55,26 +55,43 @@ def sliding_neurons(measured: MeasuredState) -> Tensor:
     """Return how many neurons are held at z = 0 on some sample, (row, layer).
 
     They slide if the flow on both sides points at z = 0 (docs/theory/statements.md, solution
-    concept). Known with one hidden layer of exact kinks; NaN elsewhere, and in the output layer.
+    concept). Known where slopes are (`flowfa.flow.sliding.slopes_are_known`); NaN elsewhere, and in
+    the output layer.
     """
+    return _counts(measured, [slides.any(2) for slides in _sliding(measured)])
+
+
+@observable(
+    "sliding-pairs", unit="1", per="layer", title="pairs of hidden neuron and sample that slide"
+)
+def sliding_pairs(measured: MeasuredState) -> Tensor:
+    """Return how many pairs of neuron and sample are held at z = 0, (row, layer).
+
+    Known where `sliding_neurons` is.
+    """
+    return _counts(measured, [slides.flatten(1) for slides in _sliding(measured)])
+
+
+def _sliding(measured: MeasuredState) -> list[Tensor]:
+    """Return which pairs slide, each (row, n_l, sample); nothing where that is not known."""
     field, forward = measured.field, measured.forward
-    nowhere = torch.full_like(measured.state[:, :1], torch.nan).expand(-1, field.layout.layers)
-    if field.layout.layers != 2 or not field.activation.piecewise_linear:
-        return nowhere.clone()
+    if not slopes_are_known(field):
+        return []
     if not forward.slopes:
-        slides = torch.zeros_like(forward.preactivations[0], dtype=torch.bool)
-    else:
-        near = forward.preactivations[0].abs() <= reach_of_zero(field, forward)
-        between = (forward.slopes[0] > field.leak) & (forward.slopes[0] < 1.0)
-        slides = near & between
-    return _counts(measured, [slides.any(2)])
+        return [torch.zeros_like(z, dtype=torch.bool) for z in forward.preactivations]
+    return [
+        (z.abs() <= reach) & (slope > field.leak) & (slope < 1.0)
+        for z, reach, slope in zip(
+            forward.preactivations, reaches_of_zero(field, forward), forward.slopes, strict=True
+        )
+    ]
 
 
 def _counts(measured: MeasuredState, neurons: list[Tensor]) -> Tensor:
-    """Return the numbers of marked neurons by layer, NaN in the output layer and where unknown."""
-    state = measured.state
+    """Return the numbers of what is marked, by layer, NaN in the output layer and where unknown."""
+    state, layers = measured.state, measured.field.layout.layers
     columns = [marked.sum(1).to(state.dtype) for marked in neurons]
-    columns.append(torch.full_like(columns[0], torch.nan))
+    columns += [torch.full_like(state[:, 0], torch.nan)] * (layers - len(columns))
     known = state.isfinite().all(1)
     return torch.where(known[:, None], torch.stack(columns, 1), torch.nan)
 

@@ -16,7 +16,7 @@ import torch
 from scipy.optimize import lsq_linear
 from torch import Tensor
 
-from flowfa.flow.deep_slopes import are_known, deep_slopes
+from flowfa.flow.deep_slopes import are_known, deep_slopes, reach_of_zero_in
 from flowfa.flow.field import ForwardPass, NetworkField
 
 ZERO = 1e-12
@@ -52,7 +52,7 @@ def with_sliding_slopes(
     square = inputs.square().sum(2)
     if "c1" in field.layout.shapes:
         square = square + 1.0
-    reach = reach_of_zero(field, forward)
+    reach = _reach_of_zero(field, forward)
     if not (z.abs() <= reach).any():
         return forward
     g = field.rule_signal(2, forward, output_signal, output_signal)
@@ -73,8 +73,31 @@ def with_sliding_slopes(
     return dataclasses.replace(forward, slopes=(slope,))
 
 
-def reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
-    """Return the size up to which a preactivation of the hidden layer counts as zero.
+def slopes_are_known(field: NetworkField) -> bool:
+    """Return whether the state tells the slopes of sliding neurons.
+
+    With one hidden layer it does; with several, rules need a form and the loss a compiled one.
+    """
+    if not field.activation.piecewise_linear:
+        return False
+    return field.layout.layers == 2 or are_known(field)
+
+
+def reaches_of_zero(field: NetworkField, forward: ForwardPass) -> tuple[Tensor, ...]:
+    """Return the size up to which preactivations count as zero, of each hidden layer.
+
+    Returns
+    -------
+    tuple of Tensor
+        Each (row, neuron, sample).
+    """
+    if field.layout.layers == 2:
+        return (_reach_of_zero(field, forward),)
+    return tuple(reach_of_zero_in(field, forward, layer) for layer in range(1, field.layout.layers))
+
+
+def _reach_of_zero(field: NetworkField, forward: ForwardPass) -> Tensor:
+    """Return the size up to which a preactivation of the only hidden layer counts as zero.
 
     In-weights can slide at zero themselves, as they do on data of one dimension. Then they are
     rounding of their former size, so that a share of their own norm says nothing. What they may

@@ -13,9 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from flowfa.flow.deep_slopes import are_known, reach_of_zero_in
 from flowfa.flow.field import ForwardPass, NetworkField
-from flowfa.flow.sliding import reach_of_zero, with_sliding_slopes
+from flowfa.flow.sliding import reaches_of_zero, slopes_are_known, with_sliding_slopes
 from theory_checks.controls import broken
 from theory_checks.controls.control import Control
 from theory_checks.controls.solvers import slow_solver
@@ -155,26 +154,15 @@ def kinks(networks: Networks) -> Tensor:
     forward = field.forward(networks.state)
     signal = output_signal = field.output_signal(forward)
     forward = with_sliding_slopes(field, forward, output_signal)
-    one = field.layout.layers == 2
-    reaches, jumps = [], []
+    reaches, jumps = reaches_of_zero(field, forward), []
     for layer in range(field.layout.layers - 1, 0, -1):
         z = forward.preactivations[layer - 1]
-        reach = reach_of_zero(field, forward) if one else reach_of_zero_in(field, forward, layer)
         raw = field.true_signal(layer + 1, forward, signal, output_signal)
         jump = field.activation.slope_jump() * raw.abs()
-        reaches.insert(0, reach.expand_as(z).flatten(1))
-        jumps.insert(0, torch.where(z.abs() <= reach, jump, 0.0).flatten(1))
+        jumps.insert(0, torch.where(z.abs() <= reaches[layer - 1], jump, 0.0))
         slope = forward.slopes[layer - 1] if forward.slopes else field.activation.derivative(z)
         signal = raw * slope
-    return torch.cat([*reaches, *jumps], 1)
-
-
-def slopes_are_known(evidence: Evidence) -> bool:
-    """Return whether the state tells the slopes of sliding neurons; see `flowfa.flow.sliding`."""
-    motion = evidence.motion
-    if not isinstance(motion, NetworkField) or not motion.activation.piecewise_linear:
-        return False
-    return evidence.flow.layout.layers == 2 or are_known(motion)
+    return torch.cat([part.flatten(1) for part in (*reaches, *jumps)], 1)
 
 
 def on_kink(evidence: Evidence) -> Tensor:
@@ -190,7 +178,8 @@ def on_kink(evidence: Evidence) -> Tensor:
 def _on_kink(evidence: Evidence) -> Tensor:
     if evidence.flow.field.activation.kinks == "none":
         return torch.zeros(len(evidence), len(evidence.times), dtype=torch.bool)
-    if slopes_are_known(evidence):
+    motion = evidence.motion
+    if isinstance(motion, NetworkField) and slopes_are_known(motion):
         course = evidence.along(preactivations)
         reach, jump = evidence.values(kinks).chunk(2, 2)
         jumps = (jump * course.rates.abs()).sum(2)

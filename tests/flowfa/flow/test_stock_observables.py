@@ -190,6 +190,20 @@ def test_sliding_neurons_are_those_that_the_event_solver_holds():
     assert np.isnan(measured(smooth, "sliding-neurons")).all()
 
 
+def test_pairs_that_slide_in_a_deep_network_are_those_that_slid_and_did_not_leave():
+    data = flowfa.datasets.gaussian(samples=6, dim=4, seed=1)
+    problem = Problem(data, (8, 6), rule=("gd", "fa"), initial="xavier")
+    names = ("sliding-pairs", "sliding-neurons")
+    run = flowfa.simulate(problem, 3, t_end=10.0, save=5, solver="event", observe=names)
+    solver = run.tree["solver"].to_dataset()
+    assert (solver["repelling"].values == 0).all()
+    pairs, neurons = (run.tree["trajectory"][name].values[:, :, :2] for name in names)
+    assert (pairs[:, 0] == 0).all() and (pairs[:, -1] > 0).any(0).all()
+    expected = solver["slidings"].values - solver["exits"].values
+    np.testing.assert_array_equal(pairs[:, -1].sum(1), expected)
+    assert ((neurons > 0) == (pairs > 0)).all() and (neurons <= pairs).all()
+
+
 @pytest.mark.parametrize("dim", [4, 12])
 def test_distance_and_cosine_are_those_of_the_weights_in_the_file(dim):
     flow_data = flowfa.datasets.gaussian(samples=6, dim=dim, seed=0)
