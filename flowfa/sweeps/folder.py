@@ -15,6 +15,7 @@ from typing import Any
 from flowfa.errors import InputError
 from flowfa.files.atomic import make_folder, reason, replacing
 from flowfa.files.lock import BusyError, lock_path, sole_writer
+from flowfa.sweeps.inputs import refuse_changed
 from flowfa.sweeps.plan import Cell, Plan, code_digest
 
 PLAN = "plan.json"
@@ -84,7 +85,8 @@ class SweepFolder:
         Parameters
         ----------
         same_code : bool
-            Refuse a plan that was made for another version of the code.
+            Refuse a plan that was made for another version of the code, or for files of data,
+            starts and own code that have changed since.
 
         Raises
         ------
@@ -98,7 +100,10 @@ class SweepFolder:
             )
         try:
             plan = Plan.from_json_dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (
+            *(OSError, ValueError, KeyError),
+            *(TypeError, AttributeError, RecursionError),
+        ) as error:
             raise InputError(
                 f"{file} is damaged ({reason(error)}): give the sweep file again, with this folder"
             ) from error
@@ -107,6 +112,8 @@ class SweepFolder:
                 f"{self.path} was begun by another version of flowfa or of a library: begin again "
                 "with the sweep file, which keeps the old cells and makes new ones"
             )
+        if same_code:
+            refuse_changed(map(Path, plan.files), plan.files)
         return plan
 
     def file(self, cell: Cell) -> Path:

@@ -65,7 +65,7 @@ def work_through(
     Raises
     ------
     InputError
-        If the disk is full; the cells so far are whole.
+        If the disk is full, or a file that settings name has changed; the cells so far are whole.
     Interrupted
         After SIGINT or SIGTERM; as above.
     """
@@ -103,6 +103,7 @@ def _tried(
         with sole_writer(folder.file(cell)):
             # It may have been done between the look at it and the lock.
             if not (folder.has(cell) or folder.failure(cell)):
+                plan.refuse_another(cell)
                 compute(folder, plan, cell, checker, progress)
     except BusyError:
         return False

@@ -124,9 +124,6 @@ def test_a_digest_depends_on_what_is_in_a_file_of_data(tmp_path):
     def digests(number):
         np.savez(tmp_path / f"{number}.npz", X=np.eye(3) * number, y=np.array([1.0, -1.0, 1.0]))
         (tmp_path / f"{number}.npz").replace(tmp_path / "data.npz")
-        from flowfa.sweeps import plan
-
-        plan._file_digest.cache_clear()
         document = {
             "settings": {"dataset": str(tmp_path / "data.npz")},
             "grid": {"leak": [0.5, 1.0]},
