@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,12 @@ def resume(settings: SweepResumeSettings) -> int:
 def _work(folder: SweepFolder, plan: Plan, settings: SweepSettings | SweepResumeSettings) -> int:
     start = time.perf_counter()
     folder.forget_failures(plan)
+    damaged = folder.forget_damaged(plan)
     left = len(folder.left(plan))
     verbose = not (settings.quiet or settings.json)
     if verbose:
+        if damaged:
+            say(f"damaged: {damaged[0]}{_and_others(damaged)}, computed again")
         say(f"{len(plan.cells)} cells, {left} to compute, in {folder.path}")
     with ProgressBar(settings.quiet) as progress:
         _by_engine(folder, plan, settings, progress)
@@ -132,6 +136,7 @@ def collect(settings: SweepCollectSettings) -> int:
     """
     from flowfa.records.collection import write_collection
     from flowfa.sweeps import SweepFolder, collect
+    from flowfa.sweeps.collecting import DAMAGED
 
     folder = SweepFolder(settings.folder)
     plan = folder.plan()
@@ -147,10 +152,17 @@ def collect(settings: SweepCollectSettings) -> int:
     write_collection(data, out)
     states = data["status"].values.tolist()
     counts = {state: states.count(state) for state in sorted(set(states))}
+    damaged = data["message"].values[data["status"].values == DAMAGED].tolist()
     if settings.json:
-        say_json({"collection": str(out), "cells": len(states), "states": counts})
+        say_json(
+            {"collection": str(out), "cells": len(states), "states": counts, "damaged": damaged}
+        )
     else:
         say(", ".join(f"{count} {state}" for state, count in counts.items()))
+        if damaged:
+            say(f"damaged: {damaged[0]}")
+        if len(damaged) > 1:
+            say(f"and {len(damaged) - 1} more (`message` of the collection names all)")
         say(f"collection: {out} (flowfa plot {out})")
     return 0
 
@@ -174,6 +186,7 @@ def _tell(
     from flowfa.studies.clock import duration
 
     counts, left = folder.counts(plan), folder.seconds_left(plan)
+    damaged = [folder.file(cell) for cell in folder.damaged(plan)]
     failures = [
         (cell.title, (folder.failure(cell) or {"message": ""})["message"])
         for cell in folder.failed_cells(plan)
@@ -187,6 +200,7 @@ def _tell(
                 "running": counts.running,
                 "failed": counts.failed,
                 "missing": counts.missing,
+                "damaged": [str(file) for file in damaged],
                 "failures": [{"cell": title, "message": text} for title, text in failures],
                 "seconds": seconds,
                 "seconds_left": left,
@@ -198,6 +212,8 @@ def _tell(
             f"{counts.failed} failed, {counts.missing} missing"
         )
         say(line if left is None else f"{line}; about {duration(left)} left")
+        if damaged:
+            say(f"damaged: {damaged[0]}{_and_others(damaged)}, to be computed again")
         for title, message in failures[:_MOST_TOLD]:
             say(f"failed: {title}: {message}")
         if len(failures) > _MOST_TOLD:
@@ -207,6 +223,10 @@ def _tell(
         else:
             say(f"next:   flowfa sweep collect {folder.path}")
     return SOME_FAILED if counts.failed else 0
+
+
+def _and_others(files: Sequence[Path]) -> str:
+    return f" and {len(files) - 1} more" if len(files) > 1 else ""
 
 
 def _tell_plan(plan: Plan, settings: SweepSettings) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import pytest
 
 from flowfa.cli import sweep as command
@@ -132,3 +133,30 @@ def test_the_engine_is_the_one_that_is_asked_for(file, capsys, monkeypatch):
     told(capsys, "sweep", "s.toml", "--scheduler", "tcp://x:1", "--detach")
     assert asked == [3, "tcp://x:1"]
     assert f"{command.add_verdicts.__module__}:{command.add_verdicts.__name__}" == command.CHECKER
+
+
+def test_damaged_cells_are_told_and_computed_again(file, capsys):
+    assert told(capsys, "sweep", "s.toml")[0] == 0
+    cut, changed, *_ = sorted((file.parent / "s/cells").iterdir())
+    cut.write_bytes(cut.read_bytes()[:5000])
+    text = changed.read_bytes()
+    with h5py.File(changed, "r+") as run:
+        run["trajectory/loss"][0, 0] += 1.0
+    status, out, _ = told(capsys, "sweep", "status", "s")
+    assert "3 done" in out and "1 missing" in out and "next:   flowfa sweep resume s" in out
+    assert f"damaged: s/cells/{cut.name}, to be computed again" in out
+    assert json.loads(told(capsys, "sweep", "status", "s", "--json")[1])["damaged"] == [
+        f"s/cells/{cut.name}"
+    ]
+    status, out, _ = told(capsys, "sweep", "collect", "s")
+    lines = out.splitlines()
+    assert status == 0 and lines[0] == "2 damaged, 2 done"
+    assert lines[1].startswith("damaged: s/cells/") and "delete it" in lines[1]
+    assert lines[2].startswith("and 1 more")
+    status, out, _ = told(capsys, "sweep", "resume", "s")
+    assert status == 0 and f"damaged: s/cells/{cut.name}, computed again" in out
+    assert "4 cells, 1 to compute" in out and "4 done" in out
+    # What is damaged within is deleted, as the line of collect says, and then made again.
+    changed.unlink()
+    assert told(capsys, "sweep", "s.toml")[0] == 0 and changed.read_bytes() == text
+    assert "damaged" not in told(capsys, "sweep", "collect", "s", "--overwrite")[1]
