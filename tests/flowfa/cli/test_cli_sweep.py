@@ -160,3 +160,40 @@ def test_damaged_cells_are_told_and_computed_again(file, capsys):
     changed.unlink()
     assert told(capsys, "sweep", "s.toml")[0] == 0 and changed.read_bytes() == text
     assert "damaged" not in told(capsys, "sweep", "collect", "s", "--overwrite")[1]
+
+
+def test_verdicts_of_a_sweep_are_drawn(file, capsys):
+    told(capsys, "sweep", "s.toml", "--check")
+    told(capsys, "sweep", "collect", "s")
+    for panel in ("margin:C-1", "verdict:C-1"):
+        words = ["plot", "s.nc", "--panel", panel, "--style", "paper", "--out", f"{panel[:4]}.pdf"]
+        assert told(capsys, *words)[0] == 0
+        assert (file.parent / f"{panel[:4]}.pdf").stat().st_size > 1000
+    status, _, err = told(capsys, "plot", "s.nc", "--panel", "margin", "--overwrite")
+    assert status == 64 and "--panel is margin" in err and "margin:C-1" in err and "C-2" in err
+
+
+def test_what_collect_advises_draws_a_collection_of_deviation(file, capsys):
+    file.write_text(
+        "command = 'deviation'\n[settings]\nsamples = 4\ndim = 3\ntrajectories = 1\nwidth = 3\n"
+        "rule = ['fa']\nt_end = 0.4\npoints = 3\nfresh = 3\n"
+        "dataset = 'orthogonally-separable'\n[grid]\nrates = [0.1, 0.05]\n"
+    )
+    assert told(capsys, "sweep", "s.toml")[0] == 0
+    advised = told(capsys, "sweep", "collect", "s")[1].splitlines()[-1]
+    assert "(flowfa plot s.nc)" in advised
+    status, _, err = told(capsys, "plot", "s.nc")
+    assert (status, err) == (0, "")
+
+
+def test_a_collection_of_failed_cells_and_a_missing_one_are_told(file, capsys, monkeypatch):
+    def poisoned(settings):
+        raise ZeroDivisionError("poison")
+
+    monkeypatch.setattr("flowfa.sweeps.commands.problem_from", poisoned)
+    told(capsys, "sweep", "s.toml")
+    told(capsys, "sweep", "collect", "s")
+    status, _, err = told(capsys, "plot", "s.nc")
+    assert status == 64 and "no cell of this collection is done" in err
+    status, _, err = told(capsys, "plot", "missing.nc", "--over", "leak")
+    assert status == 64 and "there is no file missing.nc" in err
