@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ProgressBar
 from flowfa.errors import InputError
-from flowfa.files.atomic import check_place
+from flowfa.files.atomic import check_place, make_folder
 from flowfa.files.lock import sole_writer
 from flowfa.settings.sweep import (
     EngineSettings,
@@ -54,6 +54,8 @@ def sweep(settings: SweepSettings) -> int:
         raise InputError(
             f"there is no folder {folder.path.parent}: create it, or choose another `out`"
         )
+    if not folder.path.exists():
+        make_folder(folder.path)
     with sole_writer(folder.path, "out"):
         folder.begin(plan)
         return _work(folder, plan, settings)
@@ -229,11 +231,21 @@ def _and_others(files: Sequence[Path]) -> str:
     return f" and {len(files) - 1} more" if len(files) > 1 else ""
 
 
+def _counted(count: int, noun: str, several: str | None = None) -> str:
+    return f"{count} {noun if count == 1 else several or f'{noun}s'}"
+
+
 def _tell_plan(plan: Plan, settings: SweepSettings) -> int:
     from flowfa.studies.clock import duration
+    from flowfa.sweeps.beginning import beginnings
     from flowfa.sweeps.calibration import batches, calibrate
 
-    estimate = calibrate(plan)
+    begun = beginnings(plan)
+    unable = begun.unable
+    first = next((f"{cell.title}: {why}" for cell, why in unable), "")
+    if not begun.able:
+        raise InputError(f"no cell of {settings.file} can begin, the first {first}")
+    estimate = calibrate(plan, begun.able)
     packed = batches(plan, list(plan.cells), estimate.seconds_of_cell)
     workers = settings.workers or 1
     seconds = estimate.seconds / workers
@@ -242,6 +254,8 @@ def _tell_plan(plan: Plan, settings: SweepSettings) -> int:
             {
                 "cells": estimate.cells,
                 "shapes": estimate.shapes,
+                "cannot_begin": [{"cell": cell.title, "message": why} for cell, why in unable],
+                "not_tried": begun.untried,
                 "batches": len(packed),
                 "seconds": seconds,
                 "megabytes": estimate.megabytes * workers,
@@ -249,8 +263,13 @@ def _tell_plan(plan: Plan, settings: SweepSettings) -> int:
             }
         )
     else:
-        say(f"{estimate.cells} cells over {', '.join(plan.swept)}, of {estimate.shapes} shapes")
-        say(f"{len(packed)} batches of {max(map(len, packed))} cells at most")
+        shapes = _counted(estimate.shapes, "shape")
+        say(f"{_counted(estimate.cells, 'cell')} over {', '.join(plan.swept)}, of {shapes}")
+        if unable:
+            tried = f" of {begun.tried} that were tried" if begun.untried else ""
+            say(f"{_counted(len(unable), 'cell')}{tried} cannot begin, the first {first}")
+        most = max(map(len, packed))
+        say(f"{_counted(len(packed), 'batch', 'batches')} of {_counted(most, 'cell')} at most")
         say(f"about {duration(seconds)} with {workers} process{'es' * (workers > 1)}")
         say(f"about {estimate.megabytes:.0f} MB of memory a process")
     return 0

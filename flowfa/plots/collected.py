@@ -36,6 +36,8 @@ class Sample:
         The same without the ID of a statement.
     share : bool
         Whether what counts of several values is their mean, as of shares, and not their median.
+    of_cells : bool
+        Whether all trajectories of a cell have the same.
     marked : numpy.ndarray
         Where a statement is violated, (row,).
     """
@@ -46,6 +48,7 @@ class Sample:
     label: str
     plain_label: str
     share: bool
+    of_cells: bool
     marked: np.ndarray
 
     @property
@@ -150,6 +153,7 @@ def _sample(
         label=label,
         plain_label=plain_label,
         share=share,
+        of_cells=marked is not None,
         marked=np.zeros(values.size, dtype=bool) if marked is None else marked.ravel(),
     )
 

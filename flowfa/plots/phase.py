@@ -87,7 +87,8 @@ def phase_diagram(
     pooled = [name for name in swept if name not in (*axes_names, _RULE)]
     mean = "mean" if sample.share else "median"
     on_paper = style == "paper"
-    title = f"{mean} over trajectories" + "".join(f", {name}" for name in pooled)
+    pool = "cells" if sample.of_cells else "trajectories"
+    title = f"{mean} over {pool}" + "".join(f", {name}" for name in pooled)
     labels = (sample.plain_label, "") if on_paper else (sample.label, title)
     with mpl.rc_context(PAPER_SETTINGS if on_paper else SETTINGS):
         if len(axes_names) == 1:

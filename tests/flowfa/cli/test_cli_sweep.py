@@ -197,3 +197,36 @@ def test_a_collection_of_failed_cells_and_a_missing_one_are_told(file, capsys, m
     assert status == 64 and "no cell of this collection is done" in err
     status, _, err = told(capsys, "plot", "missing.nc", "--over", "leak")
     assert status == 64 and "there is no file missing.nc" in err
+
+
+def test_cells_that_cannot_begin_are_told_by_the_dry_run(file, capsys):
+    text = TEXT.replace("width = 3\n", "").replace('rule = ["fa", "gd"]', "width = [5, [5, 5]]")
+    rates = "layer_rates = [[1.0, 2.0], [1.0, 2.0, 3.0]]\n"
+    file.write_text(text.replace("leak = [0.5, 1.0]\n", rates))
+    status, out, _ = told(capsys, "sweep", "s.toml", "--dry-run")
+    assert status == 0 and "4 cells over width, layer_rates, seed, of 2 shapes" in out
+    reason = "`layer_rates` has 3 numbers for 2 layers"
+    first = f"the first width = 5, layer_rates = 1-2-3, seed = 0: {reason}"
+    assert f"2 cells cannot begin, {first}" in out
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], []])
+def test_data_that_are_not_there_are_told_with_their_place(file, capsys, words):
+    file.write_text(TEXT + "dataset = ['none.npz', 'gaussian']\n")
+    status, out, err = told(capsys, "sweep", "s.toml", *words)
+    assert (status, out) == (64, "")
+    assert "grid.dataset[0] in s.toml: there is no file none.npz" in err
+
+
+def test_a_cell_that_does_not_fit_into_memory_is_named(file, capsys, monkeypatch):
+    def too_large(*arguments, **choices):
+        raise MemoryError("2 TiB")
+
+    monkeypatch.setattr("flowfa.sweeps.commands.simulate", too_large)
+    status, _, err = told(capsys, "sweep", "s.toml", "--dry-run")
+    assert status == 64 and "the cell rule = fa, leak = 0.5, seed = 0 takes more memory" in err
+
+
+def test_a_folder_that_cannot_be_made_is_not_called_busy(file, capsys):
+    status, _, err = told(capsys, "sweep", "s.toml", "--out", "/proc/x")
+    assert status == 64 and "/proc/x could not be written" in err and "another process" not in err

@@ -131,7 +131,7 @@ def test_the_share_of_cells_where_a_statement_holds_is_drawn_and_violations_are_
     np.testing.assert_allclose(found, [[2 / 3, 1.0, 0.0], [1.0, 1.0, 0.0]])
     crosses = by_gid(figure, "violated")
     assert (crosses.get_xdata().tolist(), crosses.get_ydata().tolist()) == ([0.5], [0.5])
-    assert figure.get_suptitle() == "mean over trajectories, seed"
+    assert figure.get_suptitle() == "mean over cells, seed"
     never = phase_diagram(checked, "verdict:C-2", ["leak"])
     assert set(by_gid(never, "fa").get_ydata()) == {0.0}
 

@@ -330,3 +330,27 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(whole, tmp_path, m
 
     monkeypatch.setattr("pathlib.Path.open", refused)
     assert folder.damaged(plan) == []
+
+
+def test_what_is_done_counts_when_a_sweep_is_stopped(whole, tmp_path, monkeypatch):
+    """Also by workers that were not begun by this process, and by those that it stops last."""
+    folder = copied(whole, tmp_path / "sweep")
+    plan = folder.plan()
+    for cell in plan.cells[:2]:
+        folder.file(cell).unlink()
+
+    def interrupt(state):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="stopped after 2 of 4 cells"):
+        work_through(folder, plan, progress=Watch(interrupt))
+
+    def end(crew):
+        finish(crew)
+        folder.file(plan.cells[0]).write_bytes(whole.file(plan.cells[0]).read_bytes())
+
+    finish = local._end
+    monkeypatch.setattr(local, "_end", end)
+    monkeypatch.setattr(local, "_start", crew_of("import time; time.sleep(60)", folder.path))
+    with pytest.raises(Interrupted, match="stopped after 3 of 4 cells"):
+        local.work_side_by_side(folder, plan, 1, progress=Watch(interrupt))
