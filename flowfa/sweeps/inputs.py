@@ -39,7 +39,7 @@ def absolute(name: str, value: Any) -> Any:
 
 def files_of(settings: Any) -> list[Path]:
     """Return the files that the settings of a cell name, which are all named from the root."""
-    named = [getattr(settings, name) for name in MAY_BE_FILES]
+    named = [str(getattr(settings, name)) for name in MAY_BE_FILES]
     # Of a worker own code is not imported yet, so that it cannot ask what is registered.
     data = [Path(value) for value in named if Path(value).is_absolute()]
     return [*map(Path, settings.import_ or ()), *data]
