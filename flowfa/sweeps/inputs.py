@@ -30,7 +30,9 @@ def names_file(name: str, value: Any) -> bool:
 
 def absolute(name: str, value: Any) -> Any:
     """Return the name of a file from the root, since a worker may run in another folder."""
-    if name == "import_" and value is not None:
+    if value is None:
+        return None
+    if name == "import_":
         return tuple(str(Path(file).resolve()) for file in value)
     if names_file(name, value):
         return str(Path(value).resolve())
@@ -73,5 +75,5 @@ def refuse_changed(files: Iterable[Path], digests: Mapping[str, str]) -> None:
             how = "is gone" if found is None else "has changed"
             raise InputError(
                 f"{file} {how} since the sweep began: put the old file back, or begin a new sweep "
-                "with flowfa sweep SWEEP.toml --out DIR, of another DIR"
+                "with the sweep file and another `out`"
             )

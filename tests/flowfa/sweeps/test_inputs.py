@@ -84,7 +84,7 @@ def test_resume_names_the_file_that_has_changed_or_is_gone(file, capsys):
         assert main(["sweep", "resume", "s"]) == 64
         said = capsys.readouterr()
         assert said.out == "" and said.err.count("\n") == 1
-        assert f"{file} {how}" in said.err and "--out" in said.err
+        assert f"{file} {how}" in said.err and "another `out`" in said.err
     assert main(["sweep", "status", "s"]) == 0, "how it stands is told all the same"
     np.savez("d.npz", **data(1))
     assert main(["sweep", "s.toml"]) == 0, "the sweep file makes cells of the new data"
