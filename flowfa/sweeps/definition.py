@@ -129,17 +129,32 @@ class _Reader:
         self.names = {key_of(name): name for name in declarations(self.group)}
         self.names = {key: name for key, name in self.names.items() if name not in left_out}
         # First, since the names in the other settings may be those that a file registers.
-        for files in self._point(self._table("settings"), "settings", ("import",)).values():
-            self._import(files or ())
-        self.places.clear()
+        for place, entry in self._own_files():
+            self._import(place, entry if isinstance(entry, list) else [entry])
 
-    def _import(self, files: Sequence[str]) -> None:
-        for index, file in enumerate(files):
-            try:
-                import_file(file)
-            except InputError as error:
-                place = f"settings.import[{index}] in {self.source}"
-                raise InputError(f"{place}: {error}") from error
+    def _own_files(self) -> Iterator[tuple[str, Any]]:
+        """Return what the file says of own code, wherever it does, with its place."""
+        listed = self.document.get("list")
+        tables = {
+            f"list[{i}]": table
+            for i, table in enumerate(listed if isinstance(listed, list) else ())
+        }
+        for name, table in {"settings": self._table("settings"), **tables}.items():
+            if isinstance(table, dict):
+                yield f"{name}.import", table.get("import")
+        for name in ("grid", "zip"):
+            entries = self._table(name).get("import")
+            for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+                yield f"{name}.import[{index}]", entry
+
+    def _import(self, place: str, files: Sequence[Any]) -> None:
+        for file in files:
+            # What is no text is told when it is read as a setting.
+            if isinstance(file, str):
+                try:
+                    import_file(file)
+                except InputError as error:
+                    raise InputError(f"{place} in {self.source}: {error}") from error
 
     def _command(self) -> str:
         command = self.document.get("command", "simulate")
@@ -250,13 +265,9 @@ class _Reader:
             raise InputError(f"{name} in {self.source} is {table!r}: expected a table [{name}]")
         return table
 
-    def _point(
-        self, table: Mapping[str, Any], place: str, only: tuple[str, ...] | None = None
-    ) -> Values:
+    def _point(self, table: Mapping[str, Any], place: str) -> Values:
         point: Values = {}
         for key, value in table.items():
-            if only is not None and key not in only:
-                continue
             where = f"{place}.{key}"
             name = self._name(key, where)
             self.places.append((name, where))

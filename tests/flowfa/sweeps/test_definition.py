@@ -10,6 +10,7 @@ from flowfa.errors import InputError
 from flowfa.sweeps import make_plan, read_definition
 from flowfa.sweeps.beginning import beginnings
 from flowfa.sweeps.definition import parse_definition
+from tests.support.own_files import forgotten
 from tests.support.sweeps import SETTINGS, small_plan
 
 
@@ -75,7 +76,7 @@ GRID = {"rate": [0.1, 0.2]}
         ({"grid": {"dataset": ["gausian"]}}, ["grid.dataset[0] in s.toml", "'gaussian'"]),
         ({"grid": {"dataset": ["gaussian", "no.npz"]}}, ["grid.dataset[1] in s.toml", "no file"]),
         ({"settings": {"init": "no.npz"}, "seeds": 1}, ["settings.init in s.toml", "no file"]),
-        ({"settings": {"import": ["no.py"]}}, ["settings.import[0] in s.toml", "no file no.py"]),
+        ({"settings": {"import": ["no.py"]}}, ["settings.import in s.toml", "no file no.py"]),
         ({"grid": {"solver": ["auto", "bosh4"]}}, ["grid.solver[1] in s.toml", "'bosh3'"]),
         ({"grid": {"observe": [["sharpnes"]]}}, ["grid.observe[0] in s.toml", "'sharpness'"]),
         (
@@ -181,3 +182,16 @@ def test_a_digest_depends_on_what_is_in_a_file_of_data(tmp_path):
 
     assert digests(1.0) == digests(1.0)
     assert not set(digests(1.0)) & set(digests(2.0))
+
+
+@pytest.mark.parametrize("table", ["grid", "zip", "list"])
+def test_own_code_may_be_named_beside_what_it_registers(table, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from flowfa.problems.starts import STARTS\nSTARTS.register('mine')(object)\n")
+    point = {"import": [str(file)], "init": "mine"}
+    document = [point] if table == "list" else {key: [value] for key, value in point.items()}
+    with forgotten():
+        ((found,),) = [points(**{table: document})]
+    assert found == {"import_": (str(file),), "init": "mine"}
+    with pytest.raises(InputError, match="unknown start 'mine'"):
+        definition(grid={"init": ["mine"]})
