@@ -69,7 +69,8 @@ class FigureSettings:
     """Draw these parts of the default figure only: loss, alignment, conservation, factors."""
     panel: Annotated[tuple[str, ...] | None, optional_flag(metavar="NAME [NAME ...]")] = None
     """Draw these variables of the file over time, such as loss or an observable, instead; of the
-    collection of a sweep the one whose final value is drawn, by default alignment."""
+    collection of a sweep the one whose final value is drawn, by default alignment; of one with
+    verdicts also margin:C-1, or verdict:C-1 for the share of cells where the statement holds."""
     over: Annotated[tuple[str, ...] | None, optional_flag(metavar="SETTING [SETTING]")] = None
     """Of the collection of a sweep: draw over this setting as curves, over two as a heat map."""
 

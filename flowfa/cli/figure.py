@@ -77,6 +77,11 @@ def _drawn_from_collection(settings: PlotSettings, path: Path) -> bool:
     from flowfa.records.collection import read_collection
 
     first = next(iter(settings.runs))
+    if not Path(first).exists():
+        raise InputError(
+            f"there is no file {first}: give a file written by flowfa simulate, or by flowfa sweep "
+            "collect"
+        )
     collection = read_collection(first)
     if collection is None:
         if settings.over is not None:
@@ -84,17 +89,18 @@ def _drawn_from_collection(settings: PlotSettings, path: Path) -> bool:
                 f"`over` is for the collection of a sweep, and {first} is none: leave it out"
             )
         return False
-    if len(settings.runs) > 1 or settings.panels is not None or settings.style != "screen":
+    if len(settings.runs) > 1 or settings.panels is not None:
         raise InputError(
             f"{first} is the collection of a sweep, which is drawn by itself: leave out "
-            "other files, `panels` and `style`"
+            "other files and `panels`"
         )
-    variable, *others = settings.panel or ("alignment",)
+    variable, *others = settings.panel or (None,)
     if others:
         raise InputError(
             f"`panel` names {len(others) + 1} variables: a phase diagram shows one, so give one"
         )
-    save(phase_diagram(collection, variable, settings.over), path)
+    figure = phase_diagram(collection, variable, settings.over, settings.style)
+    save(figure, path, settings.style)
     return True
 
 

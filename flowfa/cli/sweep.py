@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowfa.cli.console import say, say_json
 from flowfa.cli.progress import ProgressBar
 from flowfa.errors import InputError
-from flowfa.files.atomic import check_place
+from flowfa.files.atomic import check_place, make_folder
 from flowfa.files.lock import sole_writer
 from flowfa.settings.sweep import (
     EngineSettings,
@@ -53,6 +54,8 @@ def sweep(settings: SweepSettings) -> int:
         raise InputError(
             f"there is no folder {folder.path.parent}: create it, or choose another `out`"
         )
+    if not folder.path.exists():
+        make_folder(folder.path)
     with sole_writer(folder.path, "out"):
         folder.begin(plan)
         return _work(folder, plan, settings)
@@ -71,9 +74,12 @@ def resume(settings: SweepResumeSettings) -> int:
 def _work(folder: SweepFolder, plan: Plan, settings: SweepSettings | SweepResumeSettings) -> int:
     start = time.perf_counter()
     folder.forget_failures(plan)
+    damaged = folder.forget_damaged(plan)
     left = len(folder.left(plan))
     verbose = not (settings.quiet or settings.json)
     if verbose:
+        if damaged:
+            say(f"damaged: {damaged[0]}{_and_others(damaged)}, computed again")
         say(f"{len(plan.cells)} cells, {left} to compute, in {folder.path}")
     with ProgressBar(settings.quiet) as progress:
         _by_engine(folder, plan, settings, progress)
@@ -132,6 +138,7 @@ def collect(settings: SweepCollectSettings) -> int:
     """
     from flowfa.records.collection import write_collection
     from flowfa.sweeps import SweepFolder, collect
+    from flowfa.sweeps.collecting import DAMAGED
 
     folder = SweepFolder(settings.folder)
     plan = folder.plan()
@@ -147,10 +154,17 @@ def collect(settings: SweepCollectSettings) -> int:
     write_collection(data, out)
     states = data["status"].values.tolist()
     counts = {state: states.count(state) for state in sorted(set(states))}
+    damaged = data["message"].values[data["status"].values == DAMAGED].tolist()
     if settings.json:
-        say_json({"collection": str(out), "cells": len(states), "states": counts})
+        say_json(
+            {"collection": str(out), "cells": len(states), "states": counts, "damaged": damaged}
+        )
     else:
         say(", ".join(f"{count} {state}" for state, count in counts.items()))
+        if damaged:
+            say(f"damaged: {damaged[0]}")
+        if len(damaged) > 1:
+            say(f"and {len(damaged) - 1} more (`message` of the collection names all)")
         say(f"collection: {out} (flowfa plot {out})")
     return 0
 
@@ -174,6 +188,7 @@ def _tell(
     from flowfa.studies.clock import duration
 
     counts, left = folder.counts(plan), folder.seconds_left(plan)
+    damaged = [folder.file(cell) for cell in folder.damaged(plan)]
     failures = [
         (cell.title, (folder.failure(cell) or {"message": ""})["message"])
         for cell in folder.failed_cells(plan)
@@ -187,6 +202,7 @@ def _tell(
                 "running": counts.running,
                 "failed": counts.failed,
                 "missing": counts.missing,
+                "damaged": [str(file) for file in damaged],
                 "failures": [{"cell": title, "message": text} for title, text in failures],
                 "seconds": seconds,
                 "seconds_left": left,
@@ -198,6 +214,8 @@ def _tell(
             f"{counts.failed} failed, {counts.missing} missing"
         )
         say(line if left is None else f"{line}; about {duration(left)} left")
+        if damaged:
+            say(f"damaged: {damaged[0]}{_and_others(damaged)}, to be computed again")
         for title, message in failures[:_MOST_TOLD]:
             say(f"failed: {title}: {message}")
         if len(failures) > _MOST_TOLD:
@@ -209,11 +227,25 @@ def _tell(
     return SOME_FAILED if counts.failed else 0
 
 
+def _and_others(files: Sequence[Path]) -> str:
+    return f" and {len(files) - 1} more" if len(files) > 1 else ""
+
+
+def _counted(count: int, noun: str, several: str | None = None) -> str:
+    return f"{count} {noun if count == 1 else several or f'{noun}s'}"
+
+
 def _tell_plan(plan: Plan, settings: SweepSettings) -> int:
     from flowfa.studies.clock import duration
+    from flowfa.sweeps.beginning import beginnings
     from flowfa.sweeps.calibration import batches, calibrate
 
-    estimate = calibrate(plan)
+    begun = beginnings(plan)
+    unable = begun.unable
+    first = next((f"{cell.title}: {why}" for cell, why in unable), "")
+    if not begun.able:
+        raise InputError(f"no cell of {settings.file} can begin, the first {first}")
+    estimate = calibrate(plan, begun.able)
     packed = batches(plan, list(plan.cells), estimate.seconds_of_cell)
     workers = settings.workers or 1
     seconds = estimate.seconds / workers
@@ -222,6 +254,8 @@ def _tell_plan(plan: Plan, settings: SweepSettings) -> int:
             {
                 "cells": estimate.cells,
                 "shapes": estimate.shapes,
+                "cannot_begin": [{"cell": cell.title, "message": why} for cell, why in unable],
+                "not_tried": begun.untried,
                 "batches": len(packed),
                 "seconds": seconds,
                 "megabytes": estimate.megabytes * workers,
@@ -229,8 +263,13 @@ def _tell_plan(plan: Plan, settings: SweepSettings) -> int:
             }
         )
     else:
-        say(f"{estimate.cells} cells over {', '.join(plan.swept)}, of {estimate.shapes} shapes")
-        say(f"{len(packed)} batches of {max(map(len, packed))} cells at most")
+        shapes = _counted(estimate.shapes, "shape")
+        say(f"{_counted(estimate.cells, 'cell')} over {', '.join(plan.swept)}, of {shapes}")
+        if unable:
+            tried = f" of {begun.tried} that were tried" if begun.untried else ""
+            say(f"{_counted(len(unable), 'cell')}{tried} cannot begin, the first {first}")
+        most = max(map(len, packed))
+        say(f"{_counted(len(packed), 'batch', 'batches')} of {_counted(most, 'cell')} at most")
         say(f"about {duration(seconds)} with {workers} process{'es' * (workers > 1)}")
         say(f"about {estimate.megabytes:.0f} MB of memory a process")
     return 0

@@ -83,6 +83,7 @@ def _acquired(file: Path, path: Path, setting: str | None) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
+        _check_that_it_can_be_made(file)
         other = "" if setting is None else f", or choose another `{setting}`"
         raise BusyError(
             f"{path} is being written by {_holder(file)}: wait until it ends{other}"
@@ -108,6 +109,14 @@ def _acquired(file: Path, path: Path, setting: str | None) -> Iterator[None]:
         with contextlib.suppress(OSError):
             file.unlink()
         lock.release()
+
+
+def _check_that_it_can_be_made(file: Path) -> None:
+    """Raise what the file system says where no file can be made, which filelock takes for held."""
+    if not file.exists():
+        probe = file.with_name(f"{file.name}.{os.getpid()}")
+        probe.open("xb").close()
+        probe.unlink()
 
 
 def _sign(file: Path) -> None:

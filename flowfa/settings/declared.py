@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from flowfa.errors import InputError
-from flowfa.settings.limits import Limit
+from flowfa.settings.limits import Limit, OneOf
 
 _EXPECTED = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
@@ -43,7 +43,9 @@ class Declaration:
     @property
     def expected(self) -> str:
         """The type in words."""
-        text = " or ".join((_EXPECTED[self.kind], *map(repr, self.words)))
+        choices = [limit.names for limit in self.limits if isinstance(limit, OneOf)]
+        kind = f"one of {', '.join(choices[0])}" if choices else _EXPECTED[self.kind]
+        text = " or ".join((kind, *map(repr, self.words)))
         return f"{text} or a list of them" if self.is_list else text
 
 

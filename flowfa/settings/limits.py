@@ -65,6 +65,8 @@ class _Between(Limit):
         below = value < self.most if self.open_above else value <= self.most
         # NaN is in no interval.
         if not (above and below):
+            if above and self.most == LARGEST:
+                raise InputError(f"{shown} is {value}: expected at most {LARGEST}")
             raise InputError(f"{shown} is {value}: expected {self.expected}")
 
 
@@ -101,17 +103,25 @@ def from_to_below(least: float, most: float) -> Limit:
 
 
 @dataclass(frozen=True)
-class _OneOf(Limit):
+class OneOf(Limit):
+    """A choice between words.
+
+    Attributes
+    ----------
+    names : tuple of str
+    """
+
     names: tuple[str, ...]
 
     def check(self, shown: str, value: Any) -> None:
+        """Refuse a word that is none of them."""
         if value not in self.names:
             raise unknown_name(shown, value, self.names)
 
 
 def one_of(*names: str) -> Limit:
     """Return the limit of a choice between words."""
-    return _OneOf(names)
+    return OneOf(names)
 
 
 @dataclass(frozen=True)

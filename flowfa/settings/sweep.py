@@ -56,17 +56,18 @@ class SweepFileSettings:
     out: Annotated[str | None, optional_flag(metavar="DIR")] = None
     """Folder of the sweep; by default that of the file, named like it."""
     check: bool = False
-    """Store the verdicts on the theory's statements in each cell."""
+    """Store the verdicts on the theory's statements in each cell. Cells with verdicts are other
+    cells than those without, so that none that is done without is taken."""
     dry_run: bool = False
     """Say how many cells there are, and what they will take, and compute none."""
 
 
 @dataclass(frozen=True)
 class SweepSettings(DebugSettings, JsonSettings, QuietSettings, EngineSettings, SweepFileSettings):
-    """Run simulate or train for every combination of settings; cells that are done stay.
+    """Run simulate, train or deviation for every combination of settings; cells done stay.
 
     flowfa sweep status DIR, resume DIR and collect DIR go on with it. Exit status: 0 all cells
-    are done, 3 some failed.
+    are done, 3 some failed, 64 bad input, 130 or 143 stopped.
     """
 
 

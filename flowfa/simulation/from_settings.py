@@ -152,7 +152,7 @@ def _start(settings: ProblemSettings) -> RandomStart | GivenStart:
                 f'does not go with `init="{name}"`: leave one out'
             )
         name = settings.parametrisation
-    if name not in STARTS.names() and _is_file_name(name):
+    if name not in STARTS.names() and is_file_name(name):
         fixed_by_file = {"width": settings.width, "init_scale": scale}
         if settings.bias != "none":
             fixed_by_file["bias"] = settings.bias
@@ -181,7 +181,7 @@ def _data(settings: ProblemSettings, initial: RandomStart | GivenStart) -> Datas
         for option in DATA_OPTIONS
         if getattr(settings, option) is not None
     }
-    if name not in datasets.DATASETS.names() and _is_file_name(name):
+    if name not in datasets.DATASETS.names() and is_file_name(name):
         for option in options:
             raise InputError(
                 f'`{option}` does not go with `dataset="{name}"`: the file fixes the data'
@@ -201,5 +201,6 @@ def _data(settings: ProblemSettings, initial: RandomStart | GivenStart) -> Datas
     return datasets.per_trajectory(name, starts, seed=settings.seed, **options)
 
 
-def _is_file_name(name: str) -> bool:
+def is_file_name(name: str) -> bool:
+    """Return whether what nothing is registered under is the name of a file."""
     return name.endswith(".npz") or "/" in name or Path(name).exists()

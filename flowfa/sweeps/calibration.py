@@ -5,10 +5,14 @@ from __future__ import annotations
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from flowfa.errors import InputError
 from flowfa.studies.progress import ProgressState
 from flowfa.sweeps.commands import record
 from flowfa.sweeps.plan import Cell, Plan
@@ -109,16 +113,23 @@ def shape_of(plan: Plan, cell: Cell) -> tuple[Any, ...]:
     )
 
 
-def calibrate(plan: Plan) -> Estimate:
+def calibrate(plan: Plan, cells: Sequence[Cell] | None = None) -> Estimate:
     """Try a cell of each shape for some seconds, and return what all will take.
+
+    Parameters
+    ----------
+    plan : Plan
+    cells : sequence of Cell, optional
+        Those of the plan that can begin, at least one; all by default.
 
     Raises
     ------
     InputError
         If a cell that is tried cannot be computed.
     """
+    cells = plan.cells if cells is None else cells
     by_shape: dict[Any, list[Cell]] = {}
-    for cell in plan.cells:
+    for cell in cells:
         by_shape.setdefault(shape_of(plan, cell), []).append(cell)
     groups = list(by_shape.values())
     tried = groups[:: max(1, len(groups) // MOST_SHAPES)][:MOST_SHAPES]
@@ -128,7 +139,7 @@ def calibrate(plan: Plan) -> Estimate:
     counted = sum(len(group) for group in tried)
     seconds = sum(t * len(group) for t, group in zip(times, tried, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    return Estimate(len(plan.cells), len(groups), seconds * len(plan.cells) / counted, peak)
+    return Estimate(len(plan.cells), len(groups), seconds * len(cells) / counted, peak)
 
 
 def _seconds(plan: Plan, cell: Cell) -> float:
@@ -138,4 +149,11 @@ def _seconds(plan: Plan, cell: Cell) -> float:
             record(plan.settings_of(cell), Path(folder) / "cell", progress=watch)
     except _Enough:
         return (time.perf_counter() - watch.start) / watch.share
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise InputError(
+            f"the cell {cell.title} takes more memory than there is: sweep over smaller widths, "
+            "numbers of samples or trajectories"
+        ) from error
+    except InputError as error:
+        raise InputError(f"the cell {cell.title}: {error}") from error
     return time.perf_counter() - watch.start

@@ -17,6 +17,8 @@ from flowfa.sweeps.ends import CHECKS, read_end
 from flowfa.sweeps.folder import SweepFolder
 from flowfa.sweeps.plan import Cell, Plan, shown
 
+DAMAGED = "damaged"
+"""The status of a cell whose file cannot be read."""
 _TEXTS = {"trajectory_rule": "rule of the trajectory", "ended": "how the trajectory ended"}
 
 
@@ -33,7 +35,8 @@ def collect(folder: SweepFolder, plan: Plan) -> xr.Dataset:
     xarray.Dataset
         Over (cell, trajectory[, layer]): the last finite value of every variable that runs have
         over time; coordinates of ``cell`` are the swept settings. ``status`` is done, failed,
-        running or missing, and ``message`` says why a cell failed. With verdicts, ``verdict`` and
+        damaged, running or missing; ``message`` says why a cell failed, or which file is damaged
+        and what to do. With verdicts, ``verdict`` and
         ``margin`` are over (cell, statement). A swept setting that is called like a variable, as
         ``loss``, has the coordinate ``swept_loss``.
     """
@@ -41,16 +44,18 @@ def collect(folder: SweepFolder, plan: Plan) -> xr.Dataset:
     ends: list[dict[str, Any]] = []
     status, messages = [], []
     for cell in plan.cells:
-        failure = folder.failure(cell)
+        failure, damage = folder.failure(cell), ""
         end: dict[str, Any] = {}
         if folder.has(cell):
             try:
                 end = read_end(folder.file(cell))
             except InputError as error:
-                failure = {"message": str(error)}
+                damage = str(error)
         ends.append(end)
-        messages.append("" if failure is None else failure["message"])
-        if failure is not None:
+        messages.append(damage or ("" if failure is None else failure["message"]))
+        if damage:
+            status.append(DAMAGED)
+        elif failure is not None:
             status.append("failed")
         elif end:
             status.append("done")

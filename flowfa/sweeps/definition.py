@@ -7,27 +7,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flowfa.errors import InputError
 from flowfa.files.own_code import import_file
-from flowfa.problems.activations import ACTIVATIONS
-from flowfa.problems.losses import LOSSES
-from flowfa.problems.rules import RULES
-from flowfa.registry import Registry, unknown_name
+from flowfa.registry import unknown_name
 from flowfa.settings import declarations, key_of, valid
 from flowfa.settings.toml import load_toml
 from flowfa.sweeps.commands import COMMANDS
+from flowfa.sweeps.naming import known, look_up
 
 _TABLES = ("settings", "grid", "zip", "list")
 _KEYS = ("command", "seeds", "checkpoint_every", *_TABLES)
 _OWN = (*("out", "plot", "format", "check", "config", "overwrite", "resume", "checkpoint_every"),)
 _SAID = ("quiet", "json", "debug")
-_NAMED: dict[str, Registry[Any]] = {"rule": RULES, "loss": LOSSES, "activation": ACTIVATIONS}
-"""Settings whose values are names of registered things."""
 MOST_CELLS = 1_000_000
 # Settings by field name, in the types that they are declared with.
 Values = dict[str, Any]
@@ -107,12 +103,12 @@ def parse_definition(document: Mapping[str, Any], source: str) -> Definition:
         source=source,
     )
     _refuse_twice(reader.places, source)
-    if not axes:
+    if not definition.swept:
         raise InputError(f"{source} sweeps over nothing: give a table [grid], [zip] or [[list]]")
     if definition.count > MOST_CELLS:
         raise InputError(
-            f"{source} has {definition.count} cells: expected at most {MOST_CELLS}, so sweep over "
-            "fewer values"
+            f"{source} has {definition.count} cells: expected at most {MOST_CELLS:,}, so sweep "
+            "over fewer values"
         )
     return definition
 
@@ -133,10 +129,32 @@ class _Reader:
         self.names = {key_of(name): name for name in declarations(self.group)}
         self.names = {key: name for key, name in self.names.items() if name not in left_out}
         # First, since the names in the other settings may be those that a file registers.
-        for file in self._point(self._table("settings"), "settings", ("import",)).values():
-            for path in file or ():
-                import_file(path)
-        self.places.clear()
+        for place, entry in self._own_files():
+            self._import(place, entry if isinstance(entry, list) else [entry])
+
+    def _own_files(self) -> Iterator[tuple[str, Any]]:
+        """Return what the file says of own code, wherever it does, with its place."""
+        listed = self.document.get("list")
+        tables = {
+            f"list[{i}]": table
+            for i, table in enumerate(listed if isinstance(listed, list) else ())
+        }
+        for name, table in {"settings": self._table("settings"), **tables}.items():
+            if isinstance(table, dict):
+                yield f"{name}.import", table.get("import")
+        for name in ("grid", "zip"):
+            entries = self._table(name).get("import")
+            for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+                yield f"{name}.import[{index}]", entry
+
+    def _import(self, place: str, files: Sequence[Any]) -> None:
+        for file in files:
+            # What is no text is told when it is read as a setting.
+            if isinstance(file, str):
+                try:
+                    import_file(file)
+                except InputError as error:
+                    raise InputError(f"{place} in {self.source}: {error}") from error
 
     def _command(self) -> str:
         command = self.document.get("command", "simulate")
@@ -223,9 +241,15 @@ class _Reader:
             return
         seeds = self.document["seeds"]
         if isinstance(seeds, int) and not isinstance(seeds, bool):
-            if seeds < 1:
-                raise InputError(f"seeds in {self.source} is {seeds}: expected at least 1")
+            if not 1 <= seeds <= MOST_CELLS:
+                expected = "at least 1" if seeds < 1 else f"at most {MOST_CELLS:,} cells"
+                raise InputError(f"seeds in {self.source} is {seeds}: expected {expected}")
             seeds = list(range(seeds))
+        elif not isinstance(seeds, list):
+            raise InputError(
+                f"seeds in {self.source} is {seeds!r}: expected a number N, for 0 to N - 1, or a "
+                "list of seeds"
+            )
         self.places.append(("seed", "seeds"))
         yield self._distinct(
             [
@@ -241,13 +265,9 @@ class _Reader:
             raise InputError(f"{name} in {self.source} is {table!r}: expected a table [{name}]")
         return table
 
-    def _point(
-        self, table: Mapping[str, Any], place: str, only: tuple[str, ...] | None = None
-    ) -> Values:
+    def _point(self, table: Mapping[str, Any], place: str) -> Values:
         point: Values = {}
         for key, value in table.items():
-            if only is not None and key not in only:
-                continue
             where = f"{place}.{key}"
             name = self._name(key, where)
             self.places.append((name, where))
@@ -279,11 +299,13 @@ class _Reader:
             value = valid(self.group, name, value, place)
         except InputError as error:
             # The name is a place in the file here, and no setting that a flag could give.
-            raise InputError(str(error).replace(f"`{place}`", where)) from error
-        if name in _NAMED and value is not None:
+            text = str(error).replace(f"`{place}`", where)
+            names = "" if isinstance(value, str) else ", ".join(known(name))
+            raise InputError(f"{text}; known: {names}" if names else text) from error
+        if value is not None:
             try:
                 for entry in value if isinstance(value, tuple) else (value,):
-                    _NAMED[name].get(entry)
+                    look_up(name, entry)
             except InputError as error:
                 raise InputError(f"{where}: {error}") from error
         return value

@@ -60,11 +60,13 @@ def work_side_by_side(
     deaths: Counter[str] = Counter()
     standing = Standing(folder, plan)
     crew = [_start(folder, part, workers, checker) for part in range(workers)]
+    stopped = None
     try:
         with StopRequest() as stop:
             while crew:
-                if stop.received is not None:
-                    raise Interrupted(standing.stopped, stop.received)
+                stopped = stop.received
+                if stopped is not None:
+                    break
                 if progress is not None:
                     progress.update(standing.state)
                 time.sleep(_LOOK)
@@ -76,6 +78,9 @@ def work_side_by_side(
         _end(crew)
         if progress is not None:
             progress.close()
+    if stopped is not None:
+        # Counted only now, since a worker may have ended its cell before it stopped.
+        raise Interrupted(standing.stopped, stopped)
     # What did not fit beside others may fit alone; and a cell that another machine was computing
     # when the workers passed it is done, or left to us.
     folder.forget_failures(plan, (MEMORY,))

@@ -17,6 +17,7 @@ from flowfa.simulation.from_settings import problem_from
 from flowfa.simulation.provenance import versions
 from flowfa.sweeps.commands import COMMANDS, CellSettings
 from flowfa.sweeps.definition import Definition, Values
+from flowfa.sweeps.inputs import MAY_BE_FILES, absolute, digest_of, files_of, refuse_changed
 
 _DIGITS = 24
 _NO_NUMBERS = (
@@ -24,8 +25,6 @@ _NO_NUMBERS = (
     *("quiet", "json", "debug"),
 )
 """Settings on which the numbers of a cell do not depend."""
-_FILES = ("dataset", "init")
-"""Settings that may name a file, which counts by what is in it."""
 _FORMAT = 1
 
 
@@ -65,6 +64,8 @@ class Plan:
         Whether each cell gets verdicts.
     code : str
         Digest of the code and of the versions that it was made for.
+    files : dict
+        Digests of the files that settings name, by their names from the root.
     """
 
     command: str
@@ -73,6 +74,7 @@ class Plan:
     checkpoint_every: float | None
     check: bool
     code: str
+    files: Mapping[str, str]
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -82,6 +84,22 @@ class Plan:
     def settings_of(self, cell: Cell) -> CellSettings:
         """Return the settings of a cell, valid."""
         return validated(COMMANDS[self.command](**{**self.fixed, **cell.swept}))
+
+    def refuse_another(self, cell: Cell) -> None:
+        """Refuse to compute a cell that would be another one than when the sweep began.
+
+        Raises
+        ------
+        InputError
+            If a file that it names has changed, or the plan was edited.
+        """
+        settings = self.settings_of(cell)
+        refuse_changed(files_of(settings), self.files)
+        if _digest(self.command, settings, self.check, self.code) != cell.digest:
+            raise InputError(
+                f"the plan has other settings for the cell {cell.title} than when the sweep began: "
+                "give the sweep file again, which makes a new plan"
+            )
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return it ready for JSON."""
@@ -93,6 +111,7 @@ class Plan:
             "checkpoint_every": self.checkpoint_every,
             "check": self.check,
             "code": self.code,
+            "files": dict(self.files),
         }
 
     @classmethod
@@ -111,6 +130,7 @@ class Plan:
             checkpoint_every=document["checkpoint_every"],
             check=bool(document["check"]),
             code=str(document["code"]),
+            files={str(file): str(digest) for file, digest in document.get("files", {}).items()},
         )
 
 
@@ -134,11 +154,12 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
             f"{definition.source} sweeps over deviation, which has no verdicts: leave out `check`"
         )
     # The number of threads decides how sums are rounded; cells side by side have one each.
-    fixed = {"threads": 1, **{name: _absolute(name, v) for name, v in definition.fixed.items()}}
+    fixed = {"threads": 1, **{name: absolute(name, v) for name, v in definition.fixed.items()}}
     code = code_digest(check)
     cells: dict[str, Cell] = {}
+    files: dict[str, str] = {}
     for point in definition.points():
-        swept = {name: _absolute(name, value) for name, value in point.items()}
+        swept = {name: absolute(name, value) for name, value in point.items()}
         cell = Cell("", swept)
         try:
             settings = validated(definition.group(**{**fixed, **swept}))
@@ -150,6 +171,7 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
                 f"{definition.source} has the cell {cell.title} twice: leave one of them out"
             )
         cells[digest] = Cell(digest, swept)
+        files |= {str(file): digest_of(file) or "" for file in files_of(settings)}
     plan = Plan(
         command=definition.command,
         fixed=fixed,
@@ -157,6 +179,7 @@ def make_plan(definition: Definition, check: bool = False) -> Plan:
         checkpoint_every=definition.checkpoint_every,
         check=check,
         code=code,
+        files=files,
     )
     _refuse_hopeless(plan, definition.source)
     return plan
@@ -209,27 +232,13 @@ def _digest(command: str, settings: Any, check: bool, code: str) -> str:
         for name in declarations(type(settings))
         if name not in _NO_NUMBERS
     }
-    values["import"] = [_file_digest(Path(file)) for file in settings.import_ or ()]
-    for name in _FILES:
-        if Path(values[name]).is_file():
-            values[name] = _file_digest(Path(values[name]))
+    values["import"] = [digest_of(Path(file)) for file in settings.import_ or ()]
+    for name in MAY_BE_FILES:
+        if Path(values[name]).is_absolute():
+            values[name] = digest_of(Path(values[name]))
     document = {"command": command, "settings": values, "check": check, "code": code}
     text = json.dumps(document, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-
-
-@functools.lru_cache(maxsize=64)
-def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _absolute(name: str, value: Any) -> Any:
-    """Return the name of a file from the root, since a worker may run in another folder."""
-    if name == "import_" and value is not None:
-        return tuple(str(Path(file).resolve()) for file in value)
-    if name in _FILES and value is not None and Path(value).is_file():
-        return str(Path(value).resolve())
-    return value
 
 
 def _tuples(values: Mapping[str, Any]) -> Values:

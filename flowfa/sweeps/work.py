@@ -14,6 +14,7 @@ from flowfa.studies.study import Session, Study
 from flowfa.sweeps.cell import Checker, compute, full, is_full
 from flowfa.sweeps.folder import SweepFolder
 from flowfa.sweeps.plan import Cell, Plan
+from flowfa.sweeps.standing import Standing
 
 UNIT = "cells"
 
@@ -65,13 +66,12 @@ def work_through(
     Raises
     ------
     InputError
-        If the disk is full; the cells so far are whole.
+        If the disk is full, or a file that settings name has changed; the cells so far are whole.
     Interrupted
         After SIGINT or SIGTERM; as above.
     """
     cells = plan.cells if cells is None else cells
     study = Study({UNIT: 1.0}, result=folder.path, kept=folder.cells, progress=progress)
-    finished = 0
     try:
         with study:
             session = study.session(UNIT)
@@ -82,13 +82,11 @@ def work_through(
                 shown = _OfCell(session, cell, done, len(cells))
                 if not _tried(folder, plan, cell, checker, shown) and number < len(cells):
                     held.append(cell)
-                finished = done + 1
-                if study.stopped and finished < len(cells):
+                if study.stopped and done + 1 < len(cells):
                     raise study.interrupted("")
     except Interrupted as stop:
         raise Interrupted(
-            f"stopped after {finished} of {len(cells)} cells, which are kept: go on with flowfa "
-            f"sweep resume {folder.path}",
+            Standing(folder, plan).stopped,
             stop.signal_number,
         ) from None
 
@@ -103,6 +101,7 @@ def _tried(
         with sole_writer(folder.file(cell)):
             # It may have been done between the look at it and the lock.
             if not (folder.has(cell) or folder.failure(cell)):
+                plan.refuse_another(cell)
                 compute(folder, plan, cell, checker, progress)
     except BusyError:
         return False

@@ -59,6 +59,11 @@ def test_an_error_releases_the_lock(tmp_path):
     assert in_another_thread(lambda: enter(tmp_path / "run.nc")) == "entered"
 
 
+def test_a_place_where_no_file_can_be_made_is_not_called_busy():
+    with pytest.raises(FileNotFoundError), sole_writer("/proc/run.nc"):
+        pass
+
+
 def test_a_file_system_without_locks_is_told_and_the_work_goes_on(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSYS, "no locks")

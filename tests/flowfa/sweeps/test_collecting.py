@@ -98,7 +98,7 @@ def test_a_damaged_cell_is_told_and_the_others_are_collected(tmp_path):
         file = folder.file(plan.cells[index])
         file.write_bytes(file.read_bytes()[:size])
     found = collect(folder, plan)
-    assert found["status"].values.tolist() == ["failed", "failed", "done", "done"]
+    assert found["status"].values.tolist() == ["damaged", "damaged", "done", "done"]
     assert "is damaged" in found["message"].values[0]
 
 

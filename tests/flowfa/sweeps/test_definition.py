@@ -8,7 +8,9 @@ import pytest
 
 from flowfa.errors import InputError
 from flowfa.sweeps import make_plan, read_definition
+from flowfa.sweeps.beginning import beginnings
 from flowfa.sweeps.definition import parse_definition
+from tests.support.own_files import forgotten
 from tests.support.sweeps import SETTINGS, small_plan
 
 
@@ -70,6 +72,27 @@ GRID = {"rate": [0.1, 0.2]}
         ({"seeds": 0}, ["seeds in s.toml is 0"]),
         ({"seeds": [1, -1]}, ["seeds[1] in s.toml is -1"]),
         ({"settings": {}}, ["sweeps over nothing"]),
+        ({"grid": {"init": ["aligned", "gaussian"]}}, ["grid.init[1] in s.toml", "'gaussian'"]),
+        ({"grid": {"dataset": ["gausian"]}}, ["grid.dataset[0] in s.toml", "'gaussian'"]),
+        ({"grid": {"dataset": ["gaussian", "no.npz"]}}, ["grid.dataset[1] in s.toml", "no file"]),
+        ({"settings": {"init": "no.npz"}, "seeds": 1}, ["settings.init in s.toml", "no file"]),
+        ({"settings": {"import": ["no.py"]}}, ["settings.import in s.toml", "no file no.py"]),
+        ({"grid": {"solver": ["auto", "bosh4"]}}, ["grid.solver[1] in s.toml", "'bosh3'"]),
+        ({"grid": {"observe": [["sharpnes"]]}}, ["grid.observe[0] in s.toml", "'sharpness'"]),
+        (
+            {"command": "train", "grid": {"schedule": ["constant", "2@x"]}},
+            ["grid.schedule[1] in s.toml", "'2@x'"],
+        ),
+        ({"seeds": 10**11}, ["seeds in s.toml is 100000000000", "at most 1,000,000 cells"]),
+        ({"seeds": "a"}, ["seeds in s.toml is 'a'", "a number N", "list of seeds"]),
+        ({"seeds": True}, ["seeds in s.toml is True", "a number N", "list of seeds"]),
+        ({"seeds": [10**22]}, ["seeds[0] in s.toml", "expected at most 9223372036854775807"]),
+        (
+            {"settings": {"bias": True}, "seeds": 1},
+            ["settings.bias in s.toml", "hidden, all"],
+        ),
+        ({"settings": {"init": True}, "seeds": 1}, ["settings.init in s.toml", "aligned"]),
+        ({"list": [{}]}, ["sweeps over nothing"]),
         ({"checkpoint_every": 0, "seeds": 1}, ["checkpoint_every in s.toml is 0"]),
     ],
 )
@@ -91,10 +114,37 @@ def test_settings_of_a_cell_that_do_not_agree_name_the_cell():
 
 
 def test_a_sweep_of_which_no_cell_can_begin_is_refused_and_one_with_a_bad_cell_is_not():
-    with pytest.raises(InputError, match=r"no cell of s.toml can begin: .*'gausian'"):
-        make_plan(definition(settings={"dataset": "gausian"}, grid={"leak": [0.5, 1.0]}))
-    names = {"dataset": ["gausian", "gaussian"]}
-    assert len(make_plan(definition(settings={"samples": 4}, grid=names)).cells) == 2
+    with pytest.raises(InputError, match=r"no cell of s.toml can begin: `layer_rates` has 3"):
+        rates = {"layer_rates": [1.0, 2.0, 3.0]}
+        make_plan(definition(settings=rates, grid={"leak": [0.5, 1.0]}))
+    assert len(make_plan(definition(settings={"samples": 4}, grid=HALF)).cells) == 4
+
+
+HALF = {"width": [5, [5, 5]], "layer_rates": [[1.0, 2.0], [1.0, 2.0, 3.0]]}
+"""Of these four cells two cannot begin."""
+
+
+def test_cells_that_cannot_begin_are_found_without_computing_them():
+    plan = make_plan(definition(settings={"samples": 4}, grid=HALF, seeds=2))
+    found = beginnings(plan)
+    assert (len(found.able), len(found.unable), found.untried) == (4, 4, 0)
+    cell, why = found.unable[0]
+    assert cell.title == "width = 5, layer_rates = 1-2-3, seed = 0"
+    assert why == "`layer_rates` has 3 numbers for 2 layers: give one for all or one for each"
+    out_of_time = beginnings(plan, longest=0.0)
+    assert (len(out_of_time.able), out_of_time.tried, out_of_time.untried) == (8, 0, 8)
+
+
+def test_a_solver_that_lacks_its_step_cannot_begin():
+    plan = make_plan(definition(settings={"samples": 4}, grid={"solver": ["euler", "bosh3"]}))
+    ((cell, why),) = beginnings(plan).unable
+    assert cell.swept == {"solver": "euler"} and "step=H" in why
+
+
+def test_a_word_may_name_a_family_of_solvers_or_a_file_that_is_there(tmp_path):
+    (tmp_path / "w.npz").touch()
+    words = {"solver": ["auto", "torchdiffeq:dopri5"], "init": [str(tmp_path / "w.npz")]}
+    assert definition(grid=words).count == 2
 
 
 def test_a_file_is_read_and_a_broken_one_is_told(tmp_path):
@@ -124,9 +174,6 @@ def test_a_digest_depends_on_what_is_in_a_file_of_data(tmp_path):
     def digests(number):
         np.savez(tmp_path / f"{number}.npz", X=np.eye(3) * number, y=np.array([1.0, -1.0, 1.0]))
         (tmp_path / f"{number}.npz").replace(tmp_path / "data.npz")
-        from flowfa.sweeps import plan
-
-        plan._file_digest.cache_clear()
         document = {
             "settings": {"dataset": str(tmp_path / "data.npz")},
             "grid": {"leak": [0.5, 1.0]},
@@ -135,3 +182,16 @@ def test_a_digest_depends_on_what_is_in_a_file_of_data(tmp_path):
 
     assert digests(1.0) == digests(1.0)
     assert not set(digests(1.0)) & set(digests(2.0))
+
+
+@pytest.mark.parametrize("table", ["grid", "zip", "list"])
+def test_own_code_may_be_named_beside_what_it_registers(table, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from flowfa.problems.starts import STARTS\nSTARTS.register('mine')(object)\n")
+    point = {"import": [str(file)], "init": "mine"}
+    document = [point] if table == "list" else {key: [value] for key, value in point.items()}
+    with forgotten():
+        ((found,),) = [points(**{table: document})]
+    assert found == {"import_": (str(file),), "init": "mine"}
+    with pytest.raises(InputError, match="unknown start 'mine'"):
+        definition(grid={"init": ["mine"]})

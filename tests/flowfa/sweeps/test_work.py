@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -280,3 +281,76 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(InputError, match="no folder of a sweep"):
         SweepFolder(tmp_path).begin(small_plan())
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def cut_off(folder, sizes):
+    """Cut the files of the first cells to sizes; return them."""
+    files = [folder.file(cell) for cell in folder.plan().cells[: len(sizes)]]
+    for file, size in zip(files, sizes, strict=True):
+        file.write_bytes(file.read_bytes()[:size])
+    return files
+
+
+def copied(whole, path):
+    shutil.copytree(whole.path, path)
+    return SweepFolder(path)
+
+
+def test_a_cell_whose_file_was_cut_off_is_missing_and_computed_again(whole, tmp_path):
+    folder = copied(whole, tmp_path / "sweep")
+    plan = folder.plan()
+    assert folder.damaged(plan) == [] and folder.forget_damaged(plan) == []
+    files = cut_off(folder, [0, 5000, -1])
+    counts = folder.counts(plan)
+    assert (counts.done, counts.missing, counts.failed, counts.cells) == (1, 3, 0, 4)
+    assert folder.forget_damaged(plan) == files
+    work_through(folder, plan)
+    assert contents(folder) == contents(whole)
+
+
+def test_a_cut_off_file_of_a_failed_cell_is_tried_again(whole, tmp_path):
+    folder = copied(whole, tmp_path / "sweep")
+    plan = folder.plan()
+    folder.fail(plan.cells[0], SOLVER, "max_steps")
+    assert folder.counts(plan).failed == 1
+    cut_off(folder, [100])
+    assert (folder.counts(plan).failed, folder.counts(plan).missing) == (0, 1)
+    folder.forget_damaged(plan)
+    assert folder.failure(plan.cells[0]) is None and folder.left(plan) == [plan.cells[0]]
+
+
+def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(whole, tmp_path, monkeypatch):
+    folder = copied(whole, tmp_path / "sweep")
+    plan = folder.plan()
+    cut_off(folder, [0])
+    assert folder.damaged(plan) == [plan.cells[0]], "a control"
+
+    def refused(*arguments, **choices):
+        raise PermissionError(errno.EACCES, "permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refused)
+    assert folder.damaged(plan) == []
+
+
+def test_what_is_done_counts_when_a_sweep_is_stopped(whole, tmp_path, monkeypatch):
+    """Also by workers that were not begun by this process, and by those that it stops last."""
+    folder = copied(whole, tmp_path / "sweep")
+    plan = folder.plan()
+    for cell in plan.cells[:2]:
+        folder.file(cell).unlink()
+
+    def interrupt(state):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="stopped after 2 of 4 cells"):
+        work_through(folder, plan, progress=Watch(interrupt))
+
+    def end(crew):
+        finish(crew)
+        folder.file(plan.cells[0]).write_bytes(whole.file(plan.cells[0]).read_bytes())
+
+    finish = local._end
+    monkeypatch.setattr(local, "_end", end)
+    monkeypatch.setattr(local, "_start", crew_of("import time; time.sleep(60)", folder.path))
+    with pytest.raises(Interrupted, match="stopped after 3 of 4 cells"):
+        local.work_side_by_side(folder, plan, 1, progress=Watch(interrupt))
