@@ -46,4 +46,5 @@ def test_a_file_does_not_depend_on_what_was_written_before(tmp_path):
         found, expected = without_checksums(load(tmp_path / name)), run(rule)
         for one, other in zip(found.children.values(), expected.children.values(), strict=True):
             xr.testing.assert_identical(one.to_dataset(), other.to_dataset())
-    assert _empty.cache_info().hits == 1
+    # Of gd is the structure of adafa: neither keeps feedback.
+    assert _empty.cache_info().hits == 2
