@@ -34,6 +34,20 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before xdist starts its processes for the whole suite, compile what each of them needs."""
+    config = session.config
+    distributed = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    whole_suite = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if distributed and whole_suite and not config.getoption("collectonly"):
+        # Here, because the engines take seconds to import, and a run of some tests needs none.
+        from tests.support.engines import compile_engines
+
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        compile_engines(terminal.write_line if terminal else print)
+
+
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 

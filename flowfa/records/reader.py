@@ -15,7 +15,11 @@ from flowfa.files.atomic import reason
 from flowfa.files.paths import as_path
 from flowfa.files.sizes import physical_memory
 from flowfa.records.attributes import check_variables, checked_attributes
+from flowfa.records.eager import read_tree
 from flowfa.records.names import GROUPS
+
+MOST_AT_ONCE = 2**22
+"""Bytes of a result that is read at once, because to open it variable by variable takes longer."""
 
 
 def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
@@ -26,8 +30,9 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     path : str or Path
     lazy : bool
         By default everything is read and the file is closed: it can be moved or replaced, and
-        other programs can write to it. With True a value is read when it is first asked for;
-        the file stays open, and locked against writing, until the tree is closed or deleted.
+        other programs can write to it. With True the values of a result above `MOST_AT_ONCE`
+        are read when they are first asked for; it stays open, and locked against writing, until
+        the tree is closed or deleted.
 
     Returns
     -------
@@ -47,9 +52,14 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
         # h5py looks first, because a file that xarray opened only in part gives warnings later.
         with h5py.File(path, "r") as file:
             missing = [name for name in GROUPS if not isinstance(file.get(name), h5py.Group)]
-            if not lazy:
-                _check_sizes(file)
-        if not missing:
+            asked = _bytes_of(file)
+            if not lazy and asked > physical_memory():
+                raise ValueError(
+                    f"it asks for {asked / 1e9:.3g} GB, more than the memory of this machine"
+                )
+            if not missing and (not lazy or asked <= MOST_AT_ONCE):
+                tree = read_tree(file)
+        if not missing and tree is None:
             # In a file that was changed, parts that netCDF did not write have no named dimensions.
             tree = xr.open_datatree(path, engine="h5netcdf", phony_dims="sort")
             if not lazy:
@@ -77,8 +87,8 @@ def load(path: str | Path, lazy: bool = False) -> xr.DataTree:
     return tree
 
 
-def _check_sizes(file: h5py.File) -> None:
-    """Refuse variables that ask for more than the memory of the machine, such as by damage."""
+def _bytes_of(file: h5py.File) -> int:
+    """Return the memory that all variables ask for, which damage can make any number."""
     asked = 0
 
     def add(name: str, entry: object) -> None:
@@ -87,8 +97,7 @@ def _check_sizes(file: h5py.File) -> None:
             asked += math.prod(entry.shape) * entry.dtype.itemsize
 
     file.visititems(add)
-    if asked > physical_memory():
-        raise ValueError(f"it asks for {asked / 1e9:.3g} GB, more than the memory of this machine")
+    return asked
 
 
 def _check_file(path: Path) -> None:

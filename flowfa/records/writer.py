@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,11 +72,12 @@ def write_run(
     room = sum(_stored_bytes(variable.shape) for variable in variables)
     room += sum(len(str(value)) for value in attributes.values()) + _FORMAT_BYTES
     with replacing(Path(path), room) as partial:
-        with h5netcdf.File(partial, "w") as file:
-            file.attrs.update(attributes)
-            _create(file, variables)
+        partial.write_bytes(_empty(_Structure(variables)))
         # Below netCDF there is HDF5, and writing to it directly costs a quarter of the time.
         with h5py.File(partial, "r+") as file:
+            for name, value in attributes.items():
+                # netCDF has no single numbers.
+                file.attrs[name] = value if isinstance(value, str) else np.atleast_1d(value)
             targets = {
                 (variable.group, variable.name): file[f"{variable.group}/{variable.name}"]
                 for variable in variables
@@ -154,6 +157,32 @@ def _encoding(shape: tuple[int, ...], dtype: np.dtype) -> dict[str, Any]:
     encoding: dict[str, Any] = {"_FillValue": np.nan if dtype.kind == "f" else None}
     tiles = _tiles(shape) if dtype.kind in "fi" else None
     return encoding if tiles is None else {**encoding, "chunksizes": tiles}
+
+
+class _Structure:
+    """Variables, equal to those of another result if all is that is not their values."""
+
+    def __init__(self, variables: list[Variable]) -> None:
+        self.variables = variables
+        self._key = tuple(
+            (v.group, v.name, v.dims, v.shape, v.kind, tuple(v.attrs.items()), v.coordinate)
+            for v in variables
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Structure) and self._key == other._key
+
+
+@functools.lru_cache(maxsize=16)
+def _empty(structure: _Structure) -> bytes:
+    """Return a file without values: to make one takes longer than to fill it."""
+    content = io.BytesIO()
+    with h5netcdf.File(content, "w") as file:
+        _create(file, structure.variables)
+    return content.getvalue()
 
 
 def _create(file: h5netcdf.File, variables: list[Variable]) -> None:

@@ -100,6 +100,7 @@ class Reproduction:
             "weights replaced": _replaced("weights", "W1"),
             "moving feedback replaced": _replaced("weights", "moving_B2", "weight-mirror"),
             "losses replaced": _replaced("trajectory", "loss"),
+            "accuracies replaced": _replaced("trajectory", "accuracy"),
             "invariants replaced": _replaced("neurons", "conserved"),
             "kappa replaced": _replaced("neurons", "kappa"),
             "alignment replaced": _replaced("trajectory", "alignment"),
@@ -152,7 +153,7 @@ def _replaced(group: str, name: str, rule: str = "fa") -> Control:
     def control() -> Evidence:
         data = flowfa.datasets.orthogonally_separable(samples=5, dim=4, seed=0)
         problem = flowfa.Problem(data, (4, 3), rule=rule)
-        run = flowfa.simulate(problem, 2, t_end=3.0, save=11, solver="dopri5", rtol=1e-4)
+        run = flowfa.simulate(problem, 1, t_end=2.0, save=11, solver="dopri5", rtol=1e-4)
         numbers = run.tree.children[group].to_dataset()[name]
         factor = np.full(numbers.shape, 1.1)
         if {"snapshot", "time"} & set(numbers.dims):

@@ -46,7 +46,7 @@ def test_a_moving_rule_an_observable_and_a_statement_go_through_every_command(co
     found = {entry["spec"]: entry for entry in json.loads(out)["findings"]}
     assert code == 1 and found["C-1"]["verdict"] == found["record"]["verdict"] == "holds"
     assert found["following"]["trajectories"] == {"violated": 1, "not applicable": 1}
-    search = ("--seed", "6", "--time-limit", "60", "--out", "found.npz")
+    search = ("--seed", "3", "--examples", "30", "--time-limit", "60", "--out", "found.npz")
     code, out, _ = command("falsify", "following", *OWN, *search)
     assert code == 1 and "COUNTEREXAMPLE" in out and "follower" in out
     program = out[out.index("import numpy") : out.index("saved to")]

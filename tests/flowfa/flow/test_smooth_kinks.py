@@ -258,7 +258,7 @@ def test_a_stopped_run_resumes_bit_for_bit_and_only_with_its_own_width(tmp_path)
 
 FLAGS = (
     "simulate --dataset gaussian --samples 5 --dim 4 --width 4 3 --trajectories 1 --t-end 1 "
-    "--save 2 --plot none --quiet --threads 1"
+    "--save 2 --plot none --quiet --threads 1 --no-check"
 )
 
 

@@ -180,17 +180,17 @@ def test_decay_and_rates_in_deep_networks_are_those_of_a_runge_kutta_method():
     problem = flowfa.Problem(
         kinked_data(),
         leak=0.7,
-        rule=(*RULES, "dfa"),
+        # Under gd neurons of this start slide, and a Runge-Kutta method chatters.
+        rule=("fa", "signfa", "dfa"),
         initial=start((4, 3), bias=True),
         weight_decay=(0.3, 0.1, 0.2),
         layer_rates=(0.5, 2.0, 1.5),
     )
     event = simulated(problem, "event", t_end=1.0)
     runge_kutta = simulated(problem, "bosh3", t_end=1.0, rtol=1e-8)
-    both = np.array(event.statuses) == np.array(runge_kutta.statuses)
-    assert both.sum() >= 3
-    assert event.tree["solver"]["crossings"].values[both].sum() > 0
-    assert difference(event, runge_kutta, both) < 1e-6
+    assert set(event.statuses) == set(runge_kutta.statuses) == {"ok"}
+    assert event.tree["solver"]["crossings"].values.sum() > 0
+    assert difference(event, runge_kutta, np.full(3, True)) < 1e-6
 
 
 def test_decay_and_rates_in_deep_networks_are_those_of_small_steps_through_sliding_modes():

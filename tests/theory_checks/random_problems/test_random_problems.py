@@ -38,7 +38,8 @@ from theory_checks.verdicts.judging import outcomes_of
 EXAMPLES = max(4, settings().max_examples // 6)
 OF_FLOWS = [name for name in CHECKS.names() if name not in ("record", "C-11")]
 """Those that speak of a flow, and not of a file or of discrete steps."""
-NETWORKS = 4
+NETWORKS = 4 if settings().max_examples > 25 else 2
+"""A batch takes the steps of its hardest network: at night the batches are larger."""
 
 PLAIN = Plan(
     seed=1,
@@ -138,7 +139,9 @@ def test_a_statement_that_is_registered_is_judged_and_named_where_it_fails(monke
 
 def test_all_statements_that_fail_are_named_and_shown_as_programs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    problems = build(varied(networks=1))
+    problems = build(
+        varied(networks=1, samples=2, dim=2, architecture=Architecture((1,), "none", 0.3))
+    )
     broken = problems.evidence(way="drifting feedback", saves=9)
     cases = cases_of(chosen(("C-1", "Eq-1")), problems, broken)
     failing = [violation_of(case.statement)(case) for case in cases]
@@ -261,6 +264,7 @@ def test_dominance_is_not_claimed_of_smoothed_kinks():
         start=("huge",),
         data_scale=1e-3,
         smooth_kinks=0.1,
+        networks=1,
     )
     cases = cases_of(chosen(("A-2",)), *evidence_on(plan))
     failed = {str(case.outcome.failed_hypothesis) for case in cases}
