@@ -100,8 +100,8 @@ def sample_of(collection: xr.Dataset, variable: str | None, swept: Sequence[str]
     values = np.asarray(collection[variable].values, dtype=np.float64)
     label = f"final {variable}"
     if values.ndim == 3:
-        values = _last_layer(values)
-        label += ", last layer with a value"
+        values, layers = _last_layer(values)
+        label += f" of layer {layers[0]}" if len(layers) == 1 else ", last layer with a value"
     return _sample(collection, values, swept, label, label)
 
 
@@ -158,8 +158,9 @@ def _sample(
     )
 
 
-def _last_layer(values: np.ndarray) -> np.ndarray:
-    """Return the value of the last layer that has one, (cell, trajectory)."""
+def _last_layer(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the value of the last layer that has one, (cell, trajectory), and which these are."""
     finite = np.isfinite(values)
     last = values.shape[2] - 1 - np.argmax(finite[:, :, ::-1], axis=2)
-    return np.take_along_axis(values, last[:, :, None], axis=2)[:, :, 0]
+    layers = np.unique(last[finite.any(axis=2)]) + 1
+    return np.take_along_axis(values, last[:, :, None], axis=2)[:, :, 0], layers

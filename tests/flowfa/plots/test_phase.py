@@ -96,6 +96,8 @@ def test_the_default_is_a_variable_that_the_collection_has(collection):
 
 def test_of_layers_it_is_said_which_one_is_drawn(collection):
     assert colour_bar(phase_diagram(collection)) == "final alignment, last layer with a value"
+    whole = collection.isel(cell=np.isfinite(collection["loss"].values).all(1))
+    assert colour_bar(phase_diagram(whole)) == "final alignment of layer 2"
     assert colour_bar(phase_diagram(collection, "loss")) == "final loss"
 
 
