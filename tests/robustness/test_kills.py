@@ -62,7 +62,7 @@ def start(words, place):
 def finish(words, place):
     """Run a command to its end, and return its exit status and what it said."""
     process = start(words, place)
-    _, told = process.communicate(timeout=300)
+    _, told = process.communicate(timeout=900)
     return process.returncode, told
 
 
