@@ -188,7 +188,7 @@ def _tell(
     from flowfa.studies.clock import duration
 
     counts, left = folder.counts(plan), folder.seconds_left(plan)
-    damaged = [folder.file(cell) for cell in folder.damaged(plan)]
+    damaged = [folder.file(cell) for cell in counts.damaged]
     failures = [
         (cell.title, (folder.failure(cell) or {"message": ""})["message"])
         for cell in folder.failed_cells(plan)

@@ -34,12 +34,15 @@ class Counts:
     done, running, failed, missing : int
         A cell whose solver failed has a file and counts as failed; one whose file is damaged is
         missing, since it is computed again.
+    damaged : tuple of Cell
+        Cells whose file is damaged, among the missing or running.
     """
 
     done: int
     running: int
     failed: int
     missing: int
+    damaged: tuple[Cell, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -218,12 +221,13 @@ class SweepFolder:
 
     def counts(self, plan: Plan) -> Counts:
         """Return how many cells are in which state."""
-        damaged = {cell.digest for cell in self.damaged(plan)}
+        found = tuple(self.damaged(plan))
+        damaged = {cell.digest for cell in found}
         left = {cell.digest for cell in self.left(plan)} | damaged
         running = len([cell for cell in self.being_computed(plan) if cell.digest in left])
         failed = len([cell for cell in self.failed_cells(plan) if cell.digest not in damaged])
         done = len(plan.cells) - len(left) - failed
-        return Counts(done, running, failed, len(left) - running)
+        return Counts(done, running, failed, len(left) - running, found)
 
     def seconds_left(self, plan: Plan) -> float | None:
         """Return how long the rest will take, from when the last cells were done."""

@@ -70,5 +70,6 @@ def _begin(solver: str, root: str) -> subprocess.Popen[str]:
 
 
 def _index_of(function: Callable) -> Path:
-    # numba writes a function's index after its code, and the callers' after those they call.
+    # numba writes a function's index after its code, and the callers' after those they call. Its
+    # type stubs do not know where.
     return Path(function._cache._cache_file._index_path)  # type: ignore[attr-defined]

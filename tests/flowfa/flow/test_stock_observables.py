@@ -190,6 +190,18 @@ def test_sliding_neurons_are_those_that_the_event_solver_holds():
     assert np.isnan(measured(smooth, "sliding-neurons")).all()
 
 
+@pytest.mark.parametrize("label", [1.0, -1.0])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_pair_at_zero_that_is_pushed_one_way_does_not_slide(label, deep):
+    """Samples at right angles: only its own sample moves a preactivation, off zero."""
+    data = flowfa.Dataset(np.eye(2), np.array([label, 1.0]))
+    weights = {"W1": np.array([[0.0, 1.0]]), "W2": np.ones((1, 1))}
+    weights |= {"W3": np.ones((1, 1))} if deep else {}
+    problem = Problem(data, rule="gd", leak=0.1, initial=given_start(weights))
+    flow = NetworkFlow(problem, build_ensemble(problem, 1, 0))
+    assert (measured(flow, "sliding-pairs")[0, :-1] == 0.0).all()
+
+
 def test_pairs_that_slide_in_a_deep_network_are_those_that_slid_and_did_not_leave():
     data = flowfa.datasets.gaussian(samples=6, dim=4, seed=1)
     problem = Problem(data, (8, 6), rule=("gd", "fa"), initial="xavier")
